@@ -1,0 +1,24 @@
+"""What many papers share: contrast, matching, masked words, random masks, pairings, evaluations."""
+
+from vlobjectives import hookimpl
+
+
+@hookimpl
+def vlobj_components():
+    return {
+        "objective:itc": "vlobj_common.itc:ITC",
+        "objective:itm": "vlobj_common.itm:ITM",
+        "objective:mlm": "vlobj_common.mlm:MLM",
+        "mask:random_patches": "vlobj_common.random_patches:RandomPatches",
+        "mask:random_tubes": "vlobj_common.random_patches:RandomTubes",
+        "mask:random_tokens": "vlobj_common.random_tokens:RandomTokens",
+        "pairing:random_negatives": "vlobj_common.pairings:RandomNegatives",
+        "pairing:hard_negatives": "vlobj_common.pairings:HardNegatives",
+        "pairing:all_pairs": "vlobj_common.pairings:AllPairs",
+        "evaluation:retrieval": "vlobj_common.retrieval:Retrieval",
+        "evaluation:rerank": "vlobj_common.rerank:Rerank",
+        "evaluation:itm": "vlobj_common.matching_accuracy:MatchingAccuracy",
+        "evaluation:words": "vlobj_common.words:Words",
+        "evaluation:binding": "vlobj_common.binding:Binding",
+        "evaluation:probe": "vlobj_common.probe:Probe",
+    }

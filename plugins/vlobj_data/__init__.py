@@ -1,0 +1,13 @@
+"""Sources of samples and the readers that turn their columns into numbers."""
+
+from vlobjectives import hookimpl
+
+
+@hookimpl
+def vlobj_components():
+    return {
+        "source:scenes": "vlobj_data.scenes.source:Scenes",
+        "source:captions": "vlobj_data.captions.source:Captions",
+        "reader:byte_pair": "vlobj_data.byte_pair:BytePair",
+        "reader:hugging_face": "vlobj_data.hugging_face:HuggingFace",
+    }

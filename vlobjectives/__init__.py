@@ -1,0 +1,38 @@
+"""Vision-language pre-training objectives as plug-ins: declare views, and each distinct pass is computed once."""
+
+from importlib import import_module
+
+_HOME = {
+    "config": ["Config", "EvaluationConfig", "FieldName", "InputName", "MaskConfig", "MaskName", "ObjectiveConfig",
+               "ObjectiveName", "PairingConfig", "PairingName", "PartConfig", "PartName", "ReaderConfig", "SourceConfig"],
+    "batch": ["Batch", "Labels", "Rows", "Tokens"],
+    "evaluation": ["Evaluation", "Held", "Score", "accuracy"],
+    "field": ["FieldSpec"],
+    "hooks": ["hookimpl"],
+    "mask": ["Mask", "Site"],
+    "noise": ["Noise"],
+    "objective": ["Objective"],
+    "pairing": ["Pairing"],
+    "parts": ["CannotBuild", "Decoder", "Encoder", "Fusion", "Head", "Part", "Projection", "Spec", "Want"],
+    "reader": ["Pieces", "Reader"],
+    "source": ["Bad", "Sample", "Source", "Twin"],
+    "values": ["Draw", "Encoded", "Fused", "Joint", "Pairs", "Term"],
+    "views": ["Input", "Reading", "View", "ViewError", "decoded", "encoded", "fused", "joint"],
+}
+_MODULE = {name: f"vlobjectives.contracts.{module}" for module, names in _HOME.items() for name in names}
+_MODULE |= {"build": "vlobjectives.running.door", "load": "vlobjectives.running.door"}
+
+__all__ = sorted(_MODULE)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name not in _MODULE:
+        raise AttributeError(f"module 'vlobjectives' has no attribute '{name}'")
+    value = getattr(import_module(_MODULE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,91 @@
+"""A batch: what the loader made of a few samples. Read-only for everybody."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Rows:
+    """Mixin of frozen dataclasses whose tensors all have a row axis in front.
+
+    Nested Rows and mappings of tensors are followed; anything else is left as it is.
+    """
+
+    def map(self, change) -> Any:
+        """The same thing with `change` applied to every tensor in it."""
+        return replace(self, **{f.name: _map(getattr(self, f.name), change) for f in fields(self)})
+
+    def rows(self, index: slice | Tensor) -> Any:
+        """These rows only. A slice views, a tensor [R] of row numbers gathers."""
+        if isinstance(index, slice):
+            return self.map(lambda x: x[index] if x.dim() else x)
+        return self.map(lambda x: x.index_select(0, index) if x.dim() else x)
+
+    def to(self, device: torch.device | str) -> Any:
+        return self.map(lambda x: x.to(device, non_blocking=True))
+
+
+def _map(value, change):
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Rows):
+        return value.map(change)
+    if isinstance(value, Mapping):
+        return {key: _map(item, change) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens(Rows):
+    """Token sequences, each of begin, its fields in order, end, padding.
+
+    ids      [B,L] int64
+    valid    [B,L] bool, False at padding
+    special  [B,L] bool, True at begin, end and padding
+    segment  [B,L] int64, the number of the field that a position belongs to (begin: 0, end and padding: the last)
+    """
+
+    ids: Tensor
+    valid: Tensor
+    special: Tensor
+    segment: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Labels(Rows):
+    """A set of at most M labels a sample: ids [B,M], valid [B,M] bool, value [B,M] (a number each, 1 by default)."""
+
+    ids: Tensor
+    valid: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch(Rows, Mapping):
+    """Samples side by side; `batch["image"]` and `batch["text"]` are inputs, `batch["tags"]` a field.
+
+    number  [B] int64, the samples' numbers in their split; all randomness hangs on it
+    same    [B] int64, equal numbers mean the same picture
+    values  input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens or Labels
+    """
+
+    number: Tensor
+    same: Tensor
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def size(self) -> int:
+        """Rows B."""
+        return self.number.shape[0]

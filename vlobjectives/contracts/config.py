@@ -1,0 +1,80 @@
+"""Configs of plug-ins: strict pydantic models whose typed fields name other things of the recipe."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Names:
+    """Marks a Config field as the name of something else in the recipe; `check` resolves it."""
+
+    kind: str
+
+
+InputName = Annotated[str, Names("input")]
+MaskName = Annotated[str, Names("mask")]
+PairingName = Annotated[str, Names("pairing")]
+PartName = Annotated[str, Names("part")]
+FieldName = Annotated[str, Names("field")]
+ObjectiveName = Annotated[str, Names("objective")]
+
+
+class Config(BaseModel):
+    """Base of every plug-in's Config: no unknown keys, no silent conversions, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def named(self, kind: str) -> dict[str, str]:
+        """Field name -> what it names, for the fields of this Config that name something of `kind`.
+
+        Optional fields (`MaskName | None`) that hold None are left out.
+        """
+        found = {}
+        for field, info in type(self).model_fields.items():
+            if kind in _kinds(info):
+                value = getattr(self, field)
+                if value is not None:
+                    found[field] = value
+        return found
+
+
+def _kinds(info) -> set[str]:
+    """Kinds that a pydantic field names; looks through `X | None`."""
+    marks = [mark for mark in info.metadata if isinstance(mark, Names)]
+    for inner in getattr(info.annotation, "__args__", ()):
+        marks += [mark for mark in getattr(inner, "__metadata__", ()) if isinstance(mark, Names)]
+    return {mark.kind for mark in marks}
+
+
+class ObjectiveConfig(Config):
+    """Config of an objective. `weight` and `group` are the host's keys and are never fields here."""
+
+
+class MaskConfig(Config):
+    """Config of a masking strategy. `stream` is the host's key: the random stream, by default the mask's name."""
+
+
+class PairingConfig(Config):
+    """Config of a pairing. `group` is the host's key: consecutive rows among which partners are looked for."""
+
+
+class PartConfig(Config):
+    """Config of an encoder, fusion, decoder, projection or head."""
+
+    def tiny(self) -> "PartConfig":
+        """The same thing small, for `--tiny` runs and dry checks: seconds on a CPU, no weights loaded."""
+        return self
+
+
+class ReaderConfig(Config):
+    """Config of a reader. `of` (the column) and `with` (whose vocabulary it shares) are the host's keys."""
+
+
+class SourceConfig(Config):
+    """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels` are the host's keys."""
+
+
+class EvaluationConfig(Config):
+    """Config of an evaluation."""

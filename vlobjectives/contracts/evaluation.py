@@ -1,0 +1,92 @@
+"""Evaluations: held-out scores, each beside its chance and with a 95 % interval."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor, nn
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.config import EvaluationConfig
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.parts import Part
+from vlobjectives.contracts.reader import Reader
+from vlobjectives.contracts.source import Sample, Source
+from vlobjectives.contracts.values import Draw
+from vlobjectives.contracts.views import Input, View
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % interval, how many cases it counts, and what knowing nothing would score.
+
+    per_cent  whether the value is a share (printed as per cent) or a plain number (a loss)
+    """
+
+    value: float
+    chance: float | None
+    low: float
+    high: float
+    n: int
+    per_cent: bool = True
+
+
+class Held(Protocol):
+    """A trained system on one split, as an evaluation sees it. Nothing here has a gradient; modules are in eval mode."""
+
+    split: str
+    seed: int
+    source: Source
+    inputs: Mapping[str, Input]
+    readers: Mapping[str, Reader]
+    device: Any
+
+    def size(self) -> int:
+        """Samples of the split that are evaluated."""
+
+    def sample(self, number: int) -> Sample: ...
+
+    def batch(self, samples: Sequence[Sample], numbers: Sequence[int]) -> Batch:
+        """A batch of samples of one's own making; masks draw for these numbers."""
+
+    def batches(self) -> Iterator[Batch]:
+        """The split in order of number."""
+
+    def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
+               pairs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The views of this batch; `draws` (by mask name) and `pairs` (by pairing name) replace what would be drawn."""
+
+    def losses(self, batch: Batch) -> Mapping[str, Any]:
+        """objective/term -> Term for this batch, objectives at weight 0 too."""
+
+    def objective(self, name: str) -> Objective: ...
+
+    def part(self, name: str) -> Part | nn.Module: ...
+
+
+class Evaluation:
+    """A family of scores. `needs` says what it asks of the source beyond samples (see `Source.can`)."""
+
+    Config: ClassVar[type[EvaluationConfig]] = EvaluationConfig
+    paper: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, config: EvaluationConfig):
+        self.config = config
+
+    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+        """The views that `run` will ask for, so that `check` can refuse what the model cannot give."""
+        return {}
+
+    def run(self, held: Held) -> Mapping[str, Score]:
+        """Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`."""
+        raise NotImplementedError
+
+
+def accuracy(hits: Tensor, chance: float | None) -> Score:
+    """A share of hits (bool [n]) with its Wilson interval."""
+    from vlobjectives.functional.statistics import wilson
+    n = hits.numel()
+    value = hits.double().mean().item() if n else 0.0
+    low, high = wilson(int(hits.sum()), n)
+    return Score(value, chance, low, high, n)

@@ -1,0 +1,31 @@
+"""What a field of a batch is: its kind, shape, vocabulary and normalisation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["picture", "tokens", "labels", "number", "raw"]
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """A field, before any data is seen.
+
+    kind        picture: floats [C,H,W] or [F,C,H,W]; tokens: ids, joined into a sequence; labels: a set of ids
+                with a number each; number: one float; raw: needs a reader and never reaches a batch
+    shape       of one sample: (C,H,W), (F,C,H,W), (L,) with begin and end counted, (M,) labels at most, ()
+    vocabulary  rows that an embedding (or a classifier) of this field needs
+    ids         (first, how many) ids that this field owns in a table it shares; None: all of `vocabulary`
+    special     ids by role: begin, end, pad, mask, unknown
+    share       each label's part of the training labels, for the chance level; empty if unknown
+    mean, std   of pictures, already applied to what a batch holds (on the scale 0..1)
+    """
+
+    kind: Kind
+    shape: tuple[int, ...] = ()
+    vocabulary: int = 0
+    ids: tuple[int, int] | None = None
+    special: Mapping[str, int] = field(default_factory=dict)
+    share: tuple[float, ...] = ()
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)

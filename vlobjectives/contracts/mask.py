@@ -1,0 +1,68 @@
+"""Masking strategies: which positions of an input are hidden, and which a loss may ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.config import MaskConfig
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.noise import Noise
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.values import Draw
+from vlobjectives.contracts.views import Input, View
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a mask works.
+
+    input      name of the input: `batch[site.input]` is what its encoder gets before any mask
+    positions  N: patches (clips: F*n, frame after frame) or tokens
+    grid       (rows, columns) of a frame's patches, None for text
+    frames     F
+    fields     FieldSpecs of the input's fields, in order
+    special    ids by role (begin, end, pad, mask, unknown), empty for pictures
+    vocabulary ids that a random replacement may be drawn from are 0..vocabulary-1 less the special ones
+    """
+
+    input: str
+    positions: int
+    grid: tuple[int, int] | None = None
+    frames: int = 1
+    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
+    special: Mapping[str, int] = field(default_factory=dict)
+    vocabulary: int = 0
+
+
+class Mask:
+    """A masking strategy. Draws get no gradient and see float32 or wider."""
+
+    Config: ClassVar[type[MaskConfig]] = MaskConfig
+    paper: ClassVar[str] = ""
+
+    def __init__(self, config: MaskConfig):
+        self.config = config
+
+    @property
+    def fill(self) -> str:
+        """How encoders hide under this mask: drop, token, pixels, mask or bert."""
+        return self.config.fill
+
+    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+        """Views that the draw looks at (attentive masking needs the joint space); none by default."""
+        return {}
+
+    def size(self, site: Site) -> int:
+        """K, the most positions that `draw.index` can hold for this site; static. 1 at least."""
+        raise NotImplementedError
+
+    def hides(self, site: Site) -> tuple[int, int]:
+        """(fewest, most) positions of a full input that are hidden; `check` wants something hidden and seen."""
+        return 1, self.size(site)
+
+    def draw(self, noise: Noise, site: Site, batch: Batch, **views: Any) -> Draw:
+        raise NotImplementedError
+
+    def cannot(self, why: str, mend: str = "") -> CannotBuild:
+        return CannotBuild(why, mend)

@@ -1,0 +1,48 @@
+"""Objectives: a few views of a batch and how wrong they are."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import nn
+
+from vlobjectives.contracts.config import ObjectiveConfig
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.values import Term
+from vlobjectives.contracts.views import Input, View
+
+
+class Objective(nn.Module):
+    """Declares views and computes terms from them.
+
+    `forward` (and `counts`, if there is one) gets by keyword what its signature names:
+      - its views' values, float32 or wider, autocast off; in `counts` only draw, valid, segment and pairs are known
+      - under the name of a PartName field of Config, that part's module
+      - `batch` (read-only), `noise` (a Noise of the objective's own stream), `gather(x [B,...])` (the rows of all
+        processes in rank order, with the exact gradient; x itself on one process)
+
+    Write the loss as if there were one process; call no collective.
+    """
+
+    Config: ClassVar[type[ObjectiveConfig]] = ObjectiveConfig
+    paper: ClassVar[str] = ""
+    group: ClassVar[int | str] = "all"
+    """Default of the host's key `group`: a number for an objective that compares rows and does not gather."""
+
+    def __init__(self, config: ObjectiveConfig):
+        super().__init__()
+        self.config = config
+
+    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+        """The views, by the keyword under which `forward` gets each."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        """Makes own modules; override with keywords: a view's name gets its Spec (a joint view's: the projection's),
+        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec. May `raise self.cannot(why)`."""
+
+    def forward(self, **given: Any) -> Mapping[str, Term]:
+        """Term name -> Term; logged as `objective/term`."""
+        raise NotImplementedError
+
+    def cannot(self, why: str, mend: str = "") -> CannotBuild:
+        return CannotBuild(why, mend)

@@ -1,0 +1,136 @@
+"""Parts of the model: encoders, fusions, decoders, projections, heads. What they take, give and can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from vlobjectives.contracts.config import PartConfig
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.values import Draw, Encoded, Fused, Joint
+from vlobjectives.contracts.views import Reading
+
+Want = Reading
+"""What a part is asked for beyond its plain output: `want.layers`, `want.maps`, `want.tokens`."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a part gives, known before anything runs.
+
+    width       D of `tokens` and `cls`
+    pooled      width of `pooled`, 0 if it gives none
+    length      positions N of the clean input (clips: F*n); 0 if it gives no tokens (a pooled encoder)
+    grid        (rows, columns) of the patches of a frame, None for text
+    patch_size  pixels a side of a patch, 0 for text
+    frames      F
+    classes     class tokens that come before the positions when a fusion concatenates them
+    fields      the fields that it reads, by name
+    extra       names of further outputs and their shapes without the row axis
+    embedding   dotted name, within the part, of the token table that a head may be tied to
+    can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers
+    """
+
+    width: int
+    pooled: int = 0
+    length: int = 0
+    grid: tuple[int, int] | None = None
+    patch_size: int = 0
+    frames: int = 1
+    classes: int = 0
+    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
+    extra: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    embedding: str | None = None
+    can: frozenset[str] = frozenset()
+
+
+class CannotBuild(ValueError):
+    """What a plug-in was asked for cannot be; `check` prints it at the plug-in's key, with `mend` if it has one."""
+
+    def __init__(self, why: str, mend: str = ""):
+        super().__init__(why)
+        self.why, self.mend = why, mend
+
+
+class Part(nn.Module):
+    """A named module of the model. Subclasses set `Config` and, once constructed, `spec`.
+
+    Constructors run with their own random seed (of the part's dotted name), possibly under `torch.device("meta")`:
+    they build what Config says and load nothing. Weights come afterwards, in `load_weights`.
+    """
+
+    Config: ClassVar[type[PartConfig]] = PartConfig
+    paper: ClassVar[str] = ""
+    spec: Spec
+
+    def __init__(self, config: PartConfig):
+        super().__init__()
+        self.config = config
+
+    def ties(self) -> Mapping[str, str]:
+        """Own parameter -> dotted name under the model (`text.module.embeddings.word.weight`) that it shares."""
+        return {}
+
+    def bounds(self) -> Mapping[str, tuple[float, float]]:
+        """Own parameter -> (low, high), held after every optimiser step."""
+        return {}
+
+    def load_weights(self) -> list[str]:
+        """Loads what Config's `weights` names, checked against the architecture; lines for the log."""
+        return []
+
+    def cannot(self, why: str, mend: str = "") -> CannotBuild:
+        return CannotBuild(why, mend)
+
+
+class Encoder(Part):
+    """Reads one input. `fields` holds the FieldSpecs of the input's fields, in the input's order."""
+
+    def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec]):
+        super().__init__(config)
+
+    def forward(self, x: Any, draw: Draw | None, want: Want) -> Encoded:
+        """x: pictures [B,C,H,W] / [B,F,C,H,W] or Tokens, before any mask. With a draw the encoder hides as
+        `draw.fill` says (pixels were hidden before; ids are `draw.ids`)."""
+        raise NotImplementedError
+
+
+class Fusion(Part):
+    """Mixes two streams. Config fields `image` and `text` (PartName) say whose Specs the constructor gets."""
+
+    def __init__(self, config: PartConfig, image: Spec, text: Spec):
+        super().__init__(config)
+
+    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+        raise NotImplementedError
+
+
+class Decoder(Part):
+    """Query positions that look at memory positions."""
+
+    def __init__(self, config: PartConfig, query: Spec, memory: Spec):
+        super().__init__(config)
+
+    def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
+        raise NotImplementedError
+
+
+class Projection(Part):
+    """Takes encoders to the joint space. `of` is the Config field (`image` or `text`) that names x's encoder."""
+
+    def __init__(self, config: PartConfig, image: Spec, text: Spec):
+        super().__init__(config)
+
+    def forward(self, x: Encoded, of: str, want: Want) -> Joint:
+        raise NotImplementedError
+
+
+class Head(Part):
+    """A module that several objectives share. `of` is the Spec of the part that it sits on."""
+
+    def __init__(self, config: PartConfig, of: Spec):
+        super().__init__(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError

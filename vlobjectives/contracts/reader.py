@@ -1,0 +1,50 @@
+"""Readers turn a column of a source into a field: tokenizers, phrase, concept and answer tables."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from vlobjectives.contracts.config import ReaderConfig
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import CannotBuild
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A text in pieces: ids without begin and end, and for each its (first, last+1) character in the text."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+
+class Reader:
+    """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json."""
+
+    Config: ClassVar[type[ReaderConfig]] = ReaderConfig
+    paper: ClassVar[str] = ""
+
+    def __init__(self, config: ReaderConfig, **shared: "Reader"):
+        self.config = config
+
+    @property
+    def spec(self) -> FieldSpec:
+        """Known before `fit` too (a byte-pair vocabulary has the size that its recipe fixes)."""
+        raise NotImplementedError
+
+    def fit(self, rows: Iterable[Any]) -> None:
+        """Learns from the training split's values of the column, in order of number; nothing to learn by default."""
+
+    def read(self, value: Any) -> Any:
+        """A row of the field: Pieces for kind tokens (the host adds begin, end and padding and cuts at the length),
+        a list of ids for labels, a float for number."""
+        raise NotImplementedError
+
+    def state(self) -> Mapping[str, Any]:
+        """What was learned, as JSON."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave; a reader so filled is not fitted again."""
+
+    def cannot(self, why: str, mend: str = "") -> CannotBuild:
+        return CannotBuild(why, mend)

@@ -1,0 +1,86 @@
+"""Sources of samples: pure functions of (split, number, epoch, seed)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from vlobjectives.contracts.config import SourceConfig
+from vlobjectives.contracts.field import FieldSpec
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: column -> value. A picture is uint8 [C,H,W] ([F,C,H,W]; tensor or array), normalised by the host.
+
+    same  the picture's number: samples with equal `same` show the same picture
+    key   what a person calls it: a file name, an id
+    """
+
+    values: Mapping[str, Any]
+    same: int
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A sample that cannot be used: why, and what a person calls it."""
+
+    reason: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Two samples that differ in one thing only.
+
+    left, right  samples with the columns `image` and `caption`; same caption template, same words but the differing
+    where        [H,W] bool array, pixels of the object(s) that differ, both sides joined; outside it the two
+                 pictures are equal
+    spans        characters of the differing words in left's and in right's caption: two tuples of (first, last+1)
+    """
+
+    left: Sample
+    right: Sample
+    where: Any
+    spans: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+
+
+class Source:
+    """Where samples come from.
+
+    columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is
+    can      of: twins (`twins(split, kind, count)`), regions (sample values `phrases`, `boxes`, `masks`: see
+             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: the words that name a colour, a shape)
+    """
+
+    Config: ClassVar[type[SourceConfig]] = SourceConfig
+    paper: ClassVar[str] = ""
+    can: ClassVar[frozenset[str]] = frozenset()
+    columns: Mapping[str, FieldSpec]
+
+    def __init__(self, config: SourceConfig):
+        self.config = config
+
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, `train` among them."""
+        return ("train", "val", "test")
+
+    def size(self, split: str) -> int:
+        """Samples in a split; 0 if it has none."""
+        raise NotImplementedError
+
+    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | Bad:
+        """Sample `number` of a split as epoch `epoch` shows it; the same arguments give the same sample."""
+        raise NotImplementedError
+
+    def twins(self, split: str, kind: str, count: int) -> list[Twin]:
+        """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
+        raise NotImplementedError
+
+    def problems(self, thorough: bool = False) -> list[str]:
+        """What is wrong with the data (`check`): files exist and the first hundred records parse; thorough: all."""
+        return []
+
+    def digest(self) -> str:
+        """A hash of what the data is (files and options), for the manifest of a run."""
+        raise NotImplementedError

@@ -1,0 +1,121 @@
+"""What views hold once their passes have run. Frozen; all tensors have the row axis in front."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from vlobjectives.contracts.batch import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Draw(Rows):
+    """What a mask drew for one input.
+
+    hidden    [B,N] bool, positions that were changed or dropped
+    scored    [B,N] bool, positions that a loss may ask for (bert: also those kept as they were)
+    index     [B,K] int64, the scored positions, K static; surplus ones are 0
+    index_ok  [B,K] bool, False at surplus ones
+    keep      [B,k] int64, the positions that fill `drop` leaves, in that order; None for other fills
+    ids       [B,N] int64, the changed ids of text; None for pictures
+    fill      how the encoder hides: drop, token, pixels (pictures), mask, bert (text)
+    """
+
+    hidden: Tensor
+    scored: Tensor
+    index: Tensor
+    index_ok: Tensor
+    keep: Tensor | None = None
+    ids: Tensor | None = None
+    fill: str = "token"
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs(Rows):
+    """Pairs of rows of this process: row r takes picture `image[r]` and caption `text[r]`.
+
+    anchor   [R] int64, the pair whose picture or caption row r keeps and whose negative it is
+    valid    [R] bool, False where there was no partner
+    matched  [R] bool, rows that the host left matched (`fused(keep=)`); None where the pairing alone speaks
+    """
+
+    image: Tensor
+    text: Tensor
+    anchor: Tensor
+    valid: Tensor
+    matched: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded(Rows):
+    """Output of an encoder, decoder or one side of a fusion.
+
+    tokens   [B,N,D], one for each position of the input (text: all ids; picture: patches, frame after frame);
+             under a mask that drops, the kept positions in the order of `draw.keep`
+    valid    [B,N] bool
+    cls      [B,F,D] class tokens (text: F = 1, a copy of the first position where the begin token is the class)
+    pooled   [B,P] or None
+    draw     the input's Draw or None
+    segment, special  the input's [B,N], None for pictures
+    layers   block number -> [B,N',D]; maps: name -> [B,heads,N',M']; only on request
+    extra    outputs that no other pass is fed
+    """
+
+    tokens: Tensor
+    valid: Tensor
+    cls: Tensor | None = None
+    pooled: Tensor | None = None
+    draw: Draw | None = None
+    segment: Tensor | None = None
+    special: Tensor | None = None
+    layers: Mapping[int, Tensor] = field(default_factory=dict)
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Joint(Rows):
+    """In the joint space: pooled [B,E] of unit length, tokens [B,N,E] on request, scale (a 0-d tensor: 1/temperature)."""
+
+    pooled: Tensor
+    scale: Tensor
+    tokens: Tensor | None = None
+    valid: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Rows):
+    """Both streams after fusion, R rows; pooled [R,P]; pairs None for the batch's own pairs."""
+
+    image: Encoded
+    text: Encoded
+    pooled: Tensor | None = None
+    pairs: Pairs | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One term of an objective: a sum, how many went into it, what one costs who knows nothing.
+
+    The host divides by the count over all processes and micro-batches. Nothing to score: total a differentiable
+    zero, count 0. `chance` (ln N, ln V, entropy of the labels) may be a tensor. `weight` multiplies the
+    objective's; a term of weight 0 is a metric.
+    """
+
+    total: Tensor
+    count: Tensor | int | float
+    weight: float = 1.0
+    chance: Tensor | float | None = None
+
+
+def widened(value: Any) -> Any:
+    """Half-precision floats as float32, everything else as it is: losses are computed in float32 or wider."""
+    def widen(x: Tensor) -> Tensor:
+        return x.float() if x.is_floating_point() and x.itemsize < 4 else x
+    return value.map(widen)
+
+
+def only_visible(value: Encoded, draw: Draw) -> Encoded:
+    """The reading `.visible(mask)`: positions that the draw hides leave `valid`."""
+    return replace(value, valid=value.valid & ~draw.hidden)

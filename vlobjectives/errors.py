@@ -1,0 +1,111 @@
+"""The one family of errors, an exit code each, and the problems that a check collects.
+
+Nobody should see a traceback for what they can mend: every error says what is wrong, where, and how to mend it.
+This module imports nothing of the house, so that everything may raise from it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was written. `file` may also be a word such as "command line"; lines and columns count from 1."""
+
+    file: str | None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that a check found. `path` is dotted (`objectives.mgsc.mask`); a note does not stop a run."""
+
+    place: Place | None
+    path: str
+    what: str
+    mend: str
+    note: bool = False
+
+    def __str__(self) -> str:
+        where = "  ".join(text for text in (str(self.place or ""), self.path) if text)
+        head = f"{where}  {self.what}" if where else self.what
+        if self.note:
+            head = f"note: {head}"
+        return f"{head}\n    mend: {self.mend}" if self.mend else head
+
+
+class VlobjError(Exception):
+    """Base of the family; raised itself only for a bug of ours.
+
+    Its arguments stay `what, mend, place`, so that an error crosses from a worker process whole.
+    """
+
+    code: ClassVar[int] = 1
+
+    def __init__(self, what: str, mend: str = "", place: Place | None = None):
+        super().__init__(what, mend, place)
+        self.what, self.mend, self.place = what, mend, place
+
+    def __str__(self) -> str:
+        return str(Problem(self.place, "", self.what, self.mend))
+
+
+class RecipeError(VlobjError):
+    """The command line or the recipe is wrong. Carries every problem found, not the first alone."""
+
+    code = 2
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.what, first.mend, first.place)
+        self.args = (self.problems,)
+
+    @classmethod
+    def one(cls, what: str, mend: str, place: Place | None = None, path: str = "") -> "RecipeError":
+        """An error of a single problem."""
+        return cls([Problem(place, path, what, mend)])
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class DataError(VlobjError):
+    """The data is missing, unreadable, or not what the recipe says."""
+
+    code = 3
+
+
+class PluginError(VlobjError):
+    """A plug-in is unknown, does not load, or breaks its contract."""
+
+    code = 4
+
+
+class NumbersError(VlobjError):
+    """A loss, a gradient or a weight went non-finite."""
+
+    code = 5
+
+
+class MeansError(VlobjError):
+    """Memory, disk or a process ran out or died."""
+
+    code = 6
+
+
+class Stopped(VlobjError):
+    """A signal stopped the run; it can be resumed (sysexits' EX_TEMPFAIL)."""
+
+    code = 75
+
+
+class Interrupted(VlobjError):
+    """Ctrl-C stopped the run; it can be resumed (128 + SIGINT)."""
+
+    code = 130
