@@ -56,3 +56,17 @@ class Hooks:
     @hookspec
     def vlobj_run_ended(self, run: Any, summary: Mapping[str, Any]) -> None:
         """The run came to its end; `summary` is what summary.json holds. Not called when a run is stopped."""
+
+
+class Tracker:
+    """A watcher of runs with a Config of its own: a component of kind `tracker`.
+
+    Its methods that watch are marked with `hookimpl`; the host makes one of it for a run and registers it
+    (`Registry.watch`). A module that only watches needs no Tracker: its marked functions are always called.
+    """
+
+    Config: type
+    name = ""
+
+    def __init__(self, config: Any):
+        self.config = config

@@ -1,0 +1,275 @@
+"""Finds plug-ins, keeps their faults in, gives a class for a kind and a name.
+
+Entry points of the group `vlobjectives` are loaded one by one: one that is broken becomes a `Fault` and stops
+neither the host nor its neighbours. What they name is imported when it is asked for. A short name belongs to the
+built-in; a stranger's component is `package/name` (package: its distribution, or a local file's stem), and short
+as well as long as nobody else has that name.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from vlobjectives.contracts.hooks import PROJECT, Hooks
+from vlobjectives.errors import Place, PluginError
+from vlobjectives.foreign import HOOKS, load_file, load_target, reason_of
+
+API = 1
+GROUP = PROJECT
+PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
+KINDS = ("objective", "mask", "pairing", *PART_KINDS, "reader", "source", "evaluation", "tracker")
+_MODULE = dict.fromkeys(PART_KINDS, "parts") | {"tracker": "hooks"}  # of contracts; else the kind's own name
+_KEY = re.compile(r"([a-z]+):([A-Za-z_][A-Za-z0-9_.-]*)")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A plug-in, or one component of it, that cannot be used, and why."""
+
+    name: str
+    distribution: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """What a plug-in says it brings. `target` is `module:Class`, or the class itself from a local file."""
+
+    kind: str
+    short: str
+    package: str
+    version: str
+    target: str | type
+    builtin: bool
+
+    @property
+    def full(self) -> str:
+        return f"{self.package}/{self.short}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of `vlobj plugins`: `name` is the shortest that finds it."""
+
+    kind: str
+    name: str
+    package: str
+    version: str
+    target: str
+    fault: str | None
+
+
+class Registry:
+    """All plug-ins that can be seen from here.
+
+    blocked       names of entry points or stems of local files, or `kind:name` of components (`-p no:NAME`)
+    builtin_only  leaves out what other distributions brought (`--no-plugins`); a recipe's local files stay
+    """
+
+    def __init__(self, blocked: Iterable[str] = (), builtin_only: bool = False):
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Hooks)
+        self._blocked = dict.fromkeys(blocked, False)  # -> whether it has blocked anything
+        self._components: dict[tuple[str, str], Component] = {}  # (space of names, package/name) ->
+        self._faults: list[Fault] = []
+        self._files: set[Path] = set()
+        self._classes: dict[Component, type] = {}
+        for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.dist.name != PROJECT, one.name)):
+            builtin = entry.dist.name == PROJECT
+            if (builtin or not builtin_only) and not self._blocks(entry.name):
+                self._add_entry(entry, builtin)
+
+    # -- finding ----------------------------------------------------------------------------------------------
+
+    def _blocks(self, name: str) -> bool:
+        if name in self._blocked:
+            self._blocked[name] = True
+        return name in self._blocked
+
+    def _add_entry(self, entry, builtin: bool) -> None:
+        package = entry.dist.name
+        try:
+            plugin = entry.load()
+        except (Exception, SystemExit) as error:  # anything may happen in a stranger's module
+            reasons = [reason_of(error)]
+        else:
+            reasons = self._register(plugin, f"{package}:{entry.name}", package, entry.dist.version, builtin)
+        self._faults += [Fault(entry.name, package, reason) for reason in reasons]
+
+    def add_file(self, path: str | Path) -> None:
+        """Loads a Python file that a recipe names under `plugins`; once, however often it is named.
+
+        Raises PluginError with file and line: no such file, it does not import, it brings nothing.
+        """
+        path = Path(path).resolve()
+        if path in self._files or self._blocks(path.stem):
+            return
+        reasons = self._register(load_file(path), str(path), path.stem, "", False)
+        if reasons:
+            raise PluginError(f"the plug-in file cannot be used: {'; '.join(reasons)}", "correct the file",
+                              Place(str(path)))
+        self._files.add(path)
+
+    def _register(self, plugin: Any, name: str, package: str, version: str, builtin: bool) -> list[str]:
+        """Takes a plug-in in; the reasons why it, or some component of it, cannot be used."""
+        wanted = getattr(plugin, "VLOBJ_API", API)
+        if not isinstance(wanted, int) or wanted > API:
+            return [f"it asks for plug-in API {wanted}, this vlobjectives has {API}: upgrade vlobjectives"]
+        for hook in HOOKS:
+            if hasattr(plugin, hook) and self._manager.parse_hookimpl_opts(plugin, hook) is None:
+                return [f"its {hook} is not marked with vlobjectives.hookimpl"]
+        try:
+            self._manager.register(plugin, name)
+        except (ValueError, pluggy.PluginValidationError) as error:
+            return [reason_of(error)]
+        try:
+            self._manager.check_pending()  # register itself lets a misspelt hook pass
+            given = [_mapping(answer) for answer in self._call(plugin, "vlobj_components")]
+        except (Exception, SystemExit) as error:
+            self._manager.unregister(plugin)
+            return [reason_of(error)]
+        if not self._manager.get_hookcallers(plugin):
+            return ["it brings nothing: give it a function vlobj_components, marked with vlobjectives.hookimpl, "
+                    'that returns {"objective:NAME": "module:Class"}']
+        pairs = [pair for answer in given for pair in answer.items() if not self._blocks(pair[0])]
+        reasons = [self._add_component(key, target, package, version, builtin) for key, target in pairs]
+        return [reason for reason in reasons if reason]
+
+    def _add_component(self, key: Any, target: Any, package: str, version: str, builtin: bool) -> str | None:
+        match = _KEY.fullmatch(key) if isinstance(key, str) else None
+        if match is None or match[1] not in KINDS:
+            return f"{key!r} is not kind:name with a kind of {', '.join(KINDS)}"
+        if not isinstance(target, type) and not (isinstance(target, str) and _TARGET.fullmatch(target)):
+            return f"{key}: {target!r} is neither module:Class nor a class"
+        found = Component(match[1], match[2], package, version, target, builtin)
+        if self._components.setdefault((_space(found.kind), found.full), found) is not found:
+            return f"{key}: there is a {found.full} already"
+        return None
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def component(self, kind: str, name: str) -> Component:
+        """What `name` stands for. `kind` is one of KINDS, or `part` for any part of the model.
+
+        Raises PluginError with the nearest names and where was looked.
+        """
+        here = self._named(kind)
+        if name in here and kind in ("part", here[name].kind):
+            return here[name]
+        known = ", ".join(self.names(kind)) or "none"
+        if name in here:
+            raise PluginError(f"'{name}' is a plug-in of kind {here[name].kind}, not {kind}", f"known: {known}")
+        if twins := sorted(one.full for one in set(here.values()) if one.short == name):
+            raise PluginError(f"the {kind} '{name}' is brought by several plug-ins", f"write {' or '.join(twins)}")
+        near = get_close_matches(name, self.names(kind), 1, 0.5)
+        raise PluginError(f"there is no {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
+                          f"known: {known} ({self._looked()})")
+
+    def get(self, kind: str, name: str) -> type:
+        """The class of a component, imported now. Raises PluginError if it is unknown or does not load."""
+        found = self.component(kind, name)
+        if found not in self._classes:
+            self._classes[found] = _class_of(found)
+        return self._classes[found]
+
+    def names(self, kind: str) -> list[str]:
+        """The shortest name of each component of a kind."""
+        here = self._named(kind)
+        return sorted({_shortest(one, here) for one in here.values() if kind in ("part", one.kind)})
+
+    def all(self, load: bool = False) -> list[Row]:
+        """A row for each component; with `load` each is imported, to see whether it can be used."""
+        rows = []
+        for found in self._components.values():
+            fault = None
+            if load:
+                try:
+                    self.get(found.kind, found.full)
+                except PluginError as error:
+                    fault = error.what
+            target = found.target if isinstance(found.target, str) else found.target.__qualname__
+            name = _shortest(found, self._named(found.kind))
+            rows.append(Row(found.kind, name, found.package, found.version, target, fault))
+        return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.name))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What could not be taken in, and blocks that blocked nothing."""
+        idle = [Fault(f"no:{name}", "command line", "there is no such plug-in or component to leave out")
+                for name, used in self._blocked.items() if not used]
+        return (*self._faults, *idle)
+
+    def _named(self, kind: str) -> dict[str, Component]:
+        """Every name, full or short, that means one thing among the kinds that share their names with this one."""
+        full = {name: one for (space, name), one in self._components.items() if space == _space(kind)}
+        short: dict[str, list[Component]] = {}
+        for one in full.values():
+            short.setdefault(one.short, []).append(one)
+        owners = {name: [one for one in those if one.builtin] or those for name, those in short.items()}
+        return full | {name: those[0] for name, those in owners.items() if len(those) == 1}
+
+    def _looked(self) -> str:
+        packages = sorted({one.package for one in self._components.values()})
+        broken = [f"{fault.name} of {fault.distribution} is left out: {fault.reason}" for fault in self.faults]
+        return "; ".join([f"looked in {', '.join(packages) or 'no plug-in at all'}", *broken])
+
+    # -- watching runs ----------------------------------------------------------------------------------------
+
+    def watch(self, watcher: Any, name: str) -> None:
+        """Registers an object whose marked methods watch runs, such as a Tracker made for this run."""
+        reasons = self._register(watcher, f"watch:{name}", name, "", False)
+        if reasons:
+            raise PluginError(f"'{name}' cannot watch runs: {'; '.join(reasons)}", "correct or leave out the plug-in")
+
+    def call_safely(self, hook_name: str, **arguments: Any) -> None:
+        """Calls a run-time hook of every plug-in; one that raises is switched off, all its hooks, with a warning."""
+        for implementation in reversed(getattr(self._manager.hook, hook_name).get_hookimpls()):
+            try:
+                self._call(implementation.plugin, hook_name, **arguments)
+            except Exception as error:
+                self._manager.unregister(implementation.plugin)
+                warnings.warn(f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} "
+                              f"raised {reason_of(error)}", RuntimeWarning, stacklevel=2)
+
+    def _call(self, plugin: Any, hook_name: str, **arguments: Any) -> list:
+        """The answers of this plug-in alone; pluggy hands it only the arguments that it asks for."""
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        return self._manager.subset_hook_caller(hook_name, others)(**arguments)
+
+
+def _space(kind: str) -> str:
+    """Kinds that share their names: all parts stand under `model`, told apart by their type alone."""
+    if kind != "part" and kind not in KINDS:
+        raise ValueError(f"no such kind of plug-in: {kind!r}; there are {', '.join(KINDS)}")
+    return "part" if kind in PART_KINDS else kind
+
+
+def _shortest(one: Component, here: Mapping[str, Component]) -> str:
+    return one.short if here.get(one.short) == one else one.full
+
+
+def _mapping(answer: Any) -> Mapping:
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"vlobj_components returned {answer!r}, not a mapping of kind:name to module:Class")
+    return answer
+
+
+def _class_of(found: Component) -> type:
+    """Imports a component and sees that it is what its kind promises."""
+    label = f"the {found.kind} '{found.full}'"
+    target = found.target if isinstance(found.target, type) else load_target(found.target, label, found.package)
+    contract = import_module(f"vlobjectives.contracts.{_MODULE.get(found.kind, found.kind)}")
+    base = getattr(contract, found.kind.capitalize())
+    if not (isinstance(target, type) and issubclass(target, base)):
+        raise PluginError(f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
+                          f"derive it of {base.__name__}, or name the right class in vlobj_components")
+    return target
