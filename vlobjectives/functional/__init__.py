@@ -1,0 +1,57 @@
+"""Tensors in, tensors out: the arithmetic of the objectives. No module, no config, no state.
+
+Imports torch only. What evaluations measure with is in the modules `alignment` and `statistics`.
+"""
+
+from vlobjectives.functional import alignment, statistics
+from vlobjectives.functional.attention import attention, bias_of
+from vlobjectives.functional.completion import cosine_rows, l2_rows, unit_over
+from vlobjectives.functional.contrast import sym_nce, unit
+from vlobjectives.functional.gather import gather
+from vlobjectives.functional.masking import (
+    indices,
+    keep_order,
+    kept,
+    mark,
+    replaced,
+    take,
+    text_draws,
+    with_replacement,
+)
+from vlobjectives.functional.matching import half, partners
+from vlobjectives.functional.noise import bits, key, order, uniforms
+from vlobjectives.functional.pixels import fill, patchify, unpatchify
+from vlobjectives.functional.statistics import mean_interval, paired_interval, wilson
+
+__all__ = [
+    "alignment",
+    "attention",
+    "bias_of",
+    "bits",
+    "cosine_rows",
+    "fill",
+    "gather",
+    "half",
+    "indices",
+    "keep_order",
+    "kept",
+    "key",
+    "l2_rows",
+    "mark",
+    "mean_interval",
+    "order",
+    "paired_interval",
+    "partners",
+    "patchify",
+    "replaced",
+    "statistics",
+    "sym_nce",
+    "take",
+    "text_draws",
+    "uniforms",
+    "unit",
+    "unit_over",
+    "unpatchify",
+    "wilson",
+    "with_replacement",
+]

@@ -1,0 +1,67 @@
+"""Symmetric noise-contrastive estimation, the loss behind ITC, MGSC, SCL and MLTC."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def unit(x: Tensor, dim: int = -1) -> Tensor:
+    """u(a) = a / max(|a|, 1e-8) along `dim`. A zero vector stays zero and gets a finite gradient."""
+    return x / torch.linalg.vector_norm(x, dim=dim, keepdim=True).clamp_min(1e-8)
+
+
+def sym_nce(
+    p: Tensor,
+    t: Tensor,
+    tau: float | Tensor,
+    valid: Tensor | None = None,
+    positives: Tensor | None = None,
+) -> Tensor:
+    """What each row adds to SymNCE: its row term plus the column term of the same number.
+
+        S = p t' / tau
+        value_i = - log softmax_j(S_ij) at j = i  -  log softmax_j(S_ji) at j = i
+
+    The mean of the values over the valid rows is SymNCE, the *sum* of the two directions and not their half
+    (GLSCL, arXiv 2306.07096, as its published code computes it). It lies in [0, 2 (2/tau + log N)], is 0 for
+    one row and 2 log N for N equal ones. Without a mean a host can divide by a count over processes.
+
+    p          [..., N, D] predictions (or captions), float32 or wider; unit rows, which the caller makes with
+               `unit`. Leading axes are separate problems: frames of clips as [F, N, D]
+    t          [..., N, D] targets (or pictures), likewise; row i is the positive of row i of `p`
+    tau        temperature, a float or a 0-d tensor that may be learned
+    valid      [..., N] bool. A row that is not valid is nobody's candidate, gives 0 and gets no gradient,
+               whatever stands in it; all rows where None
+    positives  [..., N, N] bool, which targets (columns) are right for which predictions; the row's own is
+               right in any case. A row with several takes the mean of their log-probabilities: for rows
+               whose captions are equal, which one positive would push apart
+
+    Returns [..., N]. Takes N x N of memory. Runs under FakeTensorMode and torch.compile without a break.
+    """
+    count = p.shape[-2]
+    own = torch.eye(count, dtype=torch.bool, device=p.device)
+    if valid is not None:
+        # Zeroed rather than only masked: 0 * NaN in the product's backward would reach the valid rows.
+        p = torch.where(valid[..., None], p, 0.0)
+        t = torch.where(valid[..., None], t, 0.0)
+    logits = p @ t.mT / tau
+    seen = None
+    if valid is not None:
+        # A row always sees itself, so a row that is not valid is a softmax of one entry: value and gradient
+        # 0.
+        seen = own | (valid[..., :, None] & valid[..., None, :])
+        logits = logits.masked_fill(~seen, float("-inf"))
+    # log_softmax and not logsumexp - diagonal: the latter cancels where the loss is small.
+    by_row = F.log_softmax(logits, dim=-1)
+    by_column = F.log_softmax(logits, dim=-2)
+    if positives is None:
+        return -(by_row.diagonal(dim1=-2, dim2=-1) + by_column.diagonal(dim1=-2, dim2=-1))
+    right = own | positives
+    if seen is not None:
+        right = right & seen
+    return -(_mean(by_row, right, -1) + _mean(by_column, right, -2))
+
+
+def _mean(x: Tensor, where: Tensor, dim: int) -> Tensor:
+    """Mean of `x` along `dim` over the places where `where`, -inf elsewhere notwithstanding."""
+    return torch.where(where, x, 0.0).sum(dim) / where.sum(dim)

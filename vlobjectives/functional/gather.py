@@ -1,0 +1,59 @@
+"""The rows of all processes, with a gradient.
+
+The one place among the losses that knows of processes: objectives call no collective.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, distributed
+from torch.autograd.function import once_differentiable
+
+
+def gather(
+    x: Tensor,
+    gradient: Literal["exact", "published"] = "exact",
+    group: distributed.ProcessGroup | None = None,
+) -> Tensor:
+    """The rows of all processes one after the other, in rank order: [W*B, ...] of x [B, ...].
+
+    Without an initialised process group, or in one of one process, it is `x` itself. Tensors of any type;
+    where x needs no gradient it has none.
+
+    gradient  exact: the gradients that arrive on all processes are summed and each process takes its own
+              rows', so that the sum over processes of (total / global count) has the gradients of one process
+              on the joined batch. published: each process takes its own rows of its *own* gradient and
+              nothing is summed, so that after averaging over W processes a gathered term weighs 1/W of a
+              local one (GLSCL's code, arXiv 2306.07096, and others)
+    group     a process group of torch.distributed, None for all processes
+
+    All processes must call it in the same order with as many rows of the same type, and run backward alike: a
+    process that leaves the term out stops the others. Raises ValueError for another `gradient`.
+    """
+    if gradient not in ("exact", "published"):
+        raise ValueError(f"gradient is exact or published, not {gradient!r}")
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return x
+    if distributed.get_world_size(group) == 1:
+        return x
+    return _Gather.apply(x, gradient == "exact", group)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exact: bool, group: distributed.ProcessGroup | None) -> Tensor:
+        ctx.exact, ctx.group, ctx.rows = exact, group, x.shape[0]
+        # Bytes, since not every backend knows bool.
+        sent = x.contiguous().view(torch.uint8) if x.dtype == torch.bool else x.contiguous()
+        parts = [torch.empty_like(sent) for _ in range(distributed.get_world_size(group))]
+        distributed.all_gather(parts, sent, group=group)
+        return torch.cat(parts).view(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        if ctx.exact:
+            # A copy: what arrives may be shared with other consumers of the same gradient.
+            grad = grad.clone(memory_format=torch.contiguous_format)
+            distributed.all_reduce(grad, group=ctx.group)
+        return grad.narrow(0, distributed.get_rank(ctx.group) * ctx.rows, ctx.rows), None, None

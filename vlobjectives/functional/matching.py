@@ -1,0 +1,46 @@
+"""Which rows of a batch stay matched, and with whom the others are paired."""
+
+import torch
+from torch import Tensor
+
+
+def half(uniform: Tensor, group: int | None = None) -> Tensor:
+    """Which rows stay matched: [B] bool, exactly floor(g/2) of each `group` consecutive rows.
+
+    As in GLSCL's ITM (arXiv 2306.07096): of one row none is matched. uniform [B]; its ranks decide, so that
+    ties cost nothing. `group` None is the whole batch. Raises ValueError where the rows are no multiple of
+    `group`.
+    """
+    grouped = uniform.reshape(-1, _size(uniform.shape[0], group))
+    rank = grouped.argsort(dim=-1, stable=True).argsort(dim=-1)
+    return (rank < grouped.shape[1] // 2).reshape(-1)
+
+
+def partners(scores: Tensor, same: Tensor, group: int | None = None) -> tuple[Tensor, Tensor]:
+    """For each row the row of its group with the highest score among those that show another picture.
+
+    scores  [B,g] finite; column c is the c-th row of the row's own group. Uniforms give random negatives,
+            similarities hard ones
+    same    [B] int64, equal numbers for equal pictures
+    group   g consecutive rows choose among each other; None is the whole batch
+
+    Returns (index [B] int64, rows of the batch; valid [B] bool). A row without a candidate is not valid and
+    points at itself. Of equal scores the first wins. Raises ValueError where the rows are no multiple of
+    `group`.
+    """
+    batch = same.shape[0]
+    size = _size(batch, group)
+    grouped = same.reshape(-1, size)
+    other = (grouped[:, :, None] != grouped[:, None, :]).reshape(batch, size)
+    row = torch.arange(batch, device=same.device)
+    best = scores.masked_fill(~other, float("-inf")).argmax(dim=-1) + row // size * size
+    valid = other.any(dim=-1)
+    # argmax over nothing but -inf is 0 and would quietly pair with the group's first row
+    return torch.where(valid, best, row), valid
+
+
+def _size(batch: int, group: int | None) -> int:
+    size = batch if group is None else group
+    if size < 1 or batch % size:
+        raise ValueError(f"{batch} rows are no multiple of a group of {group}")
+    return size

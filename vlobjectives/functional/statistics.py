@@ -1,0 +1,90 @@
+"""Intervals that a measured number is printed with. All are two-sided, at 95 %.
+
+Plain floats: these run once for each number of a summary.
+"""
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
+
+
+def wilson(hits: float, n: int) -> tuple[float, float]:
+    """Wilson's score interval for a share of `hits` among n independent trials, (low, high) in [0, 1].
+
+    Not the normal one, which has no width at 0 or all hits. (0, 1) of no trials. Raises ValueError for hits
+    outside of 0..n. Source: E. B. Wilson, JASA 22 (1927), 209-212.
+    """
+    if not 0 <= hits <= n:
+        raise ValueError(f"{hits} hits of {n} trials")
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = hits / n, Z * Z / n
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
+    # Rounding alone would leave 1e-17 of nothing at the ends.
+    return (0.0 if hits == 0 else middle - half), (1.0 if hits == n else middle + half)
+
+
+def mean_interval(values: Iterable[float]) -> tuple[float, float, float]:
+    """(mean, low, high) of independent values by Student's t; infinite ends for one value.
+
+    Raises ValueError for none.
+    """
+    x = [float(value) for value in values]
+    if not x:
+        raise ValueError("no values, no mean")
+    mean = math.fsum(x) / len(x)
+    if len(x) == 1:
+        return mean, -math.inf, math.inf
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in x) / (len(x) - 1))
+    half = t_quantile(len(x) - 1) * deviation / math.sqrt(len(x))
+    return mean, mean - half, mean + half
+
+
+def paired_interval(a: Iterable[float], b: Iterable[float]) -> tuple[float, float, float]:
+    """(mean, low, high) of the differences a - b of values that belong together, as seeds or samples do.
+
+    Raises ValueError where their numbers differ.
+    """
+    return mean_interval(float(x) - float(y) for x, y in zip(a, b, strict=True))
+
+
+@lru_cache(maxsize=1024)
+def t_quantile(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees of freedom, to 1e-9.
+
+    From 200 on by the expansion about the normal quantile (Abramowitz and Stegun, 26.7.5), below by halving
+    an interval of the exact distribution (26.7.3 and 26.7.4).
+    """
+    if freedom < 1:
+        raise ValueError(f"Student's t has 1 degree of freedom or more, not {freedom}")
+    if freedom >= 200:
+        return (
+            Z
+            + (Z**3 + Z) / (4 * freedom)
+            + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * freedom**2)
+            + (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / (384 * freedom**3)
+        )
+    low, high = Z, 13.0  # the quantile is 12.7 for one degree of freedom and falls towards Z
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _within(middle, freedom) < 0.95:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _within(t: float, freedom: int) -> float:
+    """P(|T| < t): a finite sum of powers of cos(theta), theta = atan(t / sqrt(freedom))."""
+    theta = math.atan(t / math.sqrt(freedom))
+    sine, cosine = math.sin(theta), math.cos(theta)
+    odd = freedom % 2
+    term = total = 0.0 if freedom == 1 else cosine if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= (k - 1) / k * cosine * cosine
+        total += term
+    return 2 / math.pi * (theta + sine * total) if odd else sine * total
