@@ -1,0 +1,52 @@
+"""Image-text contrast."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from vlobjectives import InputName, Objective, ObjectiveConfig, PartName, Term, joint
+from vlobjectives.functional import sym_nce
+
+
+class ITC(Objective):
+    """Pulls a picture and its caption together in the joint space and pushes the others of the batch away.
+
+        t = u(joint(text)),  v = u(joint(image))                     [N,E], the rows of all processes
+        L = 1/2 SymNCE(t v', tau)
+          = 1/2 mean_i [-log softmax_j(t_i v_j / tau) at j = i]  +  1/2 mean_i [-log softmax_j(t_j v_i / tau) at j = i]
+
+    tau is the projection's (`Joint.scale` is 1/tau) and may be learned there. GLSCL (arXiv 2306.07096, its code), whose
+    0.5 is inside the loss; the same function as CLIP's (arXiv 2103.00020). Costs ln N who knows nothing.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096; CLIP, arXiv 2103.00020"
+
+    class Config(ObjectiveConfig):
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        joint: PartName = Field("joint", description="projection to the joint space; the temperature is its own")
+        positives: Literal["pair", "equal_captions", "same_picture"] = Field(
+            "pair",
+            description="who belongs together: row i with row i alone (published), also rows whose captions are equal "
+            "token by token, or also rows of the same picture; several share the probability evenly",
+        )
+
+    def views(self, inputs):
+        image, text = inputs[self.config.image], inputs[self.config.text]
+        return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
+
+    def forward(self, image, text, batch, gather):
+        t, v = gather(text.pooled), gather(image.pooled)
+        rows = sym_nce(t, v, 1 / image.scale, positives=self.positives(batch, gather))
+        n = rows.shape[0]
+        return {"contrast": Term(0.5 * rows.sum(), n, chance=math.log(n))}
+
+    def positives(self, batch, gather) -> Tensor | None:
+        """[N,N] bool, which picture (column) is right for which caption (row); None: each its own alone."""
+        if self.config.positives == "pair":
+            return None
+        key = batch.same[:, None] if self.config.positives == "same_picture" else batch[self.config.text].ids
+        key = gather(key)
+        return (key[:, None] == key[None, :]).all(-1)
