@@ -1,0 +1,106 @@
+"""Byte-level byte-pair encoding, learned from the training captions."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from pydantic import Field
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives.errors import DataError
+
+SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3}
+ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class BytePair(Reader):
+    """Word pieces by byte-pair encoding (Sennrich, Haddow and Birch, ACL 2016, section 3.2) over UTF-8 bytes.
+
+    Every text can be encoded, so there is no unknown id. Ids: 0 begin, 1 padding, 2 end, 3 mask, then the 256
+    bytes, then the pieces in the order in which they were learned. `spec.vocabulary` is `size`, even where the
+    captions held fewer pairs to merge. Text that spells a special token ("<mask>", "</s>") is text. A word has the
+    same pieces at the start of a caption as behind a blank; its span leaves the blank out.
+    """
+
+    class Config(ReaderConfig):
+        size: int = Field(ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, learned pieces")
+        length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        lower: bool = Field(False, description="read text in lower case")
+
+    def __init__(self, config: Config, **shared: Reader):
+        super().__init__(config, **shared)
+        if shared:
+            raise self.cannot("byte_pair learns a vocabulary of its own", "leave out `with`")
+        self._spec = FieldSpec("tokens", (config.length,), vocabulary=config.size, special=SPECIAL)
+        self._fill([])
+
+    @property
+    def spec(self) -> FieldSpec:
+        """After `fit`, `share` holds how often each id was among the training pieces that fit into `length`."""
+        return self._spec
+
+    def fit(self, rows: Iterable[str | list[str]]) -> None:
+        """Learns the merges from captions; a row is one caption or a list of captions."""
+        texts = [_clean(text) for row in rows for text in ([row] if isinstance(row, str) else row)]
+        if not texts:
+            raise DataError("no training captions to learn word pieces from", "look at the data's `train` split")
+        trainer = trainers.BpeTrainer(vocab_size=self.config.size - len(SPECIAL), show_progress=False,
+                                      initial_alphabet=ALPHABET)
+        self._tokenizer.model = models.BPE()
+        self._tokenizer.train_from_iterator(texts, trainer)
+        self._fill([tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]])
+        self._spec = replace(self._spec, share=self._shares(texts))
+
+    def read(self, value: str) -> Pieces:
+        """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
+        text = value[:self._reach]
+        pieces = self._tokenizer.encode(text if text.isascii() else _clean(text), add_special_tokens=False)
+        return Pieces(pieces.ids, pieces.offsets)
+
+    def state(self) -> Mapping[str, Any]:
+        return {"merges": [list(pair) for pair in self._learned], "share": list(self._spec.share)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back the merges. Raises DataError where they do not fit `size`."""
+        merges = [(left, right) for left, right in state["merges"]]
+        if len(_vocabulary(merges)) + len(SPECIAL) > self.config.size:
+            raise DataError(f"the saved field has more pieces than its size {self.config.size}",
+                            "give the field the size that it was learned with")
+        self._fill(merges)
+        self._spec = replace(self._spec, share=tuple(state["share"]))
+
+    def _fill(self, merges: list[tuple[str, str]]) -> None:
+        self._learned = merges
+        vocabulary = _vocabulary(merges)
+        # The special ids are no words of this tokenizer, so that no text can become one.
+        self._tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        if self.config.lower:
+            self._tokenizer.normalizer = normalizers.Lowercase()
+        self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        self._tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
+        # No piece holds more characters than this, so what lies beyond can never be within `length`: time is bounded.
+        self._reach = self.config.length * max(map(len, vocabulary))
+
+    def _shares(self, texts: list[str]) -> tuple[float, ...]:
+        counts = [0] * self.config.size
+        for first in range(0, len(texts), 4096):
+            for pieces in self._tokenizer.encode_batch_fast(texts[first:first + 4096], add_special_tokens=False):
+                for number in islice(pieces.ids, self.config.length - 2):
+                    counts[number] += 1
+        total = max(sum(counts), 1)
+        return tuple(count / total for count in counts)
+
+
+def _clean(text: str) -> str:
+    return SURROGATES.sub("\ufffd", text)
+
+
+def _vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
+    """Piece -> id: the bytes, then what the merges make, each once."""
+    pieces = dict.fromkeys([*ALPHABET, *(left + right for left, right in merges)])
+    return {piece: number for number, piece in enumerate(pieces, len(SPECIAL))}
