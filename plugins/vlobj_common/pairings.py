@@ -1,0 +1,99 @@
+"""Which wrong pairs a matching loss sees: random ones, hard ones, all of them."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobjectives import Batch, InputName, Noise, Pairing, PairingConfig, Pairs, PartName, joint
+from vlobjectives.functional import partners
+
+
+class RandomNegatives(Pairing):
+    """Each caption with the picture of another row of the group, any row of another picture being as likely.
+
+    One wrong pair a row. GLSCL (arXiv 2306.07096, its code) draws from the whole data set and may draw the true picture
+    itself; pictures of the batch are already encoded, and the true one is never drawn here.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096"
+
+    def wrong(self, noise: Noise, batch: Batch) -> Pairs:
+        return _other_picture(noise("partner", batch.size), batch)
+
+
+class HardNegatives(Pairing):
+    """Each caption with the wrong picture most like it in the joint space, each picture with such a caption, or both.
+
+        S = t v' / tau    [g,g], captions by pictures, no gradient
+        argmax   the highest score of another picture (MVPTR, arXiv 2201.12596; its retrieval code)
+        sampled  one drawn from the softmax of the scores of other pictures (ALBEF, arXiv 2107.07651)
+
+    The joint space is the clean inputs': what the contrast reads, so mining costs no pass beside it.
+    """
+
+    paper = "ALBEF, arXiv 2107.07651; MVPTR, arXiv 2201.12596"
+
+    class Config(PairingConfig):
+        choose: Literal["argmax", "sampled"] = Field("sampled", description="the hardest one, or hard ones more often")
+        sides: Literal["picture", "caption", "both"] = Field(
+            "picture",
+            description="picture: a wrong picture for each caption; caption: a wrong caption for each picture; both: "
+            "two wrong pairs a row (then no row of the pass can stay matched)",
+        )
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        joint: PartName = Field("joint", description="projection whose joint space says what is hard")
+
+    def views(self, inputs):
+        image, text = inputs[self.config.image], inputs[self.config.text]
+        return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
+
+    def rows(self, group: int) -> int:
+        return 2 * group if self.config.sides == "both" else group
+
+    def wrong(self, noise: Noise, batch: Batch, image, text) -> Pairs:
+        scores = text.pooled @ image.pooled.T * image.scale
+        sides = []
+        if self.config.sides != "caption":
+            sides.append(_other_picture(self._chosen("picture", scores, noise), batch))
+        if self.config.sides != "picture":
+            found = _other_picture(self._chosen("caption", scores.T, noise), batch)
+            sides.append(Pairs(image=found.text, text=found.image, anchor=found.anchor, valid=found.valid))
+        return sides[0] if len(sides) == 1 else _joined(*sides)
+
+    def _chosen(self, name: str, scores: Tensor, noise: Noise) -> Tensor:
+        """Scores whose highest of a row is the choice: those of a softmax draw with Gumbel noise on top."""
+        if self.config.choose == "argmax":
+            return scores
+        uniform = noise(name, scores.shape[1]).clamp_min(2.0**-25)
+        return scores - torch.log(-torch.log(uniform))
+
+
+class AllPairs(Pairing):
+    """Every caption with every picture of the group but its own: g (g - 1) rows. For small groups and for checks."""
+
+    def rows(self, group: int) -> int:
+        return group * (group - 1)
+
+    def wrong(self, noise: Noise, batch: Batch) -> Pairs:
+        row = torch.arange(batch.size, device=batch.same.device)
+        text = row.repeat_interleave(batch.size - 1)
+        image = (text + 1 + torch.arange(batch.size - 1, device=row.device).repeat(batch.size)) % batch.size
+        valid = batch.same.index_select(0, image) != batch.same.index_select(0, text)
+        return Pairs(image=image, text=text, anchor=text, valid=valid)
+
+
+def _other_picture(scores: Tensor, batch: Batch) -> Pairs:
+    """Row r keeps its caption and takes the picture of the row with the highest score [g,g] that shows another one."""
+    image, valid = partners(scores, batch.same)
+    row = torch.arange(batch.size, device=image.device)
+    return Pairs(image=image, text=row, anchor=row, valid=valid)
+
+
+def _joined(one: Pairs, other: Pairs) -> Pairs:
+    image, text, anchor, valid = (
+        torch.cat([getattr(one, name), getattr(other, name)]) for name in ("image", "text", "anchor", "valid")
+    )
+    return Pairs(image=image, text=text, anchor=anchor, valid=valid)
