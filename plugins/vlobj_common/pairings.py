@@ -93,7 +93,9 @@ def _other_picture(scores: Tensor, batch: Batch) -> Pairs:
 
 
 def _joined(one: Pairs, other: Pairs) -> Pairs:
+    """Both sides' pairs, those of one row next to each other, so that a cut between rows is a cut between pairs."""
     image, text, anchor, valid = (
-        torch.cat([getattr(one, name), getattr(other, name)]) for name in ("image", "text", "anchor", "valid")
+        torch.stack([getattr(one, name), getattr(other, name)], dim=1).flatten()
+        for name in ("image", "text", "anchor", "valid")
     )
     return Pairs(image=image, text=text, anchor=anchor, valid=valid)

@@ -1,0 +1,52 @@
+"""Masked language modelling, with the picture at hand."""
+
+import math
+
+from pydantic import Field
+from torch.nn import functional as F
+
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, ViewError, fused
+from vlobjectives.functional import take
+
+
+class MLM(Objective):
+    """Names the words that a mask took, from the words that are left and the clean picture.
+
+        x = text tokens of fused(image, masked text) at the scored positions               [B,K,D] of [B,L,D]
+        L = mean over scored words of CE(head(x), the word that stood there)               head(x) [B,K,V]
+
+    The mean runs over all scored words of all rows, not over each row first. The head runs on the K scored positions
+    alone (static K, surplus ones not counted), which gives the same loss as on all L. GLSCL (arXiv 2306.07096, its
+    code) after METER. Who knows nothing pays ln V, or the entropy of the words where the reader counted them.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096; METER, arXiv 2111.02387"
+
+    class Config(ObjectiveConfig):
+        mask: MaskName | None = Field(description="takes the words; null: the mask that the text input has of its own")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        head: PartName = Field("words", description="head that turns a token into logits over the vocabulary")
+
+    def views(self, inputs):
+        text = inputs[self.config.text].masked(self.config.mask)
+        if text.mask is None:
+            raise ViewError(f"input '{text.name}' has no mask of its own: name one under `mask`")
+        return {"masked": fused(inputs[self.config.image], text)}
+
+    def build(self, masked: Spec):
+        shares = [field.share for field in masked.fields.values() if field.kind == "tokens" and field.share]
+        self.entropy = -sum(p * math.log(p) for p in shares[0] if p > 0) if len(shares) == 1 else None
+
+    def forward(self, masked, head, batch):
+        draw = masked.text.draw
+        logits = head(take(masked.text.tokens, draw.index))
+        words = take(batch[self.config.text].ids, draw.index).masked_fill(~draw.index_ok, -100)
+        total = F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=-100, reduction="sum")
+        chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
+        return {"words": Term(total, draw.index_ok.sum(), chance=chance)}
+
+    def counts(self, masked=None):
+        if masked is None:  # a mask that looks at views draws after their passes
+            return {}
+        return {"words": masked.text.draw.index_ok.sum()}

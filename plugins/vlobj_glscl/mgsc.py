@@ -1,0 +1,60 @@
+"""Masked global semantic completion."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, Term, fused
+from vlobjectives.functional import sym_nce, unit_over
+
+
+class MGSC(Objective):
+    """Completes the global meaning of a masked picture (caption) with the help of the other, which is whole.
+
+        pass A: masked picture, clean text      ->  Y^A, X^A         Y the picture's class tokens [B,F,D]
+        pass C: clean picture, masked text      ->  Y^C, X^C         X the text's class token [B,1,D]
+
+        L_img = SymNCE( u(Y^A) . u(sg(Y^C))', tau )      masked picture -> what the clean one means
+        L_txt = SymNCE( u(X^C) . u(sg(X^A))', tau )      masked text    -> what the clean one means
+        L = L_img + L_txt,  tau = 0.03
+
+    SymNCE over the N rows of all processes, the sum of row and column term; of a clip the mean over its F frames, each
+    frame against the same frame of the others. u is unit length, sg stops the gradient: the target is the same network,
+    in the pass in which the *other* modality is masked. GLSCL (arXiv 2306.07096), formulas as in its code. Each half
+    costs 2 ln N who knows nothing.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096"
+
+    class Config(ObjectiveConfig):
+        image_mask: MaskName = Field(description="hides patches in pass A (published: drops 80 %)")
+        text_mask: MaskName = Field(description="hides words in pass C (published: 40 %, drawn with replacement)")
+        temperature: float = Field(0.03, gt=0, description="tau, fixed (published: 0.03)")
+        norm_axis: Literal["feature", "frame"] = Field(
+            "feature",
+            description="axis over which the picture's class tokens get unit length; frame is what the published code "
+            "for clips does, by mistake it seems: with one frame only signs are left and nothing is learned from them",
+        )
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+
+    def views(self, inputs):
+        image, text = inputs[self.config.image], inputs[self.config.text]
+        return {
+            "a": fused(image.masked(self.config.image_mask), text),
+            "c": fused(image, text.masked(self.config.text_mask)),
+        }
+
+    def forward(self, a, c, gather):
+        return {
+            "image": self.complete(a.image.cls, c.image.cls, self.config.norm_axis, gather),
+            "text": self.complete(c.text.cls, a.text.cls, "feature", gather),
+        }
+
+    def complete(self, prediction, target, axis, gather) -> Term:
+        """prediction, target [B,F,D]: a row is completed where its prediction finds its own target, and vice versa."""
+        p = gather(unit_over(prediction, axis)).transpose(0, 1)
+        t = gather(unit_over(target.detach(), axis)).transpose(0, 1)
+        rows = sym_nce(p, t, self.config.temperature).mean(0)
+        return Term(rows.sum(), len(rows), chance=2 * math.log(len(rows)))

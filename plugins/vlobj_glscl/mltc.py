@@ -1,0 +1,65 @@
+"""Masked local token completion."""
+
+from pydantic import Field
+
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, Term, fused
+from vlobjectives.functional import sym_nce, take, unit
+
+
+class MLTC(Objective):
+    """Completes every masked patch (word) with the help of what is left and of the other modality.
+
+        pass A: picture under context_mask, clean text     ->  X^A        X text tokens [B,L,D]
+        pass B: picture under image_mask, clean text       ->  Y^B        Y patch tokens [B,n,D]
+        pass C: clean picture, masked text                 ->  X^C, Y^C
+
+        L_img = SymNCE( u(Y^B[R_v]) . u(sg(Y^C[R_v]))', tau )      R_v: all masked patches of the batch
+        L_txt = SymNCE( u(X^C[R_t]) . u(sg(X^A[R_t]))', tau )      R_t: all masked words of the batch
+        L = 0.2 L_img + 0.2 L_txt,  tau = 0.03
+
+    The tokens are the fusion's last, with no head on them. A token competes with every other masked one, of its own
+    sample and of all others. Published targets: patches from the pass whose *text* is masked, words from the pass whose
+    picture is dropped. R_v and R_t are the scored positions, [B,K] with surplus ones switched off; none at all is a 0.
+    The 0.2 are the terms' weights, so a log shows plain SymNCE. GLSCL (arXiv 2306.07096), formulas as in its code. A
+    half costs 2 ln |R| who knows nothing; memory is |R| x |R|, which `group` bounds.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096"
+
+    class Config(ObjectiveConfig):
+        image_mask: MaskName = Field(description="hides patches in pass B (published: replaces 30 % by a token)")
+        text_mask: MaskName = Field(description="hides words in pass C (published: 40 %, drawn with replacement)")
+        context_mask: MaskName = Field(description="hides patches in pass A, the text's target (published: drops 80 %)")
+        temperature: float = Field(0.03, gt=0, description="tau, fixed (published: 0.03)")
+        weight_image: float = Field(0.2, ge=0, description="weight of the picture's half (published: 0.2)")
+        weight_text: float = Field(0.2, ge=0, description="weight of the text's half (published: 0.2)")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+
+    def views(self, inputs):
+        image, text = inputs[self.config.image], inputs[self.config.text]
+        return {
+            "a": fused(image.masked(self.config.context_mask), text),
+            "b": fused(image.masked(self.config.image_mask), text),
+            "c": fused(image, text.masked(self.config.text_mask)),
+        }
+
+    def forward(self, a, b, c, gather):
+        if b.image.draw.keep is not None:
+            raise self.cannot("image_mask drops the very patches that pass B must complete", "give it fill: token")
+        return {
+            "image": self.complete(b.image, c.image, self.config.weight_image, gather),
+            "text": self.complete(c.text, a.text, self.config.weight_text, gather),
+        }
+
+    def complete(self, prediction, target, weight, gather) -> Term:
+        """Both sides at the positions [B,K] that the prediction's mask hid."""
+        index, ok = prediction.draw.index, gather(prediction.draw.index_ok).flatten()
+        p = gather(unit(take(prediction.tokens, index))).flatten(0, 1)
+        t = gather(unit(take(target.tokens, index).detach())).flatten(0, 1)
+        rows = sym_nce(p, t, self.config.temperature, valid=ok)
+        return Term(rows.sum(), ok.sum(), weight=weight, chance=2 * ok.sum().clamp_min(1).log())
+
+    def counts(self, gather, b=None, c=None):
+        known = {"image": b and b.image, "text": c and c.text}  # a mask that looks at views draws after their passes
+        return {name: gather(side.draw.index_ok).sum() for name, side in known.items() if side}
