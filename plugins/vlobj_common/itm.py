@@ -33,7 +33,7 @@ class ITM(Objective):
         )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
-        init_std: float = Field(0.02, gt=0, description="spread of the head's first weights (0.02 belongs to width 768)")
+        init_std: float = Field(0.02, gt=0, description="spread of the head's first weights (0.02: width 768)")
 
     def views(self, inputs):
         image, text = inputs[self.config.image], inputs[self.config.text]

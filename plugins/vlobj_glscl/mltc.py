@@ -61,5 +61,6 @@ class MLTC(Objective):
         return Term(rows.sum(), ok.sum(), weight=weight, chance=2 * ok.sum().clamp_min(1).log())
 
     def counts(self, gather, b=None, c=None):
-        known = {"image": b and b.image, "text": c and c.text}  # a mask that looks at views draws after their passes
-        return {name: gather(side.draw.index_ok).sum() for name, side in known.items() if side}
+        # A mask that looks at views draws after their passes, and its pass is not known yet.
+        predictions = {"image": None if b is None else b.image, "text": None if c is None else c.text}
+        return {name: gather(x.draw.index_ok).sum() for name, x in predictions.items() if x is not None}
