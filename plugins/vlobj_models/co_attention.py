@@ -1,0 +1,142 @@
+"""METER's co-attention: two streams that look at each other in every layer (arXiv 2111.02387; GLSCL's fusion).
+
+    block(h | z)    h1 = LN(h + MHA(h, h));  h2 = LN(h1 + MHA(h1, z));  LN(h2 + W2 gelu(W1 h2))
+    layer l         x(l) = text block(x(l-1) | y(l-1)),  y(l) = image block(y(l-1) | x(l-1)),  both of layer l-1
+    pooled          tanh(Wt x[0]) and tanh(Wv mean_f y[f]) side by side, text first
+"""
+
+from dataclasses import replace
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlobjectives import Encoded, Fused, Fusion, PartConfig, PartName, Spec, Want
+from vlobjectives.functional.attention import attention, bias_of
+
+TEXT_TYPE, IMAGE_TYPE = 0, 1
+
+
+class CoAttention(Fusion):
+    """image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R, 2*width] (text first).
+
+    A stream whose Spec counts class tokens is class tokens, then positions. Positions that are not valid are looked
+    at by nobody. `layers[l]` holds the whole stream after layer l; `maps["cross{l}"]` [R,heads,N',M'] what the stream
+    looked at in the other one, `maps["cross"]` that of the last layer (text: [R,heads,T,F+N]).
+    """
+
+    paper = "METER, arXiv 2111.02387"
+
+    class Config(PartConfig):
+        image: PartName = Field("vision", description="the part that gives the picture stream")
+        text: PartName = Field("text", description="the part that gives the text stream")
+        width: int = Field(gt=0, description="D of both streams (published: 768)")
+        depth: int = Field(gt=0, description="layers (published: 6)")
+        heads: int = Field(gt=0, description="attention heads; they divide the width (published: 12)")
+        mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over the width")
+        dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output "
+                               "(published: 0.1)")
+        transform: bool = Field(False, description="a linear map on each stream first; made in any case where a "
+                                "stream has another width. METER's lies in the encoders (`out`), where ITC reads it")
+        init_std: float = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
+                                "about 1/sqrt(width)")
+        norm_eps: float = Field(1e-12, gt=0, description="of the LayerNorms")
+
+        def tiny(self) -> "CoAttention.Config":
+            return self.model_copy(update={"width": 32, "depth": 1, "heads": 2})
+
+    def __init__(self, config: "CoAttention.Config", image: Spec, text: Spec):
+        super().__init__(config, image, text)
+        width = config.width
+        if width % config.heads:
+            raise self.cannot(f"{config.heads} heads do not divide the width {width}")
+        self.classes = {"image": image.classes, "text": text.classes}
+        self.image_transform, self.text_transform = (
+            nn.Linear(spec.width, width) if config.transform or spec.width != width else nn.Identity()
+            for spec in (image, text))
+        self.types = nn.Embedding(2, width)
+        self.image_blocks, self.text_blocks = (
+            nn.ModuleList(Block(config) for _ in range(config.depth)) for _ in range(2))
+        self.image_pooler, self.text_pooler = nn.Linear(width, width), nn.Linear(width, width)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Embedding):
+                nn.init.normal_(layer.weight, std=config.init_std)
+            if isinstance(layer, nn.Linear):
+                nn.init.zeros_(layer.bias)
+        self.spec = Spec(width=width, pooled=2 * width, length=text.length, grid=image.grid,
+                         patch_size=image.patch_size, frames=image.frames, classes=image.classes,
+                         fields={**image.fields, **text.fields}, can=frozenset({"layers", "maps"}))
+
+    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+        y, seen_y = self._stream(image, "image")
+        x, seen_x = self._stream(text, "text")
+        y = self.image_transform(y) + self.types.weight[IMAGE_TYPE]
+        x = self.text_transform(x) + self.types.weight[TEXT_TYPE]
+        found = {of: {"layers": {}, "maps": {}} for of in ("image", "text")}
+        for number, (image_block, text_block) in enumerate(zip(self.image_blocks, self.text_blocks)):
+            (y, map_y), (x, map_x) = (image_block(y, x, seen_y, seen_x, want.maps),
+                                      text_block(x, y, seen_x, seen_y, want.maps))
+            for of, stream, seen in (("image", y, map_y), ("text", x, map_x)):
+                if number in want.layers:
+                    found[of]["layers"][number] = stream
+                if want.maps:
+                    found[of]["maps"][f"cross{number}"] = found[of]["maps"]["cross"] = seen
+        image, text = self._given(image, y, "image", found), self._given(text, x, "text", found)
+        pooled = torch.cat([self._pooled(text, "text"), self._pooled(image, "image")], -1)
+        return Fused(image, text, pooled)
+
+    def _stream(self, part: Encoded, of: str) -> tuple[Tensor, Tensor]:
+        """The sequence [R, classes + N, D] of an encoder and the bias that hides what is not valid in it."""
+        if not self.classes[of]:
+            return part.tokens, bias_of(part.valid, part.tokens.dtype)
+        valid = torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1)
+        return torch.cat([part.cls, part.tokens], 1), bias_of(valid, part.tokens.dtype)
+
+    def _given(self, part: Encoded, stream: Tensor, of: str, found: dict) -> Encoded:
+        """The fused stream in the form that its encoder gave it in."""
+        count = self.classes[of]
+        cls = None if part.cls is None else stream[:, :count or 1]
+        return replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, **found[of])
+
+    def _pooled(self, part: Encoded, of: str) -> Tensor:
+        if part.cls is not None:
+            first = part.cls.mean(1)
+        else:
+            seen = part.valid[..., None]
+            first = torch.where(seen, part.tokens, 0.0).sum(1) / seen.sum(1).clamp_min(1)
+        return torch.tanh(getattr(self, f"{of}_pooler")(first))
+
+
+class Block(nn.Module):
+    """Self-attention, attention to the other stream, MLP; each with a residual and a LayerNorm after it."""
+
+    def __init__(self, config: CoAttention.Config):
+        super().__init__()
+        width, inner = config.width, int(config.width * config.mlp_ratio)
+        self.own, self.cross = Attention(config), Attention(config)
+        self.fc1, self.fc2 = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width, eps=config.norm_eps) for _ in range(3))
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, z: Tensor, seen_h: Tensor, seen_z: Tensor, maps: bool) -> tuple[Tensor, Tensor | None]:
+        """h [R,N,D] that looks at z [R,M,D]; biases [R,1,1,N] and [R,1,1,M]. Returns h and the map over z."""
+        h = self.norm1(h + self.drop(self.own(h, h, seen_h)[0]))
+        looked, seen = self.cross(h, z, seen_z, maps)
+        h = self.norm2(h + self.drop(looked))
+        return self.norm3(h + self.drop(self.fc2(F.gelu(self.fc1(h))))), seen
+
+
+class Attention(nn.Module):
+    """Multi-head attention of h [R,N,D] to z [R,M,D] with an output projection."""
+
+    def __init__(self, config: CoAttention.Config):
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
+
+    def forward(self, h: Tensor, z: Tensor, seen: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                   for x in (self.query(h), self.key(z), self.value(z)))
+        out, found = attention(q, k, v, seen, self.dropout if self.training else 0.0, maps)
+        return self.out(out.transpose(1, 2).flatten(2)), found

@@ -1,0 +1,218 @@
+"""Pictures and clips through any timm VisionTransformer: GLSCL's flexible encoder (arXiv 2306.07096).
+
+    embed     token(f,0) = c + P[0] + E[f],   token(f,i) = p(f,i) + P[i] + E[f]       i = 1..n, frames f = 0..F-1
+    hide      `token`: p(f,i) is the learned mask token; `drop`: positions that are not in draw.keep leave after embed
+    blocks    a frame's class token sees all tokens of all frames, every other token those of its own frame
+    out       final norm on every token, then (with `out`) a linear map, METER's transform
+
+Of one frame and without a temporal table this is timm's model, and timm's weights load by their names.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import timm
+import torch
+from pydantic import Field
+from timm.layers import LayerNorm
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from vlobj_models.frame_attention import supported, through
+from vlobj_models.stems import STEMS
+from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
+from vlobjectives.functional.masking import take
+from vlobjectives.functional.pixels import fill
+
+TRANSFORM_STD = 0.02  # METER's, for a transform on top of a tower that brings its own initialisation
+
+
+class TimmVision(Encoder):
+    """x [B,C,H,W] or [B,F,C,H,W] -> tokens [B,F*n,D], patches row by row, frame after frame; cls [B,F,D] (None for a
+    model without class token); extra["registers"] [B,F*R,D] if the model has R registers.
+
+    Fills: `drop` (draw.keep [B,k]: of clips k/F positions of each frame, frame after frame; else ValueError), `token`,
+    `pixels` (hidden by the host). `layers[n]` [B,N',D] and `maps["block{n}"]` [B,heads,N',N'] count class tokens of
+    all frames first, then patches, then registers; layers are before the final norm.
+    """
+
+    paper = "GLSCL, arXiv 2306.07096"
+
+    class Config(PartConfig):
+        name: str | None = Field(None, description="a timm model whose architecture this is; keys below change it")
+        patch: int | None = Field(None, gt=0, description="pixels a side of a patch")
+        width: int | None = Field(None, gt=0, description="D of the blocks")
+        depth: int | None = Field(None, gt=0, description="blocks; of a deeper checkpoint the last are not loaded")
+        heads: int | None = Field(None, gt=0, description="attention heads; they divide the width")
+        mlp_ratio: float | None = Field(None, gt=0, description="hidden width of a block's MLP over D (timm: 4)")
+        act: Literal["gelu", "quick_gelu"] | None = Field(None, description="of the MLPs (CLIP: quick_gelu)")
+        pre_norm: bool | None = Field(None, description="a norm before the blocks and no patch bias, as CLIP has")
+        norm_eps: float | None = Field(None, gt=0, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
+        stem: Literal["linear", "mlp", "conv"] = Field("linear", description="pixels to patches: linear, an MLP inside "
+                                                       "each patch, or 3x3 convolutions of stride 2")
+        temporal: bool | None = Field(None, description="a vector for each frame (default: where there are several)")
+        frames: int | None = Field(None, gt=0, description="rows of the temporal table (default: the field's frames; "
+                                   "published: 8)")
+        out: int | None = Field(None, gt=0, description="a linear map to this width at the end (METER's transform)")
+        init_std: float | None = Field(None, gt=0, description="linear weights start from N(0, init_std), about "
+                                       "1/sqrt(width) from scratch (default: timm's start, 0.02)")
+        position_std: float | None = Field(None, gt=0, description="positions start from N(0, position_std)")
+        mask_std: float = Field(1.0, ge=0, description="the mask token starts from N(0, mask_std) (published: 1)")
+        weights: str | None = Field(None, description="a timm pretrained name, or a file or folder (safetensors or "
+                                    "state dict; timm's or CLIP's names) to start from")
+
+        def tiny(self) -> "TimmVision.Config":
+            return self.model_copy(update={"width": 32, "depth": 1, "heads": 2, "weights": None,
+                                           "out": self.out and 32})
+
+    def __init__(self, config: "TimmVision.Config", fields: Mapping[str, FieldSpec]):
+        super().__init__(config, fields)
+        pictures = [spec for spec in fields.values() if spec.kind == "picture"]
+        if len(fields) != 1 or len(pictures) != 1:
+            raise self.cannot(f"timm_vision reads one field of pictures, not {', '.join(fields) or 'none'}")
+        *frames, channels, height, width = pictures[0].shape
+        self.frames = frames[0] if frames else 1
+        self.module = self._module(channels, (height, width))
+        dim = self.module.embed_dim
+        self.mask_token = nn.Parameter(torch.empty(dim))
+        temporal = self.frames > 1 if config.temporal is None else config.temporal
+        rows = config.frames or self.frames
+        if self.frames > 1 and not self.module.has_class_token:
+            raise self.cannot(f"'{config.name}' has no class token, through which frames see each other")
+        if temporal and rows < self.frames:
+            raise self.cannot(f"a temporal table of {rows} rows does not hold {self.frames} frames", "raise `frames`")
+        self.temporal = nn.Parameter(torch.empty(rows, dim)) if temporal else None
+        self.out = nn.Linear(dim, config.out) if config.out else nn.Identity()
+        self._start()
+        grid = tuple(self.module.patch_embed.grid_size)
+        registers = self.module.num_reg_tokens
+        self.spec = Spec(
+            width=config.out or dim, length=self.frames * grid[0] * grid[1], grid=grid,
+            patch_size=self.module.patch_embed.patch_size[0], frames=self.frames,
+            classes=self.frames if self.module.has_class_token else 0, fields=dict(fields),
+            extra={"registers": (self.frames * registers, config.out or dim)} if registers else {},
+            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
+
+    def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
+        config = self.config
+        eps = config.norm_eps
+        chosen = {"patch_size": config.patch, "embed_dim": config.width, "depth": config.depth,
+                  "num_heads": config.heads, "mlp_ratio": config.mlp_ratio, "act_layer": config.act,
+                  "pre_norm": config.pre_norm, "norm_layer": partial(LayerNorm, eps=eps) if eps else None}
+        chosen = {key: value for key, value in chosen.items() if value is not None}
+        if config.stem != "linear":
+            chosen["embed_layer"] = STEMS[config.stem]
+        self._sensible(size)
+        if config.name is None:
+            return VisionTransformer(img_size=size, in_chans=channels, num_classes=0, global_pool="", **chosen)
+        if not timm.is_model(config.name):
+            near = timm.list_models(f"*{config.name.split('.')[0][:12]}*")[:5]
+            raise self.cannot(f"timm has no model '{config.name}'", f"near it are {', '.join(near)}" if near else "")
+        try:
+            module = timm.create_model(config.name, img_size=size, in_chans=channels, num_classes=0, global_pool="",
+                                       **chosen)
+        except TypeError as error:
+            raise self.cannot(f"timm's '{config.name}' is no plain vision transformer: {error}") from None
+        if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
+            raise self.cannot(f"timm's '{config.name}' is a {type(module).__name__} or has blocks of its own; "
+                              "positions can be dropped and frames kept apart in plain VisionTransformers only")
+        patch = module.patch_embed.patch_size[0]
+        if size[0] % patch or size[1] % patch:
+            raise self.cannot(*_uneven(size, patch))
+        return module
+
+    def _sensible(self, size: tuple[int, int]) -> None:
+        """Refuses a written-out architecture that timm would meet with an assertion."""
+        config = self.config
+        needed = {"patch": config.patch, "width": config.width, "depth": config.depth, "heads": config.heads}
+        missing = [key for key, value in needed.items() if value is None]
+        if config.name is None and missing:
+            raise self.cannot(f"an architecture without `name` needs {', '.join(missing)}")
+        if config.width and config.heads and config.width % config.heads:
+            raise self.cannot(f"{config.heads} heads do not divide the width {config.width}")
+        if config.patch and (size[0] % config.patch or size[1] % config.patch):
+            raise self.cannot(*_uneven(size, config.patch))
+        if config.stem == "conv" and config.patch and config.patch & (config.patch - 1):
+            raise self.cannot(f"a conv stem halves the picture again and again, which never gives patches of "
+                              f"{config.patch}", "take a power of two")
+
+    @torch.no_grad()
+    def _start(self) -> None:
+        """First weights of what timm does not know, and of all if `init_std` is set."""
+        config, module = self.config, self.module
+        nn.init.normal_(self.mask_token, std=config.mask_std)
+        if self.temporal is not None:
+            nn.init.normal_(self.temporal, std=module.embed_dim ** -0.5)
+        linear = [self.out] if isinstance(self.out, nn.Linear) else []
+        if config.init_std:
+            linear += [layer for layer in module.modules() if isinstance(layer, nn.Linear) or _pointwise(layer)]
+        for layer in linear:
+            nn.init.normal_(layer.weight, std=config.init_std or TRANSFORM_STD)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if config.position_std:
+            nn.init.normal_(module.pos_embed, std=config.position_std)
+
+    def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """What enters the blocks: [B, F, P+k, D] for P class tokens and registers of a frame and k patches kept."""
+        module, frames, batch = self.module, self.frames, x.shape[0]
+        hide = draw is not None and draw.fill in ("drop", "token")
+        if hide and self.config.stem == "conv":
+            x = fill(x, draw.hidden, self.spec.patch_size)  # else they would be seen through their neighbours
+        patches = module.patch_embed(x.reshape(-1, *x.shape[-3:]))
+        patches = patches.reshape(batch, -1, patches.shape[-1])
+        if hide and draw.fill == "token":
+            patches = torch.where(draw.hidden[..., None], self.mask_token.to(patches.dtype), patches)
+        patches = patches.reshape(batch, frames, -1, patches.shape[-1])
+        prefix = [token.expand(batch, frames, -1, -1) for token in (module.cls_token, module.reg_token)
+                  if token is not None]
+        count = module.num_prefix_tokens
+        if module.pos_embed is not None:
+            own = 0 if module.no_embed_class else count
+            patches = patches + module.pos_embed[:, own:]
+            if own:
+                prefix = [torch.cat(prefix, 2) + module.pos_embed[:, :own]]
+        if self.temporal is not None:
+            shift = self.temporal[:frames, None]
+            patches, prefix = patches + shift, [token + shift for token in prefix]
+        if hide and draw.fill == "drop":
+            if draw.keep.shape[1] % frames:
+                raise ValueError(f"{draw.keep.shape[1]} kept positions are not the same number in {frames} frames")
+            patches = take(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
+        return module.norm_pre(module.pos_drop(torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)))
+
+    def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
+        hidden = self.embed(x, draw)
+        batch, frames, each, _ = hidden.shape
+        hidden = hidden.flatten(1, 2)
+        layers, maps, order = {}, {}, self._order(each, hidden.device)
+        for number, block in enumerate(self.module.blocks):
+            hidden, seen = through(block, hidden, frames, want.maps)
+            if number in want.layers:
+                layers[number] = hidden[:, order]
+            if want.maps:
+                maps[f"block{number}"] = seen[:, :, order][..., order]
+        final = self.out(self.module.norm(hidden)).reshape(batch, frames, each, -1)
+        first, registers = self.module.num_prefix_tokens, self.module.num_reg_tokens
+        tokens = final[:, :, first:].flatten(1, 2)
+        return Encoded(
+            tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device),
+            cls=final[:, :, 0] if self.module.has_class_token else None, draw=draw, layers=layers, maps=maps,
+            extra={"registers": final[:, :, first - registers:first].flatten(1, 2)} if registers else {})
+
+    def _order(self, each: int, device: torch.device) -> Tensor:
+        """From frames of (class, registers, patches) to class tokens, patches, registers of all frames, [F*each]."""
+        place = torch.arange(self.frames * each, device=device).reshape(self.frames, each)
+        first, classes = self.module.num_prefix_tokens, int(self.module.has_class_token)
+        return torch.cat([place[:, :classes].flatten(), place[:, first:].flatten(), place[:, classes:first].flatten()])
+
+
+def _pointwise(layer: nn.Module) -> bool:
+    """A convolution that is a linear map of each patch (or pixel) by itself."""
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride
+
+
+def _uneven(size: tuple[int, int], patch: int) -> tuple[str, str]:
+    return (f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
+            f"the nearest sizes are {size[0] // patch * patch} and {(size[0] // patch + 1) * patch}")
