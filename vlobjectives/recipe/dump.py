@@ -1,0 +1,46 @@
+"""A recipe as YAML that reads back equal, here and with a YAML 1.1 reader."""
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.scalars import kind_of
+
+_TAG = "tag:yaml.org,2002:"
+
+
+def dump(recipe: Recipe) -> str:
+    """The resolved recipe: defaults written out, optional keys that hold nothing left out."""
+    return dump_data(_data(recipe))
+
+
+def dump_data(data: Any) -> str:
+    """Plain data as YAML."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        own = {field.alias or name: _data(getattr(value, name)) for name, field in fields.items()
+               if getattr(value, name) is not None or field.default is not None}
+        return own | {name: _data(held) for name, held in (value.model_extra or {}).items()}
+    if isinstance(value, dict):
+        return {name: _data(held) for name, held in value.items()}
+    return [_data(held) for held in value] if isinstance(value, list | tuple) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts a word in quotes if YAML 1.2 or YAML 1.1 would read something else; writes no anchors."""
+
+    def resolve(self, kind, value, implicit):
+        if kind is yaml.ScalarNode and implicit[0]:
+            ours = kind_of(value)
+            if ours != "str":
+                return _TAG + ours
+        return super().resolve(kind, value, implicit)
+
+    def ignore_aliases(self, data) -> bool:
+        return True

@@ -1,0 +1,62 @@
+"""What the host knows of a key of the recipe: which keys it may hold, what it means, whether others may follow."""
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from vlobjectives.recipe.model import Entry, Evaluate, EvaluationEntry, Recipe
+from vlobjectives.recipe.yaml import KeyPath
+
+
+def keys(path: KeyPath) -> list[str]:
+    """The host's keys of the mapping at `path`; none where it knows no keys."""
+    return [name for model in _models(path) for name in _fields(model)]
+
+
+def is_entry(path: KeyPath) -> bool:
+    """Whether a plug-in's own keys may stand at `path`."""
+    return any(issubclass(model, Entry) for model in _models(path))
+
+
+def description(path: KeyPath) -> str:
+    """What the key at `path` means; empty where the host does not know it."""
+    found = (_fields(model).get(path[-1]) for model in (_models(path[:-1]) if path else ()))
+    return next((field.description for field in found if field is not None and field.description), "")
+
+
+def _models(path: KeyPath) -> list[type[BaseModel]]:
+    choices: list[Any] = [Recipe]
+    for part in path:
+        choices = [choice for one in choices for inner in _below(one, part) for choice in _choices(inner)]
+    return [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+
+
+def _below(one: Any, part: str | int) -> Iterator[Any]:
+    """What may stand under `part` of something of this type."""
+    if get_origin(one) is dict:
+        yield get_args(one)[1]
+    elif get_origin(one) is tuple and isinstance(part, int):
+        yield get_args(one)[0]
+    elif isinstance(one, type) and issubclass(one, BaseModel):
+        fields = _fields(one)
+        if part in fields:
+            yield fields[part].annotation
+        elif one is Evaluate:
+            yield EvaluationEntry
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The members of a union, without marks."""
+    if get_origin(annotation) is Annotated:
+        yield from _choices(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for choice in get_args(annotation):
+            yield from _choices(choice)
+    else:
+        yield annotation
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}

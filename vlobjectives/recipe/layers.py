@@ -1,0 +1,162 @@
+"""Layers of a recipe: the file, what it extends, and the command line; every value knows where it came from.
+
+How a layer lies over another:
+  - mappings are merged key by key, lists and plain values replaced
+  - `key: null` takes away what the layers below hold under the key if that is a mapping (an objective, a mask);
+    over a plain value or a list, or where there was nothing, null is a value like any other
+A relative path counts from the folder of the file that it is written in, on the command line from the working
+folder.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.errors import Place, RecipeError
+from vlobjectives.recipe.yaml import Document, KeyPath, Spot, read
+
+COMMAND_LINE = "command line"
+
+
+@dataclass
+class Layered:
+    """The values of all layers so far. `spots` as in a Document; `folders` by file name as messages call it."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    spots: dict[KeyPath, Spot] = field(default_factory=dict)
+    folders: dict[str | None, Path] = field(default_factory=dict)
+
+    def spot(self, path: KeyPath) -> Spot | None:
+        """Where the entry at `path` was written, or the nearest entry above it that was."""
+        while path and path not in self.spots:
+            path = path[:-1]
+        return self.spots.get(path)
+
+    def base(self, path: KeyPath) -> Path:
+        """The folder that a relative path at `path` counts from."""
+        spot = self.spot(path)
+        return self.folders.get(spot.value.file if spot else None) or Path.cwd()
+
+    def at(self, path: KeyPath) -> Any:
+        """The value at `path`. Raises KeyError where there is none."""
+        value = self.data
+        for part in path:
+            known = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+            if part not in known:
+                raise KeyError(path)
+            value = value[part]
+        return value
+
+    def put(self, path: KeyPath, document: Document) -> None:
+        """Lays a document over the entry at `path`; what lies above the entry exists."""
+        if not path:
+            self._merge((), document, ())
+            return
+        holder = self.at(path[:-1])
+        if isinstance(holder, list):
+            self._put_element(holder, path, document)
+        else:
+            self._put_key(holder, path, document, ())
+
+    def _merge(self, here: KeyPath, over: Document, there: KeyPath) -> None:
+        """Lays the mapping at `there` of a document over the mapping at `here`."""
+        self.spots.setdefault(here, over.spots[there])
+        holder, layer = self.at(here), _at(over.data, there)
+        for key in layer:
+            self._put_key(holder, (*here, key), over, (*there, key))
+
+    def _put_key(self, holder: dict, path: KeyPath, over: Document, there: KeyPath) -> None:
+        key, value = path[-1], _at(over.data, there)
+        if isinstance(value, dict) and isinstance(holder.get(key), dict):
+            self._merge(path, over, there)
+            return
+        removed = value is None and isinstance(holder.get(key), dict)
+        self._forget(path)
+        if removed:
+            del holder[key]
+        else:
+            holder[key] = deepcopy(value)
+            self._learn(path, over, there)
+
+    def _put_element(self, holder: list, path: KeyPath, over: Document) -> None:
+        if isinstance(over.data, dict) and isinstance(holder[path[-1]], dict):
+            self._merge(path, over, ())
+        else:
+            self._forget(path)
+            holder[path[-1]] = deepcopy(over.data)
+            self._learn(path, over, ())
+
+    def _forget(self, path: KeyPath) -> None:
+        try:
+            gone = self.at(path)
+        except KeyError:
+            return
+        for inner in _inside(gone):
+            self.spots.pop((*path, *inner), None)
+
+    def _learn(self, path: KeyPath, over: Document, there: KeyPath) -> None:
+        for inner in _inside(self.at(path)):
+            self.spots[(*path, *inner)] = over.spots[(*there, *inner)]
+
+
+def layer(path: Path, find: Callable[[str], Path]) -> Layered:
+    """A recipe file over all that it extends. `find` gives the file of a shipped recipe's name.
+
+    `extends` is a path relative to the file if it ends in .yaml, else a shipped recipe's name.
+    """
+    documents: dict[Path, Document] = {}
+    place: Place | None = None
+    base: Any = path.resolve()
+    while base is not None:
+        path = base
+        if path in documents:
+            circle = [*list(documents)[list(documents).index(path):], path]
+            raise RecipeError.one(f"recipes extend each other in a circle: {' -> '.join(one.name for one in circle)}",
+                                  "leave one `extends` out", place, "extends")
+        documents[path] = document = read(path, _shown(path))
+        base = document.data.pop("extends", None)
+        if base is not None:
+            place = document.spots[("extends",)].value
+            base = _extended(base, path.parent, find, place)
+    layered = Layered()
+    for path, document in reversed(documents.items()):
+        layered.folders[_shown(path)] = path.parent
+        layered.put((), document)
+        layered.spots[()] = document.spots[()]
+    return layered
+
+
+def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place) -> Path:
+    if not isinstance(base, str):
+        raise RecipeError.one("`extends` takes one recipe: a file or a shipped recipe's name", "extends: glscl",
+                              place, "extends")
+    if not base.endswith(".yaml"):
+        try:
+            return find(base).resolve()
+        except RecipeError as error:
+            raise RecipeError.one(error.what, error.mend, place, "extends") from error
+    path = (folder / Path(base).expanduser()).resolve()
+    if not path.is_file():
+        raise RecipeError.one(f"there is no file {base}", f"`extends` counts from {folder}", place, "extends")
+    return path
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _inside(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """The key paths of a value and of all that it holds."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _inside(item, (*path, key))
+
+
+def _shown(path: Path) -> str:
+    """What messages call a file: relative to the working folder where it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

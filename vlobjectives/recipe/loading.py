@@ -1,0 +1,81 @@
+"""Loading a recipe: layers, overrides, defaults, absolute paths, validation."""
+
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.errors import Place, Problem
+from vlobjectives.recipe import overrides as _overrides
+from vlobjectives.recipe.layers import Layered, layer
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.recipes import find, locate
+from vlobjectives.recipe.schema import prepared, validated
+from vlobjectives.recipe.yaml import KeyPath, dotted
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A valid recipe, and where each of its values was written."""
+
+    recipe: Recipe
+    layered: Layered
+    path: Path
+
+    def place(self, *path: str | int, key: bool = False) -> Place | None:
+        """Where the value at a key path was written (with `key`: the key), or the nearest thing above it."""
+        spot = self.layered.spot(path)
+        return spot and (spot.key if key else spot.value)
+
+    def problem(self, path: KeyPath, what: str, mend: str, note: bool = False, key: bool = False) -> Problem:
+        """A Problem at a key path."""
+        return Problem(self.place(*path, key=key), dotted(path), what, mend, note)
+
+    def base(self, *path: str | int) -> Path:
+        """The folder that a relative path written there counts from."""
+        return self.layered.base(path)
+
+    def replaced(self, values: Mapping[KeyPath, Any]) -> "Loaded":
+        """The same recipe with other values, such as defaults that follow from others or paths made absolute.
+
+        Raises RecipeError as loading does. What lies above each value exists.
+        """
+        layered = replace(self.layered, data=deepcopy(self.layered.data))
+        for path, value in values.items():
+            layered.at(path[:-1])[path[-1]] = value
+        return Loaded(validated(layered), layered, self.path)
+
+
+def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Loaded:
+    """A recipe by file, run folder or shipped name, under overrides `key.path=value`.
+
+    Raises RecipeError with every problem of keys and types. What needs plug-ins is checked later.
+    """
+    path = locate(recipe)
+    layered = layer(path, find)
+    _overrides.apply(layered, overrides)
+    layered.data = prepared(layered.data)
+    _settle(layered, path)
+    return Loaded(validated(layered), layered, path.resolve())
+
+
+def _settle(layered: Layered, path: Path) -> None:
+    """Makes the host's own paths absolute and names the run after the recipe."""
+    data = layered.data
+    if isinstance(data.get("init"), str):
+        data["init"] = _absolute(layered, ("init",))
+    if isinstance(data.get("plugins"), list):
+        data["plugins"] = [_absolute(layered, ("plugins", number)) if isinstance(item, str) else item
+                           for number, item in enumerate(data["plugins"])]
+    if isinstance(run := data.get("run"), dict):
+        run.setdefault("folder", "runs")
+        run.setdefault("name", re.sub(r"[^A-Za-z0-9_.-]|^[.-]", "_", path.stem))
+        if isinstance(run["folder"], str):
+            written = ("run", "folder") in layered.spots
+            run["folder"] = _absolute(layered, ("run", "folder")) if written else str(Path.cwd() / "runs")
+
+
+def _absolute(layered: Layered, path: KeyPath) -> str:
+    return str((layered.base(path) / Path(layered.at(path)).expanduser()).resolve())

@@ -1,0 +1,176 @@
+"""The recipe as strict pydantic models. What the host does not know of an entry are the options of its plug-in.
+
+An entry (a mask, an objective, a part) is read here with the host's keys alone; its other keys are kept as written
+and validated against the plug-in's own Config when that is known. `type` is always set: `schema` fills it in from
+the entry's name.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from vlobjectives.recipe.times import Time, Weight
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Count = Annotated[int, Field(ge=1)]
+Group = Count | Literal["all"]
+
+
+class Section(BaseModel):
+    """Base of all: no unknown key, no silent conversion, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Entry(Section):
+    """Something that a plug-in brings."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+    type: str = Field(description="the plug-in; by default the entry's name")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are the plug-in's own, as written; its Config validates them."""
+        return dict(self.model_extra or {})
+
+
+class DataEntry(Entry):
+    type: str = Field(description="the source of samples, such as scenes or captions")
+    batch: Count = Field(description="pairs per optimiser step over all processes")
+    micro_batch: Count | None = Field(None, description="pairs a process passes at once; default batch / processes")
+    workers: int = Field(0, ge=0, description="loader processes a training process; 0: loads in the process itself")
+    max_bad: float = Field(0.01, ge=0, le=1, description="share of unusable samples above which a run stops")
+    max_pixels: Count = Field(64_000_000, description="pictures with more pixels than this are refused as unusable")
+
+
+class FieldEntry(Entry):
+    type: str = Field(description="the reader; by default the field's name")
+    of: str | None = Field(None, description="the column or field that is read; by default the one of the field's name")
+    with_: str | None = Field(None, alias="with", description="the field whose vocabulary this one shares")
+
+
+class PartEntry(Entry):
+    """A part of the model."""
+
+
+class MaskEntry(Entry):
+    stream: str | None = Field(
+        None, description="random stream, by default the mask's name; another mask's shares its draws")
+
+
+class PairingEntry(Entry):
+    group: Count | None = Field(
+        None, description="consecutive rows that partners are found among; default data.micro_batch")
+
+
+class ObjectiveEntry(Entry):
+    weight: Weight = Field(1.0, description="a number, or [time, weight] points with straight lines between; "
+                                            "whole times are steps, times with a point shares of the run")
+    group: Group | None = Field(None, description="rows that the loss sees together: all, or so many consecutive ones")
+
+
+class EvaluationEntry(Entry):
+    type: str = Field(description="the evaluation; by default the key's name")
+
+
+class InputEntry(Section):
+    fields: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="fields that are fed, in this order")
+    part: str = Field(description="the encoder that reads them")
+    mask: str | None = Field(None, description="a mask that this input always wears in training")
+
+
+class Every(Section):
+    """How often: `{steps: 250}` or `{share: 0.1}`."""
+
+    steps: Count | None = Field(None, description="every so many steps")
+    share: float | None = Field(None, gt=0, le=1, description="every such share of the run")
+
+
+class Schedule(Section):
+    warmup: Time = Field(0, description="linear warm-up: whole number = steps, with a point = share of the run")
+    then: Literal["cosine", "linear", "constant"] = Field("cosine", description="the rate after the warm-up")
+    floor: float = Field(0.05, ge=0, le=1, description="where cosine and linear end, as a share of lr")
+
+
+class OptimGroup(Section):
+    match: str = Field(description="pattern over dotted parameter names, such as model.fusion.*; the first match wins")
+    lr: float = Field(1.0, ge=0, description="factor on optim.lr")
+    weight_decay: float | None = Field(None, ge=0, description="instead of optim.weight_decay")
+    start: Time | None = Field(None, description="when the group's warm-up begins; by default with the run")
+
+
+class Optim(Section):
+    type: Literal["adamw"] = Field("adamw", description="the optimiser")
+    lr: float = Field(gt=0, description="learning rate at the top of the schedule")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.98), description="decay of AdamW's two averages")
+    eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
+    clip: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of all gradients; null: none")
+    schedule: Schedule = Field(Schedule(), description="the learning rate over the run")
+    groups: tuple[OptimGroup, ...] = Field((), description="parameters that differ; the first pattern that fits wins")
+
+
+class Checkpoint(Every):
+    """When to save (neither: at the end alone) and how many of the newest to keep."""
+
+    keep: Count = Field(2, description="how many of the newest checkpoints stay")
+
+
+class Log(Section):
+    steps: Count = Field(10, description="every so many steps")
+
+
+class Run(Section):
+    steps: Count = Field(description="optimiser steps")
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the passes, not of losses")
+    compile: Literal["none", "parts"] = Field("none", description="parts: torch.compile for each part of the model")
+    checkpoint: Checkpoint = Field(Checkpoint(), description="when to save, and how many to keep")
+    gradient: Literal["exact", "published"] = Field(
+        "exact", description="over processes: exact, or as the published gather (local slice only) computes it")
+    log: Log = Field(Log(), description="when metrics are logged")
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = Field(
+        None, description="first part of the run folder's name; by default the recipe's")
+    folder: str = Field("runs", description="where run folders are made")
+
+
+class Plan(Section):
+    share: Literal["all", "none"] = Field("all", description="none computes each view for itself, for comparisons")
+    authors: tuple[tuple[str, ...], ...] = Field((), description="objectives that shared passes as published")
+    checkpoint: tuple[str, ...] = Field((), description="parts whose activations are recomputed to save memory")
+
+
+class Evaluate(Section):
+    """What to measure and when. The keys that are not listed are evaluations by name."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, EvaluationEntry] = Field(init=False)
+    every: Every | None = Field(None, description="how often during the run; null: at its end alone")
+    losses: bool = Field(True, description="every objective on held-out samples, those at weight 0 too")
+    splits: tuple[str, ...] | None = Field(None, description="splits that are evaluated")
+
+    @property
+    def entries(self) -> dict[str, EvaluationEntry]:
+        """The evaluations that are switched on, by name."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(Section):
+    """A system and its training, all plug-ins by name."""
+
+    seed: int = Field(0, ge=0, description="seed of everything that is random")
+    init: str | None = Field(None, description="a run folder whose weights to start from")
+    plugins: tuple[str, ...] = Field((), description="local plug-in files")
+    data: DataEntry = Field(description="a source of samples and how they are batched")
+    fields: dict[Name, FieldEntry] = Field({}, description="readers that turn columns of the source into numbers")
+    model: dict[Name, PartEntry] = Field(description="encoders, fusions, decoders, projections and heads")
+    inputs: dict[Name, InputEntry] = Field({}, description="what encoders read, where `image` and `text` do not do")
+    masks: dict[Name, MaskEntry] = Field({}, description="ways to corrupt an input")
+    pairings: dict[Name, PairingEntry] = Field({}, description="ways to choose wrong pairs")
+    objectives: dict[Name, ObjectiveEntry] = Field(min_length=1, description="the losses")
+    optim: Optim = Field(description="the optimiser")
+    run: Run = Field(description="how long, where, and what is kept")
+    plan: Plan = Field(Plan(), description="what is shared and what is recomputed")
+    evaluate: Evaluate = Field(Evaluate(), description="what to measure and when")

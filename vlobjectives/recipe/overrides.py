@@ -1,0 +1,94 @@
+"""Overrides on the command line: `key.path=value`, the value read as YAML, over keys that exist.
+
+A key exists if the recipe holds it, if the host knows it (`run.compile`), if it is an option of an entry that the
+recipe holds (`objectives.itc.temperature`: the plug-in's Config sees to its name), or if it switches an evaluation
+on (`evaluate.retrieval=true`). An entry of any other section is added in a file, not here: there a misspelt name
+would silently train something else. Elements of a list are named by number: `optim.groups.0.lr=0.5`.
+"""
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.recipe import known
+from vlobjectives.recipe.layers import COMMAND_LINE, Layered
+from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, parse
+
+_HERE = Place(COMMAND_LINE)
+
+
+def apply(layered: Layered, overrides: Iterable[str]) -> None:
+    """Lays overrides over a recipe, one after the other. Raises RecipeError with the problems of all of them."""
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            _apply(layered, text)
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError(problems)
+
+
+def _apply(layered: Layered, text: str) -> None:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise RecipeError.one(f"'{text}' is no override", "write key.path=value, such as optim.lr=1e-4", _HERE)
+    try:
+        document = parse(value, COMMAND_LINE)
+    except RecipeError as error:
+        raise RecipeError(Problem(_HERE, name, problem.what, problem.mend) for problem in error.problems) from error
+    path = _resolved(layered, name)
+    for length in range(1, len(path)):
+        if not isinstance(_held(layered, path[:length]), dict | list):
+            layered.put(path[:length], Document({}, {(): Spot(_HERE, _HERE)}))
+    spots = dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE))
+    layered.put(path, Document(document.data, spots))
+
+
+def _resolved(layered: Layered, name: str) -> KeyPath:
+    """The key path that a dotted name means; RecipeError with the nearest keys where it means none."""
+    path: KeyPath = ()
+    for part in name.split("."):
+        held = _held(layered, path)
+        key = int(part) if isinstance(held, list) and part.isdecimal() else part
+        if isinstance(held, list):
+            exists = key in range(len(held))
+        else:
+            exists = (isinstance(held, dict) and key in held) or key in known.keys(path) or path == ("evaluate",) or (
+                known.is_entry(path) and isinstance(held, dict))
+        if not exists:
+            raise RecipeError.one(f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
+                                  _mend(layered, name, path, part), _HERE, name)
+        path = (*path, key)
+    return path
+
+
+def _held(layered: Layered, path: KeyPath) -> Any:
+    try:
+        return layered.at(path)
+    except KeyError:
+        return None
+
+
+def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
+    held = _held(layered, path)
+    if isinstance(held, list):
+        return f"it is a list of {len(held)}: name an element by its number, from 0"
+    here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
+    everywhere = list(dict.fromkeys(_names(layered)))
+    same_end = [full for full in everywhere if full.endswith(f".{name}")]
+    near = get_close_matches(part, here, 1) or same_end[:3] or get_close_matches(name, everywhere, 1)
+    if near:
+        full = [dotted((*path, key)) if key in here else key for key in near]
+        return f"did you mean {' or '.join(full)}?"
+    return f"keys here: {', '.join(here)}" if here else f"{dotted(path)} holds no keys"
+
+
+def _names(layered: Layered) -> Iterator[str]:
+    for path in layered.spots:
+        yield dotted(path)
+        for key in known.keys(path):
+            yield dotted((*path, key))
+    for section in known.keys(()):
+        yield from (f"{section}.{key}" for key in known.keys((section,)))

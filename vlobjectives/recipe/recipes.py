@@ -1,0 +1,62 @@
+"""The recipes that are shipped, and what a word on the command line means."""
+
+import shutil
+from difflib import get_close_matches
+from pathlib import Path
+
+from vlobjectives.errors import RecipeError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def folder() -> Path:
+    """Where shipped recipes lie: in the wheel inside the package, in a checkout beside it."""
+    inside = _PACKAGE / "_recipes"
+    return inside if inside.is_dir() else _PACKAGE.parent / "recipes"
+
+
+def names() -> list[str]:
+    """The names of all shipped recipes."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def find(name: str) -> Path:
+    """The file of a shipped recipe. Raises RecipeError with the nearest name."""
+    if name in names():
+        return folder() / f"{name}.yaml"
+    near = get_close_matches(name, names(), 1, 0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise RecipeError.one(f"there is no recipe '{name}'",
+                          f"{hint}a file ends in .yaml, a run folder holds recipe.yaml, and shipped are "
+                          f"{', '.join(names()) or 'none'}")
+
+
+def locate(recipe: str | Path) -> Path:
+    """The recipe file that is meant: a file that ends in .yaml, a run folder, or a shipped recipe's name."""
+    path = Path(recipe).expanduser()
+    if path.suffix == ".yaml":
+        if not path.is_file():
+            raise RecipeError.one(f"there is no file {recipe}", "correct the path; it counts from the working folder")
+        return path
+    if (path / "recipe.yaml").is_file():
+        return path / "recipe.yaml"
+    if path.is_dir() and str(recipe) not in names():
+        raise RecipeError.one(f"the folder {recipe} holds no recipe.yaml", "name a run folder")
+    return find(str(recipe))
+
+
+def describe(path: Path) -> str:
+    """A recipe's first comment line: what it is, in a sentence."""
+    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
+
+
+def copy(name: str, target: str | Path) -> Path:
+    """Copies a shipped recipe to a file, or into a folder, to be changed there. An existing file is not replaced."""
+    source, target = find(name), Path(target).expanduser()
+    target = target / source.name if target.is_dir() else target
+    if target.suffix != ".yaml" or target.exists() or not target.parent.is_dir():
+        why = "the file exists" if target.exists() else "a recipe is a .yaml file in a folder that exists"
+        raise RecipeError.one(f"cannot copy to {target}: {why}", "name another file")
+    shutil.copyfile(source, target)
+    return target

@@ -1,0 +1,172 @@
+"""Keys and types: data of a recipe -> Recipe, or a Problem with its place for everything that is wrong.
+
+Validated as JSON, since strict pydantic refuses a list for a tuple from Python objects.
+"""
+
+import json
+import re
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlobjectives.errors import Problem, RecipeError
+from vlobjectives.recipe import known
+from vlobjectives.recipe.layers import Layered
+from vlobjectives.recipe.model import Every, Recipe
+from vlobjectives.recipe.scalars import kind_of
+from vlobjectives.recipe.times import in_steps
+from vlobjectives.recipe.yaml import KeyPath, dotted
+
+NAMED_BY_KEY = ("fields", "model", "masks", "pairings", "objectives")
+DEFAULT_INPUTS = {"image": {"fields": ["image"], "part": "vision"}, "text": {"fields": ["caption"], "part": "text"}}
+_MUST = {
+    "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
+    "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "model_attributes_type": "a mapping",
+}
+
+
+def prepared(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with what goes without saying: types by name, the inputs `image` and `text`, switched evaluations."""
+    data = dict(data)
+    for section in NAMED_BY_KEY:
+        if isinstance(data.get(section), dict):
+            data[section] = {name: _typed(name, entry) for name, entry in data[section].items()}
+    if isinstance(data.get("evaluate"), dict):
+        data["evaluate"] = _switched(data["evaluate"])
+    inputs, model = data.get("inputs", {}), data.get("model")
+    if isinstance(inputs, dict) and isinstance(model, dict):
+        wanted = {name: default for name, default in DEFAULT_INPUTS.items()
+                  if name in inputs or default["part"] in model}
+        filled = {name: default | inputs.get(name, {}) for name, default in wanted.items()
+                  if isinstance(inputs.get(name, {}), dict)}
+        data["inputs"] = filled | {name: entry for name, entry in inputs.items() if name not in filled}
+    return data
+
+
+def _typed(name: str, entry: Any) -> Any:
+    return {"type": name} | entry if isinstance(entry, dict) else entry
+
+
+def _switched(evaluate: dict[str, Any]) -> dict[str, Any]:
+    """`true` and `{}` switch an evaluation on, `false` and null off."""
+    host = known.keys(("evaluate",))
+    entries = {name: _typed(name, {} if entry is True else entry) for name, entry in evaluate.items()
+               if name not in host and entry is not None and entry is not False}
+    own = {name: value for name, value in evaluate.items() if name in host}
+    if "losses" in own and own["losses"] in ({}, None):
+        own["losses"] = own["losses"] is not None
+    return own | entries
+
+
+def validated(layered: Layered) -> Recipe:
+    """The Recipe of prepared data. Raises RecipeError with all problems."""
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(layered.data), strict=True)
+    except ValidationError as error:
+        raise RecipeError(_problems(error, layered)) from error
+    if problems := list(_inconsistent(recipe, layered)):
+        raise RecipeError(problems)
+    return recipe
+
+
+def _problems(error: ValidationError, layered: Layered) -> list[Problem]:
+    found: dict[KeyPath, list[dict[str, Any]]] = {}
+    for one in error.errors(include_url=False):
+        found.setdefault(_path(one, layered.data), []).append(one)
+    # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
+    deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
+    problems = [_problem(path, found[path], layered) for path in deepest]
+    return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
+
+
+def _path(one: dict[str, Any], data: Any) -> KeyPath:
+    """The key path of a pydantic error: its `loc` without the names of union members."""
+    path: KeyPath = ()
+    for part in one["loc"]:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+            data, path = data[part], (*path, part)
+    return (*path, one["loc"][-1]) if one["type"] == "missing" else path
+
+
+def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered) -> Problem:
+    first = errors[0]
+    spot = layered.spot(path)
+    place = spot.key if first["type"] in ("extra_forbidden", "missing") or "[key]" in first["loc"] else spot.value
+    if first["type"] == "missing":
+        return Problem(place, dotted(path), f"the key '{path[-1]}' is missing",
+                       f"give it: {known.description(path) or 'it has no default'}")
+    if first["type"] == "extra_forbidden":
+        here = known.keys(path[:-1])
+        near = get_close_matches(str(path[-1]), here, 1)
+        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(here)}"
+        return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
+    if "[key]" in first["loc"]:
+        return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
+    value = layered.at(path)
+    if value is None and len(path) == 2 and path[0] in NAMED_BY_KEY:
+        return Problem(place, dotted(path), "null takes away an entry of the extended recipe, and there is none",
+                       "write {} for an entry whose options are all defaults, or leave it out")
+    wanted = list(dict.fromkeys(_must(one) for one in errors))
+    return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
+                   _mend(value, errors) or known.description(path) or "give a value of this kind")
+
+
+def _must(one: dict[str, Any]) -> str:
+    if one["type"] == "literal_error":
+        return f"one of {one['ctx']['expected']}"
+    if one["type"] == "string_pattern_mismatch":
+        return f"of the form {one['ctx']['pattern']}"
+    return _MUST.get(one["type"]) or one["msg"].removeprefix("Input should ").removeprefix("be ")
+
+
+def _mend(value: Any, errors: list[dict[str, Any]]) -> str:
+    """How to mend what people often write."""
+    types = {one["type"] for one in errors}
+    if isinstance(value, str):
+        if types & {"int_type", "float_type"} and kind_of(value.replace("_", "")) in ("int", "float"):
+            return f"write {value.replace('_', '')}, without quotes or _"
+        if "bool_type" in types and value.lower() in ("yes", "on", "no", "off", "true", "false"):
+            return f"write {str(value.lower() in ('yes', 'on', 'true')).lower()}"
+        if "tuple_type" in types and not types & {"int_type", "float_type"}:
+            return f"write [{value}]"
+        for one in errors:
+            if one["type"] == "literal_error":
+                near = get_close_matches(value, re.findall(r"'(\w+)'", one["ctx"]["expected"]), 1)
+                return f"did you mean {near[0]}?" if near else ""
+    if "string_type" in types and isinstance(value, int | float):
+        return f'write "{str(value).lower() if isinstance(value, bool) else value}", in quotes'
+    return ""
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _inconsistent(recipe: Recipe, layered: Layered):
+    """What no single key shows."""
+    def problem(path: KeyPath, what: str, mend: str) -> Problem:
+        spot = layered.spot(path)
+        return Problem(spot.value if spot else None, dotted(path), what, mend)
+
+    data, steps = recipe.data, recipe.run.steps
+    if data.micro_batch is not None and data.batch % data.micro_batch:
+        yield problem(("data", "micro_batch"), f"{data.micro_batch} does not divide the batch of {data.batch}",
+                      "micro-batches are equal parts of data.batch")
+    for path, every in ((("evaluate", "every"), recipe.evaluate.every), (("run", "checkpoint"), recipe.run.checkpoint)):
+        if every is not None and _given(every) != 1 and (type(every) is Every or _given(every) == 2):
+            yield problem(path, "how often must be said in one way", "give either steps: or share:")
+    if in_steps(recipe.optim.schedule.warmup, steps) > steps:
+        yield problem(("optim", "schedule", "warmup"), f"the warm-up is longer than the run of {steps} steps",
+                      "a whole number is steps, a number with a point a share of the run")
+    for name, entry in recipe.objectives.items():
+        times = [in_steps(time, steps) for time, _ in entry.weight] if isinstance(entry.weight, tuple) else []
+        if any(later < earlier for earlier, later in pairwise(times)):
+            yield problem(("objectives", name, "weight"), f"the times go backwards: they are steps {times}",
+                          "put the points in order of time; whole numbers are steps, numbers with a point shares")
+
+
+def _given(every: Every) -> int:
+    return (every.steps is not None) + (every.share is not None)
