@@ -1,0 +1,185 @@
+"""The gather, in real processes that talk over gloo."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing
+
+from vlobjectives.functional import gather, indices, sym_nce, take, unit
+
+from .arrays import close, golden, leaf
+
+ROWS, WIDTH = 3, 4
+
+
+def run(work, world: int, folder: Path) -> list:
+    """What `work(rank)` returned in each of `world` processes."""
+    multiprocessing.spawn(_process, (work, world, str(folder)), nprocs=world)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(world)]
+
+
+def _process(rank: int, work, world: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=world)
+    torch.save(work(rank, world), f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def batch(rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures, captions [ROWS, WIDTH] and which rows are valid, of one process."""
+    g = torch.Generator().manual_seed(rank)
+    x, y = torch.randn(2, ROWS, WIDTH, dtype=torch.float64, generator=g)
+    return x, y, torch.tensor([True, True, rank == 0])
+
+
+def weights() -> list[Tensor]:
+    """A picture tower, a caption tower and a temperature."""
+    g = torch.Generator().manual_seed(100)
+    towers = torch.randn(2, WIDTH, 5, dtype=torch.float64, generator=g)
+    return [leaf(towers[0]), leaf(towers[1]), leaf(torch.tensor(0.1, dtype=torch.float64))]
+
+
+def system(x: Tensor, y: Tensor, valid: Tensor, w: list[Tensor], every) -> list[tuple[Tensor, Tensor]]:
+    """Terms (total, count): contrast over all rows, completion of the valid ones, one without gather."""
+    p, t = unit(x @ w[0]), unit(y @ w[1])
+    contrast = sym_nce(every(p), every(t), w[2])
+    completed = sym_nce(every(p), every(t).detach(), 0.3, every(valid))
+    return [
+        (contrast.sum(), torch.tensor(float(contrast.numel()), dtype=torch.float64)),
+        (completed.sum(), every(valid).sum().double()),
+        ((p - t).square().sum(), torch.tensor(float(x.shape[0]), dtype=torch.float64)),
+    ]
+
+
+# ---- work of one process
+
+
+def exact(rank: int, world: int) -> dict:
+    w = weights()
+    terms = system(*batch(rank), w, gather)
+    counts = torch.stack([count for _, count in terms])
+    distributed.all_reduce(counts)
+    loss = sum(total / count for (total, _), count in zip(terms, counts, strict=True))
+    loss.backward()
+    return {"loss": loss.detach(), "grads": [x.grad for x in w]}
+
+
+def published(rank: int, world: int) -> dict:
+    z = golden("gather_0")
+    tau = z["in_temperature"]
+    names = ("pred_image_cls", "target_image_cls", "pred_text", "target_text", "pred_image_tokens")
+    image, image_target, text, text_target, tokens = (leaf(z[f"in_{name}_r{rank}"]) for name in names)
+
+    def every(x: Tensor) -> Tensor:
+        return gather(x, "published")
+
+    def local(p: Tensor, t: Tensor, mask: Tensor, shared: bool) -> Tensor:
+        index, ok = indices(mask, mask.shape[1])
+        rows = [unit(take(p, index)), unit(take(t.detach(), index)), ok]
+        p, t, ok = (x.flatten(0, 1) for x in (map(every, rows) if shared else rows))
+        return sym_nce(p, t, tau, ok).sum() / ok.sum()
+
+    terms = {
+        "global_image": sym_nce(every(unit(image)), every(unit(image_target.detach())), tau).mean(),
+        "global_text": sym_nce(unit(text[:, 0]), unit(text_target[:, 0].detach()), tau).mean(),
+        "local_image": local(
+            tokens, z[f"in_target_image_tokens_r{rank}"], z[f"in_image_mask_r{rank}"], False
+        ),
+        "local_text": local(text, text_target, z[f"in_text_mask_r{rank}"], True),
+    }
+    weight = z["in_local_weight"]
+    loss = sum(value * (weight if key.startswith("local") else 1) for key, value in terms.items())
+    loss.backward()
+    captions, pictures = leaf(z[f"in_itc_text_r{rank}"]), leaf(z[f"in_itc_image_r{rank}"])
+    itc = (
+        z["in_itc_weight"]
+        * sym_nce(every(unit(captions)), every(unit(pictures)), z["in_itc_temperature"]).mean()
+    )
+    itc.backward()
+    return {
+        **{f"out_loss_{key}": value.detach() for key, value in terms.items()},
+        "out_loss": loss.detach(),
+        "out_grad_pred_image_cls": image.grad,
+        "out_grad_pred_text": text.grad,
+        "out_grad_pred_image_tokens": tokens.grad,
+        "out_itc_loss": itc.detach(),
+        "out_itc_grad_text": captions.grad,
+        "out_itc_grad_image": pictures.grad,
+    }
+
+
+def kinds(rank: int, world: int) -> dict:
+    """Everything but losses: types, shapes, groups."""
+    several = {
+        "bool": torch.tensor([[True, False], [rank == 1, True]]),
+        "int": torch.arange(2) + 10 * rank,
+        "half": torch.full((1, 2), rank + 0.5, dtype=torch.bfloat16),
+        "strided": (torch.arange(6.0).reshape(2, 3) + 10 * rank).T,
+    }
+    found = {name: gather(x) for name, x in several.items()}
+    assert not any(x.requires_grad for x in found.values())
+    outer = distributed.new_group([0, 2])
+    if rank != 1:
+        x = leaf(torch.tensor([[float(rank)]]))
+        found["group"] = gather(x, group=outer)
+        (found["group"] * torch.tensor([[1.0], [10.0]]) * (rank + 1)).sum().backward()
+        found["group"], found["group_grad"] = found["group"].detach(), x.grad
+    # The gradient that arrives belongs to others too and must not be reduced in place.
+    x = leaf(torch.ones(1, 1))
+    everyone = gather(x)
+    doubled = everyone * 2
+    doubled.retain_grad()
+    (doubled + everyone).sum().backward()
+    found["shared"], found["untouched"] = x.grad, doubled.grad
+    return found
+
+
+# ---- tests
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_equal_one_process_on_the_joined_batch(world: int, tmp_path: Path) -> None:
+    w = weights()
+    joined = [torch.cat(parts) for parts in zip(*map(batch, range(world)), strict=True)]
+    loss = sum(total / count for total, count in system(*joined, w, lambda x: x))
+    loss.backward()
+    found = run(exact, world, tmp_path)
+    torch.testing.assert_close(sum(each["loss"] for each in found), loss.detach(), rtol=0, atol=1e-12)
+    for summed, x in zip(zip(*(each["grads"] for each in found), strict=True), w, strict=True):
+        torch.testing.assert_close(sum(summed), x.grad, rtol=0, atol=1e-12)
+
+
+def test_published_gather(tmp_path: Path) -> None:
+    """Values and gradients of the published code on two processes, before the average over them."""
+    z = golden("gather_0")
+    for rank, found in enumerate(run(published, 2, tmp_path)):
+        for name, value in found.items():
+            close(value, z[f"{name}_r{rank}"])
+
+
+def test_types_groups_and_shared_gradients(tmp_path: Path) -> None:
+    found = run(kinds, 3, tmp_path)
+    for rank, each in enumerate(found):
+        first, second, other = [True, False], [False, True], [True, True]
+        assert each["bool"].tolist() == [first, second, first, other, first, second]
+        assert each["int"].tolist() == [0, 1, 10, 11, 20, 21]
+        assert each["half"].dtype == torch.bfloat16 and each["half"][:, 0].tolist() == [0.5, 1.5, 2.5]
+        assert each["strided"][:4].tolist() == [[0, 3], [1, 4], [2, 5], [10, 13]]
+        assert each["shared"].tolist() == [[9.0]]  # three processes, each with 2 + 1
+        assert each["untouched"].tolist() == [[1.0]] * 3
+        if rank != 1:
+            assert each["group"].tolist() == [[0.0], [2.0]]
+            assert each["group_grad"].tolist() == [
+                [4.0 if rank == 0 else 40.0]
+            ]  # (0 + 1) + (2 + 1) of 1 or 10
+
+
+def test_alone_it_is_the_tensor_itself() -> None:
+    x = torch.ones(2, 2)
+    assert gather(x) is x and gather(x, "published") is x
+
+
+def test_other_gradients_are_refused() -> None:
+    with pytest.raises(ValueError, match="exact or published, not 'half'"):
+        gather(torch.ones(1), "half")

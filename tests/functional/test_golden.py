@@ -1,0 +1,212 @@
+"""The published losses, put together from the functions, against the published numbers."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, gelu, layer_norm, linear
+
+from vlobjectives import functional as f
+
+from .arrays import close, golden, leaf
+
+
+@pytest.fixture(params=[torch.float64, torch.float32], ids=["float64", "float32"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return request.param
+
+
+def complete(p: Tensor, t: Tensor, tau: Tensor) -> Tensor:
+    return f.sym_nce(f.unit(p), f.unit(t.detach()), tau).mean()
+
+
+def complete_masked(p: Tensor, t: Tensor, mask: Tensor, tau: Tensor) -> Tensor:
+    """SymNCE over the masked tokens of the batch, in as many rows as there are positions."""
+    index, ok = f.indices(mask, mask.shape[1])
+    p, t = (f.unit(f.take(x, index)).flatten(0, 1) for x in (p, t.detach()))
+    return f.sym_nce(p, t, tau, ok.flatten()).sum() / ok.sum()
+
+
+@pytest.mark.parametrize("name", ["itc_0", "itc_1"])
+def test_itc(name: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    features = {}
+    for side in ("text", "image"):
+        w = {
+            key.removeprefix(f"w_{side}_"): value for key, value in z.items() if key.startswith(f"w_{side}_")
+        }
+        x = linear(z[f"in_{side}"], w["fc1_weight"], w["fc1_bias"])
+        x = layer_norm(x, x.shape[-1:], w["ln_weight"], w["ln_bias"], 1e-5)
+        features[side] = leaf(linear(gelu(x), w["fc2_weight"], w["fc2_bias"]))
+        close(features[side].detach(), z[f"out_{side}_proj"])
+    text, image, tau = f.unit(features["text"]), f.unit(features["image"]), leaf(z["in_temperature"])
+    close((text @ image.T).detach(), z["out_sim"])
+    unweighted = f.sym_nce(text, image, tau).mean()
+    close(unweighted.detach(), z["out_loss_unweighted"])
+    loss = z["in_weight"] * unweighted
+    close(loss.detach(), z["out_loss"])
+    loss.backward()
+    for side in ("text", "image"):
+        close(features[side].grad, z[f"out_grad_{side}_proj"])
+    close(tau.grad, z["out_grad_temperature"])
+
+
+@pytest.mark.parametrize("name", ["itm_0", "itm_1"])
+def test_itm(name: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    label = z["in_labels"].bool()
+    close(torch.where(label[:, None, None, None], z["in_image"], z["in_false_image"]), z["out_mixed_image"])
+    assert f.half(torch.rand(len(label))).sum() == label.sum() == z["out_num_positive"]
+    x = leaf(z["in_cls_feats"])
+    logits = linear(x, z["w_fc_weight"], z["w_fc_bias"])
+    close(logits.detach(), z["out_logits"])
+    loss = cross_entropy(logits, label.long())
+    close(loss.detach(), z["out_loss"])
+    loss.backward()
+    close(x.grad, z["out_grad_cls_feats"])
+
+
+@pytest.mark.parametrize("name", ["mlm_0", "mlm_1"])
+def test_mlm(name: str, dtype: torch.dtype) -> None:
+    """The head runs on the labelled positions only; surplus ones carry the ignored label."""
+    z = golden(name, dtype)
+    x, labels = leaf(z["in_text_feats"]), z["in_labels"]
+    index, ok = f.indices(labels != -100, labels.shape[1] - 1)
+    wanted = torch.where(ok, f.take(labels, index), -100)
+    assert ok.sum() == z["out_num_masked"]
+    h = gelu(linear(f.take(x, index), z["w_dense_weight"], z["w_dense_bias"]))
+    h = layer_norm(h, h.shape[-1:], z["w_ln_weight"], z["w_ln_bias"], z["in_layer_norm_eps"].item())
+    logits = linear(h, z["w_decoder_weight"], z["w_decoder_bias"])
+    close(logits.detach()[ok], z["out_logits"][labels != -100])
+    loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum") / ok.sum()
+    close(loss.detach(), z["out_loss"])
+    loss.backward()
+    close(x.grad, z["out_grad_text_feats"])
+
+
+@pytest.mark.parametrize("name", ["mgsc_0", "mgsc_1"])
+def test_mgsc(name: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    image, text, tau = leaf(z["in_pred_image_cls"]), leaf(z["in_pred_text"]), z["in_temperature"]
+    of_image = complete(image, z["in_target_image_cls"], tau)
+    of_text = complete(text[:, 0], z["in_target_text"][:, 0], tau)
+    close(of_image.detach(), z["out_loss_global_image"])
+    close(of_text.detach(), z["out_loss_global_text"])
+    close((of_image + of_text).detach(), z["out_loss"])
+    (of_image + of_text).backward()
+    close(image.grad, z["out_grad_pred_image_cls"])
+    close(text.grad, z["out_grad_pred_text"])
+
+
+@pytest.mark.parametrize("axis", ["feature", "frame"])
+@pytest.mark.parametrize("name", ["mgsc_video_0", "mgsc_video_1"])
+def test_mgsc_of_clips(name: str, axis: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    image, text, tau = leaf(z["in_pred_image"]), leaf(z["in_pred_text"]), z["in_temperature"]
+    frames = [f.unit_over(x, axis).transpose(0, 1) for x in (image, z["in_target_image"])]
+    of_image = f.sym_nce(*frames, tau).mean()
+    of_text = complete(text, z["in_target_text"], tau)
+    close(of_text.detach(), z["out_loss_text"])
+    close(of_image.detach(), z[f"out_loss_image_{axis}_norm"])
+    close((of_image + of_text).detach(), z[f"out_loss_{axis}_norm"])
+    (of_image + of_text).backward()
+    close(text.grad, z["out_grad_pred_text"])
+    if axis == "frame" and image.shape[1] == 1 and dtype == torch.float32:
+        # The true gradient is 0, so "of the largest entry" has nothing to stand on: rounding against the
+        # gradient that the unit features get.
+        assert z["out_grad_pred_image_frame_norm"].abs().max() < 1e-12
+        assert image.grad.abs().max() < 1e-5 / tau
+    else:
+        close(image.grad, z[f"out_grad_pred_image_{axis}_norm"])
+
+
+@pytest.mark.parametrize("name", ["mltc_2", "mltc_3"])
+def test_mltc(name: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    tau = z["in_temperature"]
+    image, tokens, text = (leaf(z[f"in_pred_{x}"]) for x in ("image_cls", "image_tokens", "text"))
+    terms = {
+        "global_image": complete(image, z["in_target_image_cls"], tau),
+        "global_text": complete(text[:, 0], z["in_target_text"][:, 0], tau),
+        "local_image": complete_masked(tokens, z["in_target_image_tokens"], z["in_image_mask"], tau),
+        "local_text": complete_masked(text, z["in_target_text"], z["in_text_mask"], tau),
+    }
+    for key, value in terms.items():
+        close(value.detach(), z[f"out_loss_{key}"])
+    weight = z["in_local_weight"]
+    loss = sum(value * (weight if key.startswith("local") else 1) for key, value in terms.items())
+    close(loss.detach(), z["out_loss"])
+    loss.backward()
+    close(image.grad, z["out_grad_pred_image_cls"])
+    close(tokens.grad, z["out_grad_pred_image_tokens"])
+    close(text.grad, z["out_grad_pred_text"])
+
+
+@pytest.mark.parametrize("form", ["contrastive", "l2", "cosine"])
+@pytest.mark.parametrize("name", ["scl_variants_0", "scl_variants_1"])
+def test_scl_forms(name: str, form: str, dtype: torch.dtype) -> None:
+    z = golden(name, dtype)
+    rows = {
+        "contrastive": lambda p, t: f.sym_nce(p, t, z["in_temperature"]),
+        "l2": f.l2_rows,
+        "cosine": f.cosine_rows,
+    }[form]
+    prediction = {side: leaf(z[f"in_pred_{side}"]) for side in ("image", "text")}
+    loss = torch.zeros((), dtype=dtype)
+    for side, p in prediction.items():
+        term = rows(f.unit(p), f.unit(z[f"in_target_{side}"])).mean()
+        close(term.detach(), z[f"out_{form}_{side}"])
+        loss = loss + term
+    close(loss.detach(), z[f"out_{form}_loss"])
+    loss.backward()
+    for side, p in prediction.items():
+        close(p.grad, z[f"out_{form}_grad_pred_{side}"])
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_text_mask(number: int) -> None:
+    z = golden(f"text_mask_{number}")
+    ids, draws = z["in_input_ids"], z["in_draws"]
+    length, ratio = z["in_attention_mask"].sum(1), z["in_ratio"].item()
+    assert torch.equal(f.text_draws(length, ratio), z["out_num_draws"])
+    assert torch.equal((draws >= 0).sum(1), z["out_num_draws"])
+    mask = f.mark(draws, ids.shape[1], draws >= 0)
+    assert torch.equal(mask, z["out_mask"])
+    assert torch.equal(torch.where(mask, z["in_mask_token_id"], ids), z["out_ids"])
+
+
+def test_counts() -> None:
+    z = golden("counts_0")
+    ratios, text_ratios = z["in_ratios"].tolist(), z["in_text_ratios"].tolist()
+    for i, n in enumerate(z["in_num_patches"].tolist()):
+        assert [f.kept(n, ratio) for ratio in ratios] == z["out_kept_after_drop"][i].tolist()
+        assert [f.replaced(n, ratio) for ratio in ratios] == z["out_num_replaced"][i].tolist()
+    lengths = z["in_text_lengths"]
+    for j, ratio in enumerate(text_ratios):
+        expected = z["out_num_text_draws"][:, j]
+        assert [f.text_draws(length, ratio) for length in lengths.tolist()] == expected.tolist()
+        assert torch.equal(f.text_draws(lengths, ratio), expected)
+
+
+@pytest.mark.parametrize("name", ["vision_0", "vision_1", "vision_image_0", "vision_image_1"])
+def test_dropped_patches(name: str) -> None:
+    """What is left of the embedded patches, in the published order; the same positions in every frame."""
+    z = golden(name)
+    noise = z["in_noise"]
+    frames = z["in_frames"].shape[1] if "in_frames" in z else 1
+    whole = z.get("out_embed")
+    left = z["out_embed_masked"] if "out_embed_masked" in z else z["out_embed_dropped"]
+    ratio = (z["in_mask_ratio"] if "in_mask_ratio" in z else z["in_drop_ratio"]).item()
+    keep = f.keep_order(noise, f.kept(noise.shape[1], ratio))
+    left = left.unflatten(1, (frames, 1 + keep.shape[1]))
+    if whole is None:
+        # No clean embedding in these files, but one with patches replaced: compare where none was.
+        whole = z["out_embed_replaced"]
+        changed = f.mark(z["in_replace_indices"], noise.shape[1])
+        assert torch.equal(changed, z["out_replace_mask"].bool())
+        same = ~f.take(changed, keep)
+    else:
+        same = torch.ones_like(keep, dtype=torch.bool)
+    assert same.any()
+    whole = whole.unflatten(1, (frames, 1 + noise.shape[1]))
+    for frame in range(frames):
+        close(f.take(whole[:, frame, 1:], keep)[same], left[:, frame, 1:][same])
