@@ -47,7 +47,7 @@ def bits(key: int, number: Tensor, n: int) -> Tensor:
 
     key     from `key`
     number  [B] int64, the samples' numbers, on any device
-    n       how many for each sample; the first ones do not depend on n
+    n       how many for each sample; the first ones do not depend on n. For more bits join several
 
     Returns [B,n] int64 in [0, 2^31) on the device of `number`.
     """
@@ -57,9 +57,9 @@ def bits(key: int, number: Tensor, n: int) -> Tensor:
 def uniforms(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Uniform numbers in [0, 1), [B, *shape], of 24 bits in float32 and of 53 bits in float64.
 
-    Arguments as `bits`. Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices.
-    Float32 ones tie (among 4,000 about every second time): for permutations there is `order`. The float64
-    ones are other numbers, not longer ones. Raises ValueError for other types.
+    Arguments as `bits`. Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices. Of
+    5,000 float32 ones two are equal as often as not: for permutations there is `order`. The float64 ones are
+    other numbers, not longer ones. Raises ValueError for other types.
     """
     n = math.prod(shape)
     if dtype == torch.float32:
@@ -73,7 +73,7 @@ def uniforms(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.f
 
 
 def order(key: int, number: Tensor, n: int) -> Tensor:
-    """A random permutation of 0..n-1 for each sample, [B,n] int64, by ranks of 63 bits; arguments as `bits`."""
+    """A permutation of 0..n-1 for each sample, [B,n] int64, by ranks of 63 bits; arguments as `bits`."""
     high, low = _pairs(key, number, n)
     # stable, so that even a tie (one in 2^63) is the same on all devices
     return (((high >> 1) << 32) | low).argsort(dim=-1, stable=True)
