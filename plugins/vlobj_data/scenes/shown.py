@@ -1,0 +1,92 @@
+"""A scene as it is shown: the columns of a sample, each made only when it is asked for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vlobj_data.scenes import motion, paint
+from vlobj_data.scenes.dice import Dice
+from vlobj_data.scenes.questions import Question, questions
+from vlobj_data.scenes.sets import caption_of
+from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
+from vlobj_data.scenes.world import Scene, World, tags
+
+RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer")
+
+
+class Columns(Mapping):
+    """Column -> value, made at the first look and kept; pickled as a plain dict.
+
+    Fitting a reader on captions then paints no picture, and training pays for no question.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]):
+        self._makers = makers
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __reduce__(self):
+        return dict, (dict(self),)
+
+
+def columns(world: World, scene: Scene, caption: Caption, picture: tuple[str, Callable[[], np.ndarray]],
+            asking: tuple[int, ...], image_size: int, frames: int | None) -> Columns:
+    """The columns of a scene under a caption.
+
+    picture  name and maker of the picture's column
+    asking   key of the dice that choose one of the scene's questions
+    """
+    def one() -> Question:
+        return Dice(*asking).pick(questions(scene))
+
+    return Columns({
+        picture[0]: picture[1],
+        "caption": lambda: caption.text,
+        "captions": lambda: all_captions(world, scene),
+        "tags": lambda: tags(scene),
+        "phrases": lambda: list(caption.phrases),
+        "boxes": lambda: boxes(scene, caption.phrases, image_size, frames),
+        "masks": lambda: masks(scene, caption.phrases, image_size, frames),
+        "questions": lambda: questions(scene),
+        "question": lambda: one().text,
+        "answer": lambda: one().answer})
+
+
+def all_captions(world: World, scene: Scene) -> list[str]:
+    """The five captions of a scene."""
+    return [caption_of(world, scene, template).text for template in range(TEMPLATES)]
+
+
+def boxes(scene: Scene, phrases: Sequence[Phrase], image_size: int, frames: int | None) -> np.ndarray:
+    """Boxes of the phrases' things in pixels, float32 [P,4], of clips [P,F,4]: x1, y1, x2, y2 (one past)."""
+    found = [[paint.box(scene.things[phrase.thing], spots[phrase.thing]) for spots in _spots(scene, image_size, frames)]
+             for phrase in phrases]
+    return _still(np.array(found, dtype=np.float32), frames)
+
+
+def masks(scene: Scene, phrases: Sequence[Phrase], image_size: int, frames: int | None) -> np.ndarray:
+    """Pixels of the phrases' things, bool [P,H,W], of clips [P,F,H,W]."""
+    found = [[paint.mask(scene.things[phrase.thing], spots[phrase.thing], image_size)
+              for spots in _spots(scene, image_size, frames)] for phrase in phrases]
+    return _still(np.array(found), frames)
+
+
+def _spots(scene: Scene, image_size: int, frames: int | None) -> list[list[paint.Spot]]:
+    if frames is None:
+        return [paint.layout(scene, image_size)]
+    return [motion.spots_at(scene, frame, frames, image_size) for frame in range(frames)]
+
+
+def _still(found: np.ndarray, frames: int | None) -> np.ndarray:
+    return found[:, 0] if frames is None else found

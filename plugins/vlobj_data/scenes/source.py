@@ -1,0 +1,206 @@
+"""`scenes` as a source of a recipe: pictures (or clips) with captions, from nothing but a seed."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from vlobj_data.scenes import motion, paint
+from vlobj_data.scenes.dice import Dice, stream
+from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
+from vlobj_data.scenes.questions import ANSWERS
+from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene
+from vlobj_data.scenes.shown import RAW, all_captions, columns
+from vlobj_data.scenes.twins import twin_scenes, where
+from vlobj_data.scenes.words import TEMPLATES, Caption, cut
+from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
+from vlobjectives import FieldSpec, Sample, Source, SourceConfig, Twin
+from vlobjectives.errors import DataError
+
+# Of 3,000 training pictures of 64 pixels, over all channels alike; rounded.
+MEAN, STD = (0.42, 0.42, 0.42), (0.18, 0.18, 0.18)
+CACHE_BYTES = 256 * 2**20
+WORDS = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "pattern": PATTERNS, "motion": MOTIONS, "answer": ANSWERS}
+_CAPTION, _QUESTION, _CUT = stream("caption"), stream("question"), stream("cut caption")
+
+Odds = Annotated[tuple[float, float, float, float], Field(description="odds of 1, 2, 3 and 4 things in a picture")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Scenes(Source):
+    """Coloured shapes on varied backgrounds, five captions each; see the package for what the world holds.
+
+    Columns, P phrases of the caption shown, in its order:
+
+        image      uint8 [3,H,W]; with `frames: F` instead `clip`, uint8 [F,3,H,W]
+        caption    the caption shown: in training one of five by (seed, number, epoch), elsewhere a fixed one
+        captions   all five
+        tags       ["red circle", ...], one a thing
+        phrases    [Phrase(text, first, end, thing), ...], characters `first` to `end` - 1 of the caption
+        boxes      float32 [P,4], x1, y1, x2, y2 in pixels, the last two one past; clips: [P,F,4]
+        masks      bool [P,H,W], the pixels of each phrase's thing; clips: [P,F,H,W]
+        questions  [Question(text, answer, kind), ...], all of the scene
+        question, answer   one of them, chosen as the caption is
+
+    Scenes hang on the config's own `seed` and not on the run's, so that runs of several seeds share their test set;
+    the run's seed chooses among captions and questions. In val, test and test_new no caption fits a second picture
+    of its split (see `sets`); test_new holds the combinations of shape and colour that training never shows.
+    """
+
+    class Config(SourceConfig):
+        seed: int = Field(0, ge=0, lt=2**63, description="of the world; another seed gives other scenes in every split")
+        image_size: int = Field(64, ge=32, le=512, description="height and width in pixels")
+        samples: int = Field(16000, ge=1, description="pictures of the training split")
+        val: int = Field(1024, ge=0, le=4096, description="pictures of split val")
+        test: int = Field(1024, ge=0, le=4096, description="pictures of split test")
+        test_new: int = Field(1024, ge=0, le=4096, description="pictures of split test_new, all with a new combination")
+        counts: Odds = World.counts
+        evaluation_counts: Odds = World.evaluation_counts
+        twins: float = Field(World.twins, ge=0, le=0.5,
+                             description="share of training numbers followed by the twin with two colours exchanged")
+        frames: int | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
+        start_epochs: int = Field(0, ge=0, description="first epochs, in which training shows single things only")
+        start_words: Share = Field(0.8, description="share of captions cut to their shape word in those epochs")
+        start_twins: Share = Field(
+            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in shape alone, in those epochs")
+
+        @model_validator(mode="after")
+        def _odds(self):
+            for name in ("counts", "evaluation_counts"):
+                odds = getattr(self, name)
+                if min(odds) < 0 or sum(odds) <= 0:
+                    raise ValueError(f"{name} must be four odds of 0 or more, one of them above 0")
+            return self
+
+    can = frozenset({"twins", "regions", "oracle", "words"})
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.world = World(config.seed, config.counts, config.evaluation_counts, config.twins, config.start_twins,
+                           moving=config.frames is not None)
+        still = (3, config.image_size, config.image_size)
+        shape = still if config.frames is None else (config.frames, *still)
+        self.picture = "image" if config.frames is None else "clip"
+        self.columns = {self.picture: FieldSpec("picture", shape, mean=MEAN, std=STD)}
+        self.columns |= {name: FieldSpec("raw") for name in RAW}
+        if config.frames is not None:
+            self.can = self.can - {"twins"}
+        self._cache: dict[tuple[str, int], np.ndarray] = {}
+        self._room = CACHE_BYTES // int(np.prod(shape))
+
+    def splits(self) -> tuple[str, ...]:
+        return SPLITS
+
+    def size(self, split: str) -> int:
+        sizes = {"train": self.config.samples, "val": self.config.val, "test": self.config.test,
+                 "test_new": self.config.test_new}
+        return sizes.get(split, 0)
+
+    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
+        """See the class. In the first `start_epochs` epochs of training the scenes are other, single-object ones.
+
+        A caption cut to its shape word fits every picture of that shape; such samples share a (negative) `same`, so
+        that they are no negatives of each other.
+        """
+        if not 0 <= number < self.size(split):
+            raise IndexError(f"split {split} has no sample {number}; it has {self.size(split)}")
+        starting = split == "train" and epoch < self.config.start_epochs
+        scene = start_scene(self.world, number) if starting else self._scene(split, number)
+        if split == "train":
+            template = Dice(seed, _CAPTION, number, epoch).below(TEMPLATES)
+            asking = seed, _QUESTION, number, epoch
+        else:
+            template = fixed_template(self.world, split, number)
+            asking = self.world.seed, _QUESTION, SPLITS.index(split), number
+        caption = caption_of(self.world, scene, template)
+        if not starting:
+            return self._sample(scene, caption, partial(self._painted, split, number, scene), number,
+                                f"{split}/{number}", asking)
+        same = number
+        if Dice(seed, _CUT, number, epoch).chance(self.config.start_words):
+            shape = scene.things[0].shape
+            caption, same = cut(caption, SHAPES[shape]), -1 - shape
+        return self._sample(scene, caption, partial(self._paint, scene), same, f"train/start/{number}", asking)
+
+    def twins(self, split: str, kind: str, count: int) -> list[Twin]:
+        """Pairs of pictures that differ in a `colour`, a `shape`, or in two colours exchanged (`swap`).
+
+        Neither caption is true of the other picture. Left and right carry all columns; their `same` are 2k, 2k + 1.
+        """
+        if "twins" not in self.can:
+            raise DataError("twins are pictures, and this source makes clips", "leave out `frames`")
+        found = []
+        for k in range(count):
+            try:
+                pair = twin_scenes(self.world, split, kind, k)
+            except NoScene as fault:
+                raise DataError(str(fault), "raise the odds of several things in data.evaluation_counts") from None
+            left, right = (
+                self._sample(scene, caption, partial(self._paint, scene), 2 * k + side, f"{split}/{kind}/{k}/{side}",
+                             (self.world.seed, _QUESTION, SPLITS.index(split), k))
+                for side, (scene, caption) in enumerate(zip(pair.scenes, pair.captions, strict=True)))
+            found.append(Twin(left, right, where(pair, self.config.image_size), pair.spans))
+        return found
+
+    def oracle(self, split: str, numbers: Sequence[int], gallery: int | None = None, reads: Reads = "all") -> Ceiling:
+        """R@1 (0..1, both directions) of a reader of the descriptions on these samples; see `oracle`."""
+        return oracle_r_at_1(self.world, split, numbers, gallery, reads)
+
+    def words(self, kind: str) -> tuple[str, ...]:
+        """The words that name a colour, shape, size, pattern or motion, or all that answer a question (`answer`)."""
+        if kind not in WORDS:
+            raise DataError(f"scenes has no words of kind '{kind}'", f"one of {', '.join(WORDS)}")
+        return WORDS[kind]
+
+    def problems(self, thorough: bool = False) -> list[str]:
+        """Draws every evaluation split; thorough: proves by trying all that no caption fits a second picture."""
+        found = []
+        for split in SPLITS:
+            try:
+                for number in range(min(self.size(split), 100) if split == "train" else self.size(split)):
+                    scene_of(self.world, split, number)
+            except NoScene as fault:
+                found.append(str(fault))
+                continue
+            if thorough and split != "train":
+                found += [f"split {split}: caption {template} of scene {number} fits scene {other} too"
+                          for number, template, other in collisions(self.world, split, self.size(split))]
+        return found
+
+    def digest(self) -> str:
+        """sha256 over the options and the first eight training samples: it changes with the generator's code too."""
+        found = hashlib.sha256(self.config.model_dump_json().encode())
+        for number in range(min(8, self.size("train"))):
+            scene = self._scene("train", number)
+            found.update(self._paint(scene).tobytes())
+            found.update("\n".join(all_captions(self.world, scene)).encode())
+        return found.hexdigest()
+
+    def _scene(self, split: str, number: int) -> Scene:
+        try:
+            return scene_of(self.world, split, number)
+        except NoScene as fault:
+            raise DataError(str(fault), f"lower data.{split}, or change data.counts or evaluation_counts") from None
+
+    def _paint(self, scene: Scene) -> np.ndarray:
+        if self.config.frames is None:
+            return paint.paint(scene, self.config.image_size)
+        return motion.paint_clip(scene, self.config.frames, self.config.image_size)
+
+    def _painted(self, split: str, number: int, scene: Scene) -> np.ndarray:
+        """The picture, painted once as long as there is room to keep it. A copy: nobody can spoil a later epoch."""
+        kept = self._cache.get((split, number))
+        if kept is None:
+            kept = self._paint(scene)
+            if len(self._cache) < self._room:
+                self._cache[split, number] = kept
+        return kept.copy()
+
+    def _sample(self, scene: Scene, caption: Caption, picture: Callable[[], np.ndarray], same: int, key: str,
+                asking: tuple[int, ...]) -> Sample:
+        """A sample of a scene under a caption; `asking` is the key by which its question is chosen."""
+        return Sample(columns(self.world, scene, caption, (self.picture, picture), asking, self.config.image_size,
+                              self.config.frames), same, key)
