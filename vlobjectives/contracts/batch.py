@@ -27,6 +27,10 @@ class Rows:
     def to(self, device: torch.device | str) -> Any:
         return self.map(lambda x: x.to(device, non_blocking=True))
 
+    def pin_memory(self) -> Any:
+        """The same in page-locked memory; called by torch's loader."""
+        return self.map(Tensor.pin_memory)
+
 
 def _map(value, change):
     if isinstance(value, Tensor):

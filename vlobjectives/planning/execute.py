@@ -1,0 +1,163 @@
+"""Running a share of a plan on a batch: draws, pairs and passes in order, each distinct one once."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.noise import Noise
+from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.values import Draw, Pairs, only_visible, widened
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View
+from vlobjectives.functional import noise as arithmetic
+from vlobjectives.functional import pixels
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, seen_input, title
+
+
+@dataclass
+class Stage:
+    """What passes need besides a batch.
+
+    inputs     the recipe's inputs without their own masks: what masks and pairings look at
+    parts      the model's parts by name
+    sites      where masks work, by input
+    streams    mask -> its random stream
+    groups     pairing -> consecutive rows among which partners are looked for
+    slots      projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
+    seed, when seed of the run, and the step (training) or split (evaluation)
+    salt       further numbers that dropout hangs on: micro-batch and rank
+    recompute  parts whose passes are recomputed in the backward pass
+    draws, pairs  replace what a mask or a pairing would draw (evaluations)
+    around     called for each entry, gives a context manager (costs are counted there)
+    """
+
+    inputs: Mapping[str, Input]
+    parts: Mapping[str, nn.Module]
+    masks: Mapping[str, Mask]
+    pairings: Mapping[str, Pairing]
+    sites: Mapping[str, Site]
+    streams: Mapping[str, str]
+    groups: Mapping[str, int]
+    slots: Mapping[tuple[str, str], str]
+    seed: int
+    when: int | str = 0
+    salt: tuple[int, ...] = (0, 0)
+    recompute: frozenset[str] = frozenset()
+    seed_dropout: bool = False
+    draws: Mapping[str, Draw] = field(default_factory=dict)
+    pairs: Mapping[str, Pairs] = field(default_factory=dict)
+    around: Callable[[Key], AbstractContextManager] = lambda key: nullcontext()
+
+    def noise(self, stream: str, batch: Batch) -> Noise:
+        return Noise(self.seed, stream, self.when, batch.number)
+
+    def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> Draw:
+        if key.mask in self.draws:
+            return self.draws[key.mask]
+        mask = self.masks[key.mask]
+        with torch.no_grad():
+            return mask.draw(self.noise(self.streams[key.mask], batch), self.sites[key.input], batch, **values)
+
+    def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
+        pairs = self.pairs[key.pairing] if key.pairing in self.pairs else self._wrong(key.pairing, batch, values)
+        return self._keep(key, pairs, batch) if key.keep else pairs
+
+    def _wrong(self, name: str, batch: Batch, values: Mapping[str, Any]) -> Pairs:
+        """Wrong pairs of each group, their indices counted from the batch's first row."""
+        group, found = min(self.groups[name], batch.size), []
+        noise = self.noise(name, batch)
+        with torch.no_grad():
+            for start in range(0, batch.size, group):
+                rows = slice(start, start + group)
+                pairs = self.pairings[name].wrong(noise.rows(rows), batch.rows(rows),
+                                                  **{key: value.rows(rows) for key, value in values.items()})
+                found.append(shifted(pairs, start))
+        return found[0] if len(found) == 1 else Pairs(*(
+            torch.cat([getattr(pairs, name) for pairs in found]) for name in ("image", "text", "anchor", "valid")))
+
+    def _keep(self, key: PairsKey, pairs: Pairs, batch: Batch) -> Pairs:
+        """Leaves floor(keep * group) rows of each group as they are, chosen by the pairing's own noise."""
+        group = min(self.groups[key.pairing], batch.size)
+        lot = self.noise(key.pairing, batch)("keep").split(group)
+        rank = torch.cat([part.argsort(dim=0, stable=True).argsort(dim=0, stable=True) for part in lot])
+        most = torch.cat([torch.full_like(part, int(part.shape[0] * key.keep)) for part in lot])
+        matched = rank < most
+        own = torch.arange(batch.size, device=matched.device)
+        return Pairs(torch.where(matched, own, pairs.image), torch.where(matched, own, pairs.text),
+                     torch.where(matched, own, pairs.anchor), pairs.valid | matched, matched)
+
+
+def shifted(pairs: Pairs, by: int) -> Pairs:
+    """The same pairs with indices counted from a row that lies `by` before."""
+    return replace(pairs, image=pairs.image + by, text=pairs.text + by, anchor=pairs.anchor + by)
+
+
+def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
+    """The values of all work of a share, by key (passes by their view without its reading)."""
+    values: dict[Key, Any] = {}
+    for work in share.work:
+        with stage.around(work.key):
+            values[work.key] = _one(work, stage, batch, values)
+    return values
+
+
+def read(view: View, values: Mapping[Key, Any]) -> Any:
+    """A view's value with its reading applied."""
+    value = values[view.run]
+    if view.reading.visible:
+        value = only_visible(value, values[DrawKey(view.reading.visible, seen_input(view).name)])
+    return value
+
+
+def _one(work, stage: Stage, batch: Batch, values: dict[Key, Any]) -> Any:
+    key = work.key
+    if isinstance(key, DrawKey):
+        return stage.draw(key, batch, _watched(stage.masks[key.mask], stage, values))
+    if isinstance(key, PairsKey):
+        return stage.choose(key, batch, _watched(stage.pairings[key.pairing], stage, values))
+    with nullcontext() if work.trained else torch.no_grad():
+        return _pass(key, work.reading, stage, batch, values)
+
+
+def _watched(looker: Mask | Pairing, stage: Stage, values: Mapping[Key, Any]) -> dict[str, Any]:
+    """What a mask or pairing looks at: its views without gradient, float32 or wider."""
+    views = looker.views(stage.inputs)
+    return {name: widened(read(view, values)).map(Tensor.detach) for name, view in views.items()}
+
+
+def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Any:
+    part = stage.parts[key.part]
+    if isinstance(key, EncodedView):
+        x = batch[key.input.name]
+        draw = values[DrawKey(key.input.mask, key.input.name)] if key.input.mask else None
+        if draw is not None and draw.fill == "pixels":
+            x = pixels.fill(x, draw.hidden, part.spec.patch_size)
+        return _call(part, stage, key, x, draw, want)
+    if isinstance(key, JointView):
+        return _call(part, stage, key, read(key.of, values), stage.slots[key.part, key.of.part], want)
+    if isinstance(key, FusedView):
+        image, text = read(key.image, values), read(key.text, values)
+        if key.pairing is None:
+            return _call(part, stage, key, image, text, want)
+        pairs = values[PairsKey(key.pairing, key.keep)]
+        fused = _call(part, stage, key, image.rows(pairs.image), text.rows(pairs.text), want)
+        return replace(fused, pairs=pairs)
+    if isinstance(key, DecodedView):
+        memory = None if key.memory is None else read(key.memory, values)
+        return _call(part, stage, key, read(key.query, values), memory, want)
+    raise TypeError(f"no such view: {type(key).__name__}")
+
+
+def _call(part: nn.Module, stage: Stage, key: View, *inputs: Any) -> Any:
+    """One pass. Dropout is seeded by the pass, so that it does not hang on who else is in the recipe."""
+    if stage.seed_dropout:
+        torch.manual_seed(arithmetic.key(stage.seed, "dropout", title(key), stage.when, *stage.salt) >> 65)
+    if key.part in stage.recompute and torch.is_grad_enabled():
+        return checkpoint(part, *inputs, use_reentrant=False)
+    return part(*inputs)

@@ -1,0 +1,182 @@
+"""The plan: the views of objectives, masks and pairings as an ordered list in which each distinct pass stands once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from vlobjectives.contracts.mask import Mask
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, Reading, View, ViewError
+
+
+@dataclass(frozen=True)
+class DrawKey:
+    """What a mask draws for an input."""
+
+    mask: str
+    input: str
+
+
+@dataclass(frozen=True)
+class PairsKey:
+    """The wrong pairs of a pairing, with a share `keep` left matched."""
+
+    pairing: str
+    keep: float
+
+
+Key = View | DrawKey | PairsKey
+
+
+@dataclass(frozen=True)
+class Work:
+    """One entry of a plan: a pass, a draw or a choice of pairs.
+
+    reading  what all askers together take from the pass
+    askers   objectives, masks and pairings that asked, in the order of asking
+    trained  False where only masks and pairings asked: it runs without gradient
+    """
+
+    key: Key
+    reading: Reading
+    askers: tuple[str, ...]
+    trained: bool
+
+
+@dataclass(frozen=True)
+class Share:
+    """Objectives that share passes, and the work that they need, each entry after what it is fed."""
+
+    objectives: tuple[str, ...]
+    work: tuple[Work, ...]
+    views: Mapping[str, Mapping[str, View]] = field(repr=False)
+
+    @property
+    def passes(self) -> tuple[Work, ...]:
+        return tuple(work for work in self.work if isinstance(work.key, View))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Shares that run one after the other. One share holds all live objectives unless `plan.share` is `none`."""
+
+    shares: tuple[Share, ...]
+
+    @property
+    def passes(self) -> tuple[Work, ...]:
+        return tuple(work for share in self.shares for work in share.passes)
+
+
+class Cast(Protocol):
+    """Who plays: everything named in a recipe that declares views or is named by one."""
+
+    inputs: Mapping[str, Input]
+    masks: Mapping[str, Mask]
+    pairings: Mapping[str, Pairing]
+    objectives: Mapping[str, Objective]
+
+
+def make(cast: Cast, groups: Iterable[Sequence[str]]) -> Plan:
+    """The plan in which the objectives of each group share passes, and groups share nothing.
+
+    One group of all is the planned schedule, a group for each objective the unshared one; an author's published
+    schedule is anything between. Raises ViewError where views cannot be.
+    """
+    return Plan(tuple(_share(cast, tuple(group)) for group in groups))
+
+
+def of_views(cast: Cast, views: Mapping[str, View], asker: str) -> Share:
+    """The work that a few views need, for whoever is no objective (an evaluation)."""
+    collector = _Collector(cast)
+    for view in views.values():
+        collector.add(view, asker, trained=False)
+    return Share((), tuple(collector.work.values()), {asker: dict(views)})
+
+
+def _share(cast: Cast, names: tuple[str, ...]) -> Share:
+    collector = _Collector(cast)
+    views = {name: dict(cast.objectives[name].views(cast.inputs)) for name in names}
+    for name in names:
+        for view in views[name].values():
+            collector.add(view, name, trained=True)
+    return Share(names, tuple(collector.work.values()), views)
+
+
+class _Collector:
+    """Walks views depth first; a key is entered after everything that it is fed."""
+
+    def __init__(self, cast: Cast):
+        self.cast = cast
+        self.work: dict[Key, Work] = {}
+        self.open: list[Key] = []
+        self.bare = {name: replace(x, mask=None) for name, x in cast.inputs.items()}
+
+    def add(self, view: View, asker: str, trained: bool) -> None:
+        key = view.run
+        if isinstance(key, EncodedView) and key.input.mask:
+            self.draw(DrawKey(key.input.mask, key.input.name), asker)
+        if isinstance(key, FusedView) and key.pairing:
+            self.pairs(PairsKey(key.pairing, key.keep), asker)
+        if view.reading.visible:
+            self.draw(DrawKey(view.reading.visible, seen_input(view).name), asker)
+        for fed in key.fed:
+            self.add(fed, asker, trained)
+        self.enter(key, view.reading, asker, trained)
+
+    def draw(self, key: DrawKey, asker: str) -> None:
+        mask = self._named(self.cast.masks, key.mask, "mask")
+        self._before(key, mask.views(self.bare), f"mask {key.mask}")
+        self.enter(key, Reading(), asker, trained=False)
+
+    def pairs(self, key: PairsKey, asker: str) -> None:
+        pairing = self._named(self.cast.pairings, key.pairing, "pairing")
+        self._before(key, pairing.views(self.bare), f"pairing {key.pairing}")
+        self.enter(key, Reading(), asker, trained=False)
+
+    def _before(self, key: Key, views: Mapping[str, View], asker: str) -> None:
+        if key in self.open:
+            raise ViewError(f"{asker} looks at a view that needs its own draw")
+        if key in self.work:
+            return
+        self.open.append(key)
+        for view in views.values():
+            self.add(view, asker, trained=False)
+        self.open.pop()
+
+    def enter(self, key: Key, reading: Reading, asker: str, trained: bool) -> None:
+        old = self.work.get(key)
+        if old is None:
+            self.work[key] = Work(key, Reading() | reading, (asker,), trained)
+            return
+        askers = old.askers if asker in old.askers else (*old.askers, asker)
+        self.work[key] = Work(key, old.reading | reading, askers, old.trained or trained)
+
+    @staticmethod
+    def _named(known: Mapping, name: str, kind: str):
+        if name not in known:
+            raise ViewError(f"there is no {kind} '{name}' in this recipe")
+        return known[name]
+
+
+def seen_input(view: View) -> Input:
+    """The input whose positions a view keeps: an encoder's input, a decoder's query's."""
+    if isinstance(view, EncodedView):
+        return view.input
+    if isinstance(view, DecodedView):
+        return seen_input(view.query)
+    raise ViewError(f".visible() is for encoded and decoded views, not for {type(view).__name__}")
+
+
+def title(key: Key) -> str:
+    """A pass as a person reads it: `fusion(vision(image * dropped), text(text))`."""
+    if isinstance(key, DrawKey):
+        return f"{key.mask} on {key.input}"
+    if isinstance(key, PairsKey):
+        return f"{key.pairing}" + (f", {key.keep:g} kept" if key.keep else "")
+    if isinstance(key, EncodedView):
+        return f"{key.part}({key.input.name}{f' * {key.input.mask}' if key.input.mask else ''})"
+    inside = ", ".join(title(x) + (f" seen by {x.reading.visible}" if x.reading.visible else "") for x in key.fed)
+    if isinstance(key, FusedView) and key.pairing:
+        inside += f" | {title(PairsKey(key.pairing, key.keep))}"
+    return f"{key.part}({inside})"

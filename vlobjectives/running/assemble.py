@@ -1,0 +1,221 @@
+"""From a recipe to its pieces: source, fields, parts, masks, pairings, objectives, and the System of them all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.mask import Site
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Part, Projection, Spec
+from vlobjectives.contracts.source import Source
+from vlobjectives.contracts.views import Input, View
+from vlobjectives.functional import noise
+from vlobjectives.registry import Registry
+from vlobjectives.running.fields import Fields, input_fields
+from vlobjectives.running.system import Settings, System
+
+PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
+
+
+@dataclass
+class Pieces:
+    """What a recipe names, made but not yet joined."""
+
+    source: Source
+    fields: Fields
+    inputs: Mapping[str, Input]
+
+
+class Trouble(Exception):
+    """Something in a recipe cannot be made; `path` is where it stands. `check` turns it into a Problem."""
+
+    def __init__(self, path: tuple[str, ...], why: str, mend: str = ""):
+        super().__init__(why)
+        self.path, self.why, self.mend = path, why, mend
+
+
+def config_of(cls: type, options: Mapping[str, Any]) -> Config:
+    """The plug-in's Config of these options, strict as JSON is. Raises pydantic's ValidationError."""
+    return cls.Config.model_validate_json(json.dumps(options), strict=True)
+
+
+def pieces(recipe: Any, registry: Registry) -> Pieces:
+    """Source, readers and inputs of a recipe; readers are not fitted yet."""
+    source_class = registry.get("source", recipe.data.type)
+    source = _made(("data",), lambda: source_class(config_of(source_class, recipe.data.options), **_offered(
+        source_class, max_pixels=recipe.data.max_pixels)))
+    readers, of = {}, {}
+    for name, entry in recipe.fields.items():
+        cls = registry.get("reader", entry.type)
+        shared = {"with": readers[entry.with_]} if entry.with_ else {}
+        readers[name] = _made(("fields", name), lambda cls=cls, entry=entry, shared=shared: cls(
+            config_of(cls, entry.options), **shared))
+        of[name] = entry.of or name
+    named = {name: tuple(entry.fields) for name, entry in recipe.inputs.items()}
+    inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
+    return Pieces(source, Fields(source.columns, readers, of, named, lone_fields(recipe, registry)), inputs)
+
+
+def lone_fields(recipe: Any, registry: Registry) -> tuple[str, ...]:
+    """Fields that an objective or a mask reads by name."""
+    found: dict[str, None] = {}
+    for kind, entries in (("objective", recipe.objectives), ("mask", recipe.masks)):
+        for name, entry in entries.items():
+            config = config_of(registry.get(kind, entry.type), entry.options)
+            found |= dict.fromkeys(config.named("field").values())
+    return tuple(found)
+
+
+def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:
+    """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
+    parts = build_parts(recipe, registry, made)
+    masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
+    pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
+    objectives = {name: _plain("objective", ("objectives", name), entry, registry)
+                  for name, entry in recipe.objectives.items()}
+    micro = recipe.data.micro_batch or recipe.data.batch // processes
+    settings = Settings(
+        seed=recipe.seed,
+        weights={name: entry.weight for name, entry in recipe.objectives.items()},
+        group={name: entry.group if entry.group is not None else type(objectives[name]).group
+               for name, entry in recipe.objectives.items()},
+        streams={name: entry.stream or name for name, entry in recipe.masks.items()},
+        pairing_groups={name: entry.group or micro for name, entry in recipe.pairings.items()},
+        steps=recipe.run.steps, share=recipe.plan.share, recompute=frozenset(recipe.plan.checkpoint),
+        gradient=recipe.run.gradient)
+    for name, objective in objectives.items():
+        build_objective(name, objective, made.inputs, parts, made.fields, recipe.seed)
+    whole = System(parts, objectives, masks, pairings, made.inputs, sites(made, parts),
+                   projection_slots(parts), settings)
+    tie(whole)
+    return whole
+
+
+def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> Any:
+    cls = registry.get(kind, entry.type)
+    return _made(path, lambda: cls(config_of(cls, entry.options)))
+
+
+def _made(path: tuple[str, ...], make) -> Any:
+    try:
+        return make()
+    except CannotBuild as error:
+        raise Trouble(path, error.why, error.mend) from error
+
+
+def _offered(cls: type, **offered: Any) -> dict[str, Any]:
+    """The host's keywords that a constructor asks for."""
+    import inspect
+    wanted = inspect.signature(cls.__init__).parameters
+    return {key: value for key, value in offered.items() if key in wanted}
+
+
+def part_class(registry: Registry, type_name: str) -> type[Part]:
+    """The class of a part, whichever of the five kinds it is."""
+    kind = next((kind for kind in PART_KINDS if type_name in registry.names(kind)), "encoder")
+    return registry.get(kind, type_name)
+
+
+def build_parts(recipe: Any, registry: Registry, made: Pieces) -> dict[str, Part]:
+    """Parts in the order in which they name each other, each with first weights of its own dotted name."""
+    classes = {name: part_class(registry, entry.type) for name, entry in recipe.model.items()}
+    configs = {name: config_of(classes[name], entry.options) for name, entry in recipe.model.items()}
+    parts: dict[str, Part] = {}
+    waiting = list(recipe.model)
+    while waiting:
+        ready = [name for name in waiting if all(other in parts for other in configs[name].named("part").values())]
+        if not ready:
+            name = waiting[0]
+            raise Trouble(("model", name), "needs a part that is missing or that needs this one: "
+                          + ", ".join(configs[name].named("part").values()), "name parts that are in `model`")
+        for name in ready:
+            with seeded(recipe.seed, f"model.{name}"):
+                parts[name] = _made(("model", name), lambda name=name: _part(
+                    classes[name], configs[name], name, parts, made))
+            waiting.remove(name)
+    return {name: parts[name] for name in recipe.model}
+
+
+def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+    if issubclass(cls, Encoder):
+        return cls(config, made.fields.specs(input_fields(made.inputs, made.fields.inputs, name)))
+    if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
+        raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
+    return cls(config, **{key: parts[other].spec for key, other in config.named("part").items()})
+
+
+class seeded:
+    """Torch's random state set from a dotted name inside, and put back after."""
+
+    def __init__(self, seed: int, name: str):
+        self.key = noise.key(seed, "first weights", name) >> 65
+
+    def __enter__(self) -> None:
+        self.fork = torch.random.fork_rng(devices=[])
+        self.fork.__enter__()
+        torch.manual_seed(self.key)
+
+    def __exit__(self, *error: Any) -> None:
+        self.fork.__exit__(*error)
+
+
+def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part],
+                    fields: Fields, seed: int) -> None:
+    """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
+    import inspect
+    offered: dict[str, Spec | FieldSpec] = {}
+    for key, view in objective.views(inputs).items():
+        if view.part in parts:
+            offered[key] = parts[view.part].spec
+    offered |= {key: parts[part].spec for key, part in objective.config.named("part").items() if part in parts}
+    offered |= {key: fields.spec(field) for key, field in objective.config.named("field").items()}
+    wanted = inspect.signature(objective.build).parameters
+    with seeded(seed, f"objectives.{name}"):
+        _made(("objectives", name), lambda: objective.build(**{k: v for k, v in offered.items() if k in wanted}))
+
+
+def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, Site]:
+    """Where masks work, for each input whose encoder is there."""
+    found = {}
+    for name, x in made.inputs.items():
+        if x.part not in parts:
+            continue
+        spec, fields = parts[x.part].spec, made.fields.specs(made.fields.inputs[name])
+        first = next(iter(fields.values()))
+        found[name] = Site(name, spec.length, spec.grid, spec.frames, fields, first.special,
+                           max(field.vocabulary for field in fields.values()))
+    return found
+
+
+def projection_slots(parts: Mapping[str, Part]) -> dict[tuple[str, str], str]:
+    """(projection, encoder) -> the Config field of the projection that names that encoder."""
+    return {(name, encoder): slot for name, part in parts.items() if isinstance(part, Projection)
+            for slot, encoder in part.config.named("part").items()}
+
+
+def tie(whole: System) -> None:
+    """Makes parts share the parameters that they declare shared."""
+    for name, part in whole.model.items():
+        for own, other in part.ties().items():
+            holder, _, leaf = own.rpartition(".")
+            try:
+                shared = whole.model.get_parameter(other)
+            except AttributeError as error:
+                raise Trouble(("model", name), f"is tied to '{other}', which the model does not have") from error
+            setattr(part.get_submodule(holder), leaf, shared)
+
+
+def view_parts(view: View) -> set[str]:
+    """Every part that a view runs through."""
+    return {view.part}.union(*(view_parts(fed) for fed in view.fed)) if view.fed else {view.part}
+
+
+def trainable(module: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

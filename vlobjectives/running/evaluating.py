@@ -1,0 +1,122 @@
+"""Held-out scores: the facade that evaluations work on, and the losses that every run reports."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.evaluation import Evaluation, Score
+from vlobjectives.contracts.reader import Reader
+from vlobjectives.contracts.source import Sample, Source
+from vlobjectives.contracts.values import Draw, Pairs, Term, widened
+from vlobjectives.contracts.views import View
+from vlobjectives.functional.statistics import mean_interval
+from vlobjectives.planning import execute
+from vlobjectives.planning.plan import of_views
+from vlobjectives.running.fields import Fields
+from vlobjectives.running.loader import fetch, in_order
+from vlobjectives.running.system import System
+
+
+@dataclass
+class HeldOut:
+    """A system on one split; implements `contracts.evaluation.Held`.
+
+    rows  of a batch: as in training, so that losses which compare rows mean the same
+    """
+
+    system: System
+    source: Source
+    fields: Fields
+    split: str
+    seed: int
+    rows: int
+    device: torch.device
+
+    @property
+    def inputs(self):
+        """Inputs without their own masks: those belong to training and to the losses."""
+        return self.system.bare
+
+    @property
+    def readers(self) -> Mapping[str, Reader]:
+        return self.fields.readers
+
+    def size(self) -> int:
+        return self.source.size(self.split)
+
+    def sample(self, number: int) -> Sample:
+        return fetch(self.source, self.split, number, 0, self.seed, self.size())[0]
+
+    def batch(self, samples: Sequence[Sample], numbers: Sequence[int]) -> Batch:
+        return self._there(self.fields.batch(samples, numbers))
+
+    def batches(self) -> Iterator[Batch]:
+        for batch in in_order(self.source, self.fields, self.split, self.size(), self.rows, self.seed):
+            yield self._there(batch)
+
+    def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
+               pairs: Mapping[str, Pairs] | None = None) -> dict[str, Any]:
+        stage = self._stage()
+        stage.draws, stage.pairs = dict(draws or {}), dict(pairs or {})
+        with torch.no_grad(), self.system.autocasting():
+            values = execute.run(of_views(self.system, views, "evaluation"), stage, batch)
+        return {name: widened(execute.read(view, values)) for name, view in views.items()}
+
+    def losses(self, batch: Batch) -> Mapping[str, Term]:
+        with torch.no_grad():
+            return self.system(batch, names=tuple(self.system.objectives), stage=self._stage()).terms
+
+    def objective(self, name: str):
+        return self.system.objectives[name]
+
+    def part(self, name: str):
+        return self.system.model[name]
+
+    def _stage(self) -> execute.Stage:
+        return self.system.stage(f"held out: {self.split}")
+
+    def _there(self, batch: Batch) -> Batch:
+        return self.fields.normalised(batch.to(self.device))
+
+
+def losses(held: HeldOut) -> dict[str, Score]:
+    """`objective/term` -> its mean over held-out samples, the interval over full batches."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for batch in held.batches():
+        if batch.size == held.rows or held.size() < held.rows:
+            for name, term in held.losses(batch).items():
+                chance = float("nan") if term.chance is None else float(term.chance)
+                found.setdefault(name, []).append((float(term.total), float(term.count), chance))
+    scores = {}
+    for name, rows in found.items():
+        rows = [row for row in rows if row[1] > 0]
+        if not rows:
+            continue
+        count = sum(row[1] for row in rows)
+        chance = sum(row[2] * row[1] for row in rows) / count
+        _, low, high = mean_interval(torch.tensor([total / n for total, n, _ in rows], dtype=torch.float64))
+        value = sum(row[0] for row in rows) / count
+        scores[name] = Score(value, None if chance != chance else chance, low, high, int(count), per_cent=False)
+    return scores
+
+
+def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool,
+             begun=lambda name: None) -> dict[str, Score]:
+    """All scores of one split as `evaluation/split/name`. Modules are put into eval mode and back."""
+    was = held.system.training
+    held.system.eval()
+    scores: dict[str, Score] = {}
+    try:
+        for name, evaluation in evaluations.items():
+            begun(f"{name} on {held.split}")
+            with torch.no_grad():
+                scores |= {f"{name}/{held.split}/{key}": score for key, score in evaluation.run(held).items()}
+        if with_losses:
+            begun(f"losses on {held.split}")
+            scores |= {f"losses/{held.split}/{key}": score for key, score in losses(held).items()}
+    finally:
+        held.system.train(was)
+    return scores

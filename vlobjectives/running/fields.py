@@ -1,0 +1,127 @@
+"""Samples to batches: columns through their readers, token fields joined into sequences, pictures normalised."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlobjectives.contracts.batch import Batch, Labels, Tokens
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.reader import Pieces, Reader
+from vlobjectives.contracts.source import Sample
+from vlobjectives.contracts.views import Input
+
+
+@dataclass
+class Fields:
+    """The fields of a recipe: where each comes from and who reads it.
+
+    columns  the source's columns
+    readers  field -> its reader
+    of       field -> the column that it reads
+    inputs   input -> names of its fields, in order
+    lone     fields that go into the batch by themselves (some objective or mask reads them)
+    """
+
+    columns: Mapping[str, FieldSpec]
+    readers: Mapping[str, Reader]
+    of: Mapping[str, str]
+    inputs: Mapping[str, Sequence[str]]
+    lone: Sequence[str] = ()
+
+    def spec(self, name: str) -> FieldSpec:
+        """The FieldSpec of a field; a column that needs no reader is a field as it is."""
+        return self.readers[name].spec if name in self.readers else self.columns[name]
+
+    def specs(self, names: Iterable[str]) -> dict[str, FieldSpec]:
+        return {name: self.spec(name) for name in names}
+
+    def fit(self, rows: Any) -> None:
+        """Lets every reader learn; `rows(column)` iterates the training split's values of a column."""
+        for name, reader in self.readers.items():
+            reader.fit(rows(self.of[name]))
+
+    def save(self, folder: Path) -> None:
+        """What readers learned, as fields/NAME.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, reader in self.readers.items():
+            (folder / f"{name}.json").write_text(json.dumps(reader.state(), ensure_ascii=False))
+
+    def load(self, folder: Path) -> None:
+        for name, reader in self.readers.items():
+            reader.load(json.loads((folder / f"{name}.json").read_text()))
+
+    def batch(self, samples: Sequence[Sample], numbers: Iterable[int]) -> Batch:
+        """Samples side by side, pictures still uint8 (see `normalised`)."""
+        values: dict[str, Any] = {}
+        for name, fields in self.inputs.items():
+            kind = self.spec(fields[0]).kind
+            values[name] = self._sequence(fields, samples) if kind == "tokens" else self._plain(fields[0], samples)
+        for name in self.lone:
+            values[name] = self._plain(name, samples)
+        return Batch(torch.tensor(list(numbers), dtype=torch.int64),
+                     torch.tensor([sample.same for sample in samples], dtype=torch.int64), values)
+
+    def normalised(self, batch: Batch) -> Batch:
+        """The batch as encoders get it: uint8 pictures as floats less `mean` over `std`. Run on the device."""
+        values = {}
+        for name, value in batch.items():
+            if isinstance(value, Tensor) and value.dtype == torch.uint8:
+                spec = self.spec(self.inputs[name][0] if name in self.inputs else name)
+                mean = torch.tensor(spec.mean, device=value.device).view(-1, 1, 1) * 255
+                std = torch.tensor(spec.std, device=value.device).view(-1, 1, 1) * 255
+                value = (value.float() - mean) / std
+            values[name] = value
+        return replace(batch, values=values)
+
+    def _read(self, name: str, sample: Sample) -> Any:
+        value = sample.values[self.of.get(name, name)]
+        return self.readers[name].read(value) if name in self.readers else value
+
+    def _plain(self, name: str, samples: Sequence[Sample]) -> Any:
+        spec, rows = self.spec(name), [self._read(name, sample) for sample in samples]
+        if spec.kind == "picture":
+            return torch.stack([torch.as_tensor(row) for row in rows])
+        if spec.kind == "labels":
+            return _labels(rows, spec.shape[0])
+        return torch.tensor(rows, dtype=torch.float32)
+
+    def _sequence(self, names: Sequence[str], samples: Sequence[Sample]) -> Tokens:
+        specs = [self.spec(name) for name in names]
+        length, special = sum(spec.shape[0] for spec in specs), specs[0].special
+        ids = torch.full((len(samples), length), special["pad"], dtype=torch.int64)
+        segment = torch.full_like(ids, len(names) - 1)
+        ends = torch.empty(len(samples), dtype=torch.int64)
+        for row, sample in enumerate(samples):
+            line, where = [special["begin"]], [0]
+            for place, (name, spec) in enumerate(zip(names, specs)):
+                pieces: Pieces = self._read(name, sample)
+                room = spec.shape[0] - (2 if place == 0 else 0)
+                line += pieces.ids[:room]
+                where += [place] * min(room, len(pieces.ids))
+            line.append(special["end"])
+            ids[row, :len(line)] = torch.tensor(line)
+            segment[row, :len(where)] = torch.tensor(where)
+            ends[row] = len(line)
+        position = torch.arange(length)
+        valid = position < ends[:, None]
+        return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment)
+
+
+def _labels(rows: Sequence[Sequence[int]], most: int) -> Labels:
+    ids = torch.zeros(len(rows), most, dtype=torch.int64)
+    valid = torch.zeros(len(rows), most, dtype=torch.bool)
+    for row, labels in enumerate(rows):
+        count = min(most, len(labels))
+        ids[row, :count] = torch.tensor(labels[:count], dtype=torch.int64)
+        valid[row, :count] = True
+    return Labels(ids, valid, valid.float())
+
+
+def input_fields(inputs: Mapping[str, Input], named: Mapping[str, Sequence[str]], part: str) -> Sequence[str]:
+    """The fields that an encoder reads: those of the first input that names it."""
+    return next((named[name] for name, x in inputs.items() if x.part == part), ())

@@ -1,0 +1,133 @@
+"""Batches in an order that is a pure function of (seed, position): a run resumes from its step number alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.source import Bad, Sample, Source
+from vlobjectives.errors import DataError, MeansError
+from vlobjectives.functional import noise
+from vlobjectives.running.fields import Fields
+
+REPLACEMENTS = 64
+"""How many other samples are tried in place of a bad one before the data is given up."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a step are spread: micro-step m of rank r takes `micro` consecutive rows.
+
+    Rows count through the micro-steps, in each through the ranks, so that W processes with micro-batches of n rows
+    see together what one process with W*n rows sees.
+    """
+
+    batch: int
+    micro: int
+    ranks: int = 1
+    rank: int = 0
+
+    @property
+    def micro_steps(self) -> int:
+        return self.batch // (self.micro * self.ranks)
+
+    def rows(self, step: int, m: int) -> range:
+        """Positions in the stream of samples."""
+        first = step * self.batch + (m * self.ranks + self.rank) * self.micro
+        return range(first, first + self.micro)
+
+
+class Order:
+    """Which sample stands at a position of the endless stream: each epoch all samples once, in an order of its own."""
+
+    def __init__(self, size: int, seed: int):
+        self.size, self.seed = size, seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def __call__(self, position: int) -> tuple[int, int]:
+        """(number, epoch)."""
+        epoch, place = divmod(position, self.size)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(noise.key(self.seed, "order", epoch) >> 65)
+            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
+        return int(self._order[place]), epoch
+
+
+def fetch(source: Source, split: str, number: int, epoch: int, seed: int, size: int) -> tuple[Sample, list[tuple[int, Bad]]]:
+    """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why)."""
+    bad: list[tuple[int, Bad]] = []
+    for attempt in range(REPLACEMENTS):
+        sample = source.sample(split, number, epoch, seed)
+        if isinstance(sample, Sample):
+            return sample, bad
+        bad.append((number, sample))
+        number = noise.key(seed, "replacement", split, number, epoch, attempt) % size
+    raise DataError(f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
+                    "look at the files named in the log")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A micro-batch on the host, the keys of its samples, and the bad samples met while reading it."""
+
+    batch: Batch
+    keys: tuple[str, ...]
+    bad: tuple[tuple[int, Bad], ...]
+
+    def pin_memory(self) -> "Loaded":
+        return Loaded(self.batch.pin_memory(), self.keys, self.bad)
+
+
+class MicroBatches(Dataset):
+    """Item (step * micro_steps + m): one micro-batch, a pure function of its number."""
+
+    def __init__(self, source: Source, fields: Fields, split: str, layout: Layout, seed: int):
+        self.source, self.fields, self.split, self.layout, self.seed = source, fields, split, layout, seed
+        self.size = source.size(split)
+        self.order = Order(self.size, seed)
+
+    def __getitem__(self, item: int) -> Loaded:
+        step, m = divmod(item, self.layout.micro_steps)
+        samples, numbers, bad = [], [], []
+        for position in self.layout.rows(step, m):
+            number, epoch = self.order(position)
+            sample, met = fetch(self.source, self.split, number, epoch, self.seed, self.size)
+            samples.append(sample)
+            numbers.append(number)
+            bad += met
+        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), tuple(bad))
+
+
+def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
+    """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one)."""
+    if workers == 0:
+        for item in range(first, last):
+            yield data[item]
+        return
+    loader = DataLoader(data, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
+                        prefetch_factor=4, worker_init_fn=_quiet_worker)
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            raise MeansError(f"a loader worker died: {error}", "lower data.workers, or free memory") from error
+        raise
+
+
+def _quiet_worker(_: int) -> None:
+    """Workers leave Ctrl-C to the process that trains, and take one core each."""
+    import signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def in_order(source: Source, fields: Fields, split: str, size: int, batch: int, seed: int) -> Iterator[Batch]:
+    """A held-out split in order of number, epoch 0, batches of `batch` rows (the last one may be shorter)."""
+    for start in range(0, size, batch):
+        numbers = range(start, min(start + batch, size))
+        samples = [fetch(source, split, number, 0, seed, size)[0] for number in numbers]
+        yield fields.batch(samples, numbers)
+
+
