@@ -155,7 +155,7 @@ class TimmVision(Encoder):
             nn.init.normal_(module.pos_embed, std=config.position_std)
 
     def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
-        """What enters the blocks: [B, F, P+k, D] for P class tokens and registers of a frame and k patches kept."""
+        """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
         module, frames, batch = self.module, self.frames, x.shape[0]
         hide = draw is not None and draw.fill in ("drop", "token")
         if hide and self.config.stem == "conv":
@@ -180,12 +180,12 @@ class TimmVision(Encoder):
             if draw.keep.shape[1] % frames:
                 raise ValueError(f"{draw.keep.shape[1]} kept positions are not the same number in {frames} frames")
             patches = take(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
-        return module.norm_pre(module.pos_drop(torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)))
+        return torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)
 
     def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
         hidden = self.embed(x, draw)
         batch, frames, each, _ = hidden.shape
-        hidden = hidden.flatten(1, 2)
+        hidden = self.module.norm_pre(hidden.flatten(1, 2))
         layers, maps, order = {}, {}, self._order(each, hidden.device)
         for number, block in enumerate(self.module.blocks):
             hidden, seen = through(block, hidden, frames, want.maps)
