@@ -34,14 +34,16 @@ class MLM(Objective):
             raise ViewError(f"input '{text.name}' has no mask of its own: name one under `mask`")
         return {"masked": fused(inputs[self.config.image], text)}
 
-    def build(self, masked: Spec):
-        shares = [field.share for field in masked.fields.values() if field.kind == "tokens" and field.share]
-        self.entropy = -sum(p * math.log(p) for p in shares[0] if p > 0) if len(shares) == 1 else None
+    def build(self, head: Spec):
+        field = next((field for field in head.fields.values() if field.kind == "tokens"), None)
+        self.first = field.ids[0] if field and field.ids else 0
+        self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
 
     def forward(self, masked, head, batch):
         draw = masked.text.draw
         logits = head(take(masked.text.tokens, draw.index))
-        words = take(batch[self.config.text].ids, draw.index).masked_fill(~draw.index_ok, -100)
+        words = take(batch[self.config.text].ids, draw.index) - self.first
+        words = words.masked_fill(~draw.index_ok, -100)
         total = F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=-100, reduction="sum")
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
         return {"words": Term(total, draw.index_ok.sum(), chance=chance)}

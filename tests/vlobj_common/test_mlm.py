@@ -11,9 +11,9 @@ from vlobj_common.mlm import MLM
 from vlobjectives import FieldSpec, Fused, Input, Spec, Tokens, ViewError, fused
 
 
-def mlm(share: tuple[float, ...] = ()) -> MLM:
+def mlm(**field) -> MLM:
     objective = MLM(MLM.Config(mask="noisy"))
-    objective.build(masked=Spec(width=8, fields={"caption": FieldSpec("tokens", vocabulary=13, share=share)}))
+    objective.build(head=Spec(width=13, fields={"caption": FieldSpec("tokens", **field)}))
     return objective
 
 
@@ -50,10 +50,17 @@ def test_uniform_logits_cost_chance():
 
 def test_chance_is_the_entropy_of_the_words_where_they_were_counted():
     share = (0.0, 0.5, 0.25, 0.25)
-    assert mlm(share).entropy == pytest.approx(1.5 * math.log(2))
-    term = run(mlm(share), torch.randn(1, 3, 8), torch.tensor([[False, True, False]]), nn.Linear(8, 4),
+    assert mlm(share=share).entropy == pytest.approx(1.5 * math.log(2))
+    term = run(mlm(share=share), torch.randn(1, 3, 8), torch.tensor([[False, True, False]]), nn.Linear(8, 4),
                torch.tensor([[0, 1, 2]]))["words"]
     assert term.chance == pytest.approx(1.5 * math.log(2))
+
+
+def test_a_field_that_shares_a_table_of_ids_counts_from_its_first():
+    mask, tokens, head = torch.tensor([[False, True, False]]), torch.randn(1, 3, 8), nn.Linear(8, 4)
+    plain = run(mlm(), tokens, mask, head, torch.tensor([[0, 3, 2]]))["words"]
+    behind = run(mlm(vocabulary=14, ids=(10, 4)), tokens, mask, head, torch.tensor([[0, 13, 2]]))["words"]
+    assert plain.total.item() == behind.total.item()
 
 
 def test_only_scored_positions_enter():
