@@ -18,7 +18,7 @@ class ITC(Objective):
           = 1/2 mean_i [-log softmax_j(t_i v_j / tau) at j = i]  +  1/2 mean_i [-log softmax_j(t_j v_i / tau) at j = i]
 
     tau is the projection's (`Joint.scale` is 1/tau) and may be learned there. GLSCL (arXiv 2306.07096, its code), whose
-    0.5 is inside the loss; the same function as CLIP's (arXiv 2103.00020). Costs ln N who knows nothing.
+    0.5 is inside the loss; the same function as CLIP's (arXiv 2103.00020). Who knows nothing pays ln N.
     """
 
     paper = "GLSCL, arXiv 2306.07096; CLIP, arXiv 2103.00020"

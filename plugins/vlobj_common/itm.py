@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import Fused, InputName, Objective, ObjectiveConfig, PairingName, Spec, Term, fused
+from vlobjectives import InputName, Objective, ObjectiveConfig, PairingName, PartName, Spec, Term, fused
 from vlobjectives.functional import mark
 
 
@@ -33,13 +33,15 @@ class ITM(Objective):
         )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
+        fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
         init_std: float = Field(0.02, gt=0, description="spread of the head's first weights (0.02: width 768)")
 
     def views(self, inputs):
         image, text = inputs[self.config.image], inputs[self.config.text]
+        wrong, part = self.config.negatives, self.config.fusion
         if self.config.scheme == "half_batch":
-            return {"pairs": fused(image, text, self.config.negatives, keep=0.5)}
-        return {"pairs": fused(image, text, self.config.negatives), "matched": fused(image, text)}
+            return {"pairs": fused(image, text, wrong, keep=0.5, part=part)}
+        return {"pairs": fused(image, text, wrong, part=part), "matched": fused(image, text, part=part)}
 
     def build(self, pairs: Spec):
         if not pairs.pooled:
@@ -48,13 +50,9 @@ class ITM(Objective):
         nn.init.normal_(self.head.weight, std=self.config.init_std)
         nn.init.zeros_(self.head.bias)
 
-    def logits(self, value: Fused) -> Tensor:
-        """[R,2], columns wrong and matched."""
-        return self.head(value.pooled)
-
     def forward(self, pairs, batch, matched=None):
         label, scored = self._labels(pairs, batch)
-        logits = self.logits(pairs) if matched is None else torch.cat([self.logits(matched), self.logits(pairs)])
+        logits = self.head(pairs.pooled if matched is None else torch.cat([matched.pooled, pairs.pooled]))
         total = F.cross_entropy(logits, label.long().masked_fill(~scored, -100), reduction="sum")
         hits, count = ((logits.argmax(-1) == label) & scored).sum(), scored.sum()
         share = (label & scored).sum() / count.clamp_min(1)

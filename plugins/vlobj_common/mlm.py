@@ -26,13 +26,14 @@ class MLM(Objective):
         mask: MaskName | None = Field(description="takes the words; null: the mask that the text input has of its own")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
+        fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
         head: PartName = Field("words", description="head that turns a token into logits over the vocabulary")
 
     def views(self, inputs):
         text = inputs[self.config.text].masked(self.config.mask)
         if text.mask is None:
             raise ViewError(f"input '{text.name}' has no mask of its own: name one under `mask`")
-        return {"masked": fused(inputs[self.config.image], text)}
+        return {"masked": fused(inputs[self.config.image], text, part=self.config.fusion)}
 
     def build(self, head: Spec):
         field = next((field for field in head.fields.values() if field.kind == "tokens"), None)

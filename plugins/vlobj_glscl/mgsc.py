@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, Term, fused
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Term, fused
 from vlobjectives.functional import sym_nce, unit_over
 
 
@@ -21,8 +21,8 @@ class MGSC(Objective):
 
     SymNCE over the N rows of all processes, the sum of row and column term; of a clip the mean over its F frames, each
     frame against the same frame of the others. u is unit length, sg stops the gradient: the target is the same network,
-    in the pass in which the *other* modality is masked. GLSCL (arXiv 2306.07096), formulas as in its code. Each half
-    costs 2 ln N who knows nothing.
+    in the pass in which the *other* modality is masked. GLSCL (arXiv 2306.07096), formulas as in its code. Who knows
+    nothing pays 2 ln N for each half.
     """
 
     paper = "GLSCL, arXiv 2306.07096"
@@ -38,12 +38,13 @@ class MGSC(Objective):
         )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
+        fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
     def views(self, inputs):
-        image, text = inputs[self.config.image], inputs[self.config.text]
+        image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
-            "a": fused(image.masked(self.config.image_mask), text),
-            "c": fused(image, text.masked(self.config.text_mask)),
+            "a": fused(image.masked(self.config.image_mask), text, part=part),
+            "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
 
     def forward(self, a, c, gather):

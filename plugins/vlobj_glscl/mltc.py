@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, Term, fused
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Term, fused
 from vlobjectives.functional import sym_nce, take, unit
 
 
@@ -20,8 +20,8 @@ class MLTC(Objective):
     The tokens are the fusion's last, with no head on them. A token competes with every other masked one, of its own
     sample and of all others. Published targets: patches from the pass whose *text* is masked, words from the pass whose
     picture is dropped. R_v and R_t are the scored positions, [B,K] with surplus ones switched off; none at all is a 0.
-    The 0.2 are the terms' weights, so a log shows plain SymNCE. GLSCL (arXiv 2306.07096), formulas as in its code. A
-    half costs 2 ln |R| who knows nothing; memory is |R| x |R|, which `group` bounds.
+    The 0.2 are the terms' weights, so a log shows plain SymNCE. GLSCL (arXiv 2306.07096), formulas as in its code.
+    Who knows nothing pays 2 ln |R| for each half. Memory is |R| x |R|, which `group` bounds.
     """
 
     paper = "GLSCL, arXiv 2306.07096"
@@ -35,13 +35,14 @@ class MLTC(Objective):
         weight_text: float = Field(0.2, ge=0, description="weight of the text's half (published: 0.2)")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
+        fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
     def views(self, inputs):
-        image, text = inputs[self.config.image], inputs[self.config.text]
+        image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
-            "a": fused(image.masked(self.config.context_mask), text),
-            "b": fused(image.masked(self.config.image_mask), text),
-            "c": fused(image, text.masked(self.config.text_mask)),
+            "a": fused(image.masked(self.config.context_mask), text, part=part),
+            "b": fused(image.masked(self.config.image_mask), text, part=part),
+            "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
 
     def forward(self, a, b, c, gather):

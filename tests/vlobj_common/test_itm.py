@@ -34,7 +34,7 @@ def test_golden(name, dtype):
     objective = itm(x.shape[1], dtype)
     objective.head.weight.data, objective.head.bias.data = z["w_fc_weight"], z["w_fc_bias"]
     pairs = of(x, wrong(list(range(len(label))), [1] * len(label), label))
-    close(objective.logits(pairs), z["out_logits"])
+    close(objective.head(x), z["out_logits"])
     terms = objective(pairs=pairs, batch=batch(len(label)))
     close(total(terms), z["out_loss"])
     total(terms).backward()
@@ -95,7 +95,8 @@ def test_views_of_both_schemes_and_a_fusion_that_does_not_pool():
     inputs = {"image": Input("image", "vision"), "text": Input("text", "text")}
     one = ITM(ITM.Config(negatives="others")).views(inputs)
     assert one == {"pairs": fused(inputs["image"], inputs["text"], "others", keep=0.5)}
-    two = ITM(ITM.Config(negatives="others", scheme="matched_plus_wrong")).views(inputs)
-    assert two == {"pairs": fused(inputs["image"], inputs["text"], "others"), "matched": fused(*inputs.values())}
+    two = ITM(ITM.Config(negatives="others", scheme="matched_plus_wrong", fusion="mixer")).views(inputs)
+    assert two == {"pairs": fused(inputs["image"], inputs["text"], "others", part="mixer"),
+                   "matched": fused(inputs["image"], inputs["text"], part="mixer")}
     with pytest.raises(CannotBuild, match="pooled"):
         ITM(ITM.Config(negatives="others")).build(pairs=Spec(width=8))
