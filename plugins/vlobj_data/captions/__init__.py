@@ -1,0 +1,1 @@
+"""Photos with captions: a manifest and a folder of pictures."""
