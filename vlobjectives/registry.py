@@ -113,10 +113,12 @@ class Registry:
         path = Path(path).resolve()
         if path in self._files or self._blocks(path.stem):
             return
-        reasons = self._register(load_file(path), str(path), path.stem, "", False)
+        module = load_file(path)
+        reasons = self._register(module, str(path), path.stem, "", False)
         if reasons:
+            code = getattr(getattr(module, "vlobj_components", None), "__code__", None)
             raise PluginError(f"the plug-in file cannot be used: {'; '.join(reasons)}", "correct the file",
-                              Place(str(path)))
+                              Place(str(path), code.co_firstlineno if code else 1))
         self._files.add(path)
 
     def _register(self, plugin: Any, name: str, package: str, version: str, builtin: bool) -> list[str]:

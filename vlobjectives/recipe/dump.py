@@ -44,3 +44,10 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data) -> bool:
         return True
+
+    def text(self, value: str) -> yaml.Node:
+        # PyYAML does not read back every line break that it writes in single quotes (U+0085)
+        return self.represent_scalar(f"{_TAG}str", value, style=None if value.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.text)

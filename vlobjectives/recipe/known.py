@@ -21,7 +21,9 @@ def is_entry(path: KeyPath) -> bool:
 
 
 def description(path: KeyPath) -> str:
-    """What the key at `path` means; empty where the host does not know it."""
+    """What the key at `path` means, for an element of a list the list; empty where the host does not know it."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
     found = (_fields(model).get(path[-1]) for model in (_models(path[:-1]) if path else ()))
     return next((field.description for field in found if field is not None and field.description), "")
 

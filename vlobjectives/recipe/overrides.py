@@ -55,8 +55,8 @@ def _resolved(layered: Layered, name: str) -> KeyPath:
         if isinstance(held, list):
             exists = key in range(len(held))
         else:
-            exists = (isinstance(held, dict) and key in held) or key in known.keys(path) or path == ("evaluate",) or (
-                known.is_entry(path) and isinstance(held, dict))
+            exists = ((isinstance(held, dict) and key in held) or key in known.keys(path)
+                      or path == ("evaluate",) or known.is_entry(path))
         if not exists:
             raise RecipeError.one(f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
                                   _mend(layered, name, path, part), _HERE, name)
@@ -76,12 +76,12 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
     if isinstance(held, list):
         return f"it is a list of {len(held)}: name an element by its number, from 0"
     here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
-    everywhere = list(dict.fromkeys(_names(layered)))
-    same_end = [full for full in everywhere if full.endswith(f".{name}")]
-    near = get_close_matches(part, here, 1) or same_end[:3] or get_close_matches(name, everywhere, 1)
+    near = [dotted((*path, key)) for key in get_close_matches(part, here, 1)]
+    if not near and not path:
+        everywhere = list(dict.fromkeys(_names(layered)))
+        near = [full for full in everywhere if full.endswith(f".{name}")][:3] or get_close_matches(name, everywhere, 1)
     if near:
-        full = [dotted((*path, key)) if key in here else key for key in near]
-        return f"did you mean {' or '.join(full)}?"
+        return f"did you mean {' or '.join(near)}?"
     return f"keys here: {', '.join(here)}" if here else f"{dotted(path)} holds no keys"
 
 

@@ -77,7 +77,9 @@ def _problems(error: ValidationError, layered: Layered) -> list[Problem]:
         found.setdefault(_path(one, layered.data), []).append(one)
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
     deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
-    problems = [_problem(path, found[path], layered) for path in deepest]
+    unknown = [path for path in deepest if found[path][0]["type"] == "extra_forbidden"]
+    meant = [(*path[:-1], near) for path in unknown for near in _near(path)]
+    problems = [_problem(path, found[path], layered) for path in deepest if path not in meant]
     return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
 
 
@@ -85,22 +87,27 @@ def _path(one: dict[str, Any], data: Any) -> KeyPath:
     """The key path of a pydantic error: its `loc` without the names of union members."""
     path: KeyPath = ()
     for part in one["loc"]:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+        if part in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()):
             data, path = data[part], (*path, part)
     return (*path, one["loc"][-1]) if one["type"] == "missing" else path
+
+
+def _near(path: KeyPath) -> list[str]:
+    """The known key that was probably meant by an unknown one."""
+    return get_close_matches(str(path[-1]), known.keys(path[:-1]), 1)
 
 
 def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered) -> Problem:
     first = errors[0]
     spot = layered.spot(path)
-    place = spot.key if first["type"] in ("extra_forbidden", "missing") or "[key]" in first["loc"] else spot.value
+    of_key = first["type"] in ("extra_forbidden", "missing") or "[key]" in first["loc"]
+    place = spot.key if of_key and isinstance(path[-1], str) else spot.value
     if first["type"] == "missing":
-        return Problem(place, dotted(path), f"the key '{path[-1]}' is missing",
-                       f"give it: {known.description(path) or 'it has no default'}")
+        what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
+        return Problem(place, dotted(path), what, f"give it: {known.description(path) or 'it has no default'}")
     if first["type"] == "extra_forbidden":
-        here = known.keys(path[:-1])
-        near = get_close_matches(str(path[-1]), here, 1)
-        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(here)}"
+        near = _near(path)
+        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(known.keys(path[:-1]))}"
         return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")

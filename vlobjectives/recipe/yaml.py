@@ -114,9 +114,10 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer, without its YAML 1.1 types and with a bound on depth (it is recursive)."""
+    """PyYAML's composer without YAML 1.1 types, bounded in depth (it is recursive) and number (it is slow)."""
 
     depth = 0
+    count = 0
 
     def __init__(self, text: str, name: str):
         super().__init__(text)
@@ -130,9 +131,11 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent, index):
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"more than {MAX_DEPTH} levels deep",
-                                              self.peek_event().start_mark, "a recipe needs few levels")
+        self.count += 1
+        if self.depth > MAX_DEPTH or self.count > 2 * MAX_VALUES:  # a key is a node too
+            what = f"more than {MAX_DEPTH} levels deep" if self.depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
+            raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark,
+                                              "a recipe is a page with few levels; data belongs in data files")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -1,0 +1,131 @@
+"""Layers: how one lies over another, and that every value keeps the place where it was written."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlobjectives.errors import Place, RecipeError
+from vlobjectives.recipe.dump import dump_data
+from vlobjectives.recipe.layers import Layered, layer
+from vlobjectives.recipe.recipes import find
+from vlobjectives.recipe.yaml import parse
+
+KEYS = st.sampled_from("abcd")
+PLAIN = st.one_of(st.integers(0, 9), st.text("xyz", max_size=2), st.lists(st.integers(0, 9), max_size=2))
+WITHOUT_NULL = st.recursive(PLAIN, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8)
+WITH_NULL = st.recursive(st.one_of(st.none(), PLAIN), lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+                         max_leaves=8)
+LAYER, NULL_LAYER = (st.dictionaries(KEYS, value, max_size=4) for value in (WITHOUT_NULL, WITH_NULL))
+
+
+def merged(*layers: dict) -> Layered:
+    layered = Layered()
+    for number, data in enumerate(layers):
+        layered.put((), parse(dump_data(data), str(number)))
+    return layered
+
+
+def expected(base: dict, over: dict) -> dict:
+    """The rule in the words of the docstring, written a second time and without places."""
+    result = deepcopy(base)
+    for key, value in over.items():
+        below = base.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            result[key] = expected(below, value)
+        elif value is None and isinstance(below, dict):
+            result.pop(key)
+        else:
+            result[key] = value
+    return result
+
+
+def paths(value, path=()):
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from paths(item, (*path, key))
+
+
+@given(NULL_LAYER, NULL_LAYER, NULL_LAYER)
+def test_merging_follows_the_rule(one, two, three):
+    assert merged(one, two, three).data == expected(expected(one, two), three)
+
+
+@given(NULL_LAYER)
+def test_nothing_changes_nothing(one):
+    assert merged(one, {}).data == merged({}, one).data == one
+
+
+@given(LAYER)
+def test_a_layer_over_itself_is_itself(one):
+    assert merged(one, one).data == one
+
+
+@given(NULL_LAYER, NULL_LAYER)
+def test_every_value_and_nothing_else_has_a_place_in_its_layer(one, two):
+    layered = merged(one, two)
+    assert set(layered.spots) == set(paths(layered.data))
+    for path, spot in layered.spots.items():
+        value = layered.at(path)
+        if not isinstance(value, dict):  # a mapping may be of both
+            source = [one, two][int(spot.value.file)]
+            for key in path:
+                source = source[key]
+            assert source == value
+
+
+def test_places_after_a_merge():
+    layered = merged({"a": {"x": 1, "y": [1, 2, 3]}}, {"a": {"y": [4], "z": 5}})
+    assert layered.data == {"a": {"x": 1, "y": [4], "z": 5}}
+    files = {".".join(map(str, path)): spot.value.file for path, spot in layered.spots.items() if path}
+    assert files == {"a": "0", "a.x": "0", "a.y": "1", "a.y.0": "1", "a.z": "1"}
+    assert layered.spot(("a", "x", "deeper", 3)) == layered.spots[("a", "x")]
+
+
+def at(folder: Path, path: Path) -> Layered:
+    return layer(folder / path, find)
+
+
+def test_extends_by_path_and_by_name(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("vlobjectives.recipe.recipes.folder", lambda: tmp_path / "shipped")
+    write("a: 1\nm: {x: {}, y: {}}\n", "shipped/root.yaml")
+    write("extends: root\nb: 2\nm: {x: null}\n", "lib/base.yaml")
+    write("extends: ../lib/base.yaml\nb: 3\nc: data/x\n", "mine/top.yaml")
+    layered = at(tmp_path, "mine/top.yaml")
+    assert layered.data == {"a": 1, "m": {"y": {}}, "b": 3, "c": "data/x"}
+    assert layered.base(("c",)) == tmp_path / "mine" and layered.base(("a",)) == tmp_path / "shipped"
+    assert layered.base(("nowhere",)) == tmp_path / "mine"
+
+
+def test_files_are_called_as_seen_from_the_working_folder(write, tmp_path, monkeypatch):
+    write("a: 1\n", "lib/base.yaml")
+    write("extends: lib/base.yaml\nb: 2\n", "top.yaml")
+    monkeypatch.chdir(tmp_path)
+    layered = at(Path(), "top.yaml")
+    assert layered.spots[("a",)].key == Place("lib/base.yaml", 1, 1)
+    assert layered.spots[("b",)].value == Place("top.yaml", 2, 4)
+
+
+@pytest.mark.parametrize("text, what, mend", [
+    ("extends: b.yaml", "recipes extend each other in a circle: a.yaml -> b.yaml -> a.yaml", "leave one"),
+    ("extends: a.yaml", "in a circle: a.yaml -> a.yaml", "leave one"),
+    ("extends: absent.yaml", "there is no file absent.yaml", "`extends` counts from"),
+    ("extends: no_such_recipe", "there is no recipe 'no_such_recipe'", "a file ends in .yaml"),
+    ("extends: [b.yaml]", "`extends` takes one recipe", "extends: glscl"),
+])
+def test_extends_that_fail(write, tmp_path, text, what, mend):
+    write("x: 1\nextends: a.yaml", "b.yaml")
+    write(text, "a.yaml")
+    with pytest.raises(RecipeError) as caught:
+        at(tmp_path, "a.yaml")
+    (problem,) = caught.value.problems
+    assert what in problem.what and mend in problem.mend
+    assert problem.path == "extends" and problem.place.line in (1, 2) and problem.place.column == 10
+
+
+def test_a_fault_in_the_extended_file_names_that_file(write, tmp_path):
+    write("a: .inf", "b.yaml")
+    with pytest.raises(RecipeError, match=r"b\.yaml:1:4  a  \.inf: numbers must be finite"):
+        at(tmp_path, write("extends: b.yaml", "a.yaml"))
