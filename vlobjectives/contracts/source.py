@@ -57,6 +57,8 @@ class Source:
     paper: ClassVar[str] = ""
     can: ClassVar[frozenset[str]] = frozenset()
     columns: Mapping[str, FieldSpec]
+    settled_epoch: int = 0
+    """The first epoch that shows the data as it stays (after a curriculum's start): readers are fitted on it."""
 
     def __init__(self, config: SourceConfig):
         self.config = config

@@ -118,7 +118,7 @@ class Checkpoint(Every):
 
 
 class Log(Section):
-    steps: Count = Field(10, description="every so many steps")
+    steps: Count = Field(1, description="every so many steps a line in metrics.jsonl")
 
 
 class Run(Section):

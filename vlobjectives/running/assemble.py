@@ -20,8 +20,6 @@ from vlobjectives.registry import Registry
 from vlobjectives.running.fields import Fields, input_fields
 from vlobjectives.running.system import Settings, System
 
-PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
-
 
 @dataclass
 class Pieces:
@@ -116,15 +114,9 @@ def _offered(cls: type, **offered: Any) -> dict[str, Any]:
     return {key: value for key, value in offered.items() if key in wanted}
 
 
-def part_class(registry: Registry, type_name: str) -> type[Part]:
-    """The class of a part, whichever of the five kinds it is."""
-    kind = next((kind for kind in PART_KINDS if type_name in registry.names(kind)), "encoder")
-    return registry.get(kind, type_name)
-
-
 def build_parts(recipe: Any, registry: Registry, made: Pieces) -> dict[str, Part]:
     """Parts in the order in which they name each other, each with first weights of its own dotted name."""
-    classes = {name: part_class(registry, entry.type) for name, entry in recipe.model.items()}
+    classes = {name: registry.get("part", entry.type) for name, entry in recipe.model.items()}
     configs = {name: config_of(classes[name], entry.options) for name, entry in recipe.model.items()}
     parts: dict[str, Part] = {}
     waiting = list(recipe.model)
@@ -209,6 +201,14 @@ def tie(whole: System) -> None:
             except AttributeError as error:
                 raise Trouble(("model", name), f"is tied to '{other}', which the model does not have") from error
             setattr(part.get_submodule(holder), leaf, shared)
+
+
+def load_weights(whole: System) -> list[str]:
+    """Lets parts load the weights that their Configs name, ties kept; lines for the log."""
+    lines = [line for name, part in whole.model.items()
+             for line in _made(("model", name), part.load_weights)]
+    tie(whole)
+    return lines
 
 
 def view_parts(view: View) -> set[str]:

@@ -36,6 +36,12 @@ def active() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+def wait() -> None:
+    """Until every process is here."""
+    if active():
+        torch.distributed.barrier()
+
+
 def leave() -> None:
     if active():
         torch.distributed.destroy_process_group()

@@ -97,7 +97,7 @@ def losses(held: HeldOut) -> dict[str, Score]:
             continue
         count = sum(row[1] for row in rows)
         chance = sum(row[2] * row[1] for row in rows) / count
-        _, low, high = mean_interval(torch.tensor([total / n for total, n, _ in rows], dtype=torch.float64))
+        _, low, high = mean_interval(total / n for total, n, _ in rows)
         value = sum(row[0] for row in rows) / count
         scores[name] = Score(value, None if chance != chance else chance, low, high, int(count), per_cent=False)
     return scores

@@ -51,10 +51,11 @@ class RunFolder:
 
     def write(self, name: str, data: Any) -> None:
         """A JSON file, replaced as a whole."""
-        aside = self.path / f".{name}.{os.getpid()}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        target = self.path / name
+        target.parent.mkdir(exist_ok=True)
+        aside = target.with_name(f".{target.name}.{os.getpid()}")
         aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-        aside.replace(self.path / name)
+        aside.replace(target)
 
     def read(self, name: str) -> Any:
         return json.loads((self.path / name).read_text())

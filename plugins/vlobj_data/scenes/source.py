@@ -88,6 +88,7 @@ class Scenes(Source):
         self.columns |= {name: FieldSpec("raw") for name in RAW}
         if config.frames is not None:
             self.can = self.can - {"twins"}
+        self.settled_epoch = config.start_epochs
         self._cache: dict[tuple[str, int], np.ndarray] = {}
         self._room = CACHE_BYTES // int(np.prod(shape))
 
