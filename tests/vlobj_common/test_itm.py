@@ -100,3 +100,9 @@ def test_views_of_both_schemes_and_a_fusion_that_does_not_pool():
                    "matched": fused(inputs["image"], inputs["text"], part="mixer")}
     with pytest.raises(CannotBuild, match="pooled"):
         ITM(ITM.Config(negatives="others")).build(pairs=Spec(width=8))
+
+
+def test_first_weights():
+    head = itm(5000, init_std=0.1).head
+    assert head.weight.std().item() == pytest.approx(0.1, rel=0.05) and not head.bias.any()
+    assert ITM.Config(negatives="others").init_std == 0.02

@@ -73,6 +73,17 @@ def test_only_scored_positions_enter():
     assert before.total.item() == after.total.item() and before.count == after.count == 3
 
 
+def test_two_halves_by_their_counts_are_the_whole():
+    ids, tokens, head = texts([3, 5], 7).ids, torch.randn(2, 7, 8, dtype=torch.float64), nn.Linear(8, 13).double()
+    mask = torch.zeros(2, 7).bool()
+    mask[0, 1] = mask[1, 1] = mask[1, 3] = mask[1, 4] = True
+    whole = run(mlm(), tokens, mask, head, ids)["words"]
+    halves = [run(mlm(), tokens[i], mask[i], head, ids[i])["words"] for i in (slice(0, 1), slice(1, 2))]
+    together = sum(half.total for half in halves) / sum(half.count for half in halves)
+    assert together.item() == pytest.approx(value(whole).item())
+    assert sum(value(half) for half in halves).item() / 2 != pytest.approx(together.item(), rel=1e-3)
+
+
 def test_nothing_scored_is_a_differentiable_zero():
     tokens = leaf(torch.randn(2, 7, 8))
     objective = mlm()
