@@ -1,7 +1,6 @@
 """Texts through any Hugging Face encoder whose attention goes through transformers' AttentionInterface."""
 
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel, PreTrainedModel
 
 from vlobj_models import hf_config
+from vlobj_models.text_weights import bare, load
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want
 from vlobjectives.functional.attention import HIDDEN, attention, bias_of
 from vlobjectives.functional.masking import take
@@ -82,8 +82,15 @@ class HFText(Encoder):
             if self.config.config.get(key, filled.get(key)) != filled.get(key):
                 raise self.cannot(f"{key}: {self.config.config[key]} is not the fields' {filled.get(key)}",
                                   f"leave {key} out: it is taken from the fields")
-        with torch.device("meta"):
-            start = _first_position(_build(hf_config.make(self.config.config, filled)))
+        sketch = hf_config.make(self.config.config, filled)
+        if sketch.is_encoder_decoder or not hasattr(sketch, "vocab_size"):
+            raise self.cannot(f"'{sketch.model_type}' is no encoder of texts alone")
+        try:
+            with torch.device("meta"):
+                sketched = AutoModel.from_config(sketch)
+        except ValueError as error:
+            raise self.cannot(f"transformers refuses the configuration of '{sketch.model_type}': {error}") from None
+        start = _first_position(sketched)
         filled["max_position_embeddings"] = length + start
         made = hf_config.make(self.config.config, filled)
         if getattr(made, "max_position_embeddings", length + start) < length + start:
@@ -93,12 +100,15 @@ class HFText(Encoder):
         if window and window < 2 * length:
             raise self.cannot(f"'{made.model_type}' has blocks that see {window} positions only, fewer than "
                               f"{2 * length}", "raise its window")
-        module = _build(made)
+        module = AutoModel.from_config(made, attn_implementation=ATTENTION, **bare(type(sketched)))
         if not module._supports_attention_backend:
             raise self.cannot(f"'{made.model_type}' computes attention by itself", "model_type: bert, for one")
         if not self.config.causal and any(getattr(part, "is_causal", False) for part in module.modules()):
             raise self.cannot(f"'{made.model_type}' is a causal model", "causal: true")
         return module
+
+    def load_weights(self) -> list[str]:
+        return load(self.module, self.config.weights, self.config.config) if self.config.weights else []
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         ids = x.ids if draw is None else draw.ids
@@ -121,13 +131,6 @@ class HFText(Encoder):
             tokens, x.valid, cls=cls, draw=draw, segment=x.segment, special=x.special,
             layers={number: result.hidden_states[number + 1] for number in want.layers},
             maps={f"block{number}": seen for number, seen in enumerate(result.attentions)} if want.maps else {})
-
-
-def _build(config: Any) -> PreTrainedModel:
-    """A model with our attention and, where it would have one, without a pooler."""
-    sort = AutoModel._model_mapping[type(config)]
-    bare = {"add_pooling_layer": False} if "add_pooling_layer" in signature(sort.__init__).parameters else {}
-    return AutoModel.from_config(config, attn_implementation=ATTENTION, **bare)
 
 
 def _first_position(module: PreTrainedModel) -> int:

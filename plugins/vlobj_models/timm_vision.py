@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS
+from vlobj_models.vision_weights import load
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
 from vlobjectives.functional.masking import take
 from vlobjectives.functional.pixels import fill
@@ -112,8 +113,8 @@ class TimmVision(Encoder):
         try:
             module = timm.create_model(config.name, img_size=size, in_chans=channels, num_classes=0, global_pool="",
                                        **chosen)
-        except TypeError as error:
-            raise self.cannot(f"timm's '{config.name}' is no plain vision transformer: {error}") from None
+        except (TypeError, RuntimeError) as error:  # keywords that only vision transformers know; a tag that is not
+            raise self.cannot(f"timm's '{config.name}' is no plain vision transformer or no model: {error}") from None
         if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
             raise self.cannot(f"timm's '{config.name}' is a {type(module).__name__} or has blocks of its own; "
                               "positions can be dropped and frames kept apart in plain VisionTransformers only")
@@ -153,6 +154,14 @@ class TimmVision(Encoder):
                 nn.init.zeros_(layer.bias)
         if config.position_std:
             nn.init.normal_(module.pos_embed, std=config.position_std)
+
+    def load_weights(self) -> list[str]:
+        config = self.config
+        if not config.weights:
+            return []
+        if config.stem != "linear":
+            raise self.cannot(f"weights have no {config.stem} stem", "stem: linear")
+        return load(self.module, config.weights)
 
     def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
