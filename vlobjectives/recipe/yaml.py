@@ -133,7 +133,8 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH or self.count > 2 * MAX_VALUES:  # a key is a node too
-            what = f"more than {MAX_DEPTH} levels deep" if self.depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
+            deep = self.depth > MAX_DEPTH
+            what = f"more than {MAX_DEPTH} levels deep" if deep else f"more than {MAX_VALUES:,} values"
             raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark,
                                               "a recipe is a page with few levels; data belongs in data files")
         node = super().compose_node(parent, index)
