@@ -1,21 +1,19 @@
 """Byte-level byte-pair encoding, learned from the training captions."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from pydantic import Field
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from vlobj_data.counting import captions, clean, shares
 from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
 SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3}
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
-SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class BytePair(Reader):
@@ -46,7 +44,7 @@ class BytePair(Reader):
 
     def fit(self, rows: Iterable[str | list[str]]) -> None:
         """Learns the merges from captions; a row is one caption or a list of captions."""
-        texts = [_clean(text) for row in rows for text in ([row] if isinstance(row, str) else row)]
+        texts = captions(rows)
         if not texts:
             raise DataError("no training captions to learn word pieces from", "look at the data's `train` split")
         trainer = trainers.BpeTrainer(vocab_size=self.config.size - len(SPECIAL), show_progress=False,
@@ -54,12 +52,11 @@ class BytePair(Reader):
         self._tokenizer.model = models.BPE()
         self._tokenizer.train_from_iterator(texts, trainer)
         self._fill([tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]])
-        self._spec = replace(self._spec, share=self._shares(texts))
+        self._spec = replace(self._spec, share=shares(self._tokenizer, texts, self.config.size, self.config.length - 2))
 
     def read(self, value: str) -> Pieces:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
-        text = value[:self._reach]
-        pieces = self._tokenizer.encode(text if text.isascii() else _clean(text), add_special_tokens=False)
+        pieces = self._tokenizer.encode(clean(value[:self._reach]), add_special_tokens=False)
         return Pieces(pieces.ids, pieces.offsets)
 
     def state(self) -> Mapping[str, Any]:
@@ -85,19 +82,6 @@ class BytePair(Reader):
         self._tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
         # No piece holds more characters than this, so what lies beyond can never be within `length`: time is bounded.
         self._reach = self.config.length * max(map(len, vocabulary))
-
-    def _shares(self, texts: list[str]) -> tuple[float, ...]:
-        counts = [0] * self.config.size
-        for first in range(0, len(texts), 4096):
-            for pieces in self._tokenizer.encode_batch_fast(texts[first:first + 4096], add_special_tokens=False):
-                for number in islice(pieces.ids, self.config.length - 2):
-                    counts[number] += 1
-        total = max(sum(counts), 1)
-        return tuple(count / total for count in counts)
-
-
-def _clean(text: str) -> str:
-    return SURROGATES.sub("\ufffd", text)
 
 
 def _vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:

@@ -1,0 +1,27 @@
+"""What text readers share: the captions of a column, and how often each id occurs in them."""
+
+import re
+from collections.abc import Iterable
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """The text with surrogates without a partner, which no tokenizer takes, as U+FFFD; positions stay the same."""
+    return text if text.isascii() else SURROGATES.sub("\ufffd", text)
+
+
+def captions(rows: Iterable[str | list[str]]) -> list[str]:
+    """A column's captions, cleaned; a row is one or a list of them."""
+    return [clean(text) for row in rows for text in ([row] if isinstance(row, str) else row)]
+
+
+def shares(tokenizer, texts: list[str], vocabulary: int, room: int) -> tuple[float, ...]:
+    """Each id's part of the pieces of the texts, of every text the first `room` pieces: as many as a row holds."""
+    counts = [0] * vocabulary
+    for first in range(0, len(texts), 4096):
+        for pieces in tokenizer.encode_batch_fast(texts[first:first + 4096], add_special_tokens=False):
+            for number in pieces.ids[:room]:
+                counts[number] += 1
+    total = max(sum(counts), 1)
+    return tuple(count / total for count in counts)

@@ -1,0 +1,102 @@
+"""Text through the tokenizer of a pretrained Hugging Face model."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+from transformers import AutoTokenizer
+
+from vlobj_data.counting import captions, clean, shares
+from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives.errors import DataError
+
+ROLES = {"begin": ("bos_token_id", "cls_token_id"), "end": ("eos_token_id", "sep_token_id"), "pad": ("pad_token_id",),
+         "mask": ("mask_token_id",), "unknown": ("unk_token_id",)}
+NEEDED = ("begin", "end", "pad")
+
+
+class HuggingFace(Reader):
+    """Pieces of a fast tokenizer from a folder or the hub; begin, end and padding are the host's to add.
+
+    Special ids are the tokenizer's: begin is its bos or cls, end its eos or sep. A mask id is optional, until a mask
+    of words asks for it. `spec.vocabulary` is the tokenizer's length, added tokens included. Text that spells a
+    special token ("[MASK]", "</s>") is text. Spans leave blanks in front out.
+    """
+
+    class Config(ReaderConfig):
+        name: str = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
+        length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+
+    def __init__(self, config: Config, **shared: Reader):
+        super().__init__(config, **shared)
+        if shared:
+            raise self.cannot("hugging_face brings a vocabulary of its own", "leave out `with`")
+        try:
+            whole = AutoTokenizer.from_pretrained(config.name)
+        except (OSError, ValueError, ImportError) as error:
+            raise self.cannot(f"no tokenizer '{config.name}': {_first_line(error)}",
+                              "give a folder with tokenizer.json, or fetch it while there is a network") from None
+        if not whole.is_fast:
+            raise self.cannot(f"'{config.name}' has no fast tokenizer, so where pieces lie in a text is not known",
+                              "save it with tokenizer.json")
+        special = _special(whole)
+        if missing := [role for role in NEEDED if role not in special]:
+            raise self.cannot(f"the tokenizer '{config.name}' has no token for {', '.join(missing)}",
+                              f"add to it one of {', '.join(name[:-3] for role in missing for name in ROLES[role])}")
+        self._tokenizer = whole.backend_tokenizer
+        self._print = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True
+        self._refuse_control(whole.all_special_tokens, {special[role] for role in special if role != "unknown"})
+        self._spec = FieldSpec("tokens", (config.length,), vocabulary=len(whole), special=special)
+
+    @property
+    def spec(self) -> FieldSpec:
+        """After `fit`, `share` holds how often each id was among the training pieces that fit into `length`."""
+        return self._spec
+
+    def fit(self, rows: Iterable[str | list[str]]) -> None:
+        """Counts how often each id occurs; the pieces themselves are given."""
+        count = shares(self._tokenizer, captions(rows), self._spec.vocabulary, self.config.length - 2)
+        self._spec = replace(self._spec, share=count)
+
+    def read(self, value: str) -> Pieces:
+        """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
+        text = clean(value)
+        pieces = self._tokenizer.encode(text, add_special_tokens=False)
+        return Pieces(pieces.ids, [(first + (first < last and text[first].isspace()), last)
+                                   for first, last in pieces.offsets])
+
+    def state(self) -> Mapping[str, Any]:
+        share = {str(number): part for number, part in enumerate(self._spec.share) if part}
+        return {"tokenizer": self._print, "share": share}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes back the counts. Raises DataError where the tokenizer is another one than then."""
+        if state["tokenizer"] != self._print:
+            raise DataError(f"'{self.config.name}' is another tokenizer than the one that the field was read with",
+                            "name the tokenizer of that run")
+        share = state["share"]
+        self._spec = replace(self._spec, share=tuple(share.get(str(number), 0.0)
+                                                     for number in range(self._spec.vocabulary)) if share else ())
+
+    def _refuse_control(self, tokens: list[str], special: set[int]) -> None:
+        """Raises CannotBuild where a caption could spell a special id."""
+        for token in tokens:
+            if special & set(self._tokenizer.encode(f"a {token} b", add_special_tokens=False).ids):
+                raise self.cannot(f"'{self.config.name}' reads the text '{token}' in a caption as its special id",
+                                  "take a tokenizer that splits it")
+
+
+def _special(tokenizer: Any) -> dict[str, int]:
+    """Ids by role, of the roles that the tokenizer has a token for."""
+    given = {role: [getattr(tokenizer, name, None) for name in names] for role, names in ROLES.items()}
+    return {role: next(number for number in numbers if number is not None)
+            for role, numbers in given.items() if any(number is not None for number in numbers)}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
