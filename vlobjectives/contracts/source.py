@@ -57,6 +57,8 @@ class Source:
     paper: ClassVar[str] = ""
     can: ClassVar[frozenset[str]] = frozenset()
     columns: Mapping[str, FieldSpec]
+    together: int = 1
+    """So many consecutive training samples stay side by side in every epoch's order (2: pairs of twins)."""
     settled_epoch: int = 0
     """The first epoch that shows the data as it stays (after a curriculum's start): readers are fitted on it."""
 

@@ -40,10 +40,13 @@ class Layout:
 
 
 class Order:
-    """Which sample stands at a position of the endless stream: each epoch all samples once, in an order of its own."""
+    """Which sample stands at a position of the endless stream: each epoch all samples once, in an order of its own.
 
-    def __init__(self, size: int, seed: int):
-        self.size, self.seed = size, seed
+    together  so many consecutive numbers stay side by side (twins that are each other's hard negatives)
+    """
+
+    def __init__(self, size: int, seed: int, together: int = 1):
+        self.size, self.seed, self.together = size, seed, together
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def __call__(self, position: int) -> tuple[int, int]:
@@ -51,7 +54,9 @@ class Order:
         epoch, place = divmod(position, self.size)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(noise.key(self.seed, "order", epoch) >> 65)
-            self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
+            blocks = torch.randperm(-(-self.size // self.together), generator=generator)
+            order = (blocks[:, None] * self.together + torch.arange(self.together)).flatten()
+            self._epoch, self._order = epoch, order[order < self.size]
         return int(self._order[place]), epoch
 
 
@@ -86,7 +91,7 @@ class MicroBatches(Dataset):
     def __init__(self, source: Source, fields: Fields, split: str, layout: Layout, seed: int):
         self.source, self.fields, self.split, self.layout, self.seed = source, fields, split, layout, seed
         self.size = source.size(split)
-        self.order = Order(self.size, seed)
+        self.order = Order(self.size, seed, source.together)
 
     def __getitem__(self, item: int) -> Loaded:
         step, m = divmod(item, self.layout.micro_steps)

@@ -50,6 +50,8 @@ class Scenes(Source):
     of its split (see `sets`); test_new holds the combinations of shape and colour that training never shows.
     """
 
+    together = 2  # a scene and its twin are each other's hard negatives
+
     class Config(SourceConfig):
         seed: int = Field(0, ge=0, lt=2**63, description="of the world; another seed gives other scenes in every split")
         image_size: int = Field(64, ge=32, le=512, description="height and width in pixels")
