@@ -10,7 +10,7 @@ Of one frame and without a temporal table this is timm's model, and timm's weigh
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -96,47 +96,44 @@ class TimmVision(Encoder):
             can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
-        config = self.config
-        eps = config.norm_eps
-        chosen = {"patch_size": config.patch, "embed_dim": config.width, "depth": config.depth,
-                  "num_heads": config.heads, "mlp_ratio": config.mlp_ratio, "act_layer": config.act,
-                  "pre_norm": config.pre_norm, "norm_layer": partial(LayerNorm, eps=eps) if eps else None}
-        chosen = {key: value for key, value in chosen.items() if value is not None}
-        if config.stem != "linear":
-            chosen["embed_layer"] = STEMS[config.stem]
-        self._sensible(size)
-        if config.name is None:
-            return VisionTransformer(img_size=size, in_chans=channels, num_classes=0, global_pool="", **chosen)
-        if not timm.is_model(config.name):
-            near = timm.list_models(f"*{config.name.split('.')[0][:12]}*")[:5]
-            raise self.cannot(f"timm has no model '{config.name}'", f"near it are {', '.join(near)}" if near else "")
-        try:
-            module = timm.create_model(config.name, img_size=size, in_chans=channels, num_classes=0, global_pool="",
-                                       **chosen)
-        except (TypeError, RuntimeError) as error:  # keywords that only vision transformers know; a tag that is not
-            raise self.cannot(f"timm's '{config.name}' is no plain vision transformer or no model: {error}") from None
-        if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
-            raise self.cannot(f"timm's '{config.name}' is a {type(module).__name__} or has blocks of its own; "
-                              "positions can be dropped and frames kept apart in plain VisionTransformers only")
-        patch = module.patch_embed.patch_size[0]
-        if size[0] % patch or size[1] % patch:
-            raise self.cannot(*_uneven(size, patch))
-        return module
-
-    def _sensible(self, size: tuple[int, int]) -> None:
-        """Refuses a written-out architecture that timm would meet with an assertion."""
-        config = self.config
-        needed = {"patch": config.patch, "width": config.width, "depth": config.depth, "heads": config.heads}
-        missing = [key for key, value in needed.items() if value is None]
-        if config.name is None and missing:
-            raise self.cannot(f"an architecture without `name` needs {', '.join(missing)}")
+        config, eps = self.config, self.config.norm_eps
         if config.width and config.heads and config.width % config.heads:
             raise self.cannot(f"{config.heads} heads do not divide the width {config.width}")
-        if config.patch and (size[0] % config.patch or size[1] % config.patch):
-            raise self.cannot(*_uneven(size, config.patch))
-        if config.stem == "conv" and config.patch and config.patch & (config.patch - 1):
-            raise self.cannot(f"a conv stem halves the picture again and again, which never gives patches of "
-                              f"{config.patch}", "take a power of two")
+        chosen = {"patch_size": config.patch, "embed_dim": config.width, "depth": config.depth,
+                  "num_heads": config.heads, "mlp_ratio": config.mlp_ratio, "act_layer": config.act,
+                  "pre_norm": config.pre_norm, "norm_layer": partial(LayerNorm, eps=eps) if eps else None,
+                  "embed_layer": None if config.stem == "linear" else STEMS[config.stem]}
+        chosen = {key: value for key, value in chosen.items() if value is not None}
+        common = {"img_size": size, "in_chans": channels, "num_classes": 0, "global_pool": ""}
+        module = self._named(**common, **chosen) if config.name else self._written(**common, **chosen)
+        patch = module.patch_embed.patch_size[0]
+        if size[0] % patch or size[1] % patch:
+            raise self.cannot(f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
+                              f"the nearest sizes are {size[0] // patch * patch} and {(size[0] // patch + 1) * patch}")
+        if config.stem == "conv" and patch & (patch - 1):
+            raise self.cannot(f"a conv stem halves the picture again and again, which never gives patches of {patch}",
+                              "take a power of two")
+        return module
+
+    def _written(self, **chosen: Any) -> VisionTransformer:
+        missing = [key for key in ("patch", "width", "depth", "heads") if getattr(self.config, key) is None]
+        if missing:
+            raise self.cannot(f"an architecture without `name` needs {', '.join(missing)}")
+        return VisionTransformer(**chosen)
+
+    def _named(self, **chosen: Any) -> VisionTransformer:
+        name = self.config.name
+        if not timm.is_model(name):
+            near = timm.list_models(f"*{name.split('.')[0][:12]}*")[:5]
+            raise self.cannot(f"timm has no model '{name}'", f"near it are {', '.join(near)}" if near else "")
+        try:
+            module = timm.create_model(name, **chosen)
+        except (TypeError, RuntimeError) as error:  # keywords that only vision transformers know; a tag that is not
+            raise self.cannot(f"timm's '{name}' is no plain vision transformer or no model: {error}") from None
+        if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
+            raise self.cannot(f"timm's '{name}' is a {type(module).__name__} or has blocks of its own; "
+                              "positions can be dropped and frames kept apart in plain VisionTransformers only")
+        return module
 
     @torch.no_grad()
     def _start(self) -> None:
@@ -152,7 +149,7 @@ class TimmVision(Encoder):
             nn.init.normal_(layer.weight, std=config.init_std or TRANSFORM_STD)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        if config.position_std:
+        if config.position_std and module.pos_embed is not None:
             nn.init.normal_(module.pos_embed, std=config.position_std)
 
     def load_weights(self) -> list[str]:
@@ -220,8 +217,3 @@ class TimmVision(Encoder):
 def _pointwise(layer: nn.Module) -> bool:
     """A convolution that is a linear map of each patch (or pixel) by itself."""
     return isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride
-
-
-def _uneven(size: tuple[int, int], patch: int) -> tuple[str, str]:
-    return (f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
-            f"the nearest sizes are {size[0] // patch * patch} and {(size[0] // patch + 1) * patch}")

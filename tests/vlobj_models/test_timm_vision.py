@@ -194,6 +194,8 @@ def test_first_weights_have_the_written_spread(stem: str):
     ({"heads": 3}, 0, 16, "3 heads do not divide the width 16"),
     ({"width": None, "heads": None}, 0, 16, "needs width, heads"),
     ({"stem": "conv", "patch": 6}, 0, 24, "never gives patches of 6"),
+    ({"name": "vit_small_patch14_dinov2", "patch": None, "stem": "conv"}, 0, 28, "never gives patches of 14"),
+    ({"name": "vit_small_patch14_dinov2", "patch": None}, 0, 30, "not made of whole patches of 14"),
     ({"frames": 2}, 3, 16, "does not hold 3 frames"),
     ({"name": "vit_bas_patch16_224"}, 0, 16, "timm has no model"),
     ({"name": "vit_base_patch16_224.no_such_tag"}, 0, 16, "Invalid pretrained tag"),
