@@ -55,13 +55,14 @@ class Fields:
         for name, reader in self.readers.items():
             reader.load(json.loads((folder / f"{name}.json").read_text()))
 
-    def batch(self, samples: Sequence[Sample], numbers: Iterable[int]) -> Batch:
-        """Samples side by side, pictures still uint8 (see `normalised`)."""
+    def batch(self, samples: Sequence[Sample], numbers: Iterable[int], inputs: Iterable[str] | None = None) -> Batch:
+        """Samples side by side, pictures still uint8 (see `normalised`); with `inputs` those inputs alone."""
         values: dict[str, Any] = {}
-        for name, fields in self.inputs.items():
+        for name in self.inputs if inputs is None else inputs:
+            fields = self.inputs[name]
             kind = self.spec(fields[0]).kind
             values[name] = self._sequence(fields, samples) if kind == "tokens" else self._plain(fields[0], samples)
-        for name in self.lone:
+        for name in self.lone if inputs is None else ():
             values[name] = self._plain(name, samples)
         return Batch(torch.tensor(list(numbers), dtype=torch.int64),
                      torch.tensor([sample.same for sample in samples], dtype=torch.int64), values)

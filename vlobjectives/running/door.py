@@ -1,0 +1,140 @@
+"""The Python door: a recipe's system for a loop of one's own, and a trained run to embed with."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.source import Sample
+from vlobjectives.contracts.views import View, joint
+from vlobjectives.errors import DataError, RecipeError
+from vlobjectives.planning import execute
+from vlobjectives.planning.plan import of_views
+from vlobjectives.recipe import load as load_recipe
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble, checkpoint, session
+from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
+from vlobjectives.running.log import Log
+from vlobjectives.running.means import device_of
+from vlobjectives.running.system import System
+
+
+class Built(System):
+    """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`."""
+
+    pieces: assemble.Pieces
+    recipe: Any
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Training batches from step `first` to the recipe's last, on the system's device, pictures normalised."""
+        recipe = self.recipe
+        layout = Layout(recipe.data.batch, recipe.data.batch)
+        data = MicroBatches(self.pieces.source, self.pieces.fields, "train", layout, recipe.seed)
+        for loaded in micro_batches(data, first, recipe.run.steps, recipe.data.workers, False):
+            yield self.pieces.fields.normalised(loaded.batch.to(self.device))
+
+
+def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
+    """The system that a recipe describes, with first weights (or those that its parts name), readers fitted.
+
+    recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
+    overrides  `key.path=value` as on the command line
+    """
+    loaded = load_recipe(recipe, overrides)
+    registry = registry_of(loaded.recipe)
+    made = assemble.pieces(loaded.recipe, registry)
+    session.fit(made, loaded.recipe.seed, Log(first=False))
+    return _built(loaded.recipe, registry, made, device)
+
+
+def load(run: str | Path, device: str = "cpu") -> "Towers":
+    """The newest checkpoint of a run. Raises DataError if it has none whose hashes hold."""
+    place = Path(run)
+    if not (place / "recipe.yaml").is_file():
+        raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` printed")
+    recipe = load_recipe(place).recipe
+    found, broken = checkpoint.newest(place / "checkpoints")
+    if found is None:
+        raise DataError(f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
+                        "train it: `vlobj run` with this folder goes on")
+    registry = registry_of(recipe)
+    made = assemble.pieces(recipe, registry)
+    made.fields.load(place / "fields")
+    system = _built(recipe, registry, made, device, weights=False)
+    checkpoint.load_weights(system, found.folder)
+    return Towers(system.eval(), found.step)
+
+
+def registry_of(recipe: Any) -> Registry:
+    """The registry with the local plug-in files that a recipe names."""
+    registry = Registry()
+    for path in recipe.plugins:
+        registry.add_file(path)
+    return registry
+
+
+def _built(recipe: Any, registry: Registry, made: assemble.Pieces, device: str, weights: bool = True) -> Built:
+    system = assemble.system(recipe, registry, made)
+    if weights:
+        assemble.load_weights(system)
+    system.__class__ = Built
+    system.pieces, system.recipe = made, recipe
+    return system.to(device_of(device))
+
+
+class Towers:
+    """A trained system without its training: parts by name, and embeddings in the joint space where it has one."""
+
+    def __init__(self, system: Built, step: int):
+        self.system, self.step = system, step
+
+    def __getattr__(self, name: str) -> torch.nn.Module:
+        if name in self.system.model:
+            return self.system.model[name]
+        raise AttributeError(f"the model has no part '{name}'; it has {', '.join(self.system.model)}")
+
+    def embed_images(self, pictures: Sequence[Any], rows: int = 64) -> Tensor:
+        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]) -> unit vectors [N,E]; resized to the model's size."""
+        spec = self._spec("image")
+        return self._embed("image", [_picture(picture, spec.shape[-2:]) for picture in pictures], rows)
+
+    def embed_texts(self, texts: Sequence[str], rows: int = 64) -> Tensor:
+        """Texts -> unit vectors [N,E], cut at the model's length."""
+        return self._embed("text", list(texts), rows)
+
+    def _spec(self, name: str):
+        fields = self.system.pieces.fields
+        return fields.spec(fields.inputs[name][0])
+
+    def _embed(self, name: str, values: list[Any], rows: int) -> Tensor:
+        view = joint(self.system.bare[name])
+        found = [self._values(name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
+        return torch.cat(found) if found else torch.empty(0)
+
+    @torch.no_grad()
+    def _values(self, name: str, view: View, values: Iterable[Any]) -> Tensor:
+        fields = self.system.pieces.fields
+        column = fields.of.get(fields.inputs[name][0], fields.inputs[name][0])
+        samples = [Sample({column: value}, number) for number, value in enumerate(values)]
+        batch = fields.normalised(fields.batch(samples, range(len(samples)), inputs=(name,)).to(self.system.device))
+        computed = execute.run(of_views(self.system, {"x": view}, "embedding"), self.system.stage("embedding"), batch)
+        return execute.read(view, computed).pooled.float()
+
+
+def _picture(picture: Any, size: Sequence[int]) -> Tensor:
+    """Any picture as uint8 [3,H,W] of the model's size."""
+    from PIL import Image
+    from torchvision.transforms.v2 import functional as transforms
+    if isinstance(picture, str | Path):
+        picture = Image.open(picture)
+    if isinstance(picture, Image.Image):
+        picture = transforms.pil_to_tensor(picture.convert("RGB"))
+    return transforms.resize(torch.as_tensor(picture), list(size), antialias=True)
+
