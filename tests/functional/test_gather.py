@@ -1,6 +1,6 @@
 """The gather, in real processes that talk over gloo."""
 
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 import torch
@@ -13,16 +13,21 @@ from .arrays import close, golden, leaf
 ROWS, WIDTH = 3, 4
 
 
-def run(work, world: int, folder: Path) -> list:
-    """What `work(rank)` returned in each of `world` processes."""
-    multiprocessing.spawn(_process, (work, world, str(folder)), nprocs=world)
-    return [torch.load(folder / f"{rank}.pt") for rank in range(world)]
+@pytest.fixture(scope="module", params=[2, 3])
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """What each of two and of three processes found; started once, since importing torch takes seconds."""
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(_process, (request.param, str(folder)), nprocs=request.param)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(request.param)]
 
 
-def _process(rank: int, work, world: int, folder: str) -> None:
+def _process(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=world)
-    torch.save(work(rank, world), f"{folder}/{rank}.pt")
+    distributed.init_process_group(
+        "gloo", f"file://{folder}/store", rank=rank, world_size=world, timeout=timedelta(seconds=60)
+    )
+    works = [exact, published] if world == 2 else [exact, kinds]
+    torch.save({work.__name__: work(rank) for work in works}, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -55,7 +60,7 @@ def system(x: Tensor, y: Tensor, valid: Tensor, w: list[Tensor], every) -> list[
 # ---- work of one process
 
 
-def exact(rank: int, world: int) -> dict:
+def exact(rank: int) -> dict:
     w = weights()
     terms = system(*batch(rank), w, gather)
     counts = torch.stack([count for _, count in terms])
@@ -65,7 +70,7 @@ def exact(rank: int, world: int) -> dict:
     return {"loss": loss.detach(), "grads": [x.grad for x in w]}
 
 
-def published(rank: int, world: int) -> dict:
+def published(rank: int) -> dict:
     z = golden("gather_0")
     tau = z["in_temperature"]
     names = ("pred_image_cls", "target_image_cls", "pred_text", "target_text", "pred_image_tokens")
@@ -109,13 +114,19 @@ def published(rank: int, world: int) -> dict:
     }
 
 
-def kinds(rank: int, world: int) -> dict:
+def _laid_out(x: Tensor, rank: int) -> Tensor:
+    """The same values in another order in memory on each process: what is sent must not depend on it."""
+    return x if rank == 0 else x.T.contiguous().T
+
+
+def kinds(rank: int) -> dict:
     """Everything but losses: types, shapes, groups."""
     several = {
         "bool": torch.tensor([[True, False], [rank == 1, True]]),
         "int": torch.arange(2) + 10 * rank,
         "half": torch.full((1, 2), rank + 0.5, dtype=torch.bfloat16),
-        "strided": (torch.arange(6.0).reshape(2, 3) + 10 * rank).T,
+        "strided": _laid_out(torch.arange(6.0).reshape(3, 2) + 10 * rank, rank),
+        "strided_bool": _laid_out(torch.arange(6).reshape(3, 2) < 2, rank),
     }
     found = {name: gather(x) for name, x in several.items()}
     assert not any(x.requires_grad for x in found.values())
@@ -125,49 +136,52 @@ def kinds(rank: int, world: int) -> dict:
         found["group"] = gather(x, group=outer)
         (found["group"] * torch.tensor([[1.0], [10.0]]) * (rank + 1)).sum().backward()
         found["group"], found["group_grad"] = found["group"].detach(), x.grad
-    # The gradient that arrives belongs to others too and must not be reduced in place.
-    x = leaf(torch.ones(1, 1))
-    everyone = gather(x)
-    doubled = everyone * 2
-    doubled.retain_grad()
-    (doubled + everyone).sum().backward()
-    found["shared"], found["untouched"] = x.grad, doubled.grad
+    # A sum hands the same gradient to both sides: reducing it in place would change the other side's, which
+    # is computed later, being older.
+    x, y = leaf(torch.ones(1, 1)), leaf(torch.ones(3, 1))
+    older = y * 3
+    ((gather(x) + older) * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
+    found["gathered"], found["older"] = x.grad, y.grad
     return found
 
 
 # ---- tests
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_processes_equal_one_process_on_the_joined_batch(world: int, tmp_path: Path) -> None:
+def test_processes_equal_one_process_on_the_joined_batch(found: list[dict]) -> None:
     w = weights()
-    joined = [torch.cat(parts) for parts in zip(*map(batch, range(world)), strict=True)]
+    joined = [torch.cat(parts) for parts in zip(*map(batch, range(len(found))), strict=True)]
     loss = sum(total / count for total, count in system(*joined, w, lambda x: x))
     loss.backward()
-    found = run(exact, world, tmp_path)
-    torch.testing.assert_close(sum(each["loss"] for each in found), loss.detach(), rtol=0, atol=1e-12)
-    for summed, x in zip(zip(*(each["grads"] for each in found), strict=True), w, strict=True):
+    torch.testing.assert_close(
+        sum(each["exact"]["loss"] for each in found), loss.detach(), rtol=0, atol=1e-12
+    )
+    for summed, x in zip(zip(*(each["exact"]["grads"] for each in found), strict=True), w, strict=True):
         torch.testing.assert_close(sum(summed), x.grad, rtol=0, atol=1e-12)
 
 
-def test_published_gather(tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", [2], indirect=True)
+def test_published_gather(found: list[dict]) -> None:
     """Values and gradients of the published code on two processes, before the average over them."""
     z = golden("gather_0")
-    for rank, found in enumerate(run(published, 2, tmp_path)):
-        for name, value in found.items():
+    for rank, each in enumerate(found):
+        for name, value in each["published"].items():
             close(value, z[f"{name}_r{rank}"])
 
 
-def test_types_groups_and_shared_gradients(tmp_path: Path) -> None:
-    found = run(kinds, 3, tmp_path)
-    for rank, each in enumerate(found):
+@pytest.mark.parametrize("found", [3], indirect=True)
+def test_types_groups_and_shared_gradients(found: list[dict]) -> None:
+    for rank, each in enumerate(each["kinds"] for each in found):
         first, second, other = [True, False], [False, True], [True, True]
         assert each["bool"].tolist() == [first, second, first, other, first, second]
         assert each["int"].tolist() == [0, 1, 10, 11, 20, 21]
         assert each["half"].dtype == torch.bfloat16 and each["half"][:, 0].tolist() == [0.5, 1.5, 2.5]
-        assert each["strided"][:4].tolist() == [[0, 3], [1, 4], [2, 5], [10, 13]]
-        assert each["shared"].tolist() == [[9.0]]  # three processes, each with 2 + 1
-        assert each["untouched"].tolist() == [[1.0]] * 3
+        assert each["strided"].tolist() == [
+            [2.0 * i + 10 * r, 2.0 * i + 10 * r + 1] for r in range(3) for i in range(3)
+        ]
+        assert each["strided_bool"].tolist() == [[True, True], [False, False], [False, False]] * 3
+        assert each["gathered"].tolist() == [[3.0 * 10**rank]]
+        assert each["older"].tolist() == [[3.0], [30.0], [300.0]]
         if rank != 1:
             assert each["group"].tolist() == [[0.0], [2.0]]
             assert each["group_grad"].tolist() == [
