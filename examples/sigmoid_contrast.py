@@ -1,0 +1,48 @@
+"""An objective of one's own: SigLIP's pairwise sigmoid loss (arXiv 2303.15343), as a file that a recipe names."""
+
+import math
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+from vlobjectives import InputName, Objective, ObjectiveConfig, Term, hookimpl, joint
+
+
+class SigmoidContrast(Objective):
+    """Every picture with every caption of the batch is a yes-or-no question of its own.
+
+        L = - 1/N sum_ij log sigmoid( z_ij (s u_i . v_j + b) ),    z_ij = 1 if i = j else -1
+
+    u, v [N,E] unit vectors of pictures and captions, s the joint space's scale, b a learned bias.
+    """
+
+    paper = "SigLIP, arXiv 2303.15343"
+
+    class Config(ObjectiveConfig):
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        bias: float = Field(-3.0, description="where b starts; low, because most pairs are wrong")
+
+    def views(self, inputs):
+        return {"image": joint(inputs[self.config.image]), "text": joint(inputs[self.config.text])}
+
+    def build(self):
+        self.bias = nn.Parameter(torch.tensor(self.config.bias))
+
+    def forward(self, image, text, gather):
+        u, v = gather(image.pooled), gather(text.pooled)
+        z = 2 * torch.eye(len(u), device=u.device, dtype=u.dtype) - 1
+        losses = -logsigmoid(z * (image.scale * u @ v.T + self.bias))
+        return {"pairs": Term(losses.sum(), len(u), chance=_know_nothing(len(u)))}
+
+
+def _know_nothing(n: int) -> float:
+    """What a row costs whoever says for every pair that it is right once in n times."""
+    return n * math.log(n) - (n - 1) * math.log(n - 1) if n > 1 else 0.0
+
+
+@hookimpl
+def vlobj_components():
+    return {"objective:sigmoid_contrast": SigmoidContrast}
