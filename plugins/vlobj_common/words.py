@@ -1,0 +1,136 @@
+"""Masked words named with the picture at hand: all kinds, and the words of a kind by themselves."""
+
+import re
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobjectives import (
+    Batch,
+    Draw,
+    Encoded,
+    Evaluation,
+    EvaluationConfig,
+    Held,
+    InputName,
+    MaskName,
+    Noise,
+    ObjectiveName,
+    PartName,
+    Reading,
+    Sample,
+    Tokens,
+    accuracy,
+    encoded,
+    fused,
+)
+from vlobjectives.errors import RecipeError
+from vlobjectives.functional import indices, mark, take
+
+ROWS = 64
+"""Samples at once."""
+
+
+class Words(Evaluation):
+    """Accuracy of naming hidden word pieces: the most likely piece of the whole vocabulary is the one that stood there.
+
+        all               `ratio` of each caption's pieces hidden, 1 at least, drawn without replacement
+        colours, shapes   one word of that kind a caption hidden, drawn among the caption's; all else is seen
+
+    Hidden is always behind the mask token. Chance is the unigram guess: the piece that was most frequent in training
+    among those that stand at the scored places (the field's `share`; without it, most frequent among them), and how
+    often it is right here. Kinds are scored where the source has `words`; the caption is the column `caption`, and the
+    text input begins with it.
+    """
+
+    class Config(EvaluationConfig):
+        of: ObjectiveName = Field("mlm", description="objective that names words; its `head` is read")
+        mask: MaskName | None = Field(None, description="mask of the text under whose name words are hidden, in place "
+                                      "of what it draws; null: the objective's own")
+        ratio: float = Field(0.15, gt=0, le=1, description="share of a caption's pieces hidden for `all`")
+        kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words hidden by themselves")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        fusion: PartName = Field("fusion", description="fusion that the objective reads")
+
+    def views(self, inputs):
+        return {"pairs": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
+
+    def run(self, held):
+        objective = held.objective(self.config.of)
+        mask = self.config.mask or objective.config.mask
+        if mask is None:
+            raise RecipeError.one(f"objective '{self.config.of}' names no mask of its own",
+                                  "name one of the text's masks", path="evaluate.words.mask")
+        text = held.inputs[self.config.text]
+        spec = next(iter(held.part(text.part).spec.fields.values()))
+        kinds = {f"{kind}s": _pattern(held.source.words(kind))
+                 for kind in self.config.kinds if "words" in held.source.can}
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("all", *kinds)}
+        for first in range(0, held.size(), ROWS):
+            numbers = range(first, min(first + ROWS, held.size()))
+            samples = [held.sample(number) for number in numbers]
+            batch = held.batch(samples, numbers)
+            tokens = batch[self.config.text]
+            image = held.values({"image": encoded(held.inputs[self.config.image])}, batch)["image"]
+            noise = Noise(held.seed, "evaluation words", held.split, batch.number)
+            for name in found:
+                hidden = some(tokens, noise, self.config.ratio) if name == "all" else \
+                    one_word(held, self.config.text, tokens, samples, noise, name, kinds[name])
+                draw = hide(tokens, hidden, spec.special["mask"])
+                guess = self._named(held, objective, image, batch, mask, draw)
+                found[name].append((guess[draw.index_ok], take(tokens.ids, draw.index)[draw.index_ok]))
+        scores = {}
+        for name, rows in found.items():
+            guess, truth = (torch.cat(side) for side in zip(*rows)) if rows else (torch.empty(0),) * 2
+            if truth.numel():
+                scores[name] = accuracy(guess == truth, unigram(truth, spec.share))
+        return scores
+
+    def _named(self, held: Held, objective, image: Encoded, batch: Batch, mask: str, draw: Draw) -> Tensor:
+        """[B,K] the id that the objective's head finds most likely at each hidden position."""
+        text = held.values({"text": encoded(held.inputs[self.config.text].masked(mask))}, batch, {mask: draw})["text"]
+        tokens = held.part(self.config.fusion)(image, text, Reading()).text.tokens
+        return held.part(objective.config.head)(take(tokens, draw.index)).argmax(-1) + objective.first
+
+
+def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:
+    """[B,L] bool, `ratio` of each row's pieces of the first field, 1 at least."""
+    word, order = ~tokens.special & (tokens.segment == 0), noise.order("all", tokens.ids.shape[1])
+    count = (word.sum(1) * ratio).round().clamp_min(1)
+    in_order = take(word, order)
+    return mark(order, word.shape[1], in_order & (in_order.cumsum(1) <= count[:, None]))
+
+
+def one_word(held: Held, text: str, tokens: Tokens, samples: list[Sample], noise: Noise, name: str,
+             pattern: re.Pattern) -> Tensor:
+    """[B,L] bool, the pieces of one word of each caption that fits the pattern; none where no such word was read."""
+    reader = held.readers[next(iter(held.part(held.inputs[text].part).spec.fields))]
+    hidden = torch.zeros_like(tokens.special)
+    room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
+    for row, (sample, lot) in enumerate(zip(samples, noise(name, 1)[:, 0].tolist())):
+        caption = sample.values["caption"]
+        pieces = reader.read(caption).spans[:room[row]]
+        words = [place for match in pattern.finditer(caption) if (place := [
+            1 + k for k, (first, end) in enumerate(pieces) if first < match.end() and end > match.start()])]
+        if words:
+            hidden[row, words[int(lot * len(words))]] = True
+    return hidden
+
+
+def hide(tokens: Tokens, hidden: Tensor, mask: int) -> Draw:
+    """The draw that puts the mask token in place of the hidden positions [B,L] and scores just these."""
+    index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
+    return Draw(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, mask), fill="mask")
+
+
+def unigram(truth: Tensor, shares: tuple[float, ...]) -> float:
+    """How often the guess that looks at nothing is right; truth [n] int64 ids, shares of training by id or empty."""
+    ids, counts = truth.unique(return_counts=True)
+    frequent = counts if not shares else torch.tensor(shares, dtype=torch.float64)[ids.cpu()]
+    return counts[frequent.argmax().item()].item() / truth.numel()
+
+
+def _pattern(words) -> re.Pattern:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)
