@@ -1,5 +1,6 @@
 """Which wrong pairs a matching loss sees: random ones, hard ones, all of them."""
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ class RandomNegatives(Pairing):
     paper = "GLSCL, arXiv 2306.07096"
 
     def wrong(self, noise: Noise, batch: Batch) -> Pairs:
-        return _other_picture(noise("partner", batch.size), batch)
+        return _other_picture(_of_two(noise, "partner"), batch)
 
 
 class HardNegatives(Pairing):
@@ -67,7 +68,7 @@ class HardNegatives(Pairing):
         """Scores whose highest of a row is the choice: those of a softmax draw with Gumbel noise on top."""
         if self.config.choose == "argmax":
             return scores
-        uniform = noise(name, scores.shape[1]).clamp_min(2.0**-25)
+        uniform = _of_two(noise, name).clamp_min(2.0**-25)
         return scores - torch.log(-torch.log(uniform))
 
 
@@ -83,6 +84,13 @@ class AllPairs(Pairing):
         image = (text + 1 + torch.arange(batch.size - 1, device=row.device).repeat(batch.size)) % batch.size
         valid = batch.same.index_select(0, image) != batch.same.index_select(0, text)
         return Pairs(image=image, text=text, anchor=text, valid=valid)
+
+
+def _of_two(noise: Noise, name: str) -> Tensor:
+    """Uniforms [g,g] that hang on the numbers of both samples and not on their places: the order of rows is nothing."""
+    number = noise.number
+    both = (number[:, None] << 32) | number
+    return replace(noise, number=both.flatten())(name).reshape(both.shape)
 
 
 def _other_picture(scores: Tensor, batch: Batch) -> Pairs:

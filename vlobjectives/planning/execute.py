@@ -57,11 +57,16 @@ class Stage:
     def noise(self, stream: str, batch: Batch) -> Noise:
         return Noise(self.seed, stream, self.when, batch.number)
 
+    def reseed(self, what: str) -> None:
+        """Seeds dropout by what comes next, so that it does not hang on who else is in the recipe."""
+        if self.seed_dropout:
+            torch.manual_seed(arithmetic.key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
+
     def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> Draw:
         if key.mask in self.draws:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
-        with torch.no_grad():
+        with torch.no_grad(), _full_precision(batch):
             return mask.draw(self.noise(self.streams[key.mask], batch), self.sites[key.input], batch, **values)
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
@@ -72,7 +77,7 @@ class Stage:
         """Wrong pairs of each group, their indices counted from the batch's first row."""
         group, found = min(self.groups[name], batch.size), []
         noise = self.noise(name, batch)
-        with torch.no_grad():
+        with torch.no_grad(), _full_precision(batch):
             for start in range(0, batch.size, group):
                 rows = slice(start, start + group)
                 pairs = self.pairings[name].wrong(noise.rows(rows), batch.rows(rows),
@@ -91,6 +96,11 @@ class Stage:
         own = torch.arange(batch.size, device=matched.device)
         return Pairs(torch.where(matched, own, pairs.image), torch.where(matched, own, pairs.text),
                      torch.where(matched, own, pairs.anchor), pairs.valid | matched, matched)
+
+
+def _full_precision(batch: Batch) -> AbstractContextManager:
+    """Autocast off: it would multiply in half precision even what masks and pairings get in full."""
+    return torch.autocast(batch.number.device.type, enabled=False)
 
 
 def shifted(pairs: Pairs, by: int) -> Pairs:
@@ -155,9 +165,8 @@ def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]
 
 
 def _call(part: nn.Module, stage: Stage, key: View, *inputs: Any) -> Any:
-    """One pass. Dropout is seeded by the pass, so that it does not hang on who else is in the recipe."""
-    if stage.seed_dropout:
-        torch.manual_seed(arithmetic.key(stage.seed, "dropout", title(key), stage.when, *stage.salt) >> 65)
+    """One pass."""
+    stage.reseed(title(key))
     if key.part in stage.recompute and torch.is_grad_enabled():
         return checkpoint(part, *inputs, use_reentrant=False)
     return part(*inputs)

@@ -10,7 +10,7 @@ from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.values import Draw, Encoded, Fused
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, View
 from vlobjectives.planning.execute import Stage, read
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, seen_input
 
 
 def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
@@ -31,8 +31,14 @@ def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
     return values
 
 
+def whole(view: View, values: Mapping[Key, Any]) -> bool:
+    """Whether all that a view says can be read: its pass, and the draw that `.visible` names."""
+    seen = view.reading.visible
+    return view.run in values and (not seen or DrawKey(seen, seen_input(view).name) in values)
+
+
 def _known(key: View, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Encoded | Fused | None:
-    if any(fed.run not in values for fed in key.fed):
+    if not all(whole(fed, values) for fed in key.fed):
         return None
     if isinstance(key, EncodedView):
         draw = None

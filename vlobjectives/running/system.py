@@ -155,7 +155,7 @@ class System(nn.Module):
             values = known.run(share, stage, batch)
             for name in counting:
                 views = {key: execute.read(view, values) for key, view in share.views[name].items()
-                         if view.run in values}
+                         if known.whole(view, values)}
                 call = self.objectives[name].counts
                 for piece in self._pieces(name, views, batch):
                     for term, count in call(**self._asked(call, name, piece, stage, batch)).items():
@@ -165,6 +165,7 @@ class System(nn.Module):
 
     def _terms(self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.Stage) -> Mapping[str, Term]:
         objective, joined = self.objectives[name], {}
+        stage.reseed(f"objective {name}")
         for piece in self._pieces(name, views, batch):
             for term, value in objective(**self._asked(objective.forward, name, piece, stage, batch)).items():
                 joined[term] = _added(joined[term], value) if term in joined else value
@@ -184,7 +185,8 @@ class System(nn.Module):
         objective = self.objectives[name]
         offered = dict(piece)
         offered["noise"] = Noise(stage.seed, f"objective {name}", stage.when, piece["batch"].number)
-        offered["gather"] = _itself if local else partial(gather, gradient=self.settings.gradient)
+        alone = local or not distributed.active()
+        offered["gather"] = _itself if alone else partial(gather, gradient=self.settings.gradient)
         offered |= {key: self.model[part] for key, part in objective.config.named("part").items()
                     if part in self.model}
         wanted = inspect.signature(call).parameters
@@ -232,7 +234,7 @@ def _itself(x: Tensor) -> Tensor:
 def _tensor(count: Tensor | float, like: Tensor) -> Tensor:
     if isinstance(count, Tensor):
         return count.detach().double()
-    return torch.tensor(float(count), dtype=torch.float64, device=like.device)
+    return torch.full((), float(count), dtype=torch.float64, device=like.device)  # filled there: no wait for a copy
 
 
 def _added(a: Term, b: Term) -> Term:
