@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from transformers import AutoTokenizer
@@ -28,6 +28,17 @@ class HuggingFace(Reader):
     class Config(ReaderConfig):
         name: str = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
         length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        vocabulary: int | None = Field(None, gt=0, description="the tokenizer's length; said here (with `special`) so "
+                                       "that a plan needs no tokenizer, and held against it in a run")
+        special: dict[Literal["begin", "end", "pad", "mask", "unknown"], int] | None = Field(
+            None, description="the tokenizer's special ids by role; as `vocabulary`")
+
+    @classmethod
+    def described(cls, config: Config) -> FieldSpec | None:
+        """What the field will be, as far as the recipe says it; no file is opened."""
+        if config.vocabulary is None or config.special is None:
+            return None
+        return FieldSpec("tokens", (config.length,), vocabulary=config.vocabulary, special=dict(config.special))
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
@@ -52,6 +63,10 @@ class HuggingFace(Reader):
         self._tokenizer.encode_special_tokens = True
         self._refuse_control(whole.all_special_tokens, {special[role] for role in special if role != "unknown"})
         self._spec = FieldSpec("tokens", (config.length,), vocabulary=len(whole), special=special)
+        for key, said, found in (("vocabulary", config.vocabulary, len(whole)), ("special", config.special, special)):
+            if said is not None and said != found:
+                raise self.cannot(f"{key}: {said} is not that of '{config.name}', {found}",
+                                  "correct it, or leave it out")
 
     @property
     def spec(self) -> FieldSpec:

@@ -104,9 +104,14 @@ class Captions(Source):
         self._root = os.path.realpath(folder)
         self._catalogue = Catalogue(data, path, config.form, config.splits, config.hold_out, config.captions == "each")
         self._digest = _digest(data, config, max_pixels)
-        size = config.image_size
-        self.columns = {"image": FieldSpec("picture", (3, size, size), mean=_colours(config.mean, MEAN),
-                                           std=_colours(config.std, STD)), "caption": FieldSpec("raw")}
+        self.columns = self.described(config)
+
+    @classmethod
+    def described(cls, config: Config) -> dict[str, FieldSpec]:
+        """The columns, which hang on no file."""
+        picture = (3, config.image_size, config.image_size)
+        return {"image": FieldSpec("picture", picture, mean=_colours(config.mean, MEAN),
+                                   std=_colours(config.std, STD)), "caption": FieldSpec("raw")}
 
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["train", *self._catalogue.splits]))
