@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -43,21 +44,39 @@ def config_of(cls: type, options: Mapping[str, Any]) -> Config:
     return cls.Config.model_validate_json(json.dumps(options), strict=True)
 
 
-def pieces(recipe: Any, registry: Registry) -> Pieces:
-    """Source, readers and inputs of a recipe; readers are not fitted yet."""
+def pieces(recipe: Any, registry: Registry, described: bool = False) -> Pieces:
+    """Source, readers and inputs of a recipe; readers are not fitted yet.
+
+    described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
+               so and opens no file: what is made then serves for shapes, not for samples
+    """
     source_class = registry.get("source", recipe.data.type)
-    source = _made(("data",), lambda: source_class(config_of(source_class, recipe.data.options), **_offered(
-        source_class, max_pixels=recipe.data.max_pixels)))
+    source = _made(("data",), lambda: _told(source_class, described)(
+        config_of(source_class, recipe.data.options), **_offered(source_class, max_pixels=recipe.data.max_pixels)))
     readers, of = {}, {}
     for name, entry in recipe.fields.items():
         cls = registry.get("reader", entry.type)
         shared = {"with": readers[entry.with_]} if entry.with_ else {}
-        readers[name] = _made(("fields", name), lambda cls=cls, entry=entry, shared=shared: cls(
-            config_of(cls, entry.options), **shared))
+        lent = any(other.with_ == name for other in recipe.fields.values())
+        readers[name] = _made(("fields", name), lambda cls=cls, entry=entry, shared=shared, lent=lent: _told(
+            cls, described and not lent)(config_of(cls, entry.options), **shared))
         of[name] = entry.of or name
     named = {name: tuple(entry.fields) for name, entry in recipe.inputs.items()}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     return Pieces(source, Fields(source.columns, readers, of, named, lone_fields(recipe, registry)), inputs)
+
+
+def _told(cls: type, described: bool) -> Any:
+    """What makes a source or reader: its class, or something that only says what that would give."""
+    if not described or not hasattr(cls, "described"):
+        return cls
+
+    def make(config: Config, **more: Any) -> Any:
+        told = cls.described(config)
+        if told is None:
+            return cls(config, **more)
+        return SimpleNamespace(config=config, columns=told, spec=told)
+    return make
 
 
 def lone_fields(recipe: Any, registry: Registry) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""Tensors without numbers: a model and a batch that have shapes and types and take no memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from vlobjectives.contracts.batch import Batch, Labels, Tokens
+from vlobjectives.contracts.field import FieldSpec
+
+
+def hollow(module: nn.Module) -> nn.Module:
+    """Replaces the parameters and buffers of a module on the meta device by fake ones on the CPU, shared ones shared.
+
+    Call it under a FakeTensorMode. The meta device itself does not do: its operators choose other kernels, and some
+    of what runs in a step (autocast) does not exist there.
+    """
+    made: dict[int, Tensor] = {}
+
+    def swapped(old: Tensor) -> Tensor:
+        if id(old) not in made:
+            new = torch.empty_strided(old.size(), old.stride(), dtype=old.dtype, device="cpu")
+            made[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+        return made[id(old)]
+
+    for part in module.modules():
+        for table in (part._parameters, part._buffers):
+            for name, old in table.items():
+                if old is not None:
+                    table[name] = swapped(old)
+    return module
+
+
+def stand_in(fields: Mapping[str, Sequence[FieldSpec]], rows: int) -> Batch:
+    """A batch of grey pictures and texts of full length; `fields`: input or lone field -> what it is made of.
+
+    Under a FakeTensorMode a fake one. Numbers count from 0, and no two samples show the same picture.
+    """
+    number = torch.arange(rows)
+    return Batch(number, number.clone(), {name: _value(specs, rows) for name, specs in fields.items()})
+
+
+def _value(specs: Sequence[FieldSpec], rows: int) -> Any:
+    first = specs[0]
+    if first.kind == "tokens":
+        return _tokens(specs, rows)
+    if first.kind == "labels":
+        ids = torch.zeros(rows, *first.shape, dtype=torch.int64)
+        return Labels(ids, torch.ones_like(ids, dtype=torch.bool), torch.ones_like(ids, dtype=torch.float32))
+    return torch.zeros(rows, *first.shape)
+
+
+def _tokens(specs: Sequence[FieldSpec], rows: int) -> Tokens:
+    """Begin, the fields in order, each as long as it may be, end."""
+    special, line, where = specs[0].special, [specs[0].special["begin"]], [0]
+    for place, spec in enumerate(specs):
+        low, count = spec.ids or (0, spec.vocabulary)
+        word = next(n for n in range(low, low + count) if n not in special.values())
+        room = spec.shape[0] - (2 if place == 0 else 0)
+        line += [word] * room
+        where += [place] * room
+    ids = torch.tensor([*line, special["end"]]).expand(rows, -1).clone()
+    segment = torch.tensor([*where, len(specs) - 1]).expand(rows, -1).clone()
+    position = torch.arange(ids.shape[1])
+    ends = (position == 0) | (position == ids.shape[1] - 1)
+    return Tokens(ids, torch.ones_like(ids, dtype=torch.bool), ends.expand(rows, -1).clone(), segment)
+
+
+@contextmanager
+def as_on_gpu() -> Iterator[None]:
+    """Attention on fake CPU tensors as a GPU computes it: fused, so that its N x M weights are never stored.
+
+    A fake tensor on `cuda` needs a driver, and a plan is often made where there is none. The fused CPU operator stores
+    what the GPU's store: the output and a number a row. It knows no dropout, which on a GPU costs no memory.
+    """
+    attention = import_module("vlobjectives.functional.attention")  # as an attribute the function hides its module
+    slow, attention._slow_fused = attention._slow_fused, lambda q: False
+    try:
+        with _Fused():
+            yield
+    finally:
+        attention._slow_fused = slow
+
+
+class _Fused(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        return _fused(*args, **(kwargs or {}))
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+           is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Tensor:
+    if enable_gqa:
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype)
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]

@@ -1,0 +1,104 @@
+"""What a recipe costs: a dry step of every set of objectives that is ever live, counted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.values import Term
+from vlobjectives.planning import costs, fake
+from vlobjectives.planning.costs import Costs
+from vlobjectives.planning.plan import title
+from vlobjectives.recipe.times import weight_at
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble
+from vlobjectives.running.dry import Dry, Step, build, specs
+from vlobjectives.running.schedule import live_sets
+from vlobjectives.running.system import System
+
+SMALL = 64
+"""Rows up to which chance levels are computed: a contrast of tokens grows with their square."""
+
+
+def measure(recipe: Any, registry: Registry, processes: int = 1) -> Costs:
+    """What a recipe's plan costs a process. FLOPs of losses over gathered rows are those of the process's own rows.
+
+    Raises Trouble where a step fails or the recipe cannot be built.
+    """
+    dry = build(recipe, registry, processes)
+    system, steps = dry.system, recipe.run.steps
+    weights = system.settings.weights
+    spans = costs.spans(weights, steps)
+    counted = {names: (first, dry.step(names, first)) for names, first in live_sets(weights, steps).items() if names}
+    phases = tuple(costs.Phase(names, first, spans.get(names, 0), len(system.plan(names).passes),
+                               sum(step.forward.values()), step.backward, step.memory)
+                   for names, (first, step) in counted.items())
+    full = max(phases, key=lambda phase: phase.forward).objectives
+    step = counted[full][1]
+    return Costs(
+        recipe=recipe.run.name or "", device=dry.device, precision=dry.precision, batch=recipe.data.batch,
+        micro_batch=dry.rows, processes=processes, steps=steps, passes=_passes(system, full, step),
+        objectives=_objectives(recipe, registry, dry, full, step, processes), parameters=_parameters(system),
+        phases=phases, schedules=_schedules(recipe, system, full, step), recomputed=tuple(recipe.plan.checkpoint),
+        unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
+
+
+def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pass, ...]:
+    return tuple(costs.Pass(title(work.key), work.key.part, costs.kind(work.key), costs.reads(work.key),
+                            *step.shapes[title(work.key)], work.askers, step.forward.get(title(work.key), 0))
+                 for work in system.plan(names).passes)
+
+
+def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
+                processes: int) -> tuple[costs.Work, ...]:
+    settings, terms = dry.system.settings, _terms(recipe, registry, names, dry.rows * processes)
+    found = []
+    for name in names:
+        weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
+        losses = tuple(costs.Loss(key.split("/", 1)[1], weight * term.weight, float(term.count),
+                                  None if term.chance is None else float(term.chance))
+                       for key, term in terms.items() if key.split("/")[0] == name)
+        group = settings.group[name]
+        found.append(costs.Work(name, losses, costs.together(group, dry.rows, processes), group,
+                                step.forward.get(name, 0)))
+    return tuple(found)
+
+
+def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int) -> Mapping[str, Term]:
+    """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
+    draws and vocabularies, not on widths. Empty where there are too many rows."""
+    if rows > SMALL:
+        return {}
+    small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
+    made = assemble.pieces(small, registry, described=True)
+    system = assemble.system(small, registry, made).eval()
+    with torch.no_grad():
+        return system(fake.stand_in(specs(made), rows), 0, names=names).terms
+
+
+def _tiny(entry: Any, registry: Registry) -> Any:
+    config = assemble.config_of(registry.get("part", entry.type), entry.options).tiny()
+    return type(entry)(type=entry.type, **config.model_dump(mode="json"))
+
+
+def _parameters(system: System) -> dict[str, int]:
+    """Trained numbers by part and by objective with modules of its own; a shared one belongs to who has it first."""
+    seen: set[int] = set()
+    found = {}
+    for name, module in (*system.model.items(), *system.objectives.items()):
+        own = [p for p in module.parameters() if p.requires_grad and id(p) not in seen]
+        seen |= {id(p) for p in own}
+        if own:
+            found[name] = sum(p.numel() for p in own)
+    return found
+
+
+def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, costs.Schedule]:
+    """The planned schedule, the authors' groups if the recipe says them, and each objective by itself."""
+    live = [[name for name in group if name in names] for group in recipe.plan.authors]
+    authors = tuple(tuple(group) for group in live if group)
+    if authors:
+        authors += tuple((name,) for name in names if not any(name in group for group in authors))
+    groups = {"planned": (tuple(names),), "authors": authors, "unshared": tuple((name,) for name in names)}
+    return {what: costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
+            for what, share in groups.items() if share}
