@@ -44,14 +44,15 @@ def config_of(cls: type, options: Mapping[str, Any]) -> Config:
     return cls.Config.model_validate_json(json.dumps(options), strict=True)
 
 
-def pieces(recipe: Any, registry: Registry, described: bool = False) -> Pieces:
+def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
     """Source, readers and inputs of a recipe; readers are not fitted yet.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
                so and opens no file: what is made then serves for shapes, not for samples
+    samples    False: so for the source alone; readers read
     """
     source_class = registry.get("source", recipe.data.type)
-    source = _made(("data",), lambda: _told(source_class, described)(
+    source = _made(("data",), lambda: _told(source_class, described or not samples)(
         config_of(source_class, recipe.data.options), **_offered(source_class, max_pixels=recipe.data.max_pixels)))
     readers, of = {}, {}
     for name, entry in recipe.fields.items():
@@ -83,7 +84,7 @@ def lone_fields(recipe: Any, registry: Registry) -> tuple[str, ...]:
     """Fields that an objective or a mask reads by name."""
     found: dict[str, None] = {}
     for kind, entries in (("objective", recipe.objectives), ("mask", recipe.masks)):
-        for name, entry in entries.items():
+        for entry in entries.values():
             config = config_of(registry.get(kind, entry.type), entry.options)
             found |= dict.fromkeys(config.named("field").values())
     return tuple(found)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
 from vlobjectives.errors import DataError, RecipeError
@@ -18,12 +20,16 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, session
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
-from vlobjectives.running.means import device_of
+from vlobjectives.running.means import KINDS, device_of, precision_of
 from vlobjectives.running.system import System
 
 
 class Built(System):
-    """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`."""
+    """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`.
+
+    Passes run in the recipe's `run.precision`. The optimiser, clipping and micro-batches are the caller's own (fp16
+    needs a `torch.amp.GradScaler` beside it); `hold_bounds()` after each of its steps.
+    """
 
     pieces: assemble.Pieces
     recipe: Any
@@ -33,7 +39,8 @@ class Built(System):
         return next(self.parameters()).device
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
-        """Training batches from step `first` to the recipe's last, on the system's device, pictures normalised."""
+        """Training batches, `data.batch` pairs each, of steps `first` to the recipe's last; on the system's device,
+        pictures normalised."""
         recipe = self.recipe
         layout = Layout(recipe.data.batch, recipe.data.batch)
         data = MicroBatches(self.pieces.source, self.pieces.fields, "train", layout, recipe.seed)
@@ -55,17 +62,21 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
 
 
 def load(run: str | Path, device: str = "cpu") -> "Towers":
-    """The newest checkpoint of a run. Raises DataError if it has none whose hashes hold."""
+    """The newest checkpoint of a run, without its data where the source can tell what it would give.
+
+    Raises RecipeError where the folder is no run, DataError where it has no checkpoint whose hashes hold.
+    """
     place = Path(run)
     if not (place / "recipe.yaml").is_file():
-        raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` printed")
+        raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml",
+                              "name the folder that `vlobj run` printed")
     recipe = load_recipe(place).recipe
     found, broken = checkpoint.newest(place / "checkpoints")
     if found is None:
         raise DataError(f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
                         "train it: `vlobj run` with this folder goes on")
     registry = registry_of(recipe)
-    made = assemble.pieces(recipe, registry)
+    made = assemble.pieces(recipe, registry, samples=False)
     made.fields.load(place / "fields")
     system = _built(recipe, registry, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)
@@ -86,37 +97,59 @@ def _built(recipe: Any, registry: Registry, made: assemble.Pieces, device: str, 
         assemble.load_weights(system)
     system.__class__ = Built
     system.pieces, system.recipe = made, recipe
-    return system.to(device_of(device))
+    place = device_of(device)
+    precision, _ = precision_of(recipe.run.precision, place)
+    system.autocast = (place.type, KINDS[precision]) if precision in KINDS else None
+    return system.to(place)
 
 
 class Towers:
-    """A trained system without its training: parts by name, and embeddings in the joint space where it has one."""
+    """A trained system without its training: `.vision` and the other parts by name, and embeddings in the joint space.
+
+    `step` is the training step of the weights. Numbers are those of the run's own evaluations, in its precision.
+    """
 
     def __init__(self, system: Built, step: int):
         self.system, self.step = system, step
 
     def __getattr__(self, name: str) -> torch.nn.Module:
-        if name in self.system.model:
-            return self.system.model[name]
-        raise AttributeError(f"the model has no part '{name}'; it has {', '.join(self.system.model)}")
+        parts = vars(self)["system"].model if "system" in vars(self) else {}
+        if name in parts:
+            return parts[name]
+        raise AttributeError(f"the model has no part '{name}'; it has {', '.join(parts)}")
 
     def embed_images(self, pictures: Sequence[Any], rows: int = 64) -> Tensor:
-        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]) -> unit vectors [N,E]; resized to the model's size."""
+        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]) -> unit vectors [N,E], `rows` at once.
+
+        A picture of another size than the model's is squeezed to it: cut it first where training cut. Raises DataError
+        for what is no picture.
+        """
         spec = self._spec("image")
-        return self._embed("image", [_picture(picture, spec.shape[-2:]) for picture in pictures], rows)
+        return self._embed("image", [_picture(picture, spec.shape) for picture in pictures], rows)
 
     def embed_texts(self, texts: Sequence[str], rows: int = 64) -> Tensor:
-        """Texts -> unit vectors [N,E], cut at the model's length."""
+        """Texts -> unit vectors [N,E], cut at the model's length; `rows` at once."""
+        if isinstance(texts, str):
+            raise TypeError("embed_texts takes a list of texts; one text is a list of one")
         return self._embed("text", list(texts), rows)
 
-    def _spec(self, name: str):
+    def _spec(self, name: str) -> FieldSpec:
         fields = self.system.pieces.fields
         return fields.spec(fields.inputs[name][0])
 
+    def _space(self) -> str:
+        """The projection whose joint space is meant: `joint`, or the only one."""
+        found = [name for name, part in self.system.model.items() if isinstance(part, Projection)]
+        if "joint" in found or len(found) == 1:
+            return "joint" if "joint" in found else found[0]
+        raise RecipeError.one(f"the model has {len(found)} projections to a joint space and none named 'joint'",
+                              "compute the views that you want with the parts by name", path="model")
+
     def _embed(self, name: str, values: list[Any], rows: int) -> Tensor:
-        view = joint(self.system.bare[name])
+        space = self._space()
+        view = joint(self.system.bare[name], part=space)
         found = [self._values(name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
-        return torch.cat(found) if found else torch.empty(0)
+        return torch.cat(found) if found else torch.empty(0, self.system.model[space].spec.pooled)
 
     @torch.no_grad()
     def _values(self, name: str, view: View, values: Iterable[Any]) -> Tensor:
@@ -124,17 +157,26 @@ class Towers:
         column = fields.of.get(fields.inputs[name][0], fields.inputs[name][0])
         samples = [Sample({column: value}, number) for number, value in enumerate(values)]
         batch = fields.normalised(fields.batch(samples, range(len(samples)), inputs=(name,)).to(self.system.device))
-        computed = execute.run(of_views(self.system, {"x": view}, "embedding"), self.system.stage("embedding"), batch)
+        share = of_views(self.system, {"x": view}, "embedding")
+        with self.system.autocasting():
+            computed = execute.run(share, self.system.stage("embedding"), batch)
         return execute.read(view, computed).pooled.float()
 
 
-def _picture(picture: Any, size: Sequence[int]) -> Tensor:
-    """Any picture as uint8 [3,H,W] of the model's size."""
-    from PIL import Image
+def _picture(picture: Any, shape: Sequence[int]) -> Tensor:
+    """Any picture (clip) as uint8 of the model's shape, [3,H,W] ([F,3,H,W])."""
+    from PIL import Image, ImageOps
     from torchvision.transforms.v2 import functional as transforms
     if isinstance(picture, str | Path):
-        picture = Image.open(picture)
+        try:
+            picture = Image.open(picture)
+            picture.load()
+        except (OSError, Image.DecompressionBombError) as error:
+            raise DataError(f"cannot be read as a picture: {error}", "name a file that Pillow opens") from error
     if isinstance(picture, Image.Image):
-        picture = transforms.pil_to_tensor(picture.convert("RGB"))
-    return transforms.resize(torch.as_tensor(picture), list(size), antialias=True)
-
+        picture = transforms.pil_to_tensor(ImageOps.exif_transpose(picture).convert("RGB"))
+    picture = torch.as_tensor(picture)
+    if picture.dtype != torch.uint8 or picture.shape[:-2] != torch.Size(shape[:-2]):
+        raise DataError(f"a picture is uint8 {list(shape[:-2])} by height and width, not {picture.dtype} "
+                        f"{list(picture.shape)}", "give paths, PIL pictures or uint8 tensors")
+    return transforms.resize(picture, list(shape[-2:]), antialias=True)
