@@ -1,0 +1,131 @@
+"""A law: a named check of one plug-in in a toy system, whose failure says what is wrong and how to mend it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlobjectives.contracts.batch import Rows
+from vlobjectives.testing.toys import Toy
+
+TOLERANCE = 1e-9
+"""In float64, of the largest entry where that is above 1."""
+
+
+class Broken(AssertionError):
+    """A plug-in does not keep a law."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law of one kind of plug-in.
+
+    section   where the kind stands in a recipe: objectives, masks, pairings, model
+    says      what holds of every plug-in that keeps it
+    mend      where to look if it does not hold
+    expected  why it is known not to hold; `check` then wants it broken
+    """
+
+    section: str
+    name: str
+    says: str
+    mend: str
+    prove: Callable[[Toy, str], None]
+    expected: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def check(self, name: str, given: Toy | Mapping[str, Any] | None = None) -> None:
+        """Holds the plug-in `name` to this law. Raises Broken.
+
+        given  its options as in a recipe (`type` where the plug-in has another name), or a Toy that has such an entry
+        """
+        toy = given if isinstance(given, Toy) else Toy(**{self.section: {name: dict(given or {})}})
+        try:
+            self.prove(toy, name)
+        except Broken as error:
+            if self.expected:
+                return
+            raise Broken(f"{self.section}.{name} breaks the law '{self.name}': {error}\n"
+                         f"    law:  {self.says}\n    mend: {self.mend}") from None
+        if self.expected:
+            raise Broken(f"{self.section}.{name} keeps the law '{self.name}', which was expected to be broken "
+                         f"({self.expected})\n    mend: take it out of the expected failures")
+
+
+def listed(laws: list[Law], expected: Mapping[str, str] | None) -> list[Law]:
+    """The laws, those named in `expected` (law -> why it cannot hold) marked so. Raises ValueError for other names."""
+    expected = dict(expected or {})
+    if unknown := expected.keys() - {law.name for law in laws}:
+        raise ValueError(f"no such law: {', '.join(sorted(unknown))}; there are {', '.join(law.name for law in laws)}")
+    return [replace(law, expected=expected.get(law.name, "")) for law in laws]
+
+
+def demand(holds: bool | Tensor, otherwise: str) -> None:
+    if not bool(holds):
+        raise Broken(otherwise)
+
+
+def same(found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
+    """Equal shapes, and values to the tolerance; NaN is equal to nothing."""
+    demand(found.shape == wanted.shape, f"{what} is {tuple(found.shape)}, not {tuple(wanted.shape)}")
+    if found.numel() == 0:
+        return
+    found, wanted = found.detach().double(), wanted.detach().double()
+    bound = tolerance * max(1.0, wanted.abs().max().item())
+    gap = (found - wanted).abs().max().item()
+    demand(gap <= bound, f"{what} differs by {gap:.3g}")
+
+
+def equal(found: Any, wanted: Any, what: str, tolerance: float = TOLERANCE) -> None:
+    """`same` for every tensor of two values of the same form."""
+    one, other = dict(tensors(found)), dict(tensors(wanted))
+    demand(one.keys() == other.keys(), f"{what} has {sorted(one)}, not {sorted(other)}")
+    for key, x in one.items():
+        same(x, other[key], f"{what}{key and '.'}{key}", tolerance)
+
+
+def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a value with its dotted place: tensors, Rows, mappings and lists of them."""
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, Mapping) and not isinstance(value, Rows):
+        for key, item in value.items():
+            yield from tensors(item, f"{path}{path and '.'}{key}")
+    elif isinstance(value, Rows):
+        for key in value.__dataclass_fields__:
+            yield from tensors(getattr(value, key), f"{path}{path and '.'}{key}")
+    elif isinstance(value, list | tuple):
+        for key, item in enumerate(value):
+            yield from tensors(item, f"{path}{path and '.'}{key}")
+
+
+@contextmanager
+def untouched(who: str, *given: Any) -> Iterator[None]:
+    """Raises Broken if a tensor in `given` is written to inside; `who` is the culprit."""
+    before = [(place, x, x._version, x.detach().clone()) for place, x in tensors(given)]
+    yield
+    for place, x, version, copy in before:
+        changed = x._version != version or not torch.equal(x.detach().nan_to_num(), copy.nan_to_num())
+        demand(not changed, f"{who} writes into {place.partition('.')[2] or 'what it was given'}")
+
+
+def gradients(module: nn.Module, total: Tensor) -> dict[str, Tensor]:
+    """Parameter -> gradient of `total`; parameters that get none are absent."""
+    module.zero_grad(set_to_none=True)
+    if total.requires_grad:
+        total.backward()
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def same_gradients(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """To the tolerance of the largest gradient: some are 0 in truth (key biases). None counts as 0."""
+    largest = max((x.abs().max().item() for x in wanted.values()), default=0.0)
+    for name in found.keys() | wanted.keys():
+        one, other = (side.get(name) for side in (found, wanted))
+        gap = (one - other if one is not None and other is not None else other if one is None else one).abs().max()
+        demand(gap.item() <= TOLERANCE * max(1.0, largest), f"the gradient of {name} differs by {gap.item():.3g}")

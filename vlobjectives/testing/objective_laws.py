@@ -1,0 +1,274 @@
+"""The laws of objectives, all but the one that needs several processes."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlobjectives.contracts.config import ObjectiveConfig
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.values import Term
+from vlobjectives.contracts.views import fused
+from vlobjectives.running.assemble import view_parts
+from vlobjectives.running.system import Losses, System
+from vlobjectives.testing.law import (
+    Broken,
+    Law,
+    demand,
+    equal,
+    gradients,
+    listed,
+    same,
+    same_gradients,
+    tensors,
+    untouched,
+)
+from vlobjectives.testing.processes import processes_equal_one
+from vlobjectives.testing.static import on_fake_tensors
+from vlobjectives.testing.toys import Toy
+
+
+def objective_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
+    """The laws of objectives; `expected` maps a law's name to the reason why it cannot hold."""
+    return listed(_LAWS, expected)
+
+
+class Companion(Objective):
+    """Looks at all that another objective looks at, and at more: who shares with it must not feel it.
+
+    layered  parts that can show layers; of these it asks for one more
+    """
+
+    def __init__(self, other: Objective, layered: frozenset[str]):
+        super().__init__(ObjectiveConfig())
+        self.asked, self.layered = other.views, layered
+
+    def views(self, inputs):
+        views = dict(self.asked(inputs))
+        more = {f"more {key}": view.layer(0) for key, view in views.items() if view.part in self.layered}
+        return {**views, **more, "clean": fused(inputs["image"], inputs["text"])}
+
+    def forward(self, **given):
+        seen = [given[name] for name in given if name not in ("batch", "noise", "gather")]
+        return {"all": Term(sum(x.square().mean() for _, x in tensors(seen) if x.requires_grad), 1)}
+
+
+def own(losses: Losses, name: str) -> dict[str, Tensor]:
+    """The values of an objective's terms."""
+    return {term: losses.value(term) for term in losses.terms if term.split("/")[0] == name}
+
+
+def weighted(losses: Losses, name: str) -> Tensor:
+    """What an objective adds to the loss."""
+    return sum(losses.weighted(term) for term in own(losses, name))
+
+
+def alone(toy: Toy, name: str) -> Toy:
+    """The toy with this one objective."""
+    return toy.changed(objectives={name: toy.objectives[name]})
+
+
+def accompanied(toy: Toy, name: str, train: bool) -> System:
+    system = alone(toy, name).system(train)
+    layered = frozenset(key for key, part in system.model.items() if "layers" in part.spec.can)
+    system.objectives["companion"] = Companion(system.objectives[name], layered)
+    system.settings.weights["companion"], system.settings.group["companion"] = 1.0, "all"
+    return system
+
+
+# ---- laws
+
+
+def terms(toy: Toy, name: str) -> None:
+    losses = alone(toy, name).system()(toy.batch())
+    demand(len(losses.terms) > 0, "it gives no term")
+    for key, term in losses.terms.items():
+        demand(isinstance(term, Term), f"{key} is a {type(term).__name__}, not a Term")
+        demand(isinstance(term.total, Tensor) and term.total.dim() == 0, f"the total of {key} is no 0-d tensor")
+        demand(math.isfinite(float(term.total.detach())), f"{key} is {float(term.total.detach())}")
+        count = float(term.count)
+        demand(count >= 0 and math.isfinite(count), f"the count of {key} is {count}")
+        if term.weight:
+            demand(term.total.requires_grad, f"{key} has a weight and no gradient")
+            demand(term.total.dtype == torch.float64, f"{key} is {term.total.dtype} where the views are float64")
+
+
+def planned_equals_alone(toy: Toy, name: str) -> None:
+    batch, system = toy.batch(), alone(toy, name).system()
+    losses = system(batch)
+    wanted = gradients(system, weighted(losses, name))
+    for share in ("all", "none"):
+        shared = accompanied(toy.changed(plan={"share": share}), name, train=False)
+        found = shared(batch)
+        for key, value in own(losses, name).items():
+            same(own(found, name)[key], value, f"{key} beside another objective (plan.share {share})")
+        same_gradients(gradients(shared, weighted(found, name)), wanted)
+    shaky = toy.changed(dropout=0.2)
+    equal(own(accompanied(shaky, name, True)(batch), name), own(alone(shaky, name).system(True)(batch), name),
+          "with dropout, beside another objective,")
+
+
+def batch_read_only(toy: Toy, name: str) -> None:
+    system, batch = alone(toy, name).system(), toy.batch()
+    objective, guards = system.objectives[name], []
+
+    def before(_, args, kwargs):
+        guards.append(untouched("the objective", {k: x for k, x in kwargs.items() if not isinstance(x, nn.Module)}))
+        guards[-1].__enter__()
+
+    def after(*_):
+        guards.pop().__exit__(None, None, None)
+
+    objective.register_forward_pre_hook(before, with_kwargs=True)
+    objective.register_forward_hook(after)
+    with untouched("the objective", batch):
+        try:
+            system(batch)
+        except RuntimeError as error:
+            raise Broken(f"it fails on shared values: {error}") from error
+
+
+def gradient_where_declared(toy: Toy, name: str) -> None:
+    system = alone(toy, name).system()
+    objective = system.objectives[name]
+    views = objective.views(system.inputs)
+    reached = set().union(*map(view_parts, views.values()), objective.config.named("part").values())
+    tied = {f"model.{one}" for part in reached if part in system.model for one in system.model[part].ties().values()}
+    losses = system(toy.batch())
+    found = gradients(system, weighted(losses, name))
+    for parameter in found:
+        own_or_declared = parameter.startswith(f"objectives.{name}.") or parameter.split(".")[1] in reached
+        demand(own_or_declared or parameter in tied, f"a gradient reaches {parameter}, which no view runs through")
+    moved = {key.split(".")[1] for key, x in found.items() if key.startswith("model.") and x.any()}
+    for key, view in views.items():
+        demand(view.part in moved, f"no gradient reaches '{view.part}', through which the view '{key}' runs")
+    for parameter, _ in objective.named_parameters():
+        demand(f"objectives.{name}.{parameter}" in found, f"its own parameter {parameter} gets no gradient")
+
+
+def every_view_used(toy: Toy, name: str) -> None:
+    system, batch = alone(toy, name).system(), toy.batch()
+    objective, other = system.objectives[name], {"view": ""}
+
+    def exchanged(_, args, kwargs):
+        if other["view"] in kwargs:
+            kwargs[other["view"]] = kwargs[other["view"]].map(lambda x: x.roll(1) if x.is_floating_point() else x)
+        return args, kwargs
+
+    objective.register_forward_pre_hook(exchanged, with_kwargs=True)
+    wanted = own(system(batch), name)
+    for view in objective.views(system.inputs):
+        other["view"] = view
+        found = own(system(batch), name)
+        demand(any(not torch.equal(found[key], wanted[key]) for key in wanted),
+               f"no term hangs on what the view '{view}' holds")
+
+
+def rows_permuted(toy: Toy, name: str) -> None:
+    toy = toy.grouped(name, toy.rows).grouped(name, "all")
+    batch, system = toy.batch(), alone(toy, name).system()
+    order = torch.randperm(toy.rows, generator=torch.Generator().manual_seed(0))
+    wanted = system(batch)
+    expected = gradients(system, weighted(wanted, name))
+    found = system(batch.rows(order))
+    equal(own(found, name), own(wanted, name), "with rows in another order, ")
+    same_gradients(gradients(system, weighted(found, name)), expected)
+
+
+def empty_counts(toy: Toy, name: str) -> None:
+    for what, bare in (("captions without a word", toy.with_data(words=(0, 0))),
+                       ("one picture in all rows", toy.with_data(pictures=1)), ("a batch of one row", toy)):
+        system = alone(bare, name).system()
+        losses = system(bare.batch(1 if "one row" in what else None))
+        for key, term in losses.terms.items():
+            total, count = float(term.total.detach()), float(term.count)
+            demand(math.isfinite(total), f"{what}: {key} is {total}")
+            demand(count > 0 or total == 0, f"{what}: {key} counts nothing and is {total}, not 0")
+            demand(term.total.requires_grad or not term.weight, f"{what}: {key} is not differentiable")
+            chance = 0.0 if term.chance is None else float(term.chance)
+            demand(math.isfinite(chance), f"{what}: the chance of {key} is {chance}")
+        for parameter, x in gradients(system, weighted(losses, name)).items():
+            demand(x.isfinite().all(), f"{what}: the gradient of {parameter} is not finite")
+
+
+def same_seed_same_value(toy: Toy, name: str) -> None:
+    for train, each in ((False, toy), (True, toy.changed(dropout=0.2))):
+        found = []
+        for state in (1, 2):
+            torch.manual_seed(state)
+            system = alone(each, name).system(train)
+            losses = system(each.batch())
+            found.append((own(losses, name), gradients(system, weighted(losses, name))))
+        equal(found[1][0], found[0][0], "a second time, ", tolerance=0.0)
+        equal(found[1][1], found[0][1], "a second time, the gradient ", tolerance=0.0)
+
+
+def micro_batches_equal_one(toy: Toy, name: str) -> None:
+    group = toy.rows // 2
+    toy = toy.grouped(name, group)
+    batch, system = toy.batch(), alone(toy, name).system()
+    wanted = system(batch)
+    expected = gradients(system, weighted(wanted, name))
+    parts = [batch.rows(slice(start, start + group)) for start in (0, group)]
+    counted = [system.counts(part, 0, m) for m, part in enumerate(parts)]
+    counts = {key: counted[0][key] + counted[1][key] for key in counted[0]}
+    for key, count in counts.items():
+        demand(key in wanted.terms, f"`counts` tells of {key}, which is no term")
+        same(count, wanted.counts[key], f"`counts` of {key}")
+    losses = [system(part, 0, m, 2, counts) for m, part in enumerate(parts)]
+    for key, value in own(wanted, name).items():
+        same(sum(part.value(key) for part in losses), value, f"{key} over two micro-batches")
+    same_gradients(gradients(system, sum(weighted(part, name) for part in losses)), expected)
+
+
+def static(toy: Toy, name: str) -> None:
+    system, batch = alone(toy, name).system(), toy.batch()
+
+    def step(batch: Any) -> None:
+        system.counts(batch, 0)
+        losses = system(batch)
+        weighted(losses, name).backward()
+
+    on_fake_tensors(step, batch)
+
+
+def _law(name: str, says: str, mend: str, prove) -> Law:
+    return Law("objectives", name, says, mend, prove)
+
+
+_LAWS = [
+    _law("terms", "Every term is a finite 0-d sum in the precision of the views, with a count of 0 or more.",
+         "give Term(total, count) with the sum and not the mean, without .float() or .item(): the host hands over "
+         "float32 or wider.", terms),
+    _law("planned_equals_alone", "Sharing passes with another objective changes no value, no gradient and no dropout.",
+         "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
+         planned_equals_alone),
+    _law("processes_equal_one", "Two processes give the loss and the gradients of one with all rows, for `group: all` "
+         "and for a number.", "gather every tensor whose rows are compared, and count what was gathered; an objective "
+         "that compares rows and does not gather sets a number as its default `group`.", processes_equal_one),
+    _law("batch_read_only", "The batch and the values of views are read-only.",
+         "write x = x.masked_fill(...) and not x.masked_fill_(...) or x[...] = ...; others read the same tensors.",
+         batch_read_only),
+    _law("gradient_where_declared", "Gradients reach the parts that the views run through, the parts that Config names "
+         "and own modules, and nothing else.", "name the part by a PartName field, and declare a view for what you "
+         "read.", gradient_where_declared),
+    _law("every_view_used", "Some term hangs on every declared view.",
+         "take the view in forward, or leave it out of views: its pass costs time and memory.", every_view_used),
+    _law("rows_permuted", "The order of a batch's rows does not matter.",
+         "use batch.number and `noise`, never a row's place; scores of row pairs must not hang on their columns.",
+         rows_permuted),
+    _law("empty_counts", "Nothing to score gives a differentiable 0 with count 0; never NaN or infinity.",
+         "divide by count.clamp_min(1), guard log and 0/0 before, not after; x.sum() * 0 is a differentiable zero.",
+         empty_counts),
+    _law("same_seed_same_value", "The same seed gives the same value, whatever torch's random state is.",
+         "take random numbers from `noise`, not from torch.rand.", same_seed_same_value),
+    _law("micro_batches_equal_one", "Two micro-batches give the step of one batch (with `group` their rows).",
+         "declare `counts` if a term's count differs from batch to batch; it must give what forward counts.",
+         micro_batches_equal_one),
+    _law("static", "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
+         "no .item(), no `if tensor`, no boolean indexing: functional.take(tokens, draw.index) with draw.index_ok.",
+         static),
+]
+

@@ -1,0 +1,302 @@
+"""The laws of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from vlobjectives.contracts.batch import Rows, Tokens
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Part, Projection
+from vlobjectives.contracts.values import Encoded, Fused, Joint
+from vlobjectives.contracts.views import Reading, View, decoded, encoded, fused, joint
+from vlobjectives.functional import pixels, take
+from vlobjectives.planning import execute
+from vlobjectives.planning.plan import of_views
+from vlobjectives.running import assemble
+from vlobjectives.running.system import System
+from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
+from vlobjectives.testing.static import on_fake_tensors
+from vlobjectives.testing.toys import Toy
+
+MASK_OF = {"drop": "dropped", "token": "replaced", "mask": "hidden_words"}
+"""The toys' masks by what an encoder must be able to do; pixels are hidden by the host."""
+
+TINY = 1_000_000
+"""Parameters of a tiny part at most, on the toys' few words and patches."""
+
+
+def part_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
+    """The laws of parts; `expected` maps a law's name to the reason why it cannot hold."""
+    return listed(_LAWS, expected)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a part, as the host makes it: `part(*args)`."""
+
+    part: Part
+    args: tuple[Any, ...]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.part(*(args or self.args))
+
+
+def views_of(system: System, name: str, mask: str | None = None) -> list[View]:
+    """The views that run through a part, from inputs whose encoders its Config names."""
+    part, named = system.model[name], system.model[name].config.named("part")
+    of = {x.part: x for x in system.bare.values()}
+    if isinstance(part, Encoder):
+        return [encoded(x.masked(mask)) for x in system.bare.values() if x.part == name]
+    if isinstance(part, Fusion):
+        return [fused(of[named["image"]], of[named["text"]], part=name)]
+    if isinstance(part, Decoder):
+        query, memory = of[named["query"]], of[named["memory"]]
+        return [decoded(query, memory, part=name), decoded(query, None, part=name)]
+    if isinstance(part, Projection):
+        return [joint(of[encoder], part=name) for encoder in named.values() if encoder in of]
+    return []
+
+
+def calls(toy: Toy, name: str, mask: str | None = None, train: bool = False) -> Iterator[Call]:
+    """What the part is called with in a step of the toy; a head with features of the width that it sits on."""
+    system, found = toy.system(train), []
+    part = system.model[name]
+    views = views_of(system, name, mask)
+    if not views:
+        width = system.model[part.config.named("part")["of"]].spec.width
+        yield Call(part, (torch.randn(toy.rows, 3, width, dtype=torch.float64,
+                                      generator=torch.Generator().manual_seed(0)),))
+        return
+    hook = part.register_forward_pre_hook(lambda _, args: found.append(args))
+    execute.run(of_views(system, {str(number): view for number, view in enumerate(views)}, "law"), system.stage(0),
+                toy.batch())
+    hook.remove()
+    for args in found:
+        yield Call(part, args)
+
+
+def each(toy: Toy, name: str) -> Iterator[Call]:
+    """Calls without a mask and under every mask of the toys that an encoder can wear."""
+    yield from calls(toy, name)
+    part = toy.system().model[name]
+    for can, mask in MASK_OF.items():
+        if isinstance(part, Encoder) and can in part.spec.can:
+            yield from calls(toy, name, mask)
+
+
+def at_valid(value: Any) -> Any:
+    """A part's output with what stands in invalid positions taken away."""
+    if isinstance(value, Encoded):
+        return replace(value, tokens=torch.where(value.valid[..., None], value.tokens, 0.0))
+    if isinstance(value, Fused):
+        return replace(value, image=at_valid(value.image), text=at_valid(value.text))
+    if isinstance(value, Joint) and value.tokens is not None:
+        return replace(value, tokens=torch.where(value.valid[..., None], value.tokens, 0.0))
+    return value
+
+
+def rows(value: Any, index: Tensor) -> Any:
+    return value.index_select(0, index) if isinstance(value, Tensor) else value.rows(index) if isinstance(
+        value, Rows) else value
+
+
+def total(value: Any) -> Tensor:
+    return sum(x.square().sum() for _, x in tensors(at_valid(value)) if x.requires_grad)
+
+
+# ---- laws
+
+
+def as_spec(toy: Toy, name: str) -> None:
+    for call in each(toy, name):
+        spec, value, batch = call.part.spec, call(), toy.rows
+        for key, x in tensors(value):
+            demand(not x.is_floating_point() or x.dtype == torch.float64, f"{key} is {x.dtype} of float64 inputs")
+        if isinstance(value, Tensor):
+            demand(value.shape[-1] == spec.width, f"the output is {value.shape[-1]} wide, Spec says {spec.width}")
+        elif isinstance(value, Joint):
+            demand(tuple(value.pooled.shape) == (batch, spec.pooled), f"pooled is {tuple(value.pooled.shape)}")
+            demand(value.scale.dim() == 0, "scale is no 0-d tensor")
+            same(value.pooled.norm(dim=-1), torch.ones(batch), "the length of pooled")
+        elif isinstance(value, Fused):
+            for of, stream in (("image", value.image), ("text", value.text)):
+                demand(stream.tokens.shape[-1] == spec.width, f"{of}.tokens are not {spec.width} wide")
+                demand(stream.tokens.shape[:2] == stream.valid.shape, f"{of}.tokens and {of}.valid do not agree")
+            demand((0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
+                   f"pooled is not {spec.pooled} wide, as Spec says")
+        else:
+            _encoded(call, value)
+
+
+def _encoded(call: Call, value: Encoded) -> None:
+    spec, draw = call.part.spec, value.draw
+    length = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
+    batch = value.tokens.shape[0]
+    demand(tuple(value.tokens.shape) == (batch, length, spec.width),
+           f"tokens are {tuple(value.tokens.shape)}, Spec says {length} positions of {spec.width}")
+    demand(value.valid.shape == value.tokens.shape[:2], f"valid is {tuple(value.valid.shape)}")
+    demand((0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
+           f"pooled is not {spec.pooled} wide, as Spec says")
+    if spec.classes and isinstance(call.part, Encoder):
+        demand(value.cls is not None and value.cls.shape[1] == spec.classes, f"cls are not {spec.classes} tokens")
+    for key, shape in spec.extra.items():
+        demand(key in value.extra and tuple(value.extra[key].shape[1:]) == shape, f"extra['{key}'] is not {shape}")
+    if isinstance(call.part, Encoder):
+        demand(draw is call.args[1], "draw is not handed on")
+
+
+def rows_apart(toy: Toy, name: str) -> None:
+    index = torch.tensor([5, 0, 3])
+    for call in each(toy, name):
+        found = at_valid(call(*(rows(x, index) for x in call.args)))
+        equal(found, rows(at_valid(call()), index), "of some rows, ")
+
+
+def padding_unseen(toy: Toy, name: str) -> None:
+    for call in calls(toy, name):
+        equal(at_valid(call(*map(_other_padding, call.args))), at_valid(call()), "with something else in the padding, ")
+
+
+def _other_padding(x: Any) -> Any:
+    if isinstance(x, Tokens):
+        return replace(x, ids=torch.where(x.valid, x.ids, x.ids.max()))
+    if isinstance(x, Encoded):
+        return replace(x, tokens=torch.where(x.valid[..., None], x.tokens, 7.0))
+    return x
+
+
+def hidden_unseen(toy: Toy, name: str) -> None:
+    part = toy.system().model[name]
+    for can, mask in MASK_OF.items():
+        for call in calls(toy, name, mask) if isinstance(part, Encoder) and can in part.spec.can else ():
+            x, draw, want = call.args
+            other = replace(x, ids=torch.where(draw.hidden, x.ids.max(), x.ids)) if isinstance(x, Tokens) \
+                else pixels.fill(x, draw.hidden, part.spec.patch_size, 7.0)
+            equal(call(other, draw, want), call(), f"under '{can}', with something else in hidden positions, ")
+
+
+def kept_in_order(toy: Toy, name: str) -> None:
+    part = toy.system().model[name]
+    for call in calls(toy, name, "dropped") if isinstance(part, Encoder) and "drop" in part.spec.can else ():
+        x, draw, want = call.args
+        by_frame = torch.arange(draw.keep.shape[1]).reshape(part.spec.frames, -1).flip(1).flatten()
+        turned = call(x, replace(draw, keep=draw.keep[:, by_frame]), want)
+        wanted = call()
+        same(turned.tokens, take(wanted.tokens, by_frame.expand(toy.rows, -1)), "with keep turned round, tokens")
+        if wanted.cls is not None:
+            same(turned.cls, wanted.cls, "with keep turned round, cls")
+
+
+def asked_for(toy: Toy, name: str) -> None:
+    for call in each(toy, name):
+        can = call.part.spec.can & {"layers", "maps"}
+        if not can or not isinstance(call.args[-1], Reading):
+            continue
+        value = call(*call.args[:-1], Reading(frozenset({0}) if "layers" in can else frozenset(), "maps" in can))
+        plain = call()
+        streams = (lambda x: [x]) if isinstance(value, Encoded) else lambda x: [x.image, x.text]
+        for found, wanted in zip(streams(value), streams(plain)):
+            equal(at_valid(replace(found, layers={}, maps={})), at_valid(wanted), "asked for more, ")
+            demand("layers" not in can or set(found.layers) == {0}, f"layers are {set(found.layers)}, asked for 0")
+            demand("maps" not in can or found.maps, "there are no maps")
+            for key, seen in found.maps.items():
+                same(seen.sum(-1), torch.ones_like(seen[..., 0]), f"a row of maps['{key}']")
+
+
+def inputs_read_only(toy: Toy, name: str) -> None:
+    for call in each(toy, name):
+        with untouched("the part", call.args), torch.no_grad():
+            call()
+
+
+def recomputed(toy: Toy, name: str) -> None:
+    for call in each(toy.changed(dropout=0.1), name):
+        call.part.train()
+        torch.manual_seed(0)
+        wanted = gradients(call.part, total(call()))
+        torch.manual_seed(0)
+        same_gradients(gradients(call.part, total(checkpoint(call.part, *call.args, use_reentrant=False))), wanted)
+
+
+def quiet_in_eval(toy: Toy, name: str) -> None:
+    for call in each(toy.changed(dropout=0.1), name):
+        equal(call(), call(), "a second time in eval mode, ", 0.0)
+
+
+def starts_in_bounds(toy: Toy, name: str) -> None:
+    part = toy.system().model[name]
+    for key, (low, high) in part.bounds().items():
+        value = part.get_parameter(key)
+        demand(((value >= low) & (value <= high)).all(), f"{key} starts outside of its bounds {low} to {high}")
+
+
+def tiny(toy: Toy, name: str) -> None:
+    whole = toy.system().model[name]
+    entry = {"type": toy.recipe.model[name].type, **whole.config.tiny().model_dump(mode="json", by_alias=True)}
+    small = toy.changed(model={**toy.model, name: entry}).system().model[name]
+    count = assemble.trainable(small)
+    demand(count <= TINY, f"it still has {count:,} parameters, more than {TINY:,}")
+    for key in ("length", "grid", "patch_size", "frames", "can"):
+        demand(getattr(small.spec, key) == getattr(whole.spec, key), f"its Spec has another {key}")
+
+
+def built_on_meta(toy: Toy, name: str) -> None:
+    with torch.device("meta"):
+        system = assemble.system(toy.recipe, toy.registry, toy.pieces)
+    for key, x in system.model[name].named_parameters():
+        demand(x.is_meta, f"{key} is made on {x.device}")
+
+
+def static(toy: Toy, name: str) -> None:
+    for call in each(toy, name):
+        given = _Arguments(tuple(x for x in call.args if isinstance(x, Rows | Tensor)))
+        rest = [x for x in call.args if not isinstance(x, Rows | Tensor)]
+        on_fake_tensors(lambda fake, call=call, rest=rest: call(*fake.values, *rest), given)
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """Arguments of a part, which come before whatever holds no tensor."""
+
+    values: tuple[Rows | Tensor, ...]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "_Arguments":
+        return _Arguments(tuple(change(x) if isinstance(x, Tensor) else x.map(change) for x in self.values))
+
+
+def _law(name: str, says: str, mend: str, prove: Callable[[Toy, str], None]) -> Law:
+    return Law("model", name, says, mend, prove)
+
+
+_LAWS = [
+    _law("as_spec", "Outputs have the widths, lengths and precision that Spec promises.",
+         "compute Spec from what was built; make new tensors with the dtype of what came in.", as_spec),
+    _law("rows_apart", "A row's output hangs on that row alone.", "no batch statistics, no shape that hangs on the "
+         "batch's longest row.", rows_apart),
+    _law("padding_unseen", "What stands in invalid positions changes nothing that is valid.",
+         "give attention bias_of(valid, dtype), and pool with torch.where(valid, x, 0).", padding_unseen),
+    _law("hidden_unseen", "An encoder does not see what a mask hides.", "hide before anything mixes positions: ids are "
+         "draw.ids, patches are replaced or taken right after the patch embedding.", hidden_unseen),
+    _law("kept_in_order", "Under a mask that drops, tokens stand in the order of draw.keep.",
+         "functional.take(tokens, draw.keep) after positions are added.", kept_in_order),
+    _law("asked_for", "Layers and maps come when asked for, and change nothing else.",
+         "fill layers[n] for n in want.layers, and maps (rows that sum to 1) if want.maps.", asked_for),
+    _law("inputs_read_only", "What a part is fed is read-only.", "others read the same tensors: no x += y, no "
+         "x[...] = y.", inputs_read_only),
+    _law("recomputed", "Recomputing the pass in the backward pass gives the same gradients (plan.checkpoint).",
+         "keep no state between calls.", recomputed),
+    _law("quiet_in_eval", "In eval mode two calls give the same.", "nn.Dropout, or F.dropout with self.training.",
+         quiet_in_eval),
+    _law("starts_in_bounds", "Bounded parameters start within their bounds.", "refuse such a start: raise "
+         "self.cannot(...).", starts_in_bounds),
+    _law("tiny", "Config.tiny() is the same thing small: it reads the same inputs and can do the same.",
+         "shrink widths, depths and heads together, and leave patches, frames and fields.", tiny),
+    _law("built_on_meta", "It can be built without memory, under torch.device('meta').",
+         "no .item() and no numpy in the constructor, no device written out; weights come in load_weights.",
+         built_on_meta),
+    _law("static", "It runs on fake tensors: nothing asks the device for a number.",
+         "no .item(), no `if tensor`, no boolean indexing.", static),
+]

@@ -1,0 +1,88 @@
+"""The law that W processes are one: two real processes that talk over gloo, against one with all rows."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed, multiprocessing
+
+from vlobjectives.running.distributed import sum_gradients
+from vlobjectives.testing.law import Broken, gradients, same, same_gradients
+from vlobjectives.testing.toys import Toy
+
+WORLD = 2
+ROWS = 32
+"""Rows of each process."""
+GROUP = 16
+"""The rows that pairings choose among, and the number that `group` is tried with."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An objective in a toy, with the `group` that it is tried with."""
+
+    toy: Toy
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} with group: {self.toy.objectives[self.name]['group']}"
+
+
+def cases(toy: Toy, name: str) -> list[Case]:
+    """`group: all` and `group: 16`, a pairing's group 16 in both."""
+    paired = toy.changed(rows=WORLD * ROWS).grouped(name, GROUP)
+    return [Case(paired.changed(objectives={name: {**paired.objectives[name], "group": group}}), name)
+            for group in ("all", GROUP)]
+
+
+def processes_equal_one(toy: Toy, name: str) -> None:
+    """Raises Broken if two processes of 32 rows differ from one of 64 in a term or a gradient."""
+    for case, why in broken(cases(toy, name)).items():
+        raise Broken(f"{case}: {why}")
+
+
+def broken(tried: Sequence[Case]) -> dict[str, str]:
+    """What differs, by case; all cases in one pair of processes, which is what costs the time."""
+    found = {}
+    for case, several in zip(tried, over_processes(tried)):
+        system = case.toy.system()
+        losses = system(case.toy.batch())
+        try:
+            for key in losses.terms:
+                same(several["values"][key], losses.value(key), key)
+            same_gradients(several["gradients"], gradients(system, losses.total))
+        except Broken as error:
+            found[str(case)] = str(error)
+    return found
+
+
+def over_processes(tried: Sequence[Case]) -> list[Mapping[str, Mapping[str, Tensor]]]:
+    """For each case the terms' values, summed over processes, and the gradients as the optimiser gets them."""
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(_process, (tuple(tried), folder), nprocs=WORLD)
+        return torch.load(Path(folder) / "found.pt")
+
+
+def _process(rank: int, tried: Sequence[Case], folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=WORLD,
+                                   timeout=timedelta(seconds=60))
+    found = [_step(case, rank) for case in tried]
+    if rank == 0:
+        torch.save(found, Path(folder) / "found.pt")
+    distributed.destroy_process_group()
+
+
+def _step(case: Case, rank: int) -> dict[str, dict[str, Tensor]]:
+    system = case.toy.system()
+    losses = system(case.toy.batch(ROWS, rank * ROWS))
+    values = {key: losses.value(key).detach().double() for key in losses.terms}
+    gradients(system, losses.total)
+    sum_gradients(system.parameters())
+    for value in values.values():
+        distributed.all_reduce(value)
+    return {"values": values,
+            "gradients": {key: p.grad for key, p in system.named_parameters() if p.grad is not None}}

@@ -1,0 +1,21 @@
+"""Running on fake tensors: shapes without numbers, as the check of shapes and the count of costs run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+
+from vlobjectives.testing.law import Broken
+
+
+def on_fake_tensors(run: Callable[[Any], None], given: Any) -> None:
+    """Calls `run` with `given` (Rows) made fake. Raises Broken where an operation needs a number of the device."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        try:
+            run(given.map(mode.from_tensor))
+        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+            raise Broken(f"{error.func} needs numbers where only shapes are known") from error

@@ -1,0 +1,65 @@
+"""Toy pairs: noise for pictures, a few words for captions. Made to be hard on laws, not to be learned."""
+
+import torch
+from pydantic import Field
+
+from vlobjectives.contracts.config import ReaderConfig, SourceConfig
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.reader import Pieces, Reader
+from vlobjectives.contracts.source import Sample, Source
+from vlobjectives.functional import noise
+
+SPECIAL = {"pad": 0, "begin": 1, "end": 2, "mask": 3, "unknown": 4}
+VOCABULARY = 30
+LENGTH = 9
+
+
+class ToyPairs(Source):
+    """Column `image`: uint8 [3,S,S], or [F,3,S,S] of a clip; column `caption`: words such as `w7 w21`.
+
+    Samples whose numbers are equal modulo `pictures` show the same picture.
+    """
+
+    class Config(SourceConfig):
+        size: int = Field(16, ge=1, description="S, pixels a side")
+        frames: int = Field(1, ge=1, description="F; 1 is a picture")
+        samples: int = Field(64, ge=1, description="samples of every split")
+        pictures: int | None = Field(None, ge=1, description="so many different pictures; null: one a sample")
+        words: tuple[int, int] = Field((0, LENGTH - 2), description="fewest and most words of a caption")
+
+    def __init__(self, config: "ToyPairs.Config"):
+        super().__init__(config)
+        frames = (config.frames,) if config.frames > 1 else ()
+        self.columns = {"image": FieldSpec("picture", (*frames, 3, config.size, config.size)),
+                        "caption": FieldSpec("raw")}
+
+    def size(self, split: str) -> int:
+        return self.config.samples
+
+    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
+        config, shape = self.config, self.columns["image"].shape
+        picture = number if config.pictures is None else number % config.pictures
+        image = noise.uniforms(noise.key("toy picture", split, seed), torch.tensor([picture]), *shape)[0]
+        dice = noise.uniforms(noise.key("toy caption", split, seed), torch.tensor([number]), LENGTH)[0].tolist()
+        low, high = config.words
+        words = [f"w{int(x * (VOCABULARY - len(SPECIAL)))}" for x in dice[1:1 + low + int(dice[0] * (high - low + 1))]]
+        return Sample({"image": (image * 256).to(torch.uint8), "caption": " ".join(words)}, picture, f"toy {number}")
+
+    def digest(self) -> str:
+        return self.config.model_dump_json()
+
+
+class ToyWords(Reader):
+    """A word a token; `w0` is the first id that is not special."""
+
+    Config = ReaderConfig
+
+    @property
+    def spec(self) -> FieldSpec:
+        return FieldSpec("tokens", (LENGTH,), VOCABULARY, special=SPECIAL)
+
+    def read(self, value: str) -> Pieces:
+        words = value.split()
+        ends = [sum(len(word) + 1 for word in words[:count]) - 1 for count in range(1, len(words) + 1)]
+        return Pieces([int(word[1:]) + len(SPECIAL) for word in words],
+                      [(end - len(word), end) for word, end in zip(words, ends)])

@@ -1,0 +1,129 @@
+"""A toy system: the real host on toy parts and toy pairs, in float64, milliseconds a step."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.hooks import hookimpl
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.schema import prepared
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble
+from vlobjectives.running.system import System
+
+MODEL = {
+    "vision": {"type": "toy_vision"}, "text": {"type": "toy_text"}, "fusion": {"type": "toy_fusion"},
+    "decoder": {"type": "toy_decoder"}, "joint": {"type": "toy_joint"}, "words": {"type": "toy_head"},
+}
+MASKS = {
+    "dropped": {"type": "random_patches", "ratio": 0.6, "fill": "drop"},
+    "replaced": {"type": "random_patches", "ratio": 0.4, "fill": "token"},
+    "greyed": {"type": "random_patches", "ratio": 0.5, "fill": "pixels"},
+    "hidden_words": {"type": "random_tokens", "ratio": 0.4, "fill": "mask", "draw": "with_replacement"},
+    "noisy_words": {"type": "random_tokens", "ratio": 0.4, "fill": "bert"},
+}
+WITH_DROPOUT = ("toy_vision", "toy_text", "toy_fusion", "toy_decoder")
+PAIRINGS = {"others": {"type": "random_negatives"}}
+ROWS = 8
+
+
+class _Brought:
+    """Classes handed over directly, as a local plug-in file would bring them."""
+
+    def __init__(self, components: Mapping[str, type]):
+        self.components = components
+
+    @hookimpl
+    def vlobj_components(self):
+        return self.components
+
+
+@dataclass(frozen=True, eq=False)
+class Toy:
+    """A recipe in which everything that is not given is a toy.
+
+    objectives  by name, options as in a recipe; `type` where it differs from the name
+    masks       beside `dropped`, `replaced`, `greyed` (pictures), `hidden_words`, `noisy_words` (texts)
+    pairings    beside `others` (random negatives)
+    model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`
+    inputs, plan as in a recipe
+    data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs)
+    plugins     local plug-in files; what is installed is found anyway
+    components  `kind:name` -> class, for classes that no plug-in names yet
+    rows        pairs of a step, and the pairings' groups; the objectives' where a law needs one
+    dropout     of the toy parts
+    """
+
+    objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    masks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pairings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Sequence[str | Path] = ()
+    components: Mapping[str, type] = field(default_factory=dict)
+    rows: int = ROWS
+    dropout: float = 0.0
+    seed: int = 0
+
+    def changed(self, **changes: Any) -> "Toy":
+        """The same toy with other fields."""
+        return replace(self, **changes)
+
+    def with_data(self, **options: Any) -> "Toy":
+        return replace(self, data={**self.data, **options})
+
+    def grouped(self, name: str, group: int | str) -> "Toy":
+        """The same toy in which objective `name` sees `group` rows together, and pairings (numbers only) too."""
+        objectives = {**self.objectives, name: {**self.objectives[name], "group": group}}
+        if group == "all":
+            return replace(self, objectives=objectives)
+        pairings = {key: {**entry, "group": group} for key, entry in {**PAIRINGS, **self.pairings}.items()}
+        return replace(self, objectives=objectives, pairings=pairings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        registry = Registry()
+        for path in (Path(__file__).with_name("toy_plugin.py"), *self.plugins):
+            registry.add_file(path)
+        if self.components:
+            registry.watch(_Brought(self.components), "toy")
+        return registry
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        dropping = {"dropout": self.dropout} if self.dropout else {}
+        model = {name: {**entry, **(dropping if entry.get("type") in WITH_DROPOUT else {})}
+                 for name, entry in {**MODEL, **self.model}.items()}
+        return Recipe.model_validate_json(json.dumps(prepared({
+            "seed": self.seed, "data": {"type": "toy_pairs", "batch": self.rows, **self.data},
+            "fields": {"caption": {"type": "toy_words"}}, "model": model, "inputs": dict(self.inputs),
+            "masks": {**MASKS, **self.masks}, "pairings": {**PAIRINGS, **self.pairings},
+            "objectives": self.objectives or {"itc": {}}, "optim": {"lr": 1e-3, "clip": None}, "run": {"steps": 4},
+            "plan": dict(self.plan)})), strict=True)
+
+    @cached_property
+    def pieces(self) -> assemble.Pieces:
+        return assemble.pieces(self.recipe, self.registry)
+
+    def system(self, train: bool = False) -> System:
+        """A fresh system in float64, in eval mode unless `train`; first weights by seed, so always the same."""
+        return assemble.system(self.recipe, self.registry, self.pieces).double().train(train)
+
+    def batch(self, rows: int | None = None, first: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
+        """Samples first, first+1, ... of the training split, as encoders get them; `rows` by default a step's."""
+        numbers = range(first, first + (rows or self.rows))
+        samples = [self.pieces.source.sample("train", number, 0, self.seed) for number in numbers]
+        batch = self.pieces.fields.normalised(self.pieces.fields.batch(samples, numbers))
+        return batch.map(lambda x: x.to(dtype) if x.is_floating_point() else x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made of it: worker processes make their own."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("registry", "recipe", "pieces")}
