@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -38,18 +39,19 @@ def weights(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], keep: int) -> Checkpoint:
-    """Writes `folder/step-NNNNNN` and removes all but the newest `keep`.
+    """Writes `folder/step-NNNNNN` and removes all but the newest `keep` of those up to it.
 
     The folder appears under its name only when all of it is on disk. Raises MeansError when the disk is full; what
     was there stays.
     """
     target = folder / f"step-{step:06d}"
     aside = folder / f".writing-{step:06d}-{os.getpid()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear(folder)
+    tensors = {name: value.cpu().contiguous() for name, value in weights(module).items()}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear(folder)
         aside.mkdir()
-        save_file({name: value.cpu().contiguous() for name, value in weights(module).items()}, aside / MODEL)
+        save_file(tensors, aside / MODEL)
         torch.save(dict(state), aside / STATE)
         hashes = {name: _hash(aside / name) for name in (MODEL, STATE)}
         (aside / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=1))
@@ -59,27 +61,35 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
             shutil.rmtree(target)
         os.rename(aside, target)
         _sync(folder)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # each writer has its own word for a full disk
         shutil.rmtree(aside, ignore_errors=True)
-        if isinstance(error, OSError) or "write" in str(error) or "space" in str(error):
-            raise MeansError(f"the checkpoint of step {step} could not be written: {error}",
-                             f"free disk space under {folder}; go on with the run folder: earlier checkpoints are intact"
-                             ) from error
-        raise
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+        raise MeansError(f"the checkpoint of step {step} could not be written: {error}",
+                         f"free disk space under {folder} ({_free(folder)} free) and go on with the run folder: the "
+                         "checkpoints that were there are whole") from error
+    earlier = [old for old in sorted(folder.glob("step-*")) if _step(old) <= step]
+    for old in earlier[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
     return Checkpoint(target, step)
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint whose hashes hold, and a line for each newer one that does not."""
     broken = []
-    for path in sorted(folder.glob("step-*"), reverse=True):
+    for path in sorted(folder.glob("step-*"), key=_step, reverse=True):
         reason = _fault(path)
         if reason is None:
             return Checkpoint(path, json.loads((path / MANIFEST).read_text())["step"]), broken
         broken.append(f"checkpoint {path.name} is damaged ({reason}); the one before is taken")
     return None, broken
+
+
+def set_aside(folder: Path, after: int) -> None:
+    """Renames checkpoints of later steps than `after` to damaged-*: they are neither taken nor counted again."""
+    for path in folder.glob("step-*"):
+        if _step(path) > after:
+            grave = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(grave, ignore_errors=True)
+            path.rename(grave)
 
 
 def load_weights(module: nn.Module, checkpoint: Path) -> None:
@@ -90,6 +100,10 @@ def load_weights(module: nn.Module, checkpoint: Path) -> None:
         missing, extra = sorted(own.keys() - found.keys()), sorted(found.keys() - own.keys())
         raise DataError(f"{checkpoint} does not fit this system: missing {missing[:3]}, left over {extra[:3]}",
                         "build the system from the recipe.yaml of the same run folder")
+    for name, value in own.items():
+        if found[name].shape != value.shape:
+            raise DataError(f"{checkpoint} does not fit this system: {name} is {tuple(found[name].shape)} there, "
+                            f"{tuple(value.shape)} here", "build the system from the recipe.yaml of the same folder")
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(found[name])
@@ -107,6 +121,17 @@ def _fault(path: Path) -> str | None:
                      if _hash(path / name) != digest), None)
     except (OSError, ValueError, KeyError) as error:
         return str(error)
+
+
+def _step(path: Path) -> int:
+    number = path.name.removeprefix("step-")
+    return int(number) if number.isdigit() else -1
+
+
+def _free(folder: Path) -> str:
+    while not folder.exists():
+        folder = folder.parent
+    return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
 
 
 def _clear(folder: Path) -> None:

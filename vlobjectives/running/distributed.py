@@ -1,11 +1,21 @@
 """Several processes as one: gradients are summed, and every process computes the loss of its own rows."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import nn
+
+from vlobjectives.errors import MeansError, VlobjError
+
+COLLECTIVE = timedelta(minutes=10)
+"""How long one message of a step may take before its process is taken for lost."""
+PATIENCE = timedelta(days=7)
+"""How long the others wait while the first process reads captions or evaluates; one that dies is noticed at once."""
 
 
 @dataclass(frozen=True)
@@ -21,30 +31,107 @@ class World:
         return self.rank == 0
 
 
-def join(device: str) -> World:
-    """Joins the process group that torchrun or `--nproc` announced in the environment, if any."""
+class _State:
+    """host: a gloo group for small messages of the host, so that they never wait for a GPU; alone: see `alone`."""
+
+    host: Any = None
+    alone: bool = False
+
+
+def world() -> World:
+    """What torchrun or `--nproc` announced in the environment, if anything."""
     if "WORLD_SIZE" not in os.environ:
         return World()
-    world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", 0)))
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    return world
+    return World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", 0)))
+
+
+def join(device: torch.device) -> None:
+    """Joins the process group that the environment announces, if any. Raises MeansError if it does not come about."""
+    if "WORLD_SIZE" not in os.environ:
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    try:
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE)
+        _State.host = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise MeansError(f"the processes of this run did not find each other: {error}",
+                         "start them with --nproc or torchrun, which say where to meet") from error
 
 
 def active() -> bool:
-    """Whether this process is one of several (or a group of one)."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+    """Whether this process is one of several (or a group of one), and not `alone`."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized() and not _State.alone
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, this process computes for itself: losses gather and sum nothing. The others wait."""
+    was, _State.alone = _State.alone, True
+    try:
+        yield
+    finally:
+        _State.alone = was
 
 
 def wait() -> None:
-    """Until every process is here."""
+    """Until every process is here, however long the first one takes."""
     if active():
-        torch.distributed.barrier()
+        torch.distributed.barrier(group=_State.host)
 
 
 def leave() -> None:
-    if active():
+    """Ends the process group; all processes do so after their last message."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        _State.host = None
+
+
+def any_of(*flags: bool) -> tuple[bool, ...]:
+    """For each flag whether any process raises it; the same answer everywhere, in one small message."""
+    if not active():
+        return flags
+    asked = torch.tensor(flags, dtype=torch.int32)
+    torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=_State.host)
+    return tuple(bool(flag) for flag in asked)
+
+
+def all_of(own: Any) -> list[Any]:
+    """What each process holds, in rank order; plain data."""
+    if not active():
+        return [own]
+    found: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(found, own, group=_State.host)
+    return found
+
+
+def from_first(own: Any) -> Any:
+    """What the first process holds; plain data."""
+    return all_of(own)[0]
+
+
+def first_does(here: World, work: Callable[[], Any]) -> None:
+    """The first process does something and the others wait; what stops it stops all with the same error."""
+    stopped: VlobjError | None = None
+    if here.first:
+        try:
+            work()
+        except VlobjError as error:
+            stopped = error
+    stopped = from_first(stopped)
+    if stopped is not None:
+        raise stopped
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that another process is gone."""
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in (
+        "Connection closed by peer", "Connection reset by peer", "Connection refused", "Broken pipe", "gloo/transport",
+        "Socket Timeout", "Timed out waiting"))
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], bucket: int = 1 << 24) -> None:
@@ -61,6 +148,9 @@ def sum_gradients(parameters: Iterable[nn.Parameter], bucket: int = 1 << 24) -> 
     for parameter in parameters:
         if parameter.grad is None:
             continue
+        if waiting and parameter.grad.dtype != waiting[0].dtype:
+            _sum(waiting)
+            waiting, size = [], 0
         waiting.append(parameter.grad)
         size += parameter.grad.numel()
         if size >= bucket:
@@ -75,13 +165,3 @@ def _sum(gradients: list[torch.Tensor]) -> None:
     torch.distributed.all_reduce(flat)
     for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
         gradient.copy_(part.view_as(gradient))
-
-
-def any_of(flag: bool) -> bool:
-    """Whether any process says so; the same answer everywhere."""
-    if not active():
-        return flag
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    asked = torch.tensor(int(flag), device=device)
-    torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
-    return bool(asked)

@@ -1,5 +1,6 @@
 """Batches in an order that is a pure function of (seed, position): a run resumes from its step number alone."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,9 +9,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample, Source
-from vlobjectives.errors import DataError, MeansError
+from vlobjectives.errors import DataError, MeansError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.running.fields import Fields
+from vlobjectives.running.means import die_with_parent
 
 REPLACEMENTS = 64
 """How many other samples are tried in place of a bad one before the data is given up."""
@@ -60,7 +62,8 @@ class Order:
         return int(self._order[place]), epoch
 
 
-def fetch(source: Source, split: str, number: int, epoch: int, seed: int, size: int) -> tuple[Sample, list[tuple[int, Bad]]]:
+def fetch(source: Source, split: str, number: int, epoch: int, seed: int,
+          size: int) -> tuple[Sample, list[tuple[int, Bad]]]:
     """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why)."""
     bad: list[tuple[int, Bad]] = []
     for attempt in range(REPLACEMENTS):
@@ -105,26 +108,46 @@ class MicroBatches(Dataset):
         return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), tuple(bad))
 
 
+class _Kept(Dataset):
+    """The same items; an error meant for a person comes as an item, since torch would bury it in a traceback."""
+
+    def __init__(self, data: MicroBatches):
+        self.data = data
+
+    def __getitem__(self, item: int) -> Loaded | VlobjError:
+        try:
+            return self.data[item]
+        except VlobjError as error:
+            return error
+
+
 def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
-    """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one)."""
+    """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one).
+
+    Raises MeansError when a worker dies, and what reading raises.
+    """
     if workers == 0:
         for item in range(first, last):
             yield data[item]
         return
-    loader = DataLoader(data, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                        prefetch_factor=4, worker_init_fn=_quiet_worker)
+    loader = DataLoader(_Kept(data), batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
+                        prefetch_factor=4, worker_init_fn=_settle_worker)
     try:
-        yield from loader
+        for item in loader:
+            if isinstance(item, VlobjError):
+                raise item
+            yield item
     except RuntimeError as error:
         if "DataLoader worker" in str(error):
             raise MeansError(f"a loader worker died: {error}", "lower data.workers, or free memory") from error
         raise
 
 
-def _quiet_worker(_: int) -> None:
-    """Workers leave Ctrl-C to the process that trains, and take one core each."""
-    import signal
+def _settle_worker(_: int) -> None:
+    """Workers leave signals to the process that trains, end with it, and take one core each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with_parent()
     torch.set_num_threads(1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,9 @@ from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import Layout, Loaded
 from vlobjectives.running.optimiser import Optimiser
 from vlobjectives.running.system import Losses, System, summed
+
+SHOWN = 16
+"""So many sample keys stand in an error's message; log.txt has all."""
 
 
 @dataclass
@@ -31,19 +34,22 @@ class Trainer:
     layout: Layout
     device: torch.device
     scaler: torch.amp.GradScaler | None = None
-    on_bad: Callable[[tuple[tuple[int, Bad], ...]], None] = lambda bad: None
     clock: "Clock" = field(default_factory=lambda: Clock())
+    bad: list[tuple[int, Bad]] = field(default_factory=list)
+    """Unusable samples that this process met since somebody emptied the list."""
 
     def step(self, step: int, batches: Iterator[Loaded]) -> dict[str, Any]:
         """One optimiser step; gives its metrics. Raises NumbersError before the optimiser moves."""
         self.clock.begin()
-        loaded = [self._fetch(batches) for _ in range(self.layout.micro_steps)]
+        loaded = [next(batches) for _ in range(self.layout.micro_steps)]
         self.clock.waited()
+        self.bad += [met for item in loaded for met in item.bad]
         rate = self.optimiser.set_rates(step)
         self.optimiser.zero()
         ready = [self.fields.normalised(item.batch.to(self.device)) for item in loaded]
         counts = self._counts(ready, step)
         table: dict[str, list[torch.Tensor]] = {}
+        weights: dict[str, float] = {}
         for m, batch in enumerate(ready):
             losses = self.system(batch, step, m, len(ready), counts)
             total = losses.total
@@ -51,16 +57,16 @@ class Trainer:
             for name, term in losses.terms.items():
                 row = self._row(losses, name, len(ready))
                 table[name] = [a + b for a, b in zip(table[name], row)] if name in table else row
-        weights = {name: losses.weights[name.split("/")[0]] * term.weight for name, term in losses.terms.items()}
-        metrics = self._finish(step, table, weights, loaded)
-        metrics |= {"rate": rate} | self.clock.end(self.layout.batch)
-        return metrics
-
-    def _fetch(self, batches: Iterator[Loaded]) -> Loaded:
-        loaded = next(batches)
-        if loaded.bad:
-            self.on_bad(loaded.bad)
-        return loaded
+                weights[name] = losses.weights[name.split("/")[0]] * term.weight
+        rows, norm = self._summed(table)
+        self._refuse_non_finite(step, rows, norm, ready, loaded, counts)
+        self._move(norm)
+        terms = {name: {"value": value, "weight": weights[name], "weighted": weights[name] * value,
+                        "chance": None if math.isnan(chance) else chance, "count": count}
+                 for name, (value, count, chance) in rows.items()}
+        metrics = {"step": step, "loss": sum(term["weighted"] for term in terms.values()), "terms": terms,
+                   "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
+        return metrics | self.clock.end(self.layout.batch)
 
     def _counts(self, ready: list[Batch], step: int) -> dict[str, torch.Tensor]:
         """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself."""
@@ -74,46 +80,69 @@ class Trainer:
     def _row(self, losses: Losses, name: str, micro_steps: int) -> list[torch.Tensor]:
         """A term's value, count and chance level, so that rows of all micro-batches add up."""
         chance = losses.terms[name].chance
-        chance = torch.as_tensor(math.nan if chance is None else chance, dtype=torch.float64, device=self.device)
+        if not isinstance(chance, torch.Tensor):  # filled on the device: a copy from here would wait for it
+            chance = torch.full((), math.nan if chance is None else chance, dtype=torch.float64, device=self.device)
         return [losses.value(name).detach().double(), losses.counts[name].double() / micro_steps,
-                chance.detach() / micro_steps]
+                chance.detach().double() / micro_steps]
 
-    def _finish(self, step: int, table: dict[str, list[torch.Tensor]], weights: dict[str, float],
-                loaded: list[Loaded]) -> dict[str, Any]:
-        """Sums over processes, checks, moves the optimiser; one fetch from the device a step."""
+    def _summed(self, table: dict[str, list[torch.Tensor]]) -> tuple[dict[str, list[float]], float]:
+        """Gradients and values over all processes, and the gradient's norm; the one fetch from the device of a step."""
         distributed.sum_gradients(self.optimiser.parameters)
         if self.scaler:
             self.scaler.unscale_(self.optimiser.torch)
-        norm = self.optimiser.norm()
         values = torch.stack([torch.stack(row) for row in table.values()])
         if distributed.active():
             own = values[:, 0].clone()
             torch.distributed.all_reduce(own)
             values[:, 0] = own
-        rows, size = values.tolist(), norm.item()
-        self._refuse_non_finite(step, dict(zip(table, rows)), size, loaded)
-        self.optimiser.clip(norm)
+        self.norm = self.optimiser.norm()
+        *flat, norm = torch.cat([values.flatten(), self.norm.double()[None]]).tolist()
+        return {name: flat[3 * i:3 * i + 3] for i, name in enumerate(table)}, norm
+
+    def _move(self, norm: float) -> None:
+        """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed."""
+        self.optimiser.clip(self.norm)
         if self.scaler:
             self.scaler.step(self.optimiser.torch)
             self.scaler.update()
         else:
             self.optimiser.step()
         self.system.hold_bounds()
-        terms = {name: {"value": value, "weight": weights[name], "weighted": weights[name] * value,
-                        "chance": None if math.isnan(chance) else chance, "count": count}
-                 for name, (value, count, chance) in zip(table, rows)}
-        return {"step": step, "loss": sum(term["weighted"] for term in terms.values()), "terms": terms,
-                "gradient_norm": size}
 
-    def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, loaded: list[Loaded]) -> None:
-        """fp16 steps with an overflowing gradient are the scaler's to skip; a non-finite loss never is."""
+    def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, ready: list[Batch],
+                           loaded: list[Loaded], counts: dict[str, torch.Tensor]) -> None:
+        """Stops a step whose values or gradient are not finite, the same on every process.
+
+        An fp16 gradient that overflows is the scaler's to skip, until its scale is down to 1; a loss never is.
+        """
         bad = [name for name, row in rows.items() if not math.isfinite(row[0])]
-        if not bad and (math.isfinite(norm) or self.scaler):
+        if not bad and (math.isfinite(norm) or (self.scaler and self.scaler.get_scale() > 1)):
             return
-        keys = [key for item in loaded for key in item.keys]
-        what = f"{', '.join(bad)} went non-finite" if bad else "the gradient went non-finite"
-        raise NumbersError(f"step {step}: {what}; samples {', '.join(keys[:8])}{' ...' if len(keys) > 8 else ''}",
-                           "the optimiser has not moved; lower optim.lr, set optim.clip, or use run.precision=fp32")
+        suspects = [name for name in self.system.live(step) if not bad or any(x.startswith(f"{name}/") for x in bad)]
+        found = {name: [m for m, batch in enumerate(ready) if self._broken(name, step, m, batch, len(ready), counts)]
+                 for name in suspects}
+        own = [key for m, item in enumerate(loaded) if any(m in there for there in found.values()) for key in item.keys]
+        told = distributed.all_of((own, [key for item in loaded for key in item.keys],
+                                   [name for name in suspects if found[name]]))
+        keys = [key for process in told for key in process[0]] or [key for process in told for key in process[1]]
+        names = dict.fromkeys(name for process in told for name in process[2])
+        what = ", ".join(bad) or f"the gradient of {', '.join(names) or 'all objectives together'}"
+        error = NumbersError(f"step {step}: {what} went non-finite; samples {', '.join(keys[:SHOWN])}"
+                             + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""),
+                             "the optimiser has not moved; look at these samples, lower optim.lr, set optim.clip, or "
+                             "use run.precision=fp32")
+        error.add_note(f"samples: {', '.join(keys)}")
+        raise error
+
+    def _broken(self, name: str, step: int, m: int, batch: Batch, micro_steps: int,
+                counts: dict[str, torch.Tensor]) -> bool:
+        """Whether an objective alone is non-finite on a micro-batch, in a value or in the gradient."""
+        self.optimiser.zero()
+        losses = self.system(batch, step, m, micro_steps, counts, names=(name,))
+        if losses.total.requires_grad:
+            losses.total.backward()
+        gradients = [p.grad for p in self.optimiser.parameters if p.grad is not None]
+        return not all(bool(x.isfinite().all()) for x in (*gradients, *(losses.value(term) for term in losses.terms)))
 
 
 @dataclass

@@ -1,4 +1,10 @@
-"""What a run has to work with: device, precision, threads."""
+"""What a run has to work with: device, precision, processes; and how the machine says that something ran out."""
+
+import ctypes
+import errno
+import os
+import signal
+import sys
 
 import torch
 
@@ -14,7 +20,11 @@ def device_of(asked: str, local_rank: int = 0) -> torch.device:
     if asked.startswith("cuda"):
         if not torch.cuda.is_available():
             raise MeansError(f"run.device is {asked}, and torch sees no GPU", "set run.device=cpu or auto")
-        return torch.device(asked if ":" in asked else f"cuda:{local_rank}")
+        device = torch.device(asked if ":" in asked else f"cuda:{local_rank}")
+        if device.index >= torch.cuda.device_count():
+            raise MeansError(f"there is no {device}: torch sees {torch.cuda.device_count()} GPU(s)",
+                             "one process a GPU: lower --nproc, or set run.device=cpu")
+        return device
     return torch.device(asked)
 
 
@@ -32,3 +42,27 @@ def precision_of(asked: str, device: torch.device) -> tuple[str, str]:
     if native_bf16(device):
         return "bf16", f"native on this {'GPU' if device.type == 'cuda' else 'CPU'}"
     return "fp32", "this device has no native bf16; with it the run would be about three times faster"
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Lets the kernel end this process when its parent dies, even by kill -9 (Linux; elsewhere nothing happens).
+
+    parent  its process id, if it may have died already
+    """
+    if sys.platform != "linux":
+        return
+    parent, on_parents_death = parent or os.getppid(), 1  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(on_parents_death, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the device or on the host."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "out of memory" in str(error)))
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error says that a file cannot grow: a full disk, a quota, a limit on file sizes."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -38,7 +38,7 @@ class Optimiser:
         self.torch = torch.optim.AdamW(
             [{"params": groups[i], "weight_decay": self._decay(i)} for i in self.owners],
             lr=optim.lr, betas=tuple(optim.betas), eps=optim.eps, fused=True)
-        self.parameters = list(named.values())
+        self.named, self.parameters = named, list(named.values())
 
     def _decay(self, group: int) -> float:
         own = self.optim.groups[group].weight_decay if group >= 0 else None
@@ -72,8 +72,15 @@ class Optimiser:
     def step(self) -> None:
         self.torch.step()
 
-    def state(self) -> Mapping[str, Any]:
-        return self.torch.state_dict()
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What AdamW keeps of each parameter that it has moved, by the parameter's name."""
+        return {name: self.torch.state[p] for name, p in self.named.items() if p in self.torch.state}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        self.torch.load_state_dict(state)
+    def load(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Takes back what `state` gave. Rates and decay stay the recipe's; names that are not here are left out."""
+        for name, kept in state.items():
+            if name in self.named:
+                parameter = self.named[name]
+                self.torch.state[parameter] = {
+                    key: value.to(parameter.device, parameter.dtype) if value.dim() else value.to(parameter.device)
+                    for key, value in kept.items()}

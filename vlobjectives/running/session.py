@@ -1,34 +1,36 @@
 """A run from its recipe to its last score: prepare, go on or start, train, save, evaluate."""
 
 import json
-import signal
+import os
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from vlobjectives.contracts.source import Bad
-from vlobjectives.errors import DataError, Interrupted, Stopped
+from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import Loaded, dump
+from vlobjectives.recipe import load as load_recipe
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, distributed, evaluating, folder
+from vlobjectives.running import assemble, checkpoint, distributed, ending, evaluating, folder, resuming
+from vlobjectives.running.bad import BadSamples
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.loop import Trainer
-from vlobjectives.running.means import KINDS, device_of, precision_of
+from vlobjectives.running.means import KINDS, device_of, die_with_parent, precision_of
 from vlobjectives.running.optimiser import Optimiser
+from vlobjectives.running.signals import Halt, Signals
 
 
 @dataclass
 class Session:
-    """Everything that a run works with, ready to train from `done` steps on."""
+    """Everything that a run works with, ready to train from `done` steps on; `saved` of them lie in a checkpoint."""
 
     recipe: Any
     registry: Registry
@@ -38,14 +40,17 @@ class Session:
     world: distributed.World
     log: Log
     precision: str
+    bad: BadSamples
+    signals: Signals
     done: int = 0
+    saved: int = 0
 
     @property
     def system(self):
         return self.trainer.system
 
     def train(self) -> None:
-        """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop."""
+        """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises Halt then."""
         recipe, steps = self.recipe, self.recipe.run.steps
         data = MicroBatches(self.pieces.source, self.pieces.fields, "train", self.trainer.layout, recipe.seed)
         each = self.trainer.layout.micro_steps
@@ -53,22 +58,25 @@ class Session:
                                 self.trainer.device.type == "cuda")
         self.system.train()
         saves, looks = every(recipe.run.checkpoint, steps), every(recipe.evaluate.every, steps)
-        with Signals() as signals, self.log.progress(steps, self.done) as bar:
+        with self.signals.later(), self.log.progress(steps, self.done) as bar:
             for step in range(self.done, steps):
                 metrics = self.trainer.step(step, batches)
                 self.done = step + 1
                 self._record(metrics)
                 bar.to(self.done, f"loss {metrics['loss']:.3f}  {metrics['samples_per_second']:.0f} samples/s")
-                stop = distributed.any_of(signals.seen is not None)
+                stop, bad = distributed.any_of(self.signals.seen is not None, bool(self.trainer.bad))
+                if bad:
+                    self._count_bad()
                 if stop or self.done == steps or self.done in saves:
                     self.save()
-                if stop and self.done < steps:
-                    raise self._stopped(signals.seen)
+                if stop:
+                    raise Halt
                 if self.done in looks and self.done < steps:
-                    self.evaluate(("val",) if "val" in self.pieces.source.splits() else None)
+                    self._look()
 
     def save(self) -> None:
         """A checkpoint of the first `done` steps, by the first process."""
+        self.saved = self.done
         if self.world.first:
             scaler = self.trainer.scaler
             saved = checkpoint.save(self.place.checkpoints, self.done, self.system, {
@@ -77,17 +85,19 @@ class Session:
                 self.recipe.run.checkpoint.keep)
             self.registry.call_safely("vlobj_checkpoint_saved", run=self, folder=saved.folder)
 
-    def restore(self, found: checkpoint.Checkpoint) -> None:
-        """Goes on from a checkpoint."""
-        checkpoint.load_weights(self.system, found.folder)
-        state = checkpoint.load_state(found.folder)
-        self.trainer.optimiser.load(state["optimiser"])
-        if self.trainer.scaler and state["scaler"]:
-            self.trainer.scaler.load_state_dict(state["scaler"])
-        self.bad.numbers |= set(state["bad"])
-        self.done = state["step"]
+    def restore(self, found: checkpoint.Checkpoint | None) -> None:
+        """Goes on from a checkpoint, from nothing without one; what lies after it is cut off."""
+        if found:
+            checkpoint.load_weights(self.system, found.folder)
+            state = checkpoint.load_state(found.folder)
+            self.trainer.optimiser.load(state["optimiser"])
+            if self.trainer.scaler and state["scaler"]:
+                self.trainer.scaler.load_state_dict(state["scaler"])
+            self.bad.numbers |= set(state["bad"])
+            self.done = self.saved = state["step"]
         if self.world.first:
             self.place.cut_metrics(self.done)
+            checkpoint.set_aside(self.place.checkpoints, self.done)
 
     def evaluate(self, splits: tuple[str, ...] | None = None) -> dict[str, Any]:
         """All scores of the recipe's evaluations, computed by the first process."""
@@ -96,7 +106,7 @@ class Session:
             splits = splits or self.recipe.evaluate.splits or held_out(self.pieces.source)
             chosen = evaluations(self.recipe, self.registry)
             total = len(splits) * (len(chosen) + self.recipe.evaluate.losses)
-            with self.log.progress(total, what="evaluating") as bar:
+            with distributed.alone(), self.log.progress(total, what="evaluating") as bar:
                 begun = iter(range(total))
                 for split in splits:
                     held = evaluating.HeldOut(self.system, self.pieces.source, self.pieces.fields, split,
@@ -108,9 +118,21 @@ class Session:
         distributed.wait()
         return scores
 
-    @property
-    def bad(self) -> "BadSamples":
-        return self.trainer.on_bad
+    def _look(self) -> None:
+        """An evaluation on the way; a signal ends it at once, and the steps so far are saved."""
+        try:
+            with self.signals.at_once():
+                self.evaluate(("val",) if "val" in self.pieces.source.splits() else None)
+        except Halt:
+            if self.saved < self.done:
+                self.save()
+            raise
+
+    def _count_bad(self) -> None:
+        """Unusable samples that any process met, counted by all of them alike."""
+        met = [one for process in distributed.all_of(self.trainer.bad) for one in process]
+        self.trainer.bad = []
+        self.bad.add(met)
 
     def _record(self, metrics: dict[str, Any]) -> None:
         if not self.world.first:
@@ -121,65 +143,11 @@ class Session:
                 file.write(json.dumps(metrics) + "\n")
             self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
 
-    def _stopped(self, number: int | None) -> Exception:
-        kind, word = (Interrupted, "Ctrl-C") if number == signal.SIGINT else (Stopped, "a signal")
-        return kind(f"stopped by {word} after step {self.done} of {self.recipe.run.steps}; saved",
-                    f"`vlobj run {self.place.path}` goes on")
-
-
-@dataclass
-class BadSamples:
-    """Counts unusable samples, names each once in the log, and stops a run that has too many."""
-
-    most: float
-    size: int
-    log: Log
-
-    def __post_init__(self) -> None:
-        self.numbers: set[int] = set()
-        self.first: list[str] = []
-
-    def __call__(self, met: tuple[tuple[int, Bad], ...]) -> None:
-        for number, bad in met:
-            if number in self.numbers:
-                continue
-            self.numbers.add(number)
-            self.first = [*self.first, f"{bad.key}: {bad.reason}"][:5]
-            self.log.say(f"sample skipped: {bad.key}: {bad.reason}")
-        if len(self.numbers) > self.most * self.size:
-            raise DataError(f"{len(self.numbers)} of {self.size} samples cannot be used, more than data.max_bad allows "
-                            f"({self.most:g}); the first: " + "; ".join(self.first),
-                            "mend the files, or raise data.max_bad")
-
-
-class Signals(AbstractContextManager):
-    """Remembers SIGTERM and the first Ctrl-C, so that the step in hand ends and is saved; a second Ctrl-C kills."""
-
-    seen: int | None = None
-
-    def __enter__(self) -> "Signals":
-        self.old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.old.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.seen == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.seen = number
-
 
 def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
-            device: torch.device) -> Session:
-    """Everything that a run needs, from a recipe that was checked. Readers are fitted unless the folder has them."""
+            device: torch.device, signals: Signals, made: assemble.Pieces) -> Session:
+    """Everything that a run needs, from a recipe that was checked; the folder has what readers learned."""
     recipe = loaded.recipe
-    made = assemble.pieces(recipe, registry)
-    if world.first and not place.fields.is_dir():
-        fit(made, recipe.seed, log)
-        made.fields.save(place.fields)
-    distributed.wait()
     made.fields.load(place.fields)
     system = assemble.system(recipe, registry, made, world.size)
     for line in assemble.load_weights(system):
@@ -193,11 +161,32 @@ def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, worl
             part.compile()
     log.say(f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
             f"{assemble.trainable(system):,} parameters")
-    layout = Layout(recipe.data.batch, recipe.data.micro_batch or recipe.data.batch // world.size, world.size, world.rank)
-    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made.fields, layout, device,
-                      torch.amp.GradScaler(device.type) if precision == "fp16" else None,
-                      BadSamples(recipe.data.max_bad, made.source.size("train"), log))
-    return Session(recipe, registry, place, made, trainer, world, log, precision)
+    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made.fields, layout_of(loaded, world),
+                      device, torch.amp.GradScaler(device.type) if precision == "fp16" else None)
+    return Session(recipe, registry, place, made, trainer, world, log, precision,
+                   BadSamples(recipe.data.max_bad, made.source.size("train"), log), signals)
+
+
+def layout_of(loaded: Loaded, world: distributed.World) -> Layout:
+    """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
+    data = loaded.recipe.data
+    micro = data.micro_batch or data.batch // world.size
+    if not micro or data.batch % (micro * world.size):
+        written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
+        raise RecipeError([loaded.problem(
+            ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
+            f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
+            "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc")])
+    return Layout(data.batch, micro, world.size, world.rank)
+
+
+def _fields(made: assemble.Pieces, seed: int, place: RunFolder, log: Log) -> None:
+    """Fits and saves what readers learn; the folder appears whole or not at all."""
+    if not place.fields.is_dir():
+        aside = place.path / f".fields-{os.getpid()}"
+        fit(made, seed, log)
+        made.fields.save(aside)
+        aside.rename(place.fields)
 
 
 def fit(made: assemble.Pieces, seed: int, log: Log) -> None:
@@ -216,39 +205,84 @@ def fit(made: assemble.Pieces, seed: int, log: Log) -> None:
     made.fields.fit(rows)
 
 
-def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool) -> Mapping[str, Any]:
-    """Trains a recipe in a run folder, from its newest checkpoint if it goes on; gives summary.json's content."""
-    recipe, begun = loaded.recipe, time.monotonic()
-    world = distributed.join(recipe.run.device)
-    device = device_of(recipe.run.device, world.local_rank)
-    log.first = world.first
-    if world.first and not going_on:
-        RunFolder.create(place)
-        (place / "recipe.yaml").write_text(dump(recipe))
-    distributed.wait()
-    log.path = place / "log.txt"
-    session = prepare(loaded, registry, RunFolder(place), log, world, device)
-    if going_on:
-        found, broken = checkpoint.newest(session.place.checkpoints)
+def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool,
+        accept_changes: bool = False) -> Mapping[str, Any]:
+    """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
+
+    going_on        `place` holds a run; its newest whole checkpoint is gone on from
+    accept_changes  goes on although the recipe, the data or a plug-in is not what it was
+    Raises VlobjError of the family that design says: among them RecipeError for a folder that is there or in use, or
+    for changes; NumbersError, which leaves the last checkpoint; Stopped and Interrupted after saving.
+    """
+    if "VLOBJ_LAUNCHER" in os.environ:
+        die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
+    at = ending.Where(place)
+    with Signals() as signals, ExitStack() as held:
+        try:
+            return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
+        except (Halt, KeyboardInterrupt, Exception) as error:
+            told = ending.explained(error, at, signals.seen)
+            with suppress(OSError):  # the disk may be what is full
+                log.only_file("\n".join([f"ended: {told}", *getattr(told, "__notes__", ())]))
+            if told is error:
+                raise
+            raise told from error
+
+
+def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: ExitStack, at: ending.Where,
+         going_on: bool, accept_changes: bool) -> Mapping[str, Any]:
+    begun = time.monotonic()
+    world = distributed.world()
+    device = device_of(loaded.recipe.run.device, world.local_rank)
+    log.first = log.first and world.first
+    distributed.join(device)
+    place, going_on = distributed.from_first((str(at.path), going_on))
+    at.path = Path(place)
+    folder_, before = RunFolder(at.path), load_recipe(place).recipe if going_on else None
+    loaded = resuming.settled(loaded, world.size, before)
+    recipe = loaded.recipe
+    layout_of(loaded, world)
+
+    def take() -> None:
+        if before is None:
+            RunFolder.create(at.path, dump(recipe))
+        held.enter_context(folder_.lock())
+    distributed.first_does(world, take)
+    log.path = at.path / "log.txt"
+    made = assemble.pieces(recipe, registry)
+    distributed.first_does(world, lambda: _fields(made, recipe.seed, folder_, log))
+    found, broken = checkpoint.newest(folder_.checkpoints)
+    if world.first:
+        manifest = folder.manifest(used_plugins(recipe, registry), made.source.digest(),
+                                   folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
+        if not folder_.has("manifest.json"):
+            folder_.write("manifest.json", manifest)
+    if before is not None:
+        distributed.first_does(world, lambda: resuming.refuse(
+            loaded, before, manifest, folder_.read("manifest.json"), found.step if found else 0, accept_changes))
+    session = prepare(loaded, registry, folder_, log, world, device, signals, made)
+    at.session = session
+    if before is not None:
         for line in broken:
             log.say(line)
-        if found:
-            session.restore(found)
-            log.say(f"going on after step {session.done}")
-    if world.first and not going_on:
-        session.place.write("manifest.json", folder.manifest(
-            used_plugins(recipe, registry), session.pieces.source.digest(), str(device), {}))
+        session.restore(found)
+        log.say(f"going on after step {session.done}" if found else "there is no whole checkpoint: from the beginning")
+    if world.first:
+        start = {"time": folder.now(), "after_step": session.done, "device": str(device),
+                 "precision": session.precision, "processes": world.size}
+        for line in resuming.note(folder_, loaded, before or recipe, manifest, start):
+            log.say(f"changed: {line}")
     registry.call_safely("vlobj_run_started", run=session)
     session.train()
     trained = time.monotonic() - begun
     scores = session.evaluate()
-    summary = {}
+    summary = folder.scores_as_data(scores)
     if world.first:
-        summary = folder.scores_as_data(scores)
-        session.place.write("summary.json", summary)
+        folder_.write("summary.json", summary)
         log.scores(scores, f"{recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
-        log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {place}")
+        log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
         registry.call_safely("vlobj_run_ended", run=session, summary=summary)
+    distributed.leave()
     return summary
 
 

@@ -1,0 +1,63 @@
+"""How a run ends that does not come to its end: what the machine or a signal did, in words and with an exit code."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
+from vlobjectives.running import distributed
+from vlobjectives.running.means import disk_full, out_of_memory
+from vlobjectives.running.signals import Halt
+
+
+@dataclass
+class Where:
+    """How far a run has come: its folder, and its Session once there is one."""
+
+    path: Path
+    session: Any = None
+
+
+def explained(error: BaseException, at: Where, seen: int | None) -> BaseException:
+    """The VlobjError that an error means for a person; the error itself if it means a bug.
+
+    seen  the signal that arrived, if one did: what breaks afterwards (a process that left first) is its doing
+    """
+    if isinstance(error, Halt | KeyboardInterrupt) or (seen is not None and distributed.lost(error)):
+        return _stopped(at, seen or signal.SIGINT)
+    if isinstance(error, VlobjError):
+        return error
+    if out_of_memory(error):
+        return _memory(error, at)
+    if disk_full(error):
+        return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
+    if distributed.lost(error):
+        return MeansError("lost another process of this run", f"its own words say why; `vlobj run {at.path}` goes on "
+                          "from the last checkpoint")
+    return error
+
+
+def _stopped(at: Where, number: int) -> VlobjError:
+    kind, word = (Interrupted, "Ctrl-C") if number == signal.SIGINT else (Stopped, signal.Signals(number).name)
+    run = at.session
+    if run is None or not run.done:
+        how = "before its first step"
+    elif run.done == run.recipe.run.steps:
+        how = "after its last step, before its scores were there; saved"
+    else:
+        how = f"after step {run.done} of {run.recipe.run.steps}; " + (
+            "saved" if run.saved == run.done else f"the last checkpoint is of step {run.saved}")
+    return kind(f"stopped by {word} {how}", f"`vlobj run {at.path}` goes on")
+
+
+def _memory(error: BaseException, at: Where) -> MeansError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    run = at.session
+    if run is None:
+        return MeansError(f"memory ran out while the run was built: {reason}", "make the model smaller")
+    now = run.trainer.layout.micro
+    parts = ", ".join(run.system.model)
+    return MeansError(f"step {run.done}: memory ran out with {', '.join(run.system.live(run.done))}: {reason}",
+                      f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
+                      f"needs: plan.checkpoint: [{parts}]")

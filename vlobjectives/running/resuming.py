@@ -1,0 +1,119 @@
+"""Going on with a run: what may change, what must not, and what is noted when it does all the same."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.recipe import Loaded, Recipe, dump
+from vlobjectives.recipe.yaml import parse
+from vlobjectives.running.folder import RunFolder
+
+FREE = ("run.steps", "run.checkpoint", "evaluate")
+"""What a resumed run may change; so may the number of its processes."""
+NO_MATTER = ("run.name", "run.folder")
+"""Where another run would be made: no difference to this one."""
+ABSENT = "nothing"
+
+
+def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loaded:
+    """The recipe with the groups of pairings written out, so that any number of processes draws the same partners.
+
+    A pairing without a group has that of the run which goes on (`before`), else a micro-batch.
+    """
+    recipe = loaded.recipe
+    groups = {}
+    for name, entry in recipe.pairings.items():
+        if entry.group is None:
+            old = before.pairings.get(name) if before else None
+            groups["pairings", name, "group"] = (old and old.group) or recipe.data.micro_batch \
+                or recipe.data.batch // processes
+    return loaded.replaced(groups) if groups else loaded
+
+
+def differences(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any]) -> list[Problem]:
+    """What a resumed run may not change without --accept-changes: recipe, data, plug-ins, what readers learned.
+
+    manifest  of the run as it would be now
+    was       manifest of the run as it began
+    """
+    mend = "take it back, or take the change with --accept-changes, which the run's manifest notes"
+    found = [loaded.problem(tuple(path.split(".")), changed(old, new), mend)
+             for path, old, new in _changed(before, loaded.recipe) if not _under(path, (*FREE, *NO_MATTER))]
+    here = Place("manifest.json")
+    for what, old, new in _manifests_changed(was, manifest):
+        found.append(Problem(here, what, changed(old, new), mend))
+    return found
+
+
+def changed(old: Any, new: Any) -> str:
+    return f"was {_shown(old)} in this run and is {_shown(new)} now"
+
+
+def refuse(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any], done: int,
+           accepted: bool) -> None:
+    """Raises RecipeError with all differences, if they are not accepted, or for a run that would end before it is."""
+    problems = [] if accepted else differences(loaded, before, manifest, was)
+    if done > loaded.recipe.run.steps:
+        problems.append(loaded.problem(("run", "steps"), f"the run has {done} steps behind it, more than "
+                                       f"{loaded.recipe.run.steps}", f"give run.steps of {done} at least"))
+    if problems:
+        raise RecipeError(problems)
+
+
+def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str, Any],
+         start: Mapping[str, Any]) -> list[str]:
+    """Notes a start and every change in the manifest and writes the recipe as it goes on; a line for each change.
+
+    The manifest then holds the versions and hashes of now: a change is accepted once.
+    """
+    was = place.read("manifest.json")
+    changes = [(path, old, new) for path, old, new in _changed(before, loaded.recipe) if not _under(path, NO_MATTER)]
+    changes += _manifests_changed(was, manifest)
+    noted = [{"time": start["time"], "after_step": start["after_step"], "what": path, "old": old, "new": new}
+             for path, old, new in changes]
+    if changes:
+        place.write_text("recipe.yaml", dump(loaded.recipe))
+    place.write("manifest.json", {**(manifest if changes else was), "git": was["git"], "started": was["started"],
+                                  "starts": [*was["starts"], start], "changes": [*was["changes"], *noted]})
+    return [f"{path} {changed(old, new)}" for path, old, new in changes]
+
+
+def _manifests_changed(was: Mapping[str, Any], now_: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    found = [("data", was.get("data"), now_["data"])] if was.get("data") != now_["data"] else []
+    for what in ("fields", "plugin_files"):
+        old, new = was.get(what, {}), now_[what]
+        found += [(f"{what}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})
+                  if old.get(key) != new.get(key)]
+    old, new = _versions(was.get("plugins", [])), _versions(now_["plugins"])
+    return found + [(f"plugins.{key}", old[key], new[key]) for key in sorted(old.keys() & new.keys())
+                    if old[key] != new[key]]
+
+
+def _versions(plugins: list[Mapping[str, str]]) -> dict[str, str]:
+    """A plug-in that the recipe names now and did not, or the other way, is a difference of the recipe."""
+    return {f"{one['kind']}:{one['name']}": f"{one['package']} {one['version']}" for one in plugins}
+
+
+def _changed(before: Recipe, after: Recipe) -> list[tuple[str, Any, Any]]:
+    """(dotted path, old value, new value) of every leaf that differs; a list is a leaf."""
+    old, new = (dict(_leaves(parse(dump(recipe), "recipe").data)) for recipe in (before, after))
+    return [(path, old.get(path, ABSENT), new.get(path, ABSENT)) for path in sorted({*old, *new})
+            if old.get(path, ABSENT) != new.get(path, ABSENT)]
+
+
+def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from _leaves(value, f"{path}.{key}" if path else key)
+    else:
+        yield path, data
+
+
+def _under(path: str, tops: tuple[str, ...]) -> bool:
+    return any(path == top or path.startswith(f"{top}.") for top in tops)
+
+
+def _shown(value: Any) -> str:
+    text = value if value == ABSENT else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
