@@ -72,14 +72,30 @@ class HeldOut:
     def objective(self, name: str):
         return self.system.objectives[name]
 
-    def part(self, name: str):
-        return self.system.model[name]
+    def part(self, name: str) -> "Called":
+        return Called(self.system.model[name], self.system)
 
     def _stage(self) -> execute.Stage:
         return self.system.stage(f"held out: {self.split}")
 
     def _there(self, batch: Batch) -> Batch:
         return self.fields.normalised(batch.to(self.device))
+
+
+@dataclass
+class Called:
+    """A part that an evaluation calls by itself: in the precision of passes, its floats given back in float32."""
+
+    part: torch.nn.Module
+    system: System
+
+    def __call__(self, *inputs: Any) -> Any:
+        with self.system.autocasting():
+            value = self.part(*inputs)
+        return value.float() if isinstance(value, torch.Tensor) else widened(value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.part, name)
 
 
 def losses(held: HeldOut) -> dict[str, Score]:
