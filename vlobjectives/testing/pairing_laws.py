@@ -89,14 +89,6 @@ def _by_content(pairs: Pairs, batch: Batch) -> list[tuple[int, int, tuple[int, .
     return sorted(zip(numbers, pictures, captions))
 
 
-def group_alone(toy: Toy, name: str) -> None:
-    system, batch = grouped(toy, name, GROUP, 3)
-    first = slice(GROUP, 2 * GROUP)
-    found = execute.shifted(chosen(system, name, batch.rows(first)), GROUP)
-    rows = chosen(system, name, batch).image.shape[0] // batch.size
-    equal(found, chosen(system, name, batch).rows(slice(GROUP * rows, 2 * GROUP * rows)), "a group by itself: ", 0.0)
-
-
 def same_seed_same_pairs(toy: Toy, name: str) -> None:
     for system, batch, _ in each(toy, name):
         found = []
@@ -129,8 +121,6 @@ _LAWS = [
     Law("pairings", "order_of_rows", "Who is paired with whom does not hang on the order of rows in the group.",
         "draw for a pair by the numbers of both its samples; column j of noise(name, g) is a place, not a sample.",
         order_of_rows),
-    Law("pairings", "group_alone", "A group's pairs do not hang on other groups.",
-        "look at the rows that are handed over only, and at `noise`.", group_alone),
     Law("pairings", "same_seed_same_pairs", "The same seed gives the same pairs, whatever torch's random state is.",
         "take random numbers from `noise`, not from torch.rand.", same_seed_same_pairs),
     Law("pairings", "batch_read_only", "The batch is read-only.",

@@ -1,0 +1,48 @@
+"""The built-in objectives, masks, pairings and parts in the forms that the laws are tried on."""
+
+from vlobjectives.testing import Toy
+
+PAIRINGS = {
+    "others": {"type": "random_negatives"}, "hard": {"type": "hard_negatives"},
+    "hard_captions": {"type": "hard_negatives", "sides": "caption"},
+    "hardest": {"type": "hard_negatives", "choose": "argmax", "sides": "both"}, "every": {"type": "all_pairs"},
+}
+GLOBAL = {"image_mask": "dropped", "text_mask": "hidden_words"}
+OBJECTIVES = {
+    "itc": {}, "itc of equal captions": {"positives": "equal_captions"},
+    "itc of one picture": {"positives": "same_picture"},
+    "itm": {"negatives": "others"}, "itm of hard ones": {"negatives": "hard"},
+    "itm both": {"negatives": "others", "scheme": "matched_plus_wrong"},
+    "itm both, hardest": {"negatives": "hardest", "scheme": "matched_plus_wrong"},
+    "itm both, all": {"negatives": "every", "scheme": "matched_plus_wrong"},
+    "mlm": {"mask": "noisy_words"}, "mgsc": GLOBAL, "mgsc over frames": {**GLOBAL, "norm_axis": "frame"},
+    "mltc": {"image_mask": "replaced", "text_mask": "hidden_words", "context_mask": "dropped"},
+    "scl": GLOBAL, "scl l2": {**GLOBAL, "loss": "l2"}, "scl cosine": {**GLOBAL, "loss": "cosine"},
+    "itc of clips": {}, "mgsc of clips": GLOBAL, "mgsc of clips over frames": {**GLOBAL, "norm_axis": "frame"},
+    "scl of clips": GLOBAL, "scl of clips l2": {**GLOBAL, "loss": "l2"},
+}
+MASKS = {
+    "dropped": {"type": "random_patches", "ratio": 0.6, "fill": "drop"},
+    "replaced": {"type": "random_patches", "ratio": 0.4, "fill": "token"},
+    "greyed": {"type": "random_patches", "ratio": 0.5, "fill": "pixels"},
+    "tubes": {"type": "random_tubes", "ratio": 0.5, "fill": "drop"},
+    "exact": {"type": "random_tokens", "ratio": 0.5},
+    "with_replacement": {"type": "random_tokens", "ratio": 0.4, "draw": "with_replacement"},
+    "of_padded": {"type": "random_tokens", "ratio": 0.3, "draw": "of_padded", "fill": "bert"},
+}
+ROBERTA = {"model_type": "roberta-prelayernorm", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+           "intermediate_size": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+MODEL = {
+    "vision": {"type": "timm_vision", "patch": 4, "width": 16, "depth": 2, "heads": 2},
+    "text": {"type": "hf_text", "config": ROBERTA},
+    "fusion": {"type": "co_attention", "width": 16, "depth": 2, "heads": 2},
+    "joint": {"type": "projection", "width": 8},
+    "words": {"type": "vocabulary_head", "of": "text", "tied": True},
+}
+
+
+def toy_of(form: str) -> tuple[Toy, str]:
+    """A toy with this form of an objective, and the name that the objective has in it."""
+    name = form.split()[0]
+    clips = {"frames": 2} if "clips" in form else {}
+    return Toy(objectives={name: OBJECTIVES[form]}, pairings=PAIRINGS, data={"pictures": 40, **clips}), name

@@ -1,0 +1,47 @@
+"""Every built-in keeps every law."""
+
+import pytest
+from built_ins import MASKS, MODEL, OBJECTIVES, PAIRINGS, toy_of
+
+from vlobjectives.testing import Toy, mask_laws, objective_laws, pairing_laws, part_laws
+from vlobjectives.testing.toys import MODEL as TOYS
+
+ALONE = [law for law in objective_laws() if law.name != "processes_equal_one"]  # those: tests/running/test_processes
+
+
+@pytest.mark.parametrize("form", OBJECTIVES)
+def test_objectives(form):
+    toy, name = toy_of(form)
+    for law in ALONE:
+        law.check(name, toy)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks(name):
+    for law in mask_laws():
+        law.check(name, Toy(masks={name: MASKS[name]}))
+
+
+@pytest.mark.parametrize("name", PAIRINGS)
+def test_pairings(name):
+    for law in pairing_laws():
+        law.check(name, Toy(pairings={name: PAIRINGS[name]}))
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("name", MODEL)
+def test_parts(name, frames):
+    for law in part_laws():
+        law.check(name, Toy(model=MODEL, data={"frames": frames}))
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_the_toys_themselves(name):
+    for law in part_laws():
+        law.check(name, Toy(data={"frames": 2}))
+
+
+def test_a_text_tower_that_is_causal_and_one_with_an_output_map():
+    for text in ({**MODEL["text"], "causal": True}, {**MODEL["text"], "out": 8}):
+        for law in part_laws():
+            law.check("text", Toy(model={"text": text}))
