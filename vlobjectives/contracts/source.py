@@ -77,6 +77,11 @@ class Source:
         """Sample `number` of a split as epoch `epoch` shows it; the same arguments give the same sample."""
         raise NotImplementedError
 
+    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
+        """One column of a sample; override where it can be had without decoding a picture (readers are fitted so)."""
+        sample = self.sample(split, number, epoch, seed)
+        return sample if isinstance(sample, Bad) else sample.values[column]
+
     def twins(self, split: str, kind: str, count: int) -> list[Twin]:
         """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
         raise NotImplementedError

@@ -197,9 +197,9 @@ def fit(made: assemble.Pieces, seed: int, log: Log) -> None:
     def rows(column: str):
         with log.progress(size, what=f"reading {column}") as bar:
             for number in range(size):
-                sample = source.sample("train", number, made.source.settled_epoch, seed)
-                if not isinstance(sample, Bad):
-                    yield sample.values[column]
+                value = source.value("train", number, column, source.settled_epoch, seed)
+                if not isinstance(value, Bad):
+                    yield value
                 if number % 256 == 0:
                     bar.to(number)
     made.fields.fit(rows)

@@ -5,12 +5,12 @@ import json
 import os
 import random
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from vlobj_data.captions import framing
-from vlobj_data.captions.catalogue import Catalogue
+from vlobj_data.captions.catalogue import Catalogue, Entry
 from vlobj_data.captions.manifests import Form
 from vlobj_data.captions.paths import PathError, inside
 from vlobj_data.captions.pictures import PictureError, check_header, read_picture
@@ -126,9 +126,7 @@ class Captions(Source):
         if entry.fault:
             return Bad(f"{place}: {entry.fault}", entry.image or place)
         draw = _draws(seed, split, number, epoch) if split == "train" else None
-        if which is None:
-            which = draw.randrange(len(entry.captions)) if draw else 0
-        caption = entry.captions[which]
+        caption = _caption(entry, which, draw)
         try:
             picture = read_picture(inside(self._root, entry.image), self.max_pixels)
         except (PathError, PictureError) as error:
@@ -142,6 +140,13 @@ class Captions(Source):
         if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption):
             picture = picture.flip(-1)
         return Sample({"image": picture, "caption": caption}, entry.picture, entry.image)
+
+    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
+        """A caption without its picture: readers learn from all of them."""
+        entry, which = self._catalogue.at(split, number)
+        if column != "caption" or entry.fault:
+            return super().value(split, number, column, epoch, seed)
+        return _caption(entry, which, _draws(seed, split, number, epoch) if split == "train" else None)
 
     def problems(self, thorough: bool = False) -> list[str]:
         """Bad records, missing files and bad headers (of the first hundred records of each split, or all), files that
@@ -168,6 +173,13 @@ class Captions(Source):
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
     return known[given] if isinstance(given, str) else given
+
+
+def _caption(entry: Entry, which: int | None, draw: random.Random | None) -> str:
+    """The caption `which`; with `captions: one` the first drawn in training, the first written elsewhere."""
+    if which is None:
+        which = draw.randrange(len(entry.captions)) if draw else 0
+    return entry.captions[which]
 
 
 def _draws(seed: int, split: str, number: int, epoch: int) -> random.Random:
