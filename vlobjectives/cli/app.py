@@ -1,32 +1,58 @@
-"""The `vlobj` command."""
+"""The `vlobj` command: its global options, its verbs, and how it ends.
+
+Nothing heavy is imported here: a verb imports what it needs when it runs, so that `vlobj --help` is quick.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Vision-language pre-training objectives: train, check, plan, evaluate.")
+from vlobjectives.cli import check, evaluate, plan, plugins, recipes, run, schema
+from vlobjectives.cli.failures import told
+from vlobjectives.cli.options import Options
+
+app = typer.Typer(name="vlobj", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vlobjectives import __version__
+        print(f"vlobjectives {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def options() -> None:
-    """Vision-language pre-training objectives: train, check, plan, evaluate."""
+def options(
+    context: typer.Context,
+    left_out: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Leave a plug-in, or one of its "
+                                                       "components (no:objective:itc), out. May be repeated.")] = None,
+    no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave out all that other packages bring.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+                                          help="Print the version and end.")] = False,
+) -> None:
+    """Vision-language pre-training objectives: check a recipe, see what it costs, train it, evaluate it."""
+    given: Options = context.obj
+    given.left_out, given.no_plugins, given.debug = tuple(left_out or ()), no_plugins, debug
 
 
-@app.command()
-def run(recipe: str, overrides: list[str] = typer.Argument(None), out: str = typer.Option(None)) -> None:
-    """Trains a recipe."""
-    import time
-    from pathlib import Path
-
-    from vlobjectives.recipe import load
-    from vlobjectives.registry import Registry
-    from vlobjectives.running import session
-    from vlobjectives.running.log import Log
-    loaded = load(recipe, overrides or ())
-    name = f"{loaded.recipe.run.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    place = Path(out).resolve() if out else Path(loaded.recipe.run.folder) / name
-    going_on = (place / "recipe.yaml").exists()
-    session.run(loaded, Registry(), place, Log(), going_on)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("plan")(plan.plan)
+app.command("eval")(evaluate.evaluate)
+app.command("plugins")(plugins.plugins)
+app.add_typer(recipes.app, name="recipes")
+app.command("schema")(schema.schema)
 
 
-def main() -> None:
-    app()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line (by default this process's) and gives its exit code."""
+    options = Options()
+    try:
+        app(arguments, obj=options)
+    except SystemExit as end:  # how typer ends
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        return told(error, options.debug)
+    return 0

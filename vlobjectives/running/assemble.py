@@ -51,20 +51,30 @@ def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bo
                so and opens no file: what is made then serves for shapes, not for samples
     samples    False: so for the source alone; readers read
     """
-    source_class = registry.get("source", recipe.data.type)
-    source = _made(("data",), lambda: _told(source_class, described or not samples)(
-        config_of(source_class, recipe.data.options), **_offered(source_class, max_pixels=recipe.data.max_pixels)))
-    readers, of = {}, {}
-    for name, entry in recipe.fields.items():
-        cls = registry.get("reader", entry.type)
-        shared = {"with": readers[entry.with_]} if entry.with_ else {}
-        lent = any(other.with_ == name for other in recipe.fields.values())
-        readers[name] = _made(("fields", name), lambda cls=cls, entry=entry, shared=shared, lent=lent: _told(
-            cls, described and not lent)(config_of(cls, entry.options), **shared))
-        of[name] = entry.of or name
+    source = make_source(recipe, registry, described or not samples)
+    readers: dict[str, Any] = {}
+    for name in recipe.fields:
+        readers[name] = make_reader(recipe, registry, name, readers, described)
+    of = {name: entry.of or name for name, entry in recipe.fields.items()}
     named = {name: tuple(entry.fields) for name, entry in recipe.inputs.items()}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     return Pieces(source, Fields(source.columns, readers, of, named, lone_fields(recipe, registry)), inputs)
+
+
+def make_source(recipe: Any, registry: Registry, described: bool = False) -> Source:
+    """The source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
+    cls = registry.get("source", recipe.data.type)
+    return _made(("data",), lambda: _told(cls, described)(
+        config_of(cls, recipe.data.options), **_offered(cls, max_pixels=recipe.data.max_pixels)))
+
+
+def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False) -> Any:
+    """The reader of a field; `readers` holds that whose vocabulary it shares."""
+    entry = recipe.fields[name]
+    cls = registry.get("reader", entry.type)
+    shared = {"with": readers[entry.with_]} if entry.with_ else {}
+    lent = any(other.with_ == name for other in recipe.fields.values())
+    return _made(("fields", name), lambda: _told(cls, described and not lent)(config_of(cls, entry.options), **shared))
 
 
 def _told(cls: type, described: bool) -> Any:
@@ -134,24 +144,34 @@ def _offered(cls: type, **offered: Any) -> dict[str, Any]:
     return {key: value for key, value in offered.items() if key in wanted}
 
 
-def build_parts(recipe: Any, registry: Registry, made: Pieces) -> dict[str, Part]:
-    """Parts in the order in which they name each other, each with first weights of its own dotted name."""
+def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trouble] | None = None) -> dict[str, Part]:
+    """Parts in the order in which they name each other, each with first weights of its own dotted name.
+
+    failed  takes in what cannot be built, instead of raising the first; what needs such a part is left out
+    """
     classes = {name: registry.get("part", entry.type) for name, entry in recipe.model.items()}
     configs = {name: config_of(classes[name], entry.options) for name, entry in recipe.model.items()}
     parts: dict[str, Part] = {}
     waiting = list(recipe.model)
     while waiting:
         ready = [name for name in waiting if all(other in parts for other in configs[name].named("part").values())]
+        if not ready and failed:
+            break
         if not ready:
             name = waiting[0]
             raise Trouble(("model", name), "needs a part that is missing or that needs this one: "
                           + ", ".join(configs[name].named("part").values()), "name parts that are in `model`")
         for name in ready:
-            with seeded(recipe.seed, f"model.{name}"):
-                parts[name] = _made(("model", name), lambda name=name: _part(
-                    classes[name], configs[name], name, parts, made))
             waiting.remove(name)
-    return {name: parts[name] for name in recipe.model}
+            try:
+                with seeded(recipe.seed, f"model.{name}"):
+                    parts[name] = _made(("model", name), lambda name=name: _part(
+                        classes[name], configs[name], name, parts, made))
+            except Trouble as error:
+                if failed is None:
+                    raise
+                failed.append(error)
+    return {name: parts[name] for name in recipe.model if name in parts}
 
 
 def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:

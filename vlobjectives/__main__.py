@@ -1,0 +1,7 @@
+"""`python -m vlobjectives` is `vlobj`."""
+
+import sys
+
+from vlobjectives.cli import main
+
+sys.exit(main())

@@ -1,0 +1,46 @@
+"""`vlobj check`: every problem of a recipe before anything runs."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vlobjectives.recipe.checks import Report
+
+
+def check(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", show_default=False, help="A recipe file, a shipped "
+                                          "recipe's name, or a run folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False,
+                                                          help="Changes to the recipe.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Notes are errors.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Read every record and the header of every file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+) -> None:
+    """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
+    from vlobjectives.recipe import load
+    from vlobjectives.running.checking import check as check_all
+    begun = time.monotonic()
+    loaded, report = check_all(load(recipe, overrides or ()), context.obj.registry(), thorough=data)
+    report = report.strict() if strict else report
+    if as_json:
+        print(json.dumps(report.as_data(), indent=1, ensure_ascii=False))
+    else:
+        show(report)
+        print(f"{loaded.recipe.run.name}: {report.summary}, {time.monotonic() - begun:.1f} s")
+    raise typer.Exit(report.code)
+
+
+def show(report: "Report") -> None:
+    """Errors on stderr, notes on stdout, and which stages were skipped."""
+    for problem in report.notes:
+        print(problem)
+    for problem in report.errors:
+        print(problem, file=sys.stderr)
+    for because in dict.fromkeys(report.skipped.values()):
+        stages = [stage for stage, broken in report.skipped.items() if broken == because]
+        print(f"not checked yet, because of the problems with {because}: {', '.join(stages)}", file=sys.stderr)

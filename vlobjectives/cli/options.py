@@ -1,0 +1,33 @@
+"""What the options before the verb say, and the registry that follows from them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vlobjectives.errors import RecipeError
+
+if TYPE_CHECKING:
+    from vlobjectives.registry import Registry
+
+
+@dataclass
+class Options:
+    """Options that hold for every verb; `vlobj` fills them in before the verb runs."""
+
+    left_out: tuple[str, ...] = ()
+    no_plugins: bool = False
+    debug: bool = False
+
+    def registry(self) -> "Registry":
+        """All plug-ins but those that the command line leaves out. Raises RecipeError for a `-p` that means nothing."""
+        from vlobjectives.registry import Registry
+        for word in self.left_out:
+            if not word.startswith("no:") or word == "no:":
+                raise RecipeError.one(f"-p {word} means nothing", "-p no:NAME leaves a plug-in out; `vlobj plugins` "
+                                      "lists them, and a recipe takes in a file with `plugins: [./file.py]`")
+        return Registry([word.removeprefix("no:") for word in self.left_out], self.no_plugins)
+
+    @property
+    def words(self) -> list[str]:
+        """The same options as they are written before a verb."""
+        return [*(part for word in self.left_out for part in ("-p", word)),
+                *(["--no-plugins"] if self.no_plugins else []), *(["--debug"] if self.debug else [])]

@@ -1,0 +1,31 @@
+"""`vlobj plugins`: what is installed, and what one plug-in computes and takes."""
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def plugins(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A plug-in to explain: NAME, KIND:NAME or PACKAGE/NAME.",
+                                               show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+) -> None:
+    """List all plug-ins; with a name: its formula, paper, options and views."""
+    from vlobjectives.cli import explain
+    registry = context.obj.registry()
+    if name is not None:
+        found = explain.find(registry, name)
+        if as_json:
+            print(json.dumps([explain.as_data(*one) for one in found], indent=1, ensure_ascii=False))
+        else:
+            for number, one in enumerate(found):
+                print(end="\n\n" if number else "")
+                explain.show(*one)
+        return
+    rows = explain.rows(registry)
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        explain.table(rows)

@@ -1,0 +1,36 @@
+"""`vlobj recipes`: the shipped recipes, and a copy of one to change."""
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+def recipes(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+) -> None:
+    """List the shipped recipes; `vlobj recipes copy NAME` makes one your own."""
+    if context.invoked_subcommand:
+        return
+    from vlobjectives.recipe.recipes import describe, find, names
+    found = {name: describe(find(name)) for name in names()}
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    wide = max(map(len, found), default=0)
+    for name, text in found.items():
+        print(f"{name:{wide}}  {text}".rstrip())
+
+
+@app.command("copy")
+def copy(
+    name: Annotated[str, typer.Argument(help="A shipped recipe.", show_default=False)],
+    target: Annotated[str, typer.Argument(help="A new .yaml file, or a folder.")] = ".",
+) -> None:
+    """Copy a shipped recipe, to be changed."""
+    from vlobjectives.recipe.recipes import copy as copied
+    print(copied(name, target))

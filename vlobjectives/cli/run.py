@@ -1,0 +1,44 @@
+"""`vlobj run`: trains a recipe, or goes on with a run."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE_OR_RUN", show_default=False, help="A recipe file, a shipped "
+                                          "recipe's name, or a run folder, which goes on with that run.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False,
+                                                          help="Changes to the recipe, such as optim.lr=1e-4.")] = None,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A trial in seconds: every part small, embedded scenes for data, "
+                                       "no weights, two steps.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", show_default=False,
+                                             help="The run folder; by default a new one under run.folder.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --out: go on if there is a run there, else start "
+                                         "one.")] = False,
+    nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes on this machine.")] = 1,
+    accept_changes: Annotated[bool, typer.Option("--accept-changes", help="Go on with a run although the recipe, the "
+                                                 "data or a plug-in is not what it was.")] = False,
+) -> None:
+    """Train a recipe. All checks run first."""
+    from vlobjectives.errors import RecipeError
+    from vlobjectives.running import distributed, session, starting
+    from vlobjectives.running.assemble import Trouble
+    from vlobjectives.running.launch import launch
+    from vlobjectives.running.log import Log
+
+    world, registry = distributed.world(), context.obj.registry()
+    log = Log(first=world.first)
+    ready = starting.ready(starting.Order(recipe, tuple(overrides or ()), tiny, out, resume), registry,
+                           max(nproc, world.size), "VLOBJ_LAUNCHER" in os.environ, log.say)
+    if nproc > 1:
+        switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes}
+        words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
+        raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
+    try:
+        session.run(ready.loaded, registry, ready.place, log, ready.going_on)
+    except Trouble as error:
+        raise RecipeError([ready.loaded.problem(error.path, error.why, error.mend)]) from error

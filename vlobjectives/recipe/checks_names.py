@@ -1,0 +1,140 @@
+"""Stage `names`: every plug-in that a recipe names exists and loads, and its Config takes the options as written."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlobjectives.contracts.config import Config
+from vlobjectives.errors import PluginError, Problem
+from vlobjectives.recipe import known
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import Entry, Recipe
+from vlobjectives.recipe.schema import _mend, _must, _path, _shown
+from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.registry import Registry
+
+SECTIONS = {"fields": "reader", "model": "part", "masks": "mask", "pairings": "pairing", "objectives": "objective"}
+STAGE = "names"
+
+
+@dataclass(frozen=True)
+class Named:
+    """An entry of a recipe, its plug-in and its options, read."""
+
+    kind: str
+    entry: Entry
+    cls: type
+    config: Config
+
+
+def entries(recipe: Recipe) -> Iterator[tuple[KeyPath, str, Entry]]:
+    """Key path, kind and entry of everything in a recipe that a plug-in brings."""
+    yield ("data",), "source", recipe.data
+    for section, kind in SECTIONS.items():
+        for name, entry in getattr(recipe, section).items():
+            yield (section, name), kind, entry
+    for name, entry in recipe.evaluate.entries.items():
+        yield ("evaluate", name), "evaluation", entry
+
+
+def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
+    """Takes in the plug-in files that a recipe names; whether all could be."""
+    broken = []
+    for number, path in enumerate(loaded.recipe.plugins):
+        try:
+            registry.add_file(path)
+        except PluginError as error:
+            broken.append(loaded.problem(("plugins", number), _with_place(error), error.mend))
+    return report.add(STAGE, broken, PluginError.code)
+
+
+def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, Named] | None:
+    """Every entry with its plug-in; None where some entry has none, or options that its Config refuses."""
+    found: dict[KeyPath, Named] = {}
+    unknown: list[Problem] = []
+    faults: list[Problem] = []
+    for path, kind, entry in entries(loaded.recipe):
+        try:
+            registry.component(kind, entry.type)
+        except PluginError as error:
+            unknown.append(_unknown(loaded, path, error))
+            continue
+        try:
+            cls = registry.get(kind, entry.type)
+        except PluginError as error:
+            faults.append(_at_type(loaded, path, _with_place(error), error.mend))
+            continue
+        try:
+            config = cls.Config.model_validate_json(json.dumps(entry.options), strict=True)
+        except ValidationError as error:
+            unknown += refused(loaded, path, entry.options, cls, error)
+        else:
+            found[path] = Named(kind, entry, cls, config)
+    report.add(STAGE, unknown)
+    report.add(STAGE, faults, PluginError.code)
+    return None if unknown or faults else found
+
+
+def refused(loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type,
+            error: ValidationError) -> list[Problem]:
+    """What a Config refuses, each at its line; an unknown key with the nearest known one."""
+    found: dict[KeyPath, list[Any]] = {}
+    for one in error.errors(include_url=False):
+        found.setdefault(_path(one, options), []).append(one)
+    # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
+    deepest = [inner for inner in found if not any(inner == other[:len(inner)] != other for other in found)]
+    here = [*(field.alias or name for name, field in cls.Config.model_fields.items()), *known.keys(path)]
+    meant = {near for inner in deepest if found[inner][0]["type"] == "extra_forbidden"
+             for near in get_close_matches(str(inner[-1]), here, 1)}
+    return [_refused(loaded, path, inner, found[inner], options, cls, here) for inner in deepest
+            if not (found[inner][0]["type"] == "missing" and inner[-1] in meant)]
+
+
+def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], options: Mapping[str, Any], cls: type,
+             here: list[str]) -> Problem:
+    first, whole = errors[0], (*path, *inner)
+    if first["type"] == "missing":
+        field = cls.Config.model_fields.get(str(inner[-1]))
+        meaning = field.description if field is not None and field.description else "it has no default"
+        return loaded.problem(whole, f"the key '{inner[-1]}' is missing", f"give it: {meaning}", key=True)
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(inner[-1]), here, 1) if len(inner) == 1 else []
+        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(here)}" if len(inner) == 1 else \
+            "leave it out"
+        return loaded.problem(whole, f"there is no key '{inner[-1]}' here", mend, key=True)
+    if first["type"] == "value_error":
+        return loaded.problem(whole, first["msg"].removeprefix("Value error, "), f"see `vlobj plugins {path[-1]}`"
+                              if not inner else _meaning(cls, inner))
+    value: Any = options
+    for part in inner:
+        value = value[part]
+    wanted = list(dict.fromkeys(_must(one) for one in errors))
+    return loaded.problem(whole, f"{_shown(value)} must be {' or '.join(wanted)}",
+                          _mend(value, errors) or _meaning(cls, inner))
+
+
+def _meaning(cls: type, inner: KeyPath) -> str:
+    field = cls.Config.model_fields.get(str(inner[0])) if inner else None
+    return field.description if field is not None and field.description else "give a value of this kind"
+
+
+def _unknown(loaded: Loaded, path: KeyPath, error: PluginError) -> Problem:
+    written = (*path, "type") in loaded.layered.spots
+    mend = error.mend if written else f"{error.mend}; `type` says which plug-in it is where the name does not"
+    return _at_type(loaded, path, error.what, mend)
+
+
+def _at_type(loaded: Loaded, path: KeyPath, what: str, mend: str) -> Problem:
+    """A problem with an entry's `type`, or with its name where that stands for the type."""
+    if (*path, "type") in loaded.layered.spots:
+        return loaded.problem((*path, "type"), what, mend)
+    return loaded.problem(path, what, mend, key=True)
+
+
+def _with_place(error: PluginError) -> str:
+    return f"{error.what} ({error.place})" if error.place else error.what

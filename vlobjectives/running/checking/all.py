@@ -1,0 +1,53 @@
+"""The stages one after the other."""
+
+from pathlib import Path
+
+from vlobjectives.recipe.checks import STAGES, Report
+from vlobjectives.recipe.checks_names import add_files, names
+from vlobjectives.recipe.checks_references import references, unused
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.resolving import resolved
+from vlobjectives.registry import Registry
+from vlobjectives.running.checking.capabilities import capabilities
+from vlobjectives.running.checking.data import data
+from vlobjectives.running.checking.means import means
+from vlobjectives.running.checking.sense import sense
+from vlobjectives.running.checking.shapes import shapes
+
+
+def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | None = None,
+          thorough: bool = False) -> tuple[Loaded, Report]:
+    """Every check of a recipe that was loaded; gives the recipe resolved, and what was found.
+
+    place     the run folder to be; by default one under run.folder
+    thorough  stage `data` reads every record and the header of every file
+    """
+    report = Report()
+    if not add_files(loaded, registry, report):
+        return loaded, _skipped(report, "names")
+    loaded = resolved(loaded, registry, processes)
+    named = names(loaded, registry, report)
+    if named is None:
+        return loaded, _skipped(report, "names")
+    sound = report.add("references", references(loaded, named))
+    report.add("references", unused(loaded, named))
+    if not sound:
+        return loaded, _skipped(report, "references")
+    made = data(loaded, registry, named, thorough, report)
+    if made is None:
+        return loaded, _skipped(report, "data")
+    built = capabilities(loaded, registry, named, made, report)
+    if built is None:
+        return loaded, _skipped(report, "capabilities")
+    whole = sense(loaded, built, processes, report)
+    step = shapes(loaded, registry, made, built, processes, report) if whole else None
+    if step is None and whole is False:
+        report.skip(["shapes"], "sense")
+    means(loaded, step, processes, place, report)
+    return loaded, report
+
+
+def _skipped(report: Report, broken: str) -> Report:
+    """The report with all stages after a broken one named as skipped."""
+    report.skip(STAGES[STAGES.index(broken) + 1:], broken)
+    return report

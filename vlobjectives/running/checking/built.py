@@ -1,0 +1,47 @@
+"""A recipe built to be looked at: parts on the meta device, everything else as it will run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vlobjectives.contracts.evaluation import Evaluation
+from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.parts import Part
+from vlobjectives.contracts.views import Input
+from vlobjectives.running.assemble import Pieces
+
+
+@dataclass
+class Built:
+    """What stages after `data` look at; a `planning.plan.Cast` too.
+
+    sites  input -> where masks work
+    slots  (projection, encoder) -> the stream of the projection that the encoder is
+    rows   pairing -> consecutive rows that partners are found among
+    """
+
+    made: Pieces
+    parts: Mapping[str, Part]
+    sites: Mapping[str, Site]
+    slots: Mapping[tuple[str, str], str]
+    rows: Mapping[str, int]
+    masks: dict[str, Mask] = field(default_factory=dict)
+    pairings: dict[str, Pairing] = field(default_factory=dict)
+    objectives: dict[str, Objective] = field(default_factory=dict)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        return self.made.inputs
+
+    @property
+    def bare(self) -> Mapping[str, Input]:
+        """The inputs without their own masks: what masks, pairings and evaluations look at."""
+        return {name: replace(x, mask=None) for name, x in self.inputs.items()}
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """Those of a kind, by name."""
+        return {"mask": self.masks, "pairing": self.pairings, "objective": self.objectives,
+                "evaluation": self.evaluations}[kind]

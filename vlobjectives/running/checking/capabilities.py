@@ -1,0 +1,168 @@
+"""Stage `capabilities`: everything can be built, and each part can do what the views ask of it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
+from vlobjectives.errors import PluginError, Problem
+from vlobjectives.foreign import reason_of, where_raised
+from vlobjectives.planning.plan import make
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks_names import Named
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble
+from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.checking.built import Built
+from vlobjectives.running.checking.data import told
+
+STAGE = "capabilities"
+KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
+WANTED = {EncodedView: Encoder, FusedView: Fusion, DecodedView: Decoder, JointView: Projection}
+FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
+
+
+def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces,
+                 report: Report) -> Built | None:
+    """Everything built on the meta device; None where something cannot be built or asked for."""
+    failed: list[Trouble] = []
+    broken: list[Problem] = []
+    with torch.device("meta"):
+        try:
+            parts = assemble.build_parts(loaded.recipe, registry, made, failed)
+        except Trouble as error:
+            failed.append(error)
+            parts = {}
+        except Exception as error:  # a plug-in's own code
+            broken.append(_fault(loaded, ("model",), error))
+            parts = {}
+        report.add(STAGE, [told(loaded, error) for error in failed])
+        report.add(STAGE, broken, PluginError.code)
+        if failed or broken:
+            return None
+        micro = loaded.recipe.data.micro_batch or loaded.recipe.data.batch
+        built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
+                      {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()})
+        for path, one in named.items():
+            if one.kind in ("mask", "pairing", "objective", "evaluation"):
+                try:
+                    built.of(one.kind)[str(path[1])] = one.cls(one.config)
+                except CannotBuild as error:
+                    report.add(STAGE, [loaded.problem(path, error.why, error.mend, key=True)])
+                except Exception as error:  # a plug-in's own code
+                    report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
+        if report.errors:
+            return None
+        for path, one in named.items():
+            if one.kind in ("mask", "pairing", "objective", "evaluation"):
+                try:
+                    report.add(STAGE, _asked(loaded, path, one, built))
+                except Exception as error:  # a plug-in's own code
+                    report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
+        if not report.errors:
+            for name, objective in built.objectives.items():
+                try:
+                    assemble.build_objective(name, objective, made.inputs, parts, made.fields, loaded.recipe.seed)
+                except Trouble as error:
+                    report.add(STAGE, [told(loaded, error)])
+                except Exception as error:  # a plug-in's own code
+                    report.add(STAGE, [_fault(loaded, ("objectives", name), error)], PluginError.code)
+    return None if report.errors else built
+
+
+def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
+    """A plug-in that raised what it should not."""
+    place = where_raised(error)
+    return loaded.problem(path, f"its plug-in fails: {reason_of(error)}" + (f" ({place})" if place else ""),
+                          "mend the plug-in; `vlobj --debug run` shows the traceback", key=True)
+
+
+def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    """What is wrong with the views of an objective, mask, pairing or evaluation."""
+    name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
+    if one.kind == "evaluation" and (missing := sorted(one.cls.needs - built.made.source.can)):
+        yield loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{loaded.recipe.data.type}' does "
+                             "not have", f"leave it out: evaluate.{name}=false", key=True)
+        return
+    try:
+        views = whole.views(built.made.inputs if one.kind == "objective" else built.bare)
+        for view in views.values():
+            for view_path, what, mend in _views(view, path, one, built):
+                yield loaded.problem(view_path, what, mend)
+        if one.kind == "objective":
+            make(built, [(name,)])
+    except ViewError as error:
+        yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
+
+
+Found = tuple[KeyPath, str, str]
+
+
+def _views(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """(key path, what, mend) for whatever a view and all that it is fed ask in vain."""
+    for fed in view.fed:
+        yield from _views(fed, path, one, built)
+    part = built.parts.get(view.part)
+    wanted = WANTED[type(view)]
+    if part is None:
+        yield path, f"there is no part '{view.part}' in this recipe", f"the model has {', '.join(built.parts)}"
+        return
+    if not isinstance(part, wanted):
+        kind = next(word for cls, word in KINDS.items() if isinstance(part, cls))
+        there = [name for name, other in built.parts.items() if isinstance(other, wanted)]
+        yield (_at(path, one, "part", view.part), f"'{view.part}' is {kind}, and {KINDS[wanted]} is asked for",
+               f"the model has {', '.join(there)}" if there else f"add {KINDS[wanted]} under model")
+        return
+    yield from _readings(view, part, path, one)
+    if isinstance(view, EncodedView) and view.input.mask:
+        yield from _fill(view.input, part, path, one, built)
+    if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
+        slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
+        yield (_at(path, one, "part", view.part), f"the projection '{view.part}' does not take the encoder "
+               f"'{view.of.part}'; it has {slots}", "add a projection for it under model")
+    if isinstance(view, FusedView) and view.keep:
+        group = built.rows[view.pairing]
+        rows = built.pairings[view.pairing].rows(group)
+        if rows != group:
+            yield (_at(path, one, "pairing", view.pairing), f"the pairing '{view.pairing}' gives {rows} wrong pairs "
+                   f"for {group} rows, and a pass that leaves some rows matched needs one a row",
+                   "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart")
+
+
+def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Found]:
+    can = part.spec.can
+    for wanted, asked in (("layers", bool(view.reading.layers)), ("maps", view.reading.maps)):
+        if asked and wanted not in can:
+            what = {"layers": "hidden states of layers", "maps": "attention maps"}[wanted]
+            yield (_at(path, one, "part", view.part), f"'{view.part}' cannot give {what}",
+                   f"take a part that can, or leave out {path[0]}.{path[1]}")
+
+
+def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """Whether an encoder can hide what a mask hides."""
+    mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields
+    first = fields.spec(fields.inputs[x.name][0])
+    fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask)
+    if fill not in fills:
+        yield (at, f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
+               f"take a mask with fill {' or '.join(fills) or 'of its own'}")
+    elif first.kind == "tokens":
+        if "mask" not in first.special:
+            yield (at, f"the vocabulary of '{fields.inputs[x.name][0]}' has no mask id for '{x.mask}'",
+                   "take a reader that has one")
+        elif "mask" not in spec.can:
+            yield at, f"the encoder '{x.part}' cannot hide words (mask '{x.mask}')", "take an encoder that can"
+    elif fill not in spec.can or (not spec.length and fill != "pixels"):
+        could = [other for other in fills if other in spec.can]
+        yield (at, f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
+               f"give masks.{x.mask} fill: {could[0]}" if could else "take an encoder that can")
+
+
+def _at(path: KeyPath, one: Named, kind: str, name: str) -> KeyPath:
+    """The option of an entry that names this thing, or else the entry."""
+    field = next((field for field, held in one.config.named(kind).items() if held == name), None)
+    return (*path, field) if field else path

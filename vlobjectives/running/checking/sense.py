@@ -1,0 +1,125 @@
+"""Stage `sense`: what can be built and yet cannot be meant."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.errors import Problem
+from vlobjectives.planning.plan import DrawKey, make
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.times import in_steps
+from vlobjectives.running.checking.built import Built
+from vlobjectives.running.optimiser import assign
+from vlobjectives.running.schedule import live_sets
+
+STAGE = "sense"
+
+
+def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
+    """Whether a step could be taken."""
+    rows = list(_rows(loaded, built, processes))
+    when = list(_when(loaded))
+    report.add(STAGE, [*rows, *_masks(loaded, built), *_groups(loaded, built), *when])
+    return all(problem.note for problem in rows + when)
+
+
+def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
+    """How many rows a step, a loss and a pairing see."""
+    recipe = loaded.recipe
+    batch, micro = recipe.data.batch, recipe.data.micro_batch
+    if micro is None:
+        yield loaded.problem(("data", "batch"), f"a batch of {batch} cannot be shared by {processes} processes",
+                             f"take a multiple of {processes}")
+        return
+    if batch % (micro * processes):
+        fits = max(n for n in range(1, batch // processes + 1) if batch % (n * processes) == 0) \
+            if batch % processes == 0 else None
+        yield loaded.problem(("data", "micro_batch"), f"{processes} process{'es' * (processes > 1)} with micro-batches "
+                             f"of {micro} do not make up a batch of {batch}",
+                             f"data.micro_batch={fits}" if fits else f"data.batch={batch // processes * processes}")
+    for name, objective in built.objectives.items():
+        yield from _seen(loaded, name, objective, micro, processes)
+    for name, group in built.rows.items():
+        if group < 2:
+            yield loaded.problem(("pairings", name, "group"), "among one row there is no wrong partner",
+                                 "give it two rows or more: `group`, or data.micro_batch")
+        elif group > micro or micro % group:
+            yield loaded.problem(("pairings", name, "group"), f"groups of {group} rows do not fit into the {micro} "
+                                 "rows that a process passes at once", f"pairings.{name}.group={micro}")
+
+
+def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes: int) -> Iterator[Problem]:
+    """Rows that a loss compares. One that gathers, or is local by default, compares rows."""
+    written = loaded.recipe.objectives[name].group
+    group = type(objective).group if written is None else written
+    path = ("objectives", name) if written is None else ("objectives", name, "group")
+    if group != "all" and micro % int(group):
+        near = max(n for n in range(1, min(int(group), micro) + 1) if micro % n == 0)
+        yield loaded.problem(path, f"groups of {group} rows do not fit into the {micro} rows that a process passes at "
+                             "once", f"objectives.{name}.group={near}")
+    rows = micro * processes if group == "all" else int(group)
+    compares = "gather" in inspect.signature(objective.forward).parameters or type(objective).group != "all"
+    if compares and rows < 2:
+        yield loaded.problem(path, f"it compares rows and sees {rows}", "two rows or more: raise data.micro_batch"
+                             + ("" if group == "all" else " and `group`"))
+
+
+def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
+    """Under every mask something is hidden and something seen."""
+    used = {work.key: None for name in built.objectives for work in make(built, [(name,)]).shares[0].work
+            if isinstance(work.key, DrawKey)}
+    for key in used:
+        site, mask = built.sites[key.input], built.masks[key.mask]
+        words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
+        fewest, most = mask.hides(site)
+        unit = "patches" if site.grid is not None else "words"
+        options = loaded.recipe.masks[key.mask].options
+        path = ("masks", key.mask, *(["ratio"] if "ratio" in options else []))
+        if fewest < 1:
+            yield loaded.problem(path, f"it hides none of the {words} {unit} of '{key.input}'",
+                                 "hide more: raise its ratio, or take smaller patches")
+        elif most >= words:
+            yield loaded.problem(path, f"it may hide all {words} {unit} of '{key.input}'",
+                                 "leave something to see: lower its ratio")
+
+
+def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
+    """Patterns of optimiser groups that match, and that something is left for."""
+    optim, steps = loaded.recipe.optim, loaded.recipe.run.steps
+    names = [f"model.{part}.{name}" for part, module in built.parts.items() for name, p in module.named_parameters()
+             if p.requires_grad]
+    names += [f"objectives.{of}.{name}" for of, module in built.objectives.items()
+              for name, p in module.named_parameters() if p.requires_grad]
+    patterns = [group.match for group in optim.groups]
+    owner, idle = assign(names, patterns)
+    for number, group in enumerate(optim.groups):
+        path = ("optim", "groups", number, "match")
+        if number in idle:
+            yield loaded.problem(path, f"no trained parameter is called '{group.match}'", _nearest(group.match, names))
+        elif number not in owner.values():
+            yield loaded.problem(path, "groups above it take all that it matches", "put it above them", note=True)
+        if group.start is not None and in_steps(group.start, steps) >= steps:
+            yield loaded.problem(("optim", "groups", number, "start"), f"the run ends at step {steps}, before these "
+                                 "parameters begin to learn", "a whole number is steps, one with a point a share")
+
+
+def _nearest(pattern: str, names: list[str]) -> str:
+    owners = list(dict.fromkeys(".".join(name.split(".")[:2]) + ".*" for name in names))
+    near = get_close_matches(pattern, [*names, *owners], 1) or owners
+    return f"did you mean {near[0]}?" if len(near) == 1 else f"there are {', '.join(near)}"
+
+
+def _when(loaded: Loaded) -> Iterator[Problem]:
+    """Times at which nothing would happen."""
+    recipe, steps = loaded.recipe, loaded.recipe.run.steps
+    weights: Mapping = {name: entry.weight for name, entry in recipe.objectives.items()}
+    first = live_sets(dict(weights), steps).get(())
+    if first is not None:
+        yield loaded.problem(("objectives",), f"at step {first} no objective has a weight",
+                             "give one a weight from the start to the end of the run")
+    every = recipe.evaluate.every
+    if every is not None and every.steps is not None and every.steps > steps:
+        yield loaded.problem(("evaluate", "every", "steps"), f"the run ends at step {steps}, before the first of these "
+                             "evaluations", "lower it; at the end there is one in any case", note=True)

@@ -1,0 +1,78 @@
+"""Stage `shapes`: a step without numbers, forward and backward, for every set of objectives that is ever live."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.errors import Problem
+from vlobjectives.foreign import where_raised
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.registry import Registry
+from vlobjectives.running import dry
+from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.checking.built import Built
+from vlobjectives.running.checking.data import told
+from vlobjectives.running.schedule import live_sets
+
+STAGE = "shapes"
+SHOWN = 4
+"""Parameters that are named one by one."""
+
+
+def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, processes: int,
+           report: Report) -> dry.Step | None:
+    """The step that needs most memory; None where one fails."""
+    recipe, steps, failed, reached = loaded.recipe, [], {}, set()
+    try:
+        system = dry.build(recipe, registry, processes, made)
+    except Trouble as error:
+        report.add(STAGE, [told(loaded, error)])
+        return None
+    system.accumulates = False  # gradients of earlier micro-batches would look like reached parameters
+    for names, first in live_sets(system.system.settings.weights, recipe.run.steps).items():
+        try:
+            steps.append(system.step(names, first))
+        except Trouble as error:
+            failed.setdefault(str(error), _told(loaded, error, built))
+        reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
+    if not report.add(STAGE, failed.values()):
+        return None
+    report.add("sense", _unreached(loaded, system, reached))
+    return max(steps, key=lambda step: step.memory.peak)
+
+
+def _told(loaded: Loaded, error: Trouble, built: Built) -> Problem:
+    """With the line of the plug-in where it happened, and the mend of a plug-in that refuses."""
+    cause, mend = error.__cause__, error.mend
+    if isinstance(cause, CannotBuild):
+        return loaded.problem(error.path, cause.why, cause.mend, key=True)
+    what, owner = error.why, _owner(error, built)
+    place = where_raised(cause, owner) if cause is not None and owner is not None else None
+    if place is not None and place.line is not None:
+        what += f" ({place})"
+    return loaded.problem(error.path, what, mend, key=True)
+
+
+def _owner(error: Trouble, built: Built) -> Path | None:
+    """The file of the class that failed."""
+    holders = {"model": built.parts, "objectives": built.objectives, "masks": built.masks, "pairings": built.pairings}
+    whole = holders.get(str(error.path[0]), {}).get(error.path[-1]) if len(error.path) == 2 else None
+    try:
+        return Path(inspect.getfile(type(whole))).resolve() if whole is not None else None
+    except (TypeError, OSError):  # a class that was made in no file
+        return None
+
+
+def _unreached(loaded: Loaded, system: dry.Dry, reached: set[int]) -> Iterator[Problem]:
+    """Trained parameters that get no gradient at any time."""
+    for section, holder in (("model", system.system.model), ("objectives", system.system.objectives)):
+        for name, module in holder.items():
+            own = [(inner, p) for inner, p in module.named_parameters() if p.requires_grad]
+            idle = [f"{section}.{name}.{inner}" for inner, p in own if id(p) not in reached]
+            more = f" and {len(idle) - SHOWN} more" if len(idle) > SHOWN else ""
+            what = "any of its parameters" if len(idle) == len(own) else ", ".join(idle[:SHOWN]) + more
+            if idle:
+                yield loaded.problem((section, name), f"no objective that is ever live reaches {what}",
+                                     "nothing, if it is meant to stay as it begins", note=True, key=True)

@@ -1,0 +1,95 @@
+"""What a command line asks for: which recipe, in which folder, begun or gone on with; checked before anything runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlobjectives.errors import RecipeError
+from vlobjectives.recipe import Loaded, load
+from vlobjectives.recipe.resolving import resolved
+from vlobjectives.registry import Registry
+from vlobjectives.running import distributed
+from vlobjectives.running.checking import check
+from vlobjectives.running.tiny import tiny
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for.
+
+    recipe    a file, a shipped recipe's name or a run folder, which means to go on with that run
+    out       the run folder; None: a new one under run.folder, or the run folder that `recipe` is
+    resume    with `out`: go on if there is a run, else start one
+    """
+
+    recipe: str
+    overrides: Sequence[str] = ()
+    tiny: bool = False
+    out: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A checked recipe, its folder, and whether the run goes on there."""
+
+    loaded: Loaded
+    place: Path
+    going_on: bool
+
+
+def ready(order: Order, registry: Registry, processes: int, checked: bool, say: Callable[[str], None]) -> Ready:
+    """Everything that is decided before a run. Raises Refused where a check finds an error.
+
+    checked  the process that started this one has checked, and said what there was to say
+    say      is told that the run is tiny, then the checks' notes
+    """
+    run = _run_folder(order.recipe)
+    _refuse_contradictions(order, run)
+    loaded = load(order.recipe, order.overrides)
+    for path in loaded.recipe.plugins if checked else ():
+        registry.add_file(path)
+    if order.tiny:
+        loaded, said = tiny(loaded, registry, processes)
+        if not checked:
+            say(said)
+    place = run or (order.out.expanduser().resolve() if order.out else _new_folder(loaded))
+    going_on = run is not None or (order.resume and (place / "recipe.yaml").is_file())
+    if checked:
+        return Ready(resolved(loaded, registry, processes), place, going_on)
+    loaded, report = check(loaded, registry, processes, place=place)
+    for note in report.notes:
+        say(str(note))
+    report.refuse()
+    return Ready(loaded, place, going_on)
+
+
+def _run_folder(recipe: str) -> Path | None:
+    """The run folder that a word means, if it means one."""
+    path = Path(recipe).expanduser()
+    return path.resolve() if path.suffix != ".yaml" and (path / "recipe.yaml").is_file() else None
+
+
+def _refuse_contradictions(order: Order, run: Path | None) -> None:
+    if run is not None and order.tiny:
+        raise RecipeError.one(f"{order.recipe} is a run, which --tiny cannot change",
+                              "leave out --tiny, or name a recipe")
+    if run is not None and order.out is not None and order.out.expanduser().resolve() != run:
+        raise RecipeError.one(f"{order.recipe} is a run and goes on in its own folder, not in {order.out}",
+                              f"for a run beside it: vlobj run {order.recipe}/recipe.yaml --out {order.out}")
+    if run is None and order.out is None and order.resume:
+        raise RecipeError.one("--resume needs the folder to go on in",
+                              "add --out DIR, or name the run folder in place of the recipe")
+    if run is None and order.out is None and distributed.world().size > 1:
+        raise RecipeError.one("several processes must agree on the run folder",
+                              "add --out DIR, or start them with --nproc")
+
+
+def _new_folder(loaded: Loaded) -> Path:
+    """A folder of its own under run.folder, named by recipe and time."""
+    name = f"{loaded.recipe.run.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    place, number = Path(loaded.recipe.run.folder) / name, 2
+    while place.exists():
+        place, number = place.with_name(f"{name}-{number}"), number + 1
+    return place

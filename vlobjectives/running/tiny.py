@@ -1,0 +1,182 @@
+"""`--tiny`: any recipe as a trial of seconds that needs no data, no weights and no network.
+
+What is kept is the system: every part in its own small form, masks, pairings, objectives, inputs, plan. What is
+changed: `scenes` in place of the data, readers of token fields without files, every objective live from the first
+step at the largest weight that it ever has, two steps. A value given on the command line stays as given.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import CannotBuild, Encoder
+from vlobjectives.recipe import Loaded
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks_names import Named, add_files, names
+from vlobjectives.recipe.layers import COMMAND_LINE
+from vlobjectives.recipe.model import DataEntry
+from vlobjectives.recipe.schema import validated
+from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.registry import Registry
+
+SOURCE, READER, SIZE, LENGTH = "scenes", "byte_pair", 512, 34
+SAMPLES = {"samples": 64, "val": 16, "test": 16, "test_new": 16}
+BATCH, COUNT = 8, 8
+SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 336, 384, 448)
+"""Pixels a side that are tried until every picture encoder takes them and has PATCHES patches for masks to choose."""
+PATCHES = 16
+STEPS, FRAMES = 2, 2
+
+
+def tiny(loaded: Loaded, registry: Registry, processes: int = 1) -> tuple[Loaded, str]:
+    """The small form of a recipe, and a line that says so. Raises Refused where its plug-ins cannot be used."""
+    small = _Small(loaded, deepcopy(loaded.layered.data), registry)
+    small.source(processes)
+    report = Report()
+    named = names(small.loaded, registry, report) if add_files(loaded, registry, report) else None
+    report.refuse()
+    assert named is not None  # without it the report had an error
+    small.parts(named)
+    small.pictures(named)
+    small.words()
+    small.times()
+    gone = small.evaluations(named)
+    made = small.loaded
+    line = (f"tiny: every part small, {SOURCE} of {made.recipe.data.options['image_size']} pixels in place of "
+            f"{loaded.recipe.data.type}, no weights, {made.recipe.run.steps} steps")
+    return made, line + (f"; left out: {', '.join(gone)}" if gone else "")
+
+
+@dataclass
+class _Small:
+    """A recipe that becomes small; `data` is what is changed."""
+
+    before: Loaded
+    data: dict[str, Any]
+    registry: Registry
+
+    @property
+    def loaded(self) -> Loaded:
+        layered = replace(self.before.layered, data=self.data)
+        return Loaded(validated(layered), layered, self.before.path)
+
+    def given(self, *path: str | int) -> bool:
+        """Whether the command line set this."""
+        spot = self.before.layered.spots.get(path)
+        return spot is not None and spot.value.file == COMMAND_LINE
+
+    def put(self, path: KeyPath, value: Any) -> None:
+        """Sets a value, or with None takes it away, unless the command line set it."""
+        if self.given(*path):
+            return
+        holder = self.data
+        for part in path[:-1]:
+            holder = holder.setdefault(part, {})
+        if value is None:
+            holder.pop(path[-1], None)
+        else:
+            holder[path[-1]] = value
+
+    def source(self, processes: int) -> None:
+        old = self.data["data"]
+        moving = "frames" in old or any("clip" in entry["fields"] for entry in self.data["inputs"].values())
+        accumulates = old.get("micro_batch") is not None and old["micro_batch"] < old["batch"]
+        fresh = {"type": SOURCE, "image_size": SIDES[1], **SAMPLES, "batch": BATCH * processes}
+        fresh |= {"frames": FRAMES} if moving else {}
+        fresh |= {"micro_batch": BATCH // 2} if accumulates else {}
+        takes = {*DataEntry.model_fields, *self.registry.get("source", SOURCE).Config.model_fields} - {"type"}
+        self.data["data"] = fresh | {key: old[key] for key in takes if key in old and self.given("data", key)}
+
+    def parts(self, named: Mapping[KeyPath, Named]) -> None:
+        """Each part's own small form, without weights."""
+        for path, one in named.items():
+            if one.kind != "part":
+                continue
+            config = one.config.tiny()
+            options = config.model_dump(mode="json", by_alias=True, include=config.model_fields_set)
+            if "weights" in type(config).model_fields:
+                options["weights"] = False if options.get("weights", config.weights) in (True, False) else None
+            self.data["model"][path[1]] = {"type": one.entry.type} | options
+        self.data.pop("init", None)
+
+    def pictures(self, named: Mapping[KeyPath, Named]) -> None:
+        """Inputs of pictures read the source's; they get the smallest size that every encoder takes."""
+        moving = "frames" in self.data["data"]
+        encoders = []
+        for entry in self.data["inputs"].values():
+            if any(field in self.data.get("fields", {}) for field in entry["fields"]):
+                continue
+            entry["fields"] = ["clip" if moving else "image"]
+            one = named.get(("model", entry["part"]))
+            if one is not None and issubclass(one.cls, Encoder):
+                encoders.append((one.cls, one.config.tiny()))
+        if not self.given("data", "image_size"):
+            shape = (FRAMES, 3) if moving else (3,)
+            fits = (side for side in SIDES if all(_takes(*encoder, (*shape, side, side)) for encoder in encoders))
+            self.data["data"]["image_size"] = next(fits, SIDES[-1])
+
+    def words(self) -> None:
+        """Readers of an input's tokens: one that needs no file, short."""
+        fed = {name for entry in self.data["inputs"].values() for name in entry["fields"]}
+        columns = self.registry.get("source", SOURCE)(self._config()).columns
+        for name, entry in self.data.get("fields", {}).items():
+            if entry.get("of", name) not in columns:
+                entry["of"] = "caption"
+            if name in fed and "with" not in entry:
+                of = {"of": entry["of"]} if "of" in entry else {}
+                length = min(LENGTH, entry.get("length", LENGTH))
+                self.data["fields"][name] = {"type": READER, "size": SIZE, "length": length} | of
+
+    def _config(self) -> Any:
+        cls = self.registry.get("source", SOURCE)
+        return cls.Config.model_validate(self.loaded.recipe.data.options, strict=False)
+
+    def times(self) -> None:
+        """Two steps in which everything is live."""
+        for name, entry in self.data["objectives"].items():
+            if isinstance(entry.get("weight"), list):
+                self.put(("objectives", name, "weight"), max(weight for _, weight in entry["weight"]))
+            if isinstance(entry.get("group"), int):
+                self.put(("objectives", name, "group"), min(entry["group"], BATCH // 2))
+        for name in self.data.get("pairings", {}):
+            self.put(("pairings", name, "group"), None)
+        self.put(("optim", "schedule", "warmup"), None)
+        self.put(("optim", "groups"), None)  # patterns may name blocks that the small form does not have
+        self.put(("run", "steps"), STEPS)
+        self.put(("run", "compile"), None)
+        self.put(("run", "checkpoint"), None)
+        self.put(("run", "name"), f"{self.data['run']['name']}-tiny")
+
+    def evaluations(self, named: Mapping[KeyPath, Named]) -> list[str]:
+        """Few samples and the end alone; those that ask for what `scenes` cannot are left out, and named."""
+        self.put(("evaluate", "every"), None)
+        self.put(("evaluate", "splits"), None)
+        can = self.registry.get("source", SOURCE)(self._config()).can
+        gone = []
+        for name, missing in _missing(named, can):
+            self.data["evaluate"].pop(name)
+            gone.append(f"evaluate.{name} (needs {', '.join(missing)})")
+        for path, one in named.items():
+            if path[0] == "evaluate" and path[1] in self.data["evaluate"] and "count" in type(one.config).model_fields:
+                self.put((*path, "count"), min(one.config.count, COUNT))
+        return gone
+
+
+def _missing(named: Mapping[KeyPath, Named], can: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
+    for path, one in named.items():
+        if one.kind == "evaluation" and (missing := sorted(one.cls.needs - can)):
+            yield str(path[1]), missing
+
+
+def _takes(cls: type[Encoder], config: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an encoder can be made for pictures of this shape, with enough patches (or none at all)."""
+    try:
+        with torch.device("meta"):
+            made = cls(config, {"image": FieldSpec("picture", shape)})
+    except CannotBuild:
+        return False
+    return made.spec.grid is None or made.spec.grid[0] * made.spec.grid[1] >= PATCHES
