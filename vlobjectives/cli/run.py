@@ -39,6 +39,6 @@ def run(
         words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
         raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
     try:
-        session.run(ready.loaded, registry, ready.place, log, ready.going_on)
+        session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)
     except Trouble as error:
         raise RecipeError([ready.loaded.problem(error.path, error.why, error.mend)]) from error

@@ -1,4 +1,4 @@
-"""A recipe with what follows from it written out: paths of plug-ins made absolute, rows that processes share."""
+"""A recipe with the paths that plug-ins take made absolute."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 
 
-def resolved(loaded: Loaded, registry: Registry, processes: int = 1) -> Loaded:
+def resolved(loaded: Loaded, registry: Registry) -> Loaded:
     """The recipe as a run folder holds it: running it again, from any folder, is the same run.
 
-    Options that a Config marks with `json_schema_extra={"path": True}` are made absolute from the folder of the file
-    that they are written in. `data.micro_batch` and each pairing's `group` get their defaults, so that other process
-    counts draw the same. A plug-in that does not load is left alone: stage `names` says so.
+    Options that a Config marks with `json_schema_extra={"path": True}` become absolute, counted from the folder of the
+    file that they are written in. A plug-in that does not load is left alone: stage `names` says so.
     """
     values: dict[KeyPath, Any] = {}
     for path, kind, entry in entries(loaded.recipe):
@@ -27,11 +26,4 @@ def resolved(loaded: Loaded, registry: Registry, processes: int = 1) -> Loaded:
             value, extra = entry.options.get(name), field.json_schema_extra
             if isinstance(value, str) and isinstance(extra, dict) and extra.get("path"):
                 values[*path, name] = str((loaded.base(*path, name) / Path(value).expanduser()).resolve())
-    data = loaded.recipe.data
-    micro = data.micro_batch
-    if micro is None and data.batch % processes == 0:
-        values["data", "micro_batch"] = micro = data.batch // processes
-    if micro is not None:
-        values |= {("pairings", name, "group"): micro for name, entry in loaded.recipe.pairings.items()
-                   if entry.group is None}
     return loaded.replaced(values) if values else loaded

@@ -103,16 +103,9 @@ class Session:
         """All scores of the recipe's evaluations, computed by the first process."""
         scores: dict[str, Any] = {}
         if self.world.first:
-            splits = splits or self.recipe.evaluate.splits or held_out(self.pieces.source)
-            chosen = evaluations(self.recipe, self.registry)
-            total = len(splits) * (len(chosen) + self.recipe.evaluate.losses)
-            with distributed.alone(), self.log.progress(total, what="evaluating") as bar:
-                begun = iter(range(total))
-                for split in splits:
-                    held = evaluating.HeldOut(self.system, self.pieces.source, self.pieces.fields, split,
-                                              self.recipe.seed, self.trainer.layout.micro, self.trainer.device)
-                    scores |= evaluating.evaluate(held, chosen, self.recipe.evaluate.losses,
-                                                  lambda what: bar.to(next(begun), what))
+            with distributed.alone():
+                scores = scored(self.recipe, self.registry, self.pieces, self.system, splits,
+                                self.trainer.layout.micro, self.trainer.device, self.log)
             self.place.write(f"eval/step-{self.done:06d}.json", folder.scores_as_data(scores))
             self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=scores)
         distributed.wait()
@@ -295,6 +288,24 @@ def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
         named |= {(kind, entry.type) for entry in entries.values()}
     found = [registry.component(kind, name) for kind, name in sorted(named)]
     return [{"kind": one.kind, "name": one.full, "package": one.package, "version": one.version} for one in found]
+
+
+def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, splits: tuple[str, ...] | None,
+           rows: int, device: torch.device, log: Log) -> dict[str, Any]:
+    """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
+
+    rows  of a batch: as in training, so that losses which compare rows mean the same
+    """
+    scores: dict[str, Any] = {}
+    splits = splits or recipe.evaluate.splits or held_out(made.source)
+    chosen = evaluations(recipe, registry)
+    total = len(splits) * (len(chosen) + recipe.evaluate.losses)
+    with log.progress(total, what="evaluating") as bar:
+        begun = iter(range(total))
+        for split in splits:
+            held = evaluating.HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
+            scores |= evaluating.evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what))
+    return scores
 
 
 def evaluations(recipe: Any, registry: Registry) -> dict[str, Any]:

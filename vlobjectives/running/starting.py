@@ -57,7 +57,7 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     place = run or (order.out.expanduser().resolve() if order.out else _new_folder(loaded))
     going_on = run is not None or (order.resume and (place / "recipe.yaml").is_file())
     if checked:
-        return Ready(resolved(loaded, registry, processes), place, going_on)
+        return Ready(resolved(loaded, registry), place, going_on)
     loaded, report = check(loaded, registry, processes, place=place)
     for note in report.notes:
         say(str(note))

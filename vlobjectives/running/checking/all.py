@@ -16,16 +16,17 @@ from vlobjectives.running.checking.shapes import shapes
 
 
 def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | None = None,
-          thorough: bool = False) -> tuple[Loaded, Report]:
+          thorough: bool = False, trains: bool = True) -> tuple[Loaded, Report]:
     """Every check of a recipe that was loaded; gives the recipe resolved, and what was found.
 
     place     the run folder to be; by default one under run.folder
     thorough  stage `data` reads every record and the header of every file
+    trains    False: no step will be taken, so that none is tried
     """
     report = Report()
     if not add_files(loaded, registry, report):
         return loaded, _skipped(report, "names")
-    loaded = resolved(loaded, registry, processes)
+    loaded = resolved(loaded, registry)
     named = names(loaded, registry, report)
     if named is None:
         return loaded, _skipped(report, "names")
@@ -36,12 +37,14 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     made = data(loaded, registry, named, thorough, report)
     if made is None:
         return loaded, _skipped(report, "data")
-    built = capabilities(loaded, registry, named, made, report)
+    built = capabilities(loaded, registry, named, made, processes, report)
     if built is None:
         return loaded, _skipped(report, "capabilities")
+    if not trains:
+        return loaded, report
     whole = sense(loaded, built, processes, report)
     step = shapes(loaded, registry, made, built, processes, report) if whole else None
-    if step is None and whole is False:
+    if not whole:
         report.skip(["shapes"], "sense")
     means(loaded, step, processes, place, report)
     return loaded, report

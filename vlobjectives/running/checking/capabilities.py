@@ -27,7 +27,7 @@ FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
 def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces,
-                 report: Report) -> Built | None:
+                 processes: int, report: Report) -> Built | None:
     """Everything built on the meta device; None where something cannot be built or asked for."""
     failed: list[Trouble] = []
     broken: list[Problem] = []
@@ -44,7 +44,7 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         report.add(STAGE, broken, PluginError.code)
         if failed or broken:
             return None
-        micro = loaded.recipe.data.micro_batch or loaded.recipe.data.batch
+        micro = loaded.recipe.data.micro_batch or max(1, loaded.recipe.data.batch // processes)
         built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
                       {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()})
         for path, one in named.items():

@@ -28,8 +28,9 @@ def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
 def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
     """How many rows a step, a loss and a pairing see."""
     recipe = loaded.recipe
-    batch, micro = recipe.data.batch, recipe.data.micro_batch
-    if micro is None:
+    batch = recipe.data.batch
+    micro = recipe.data.micro_batch or batch // processes
+    if recipe.data.micro_batch is None and batch % processes:
         yield loaded.problem(("data", "batch"), f"a batch of {batch} cannot be shared by {processes} processes",
                              f"take a multiple of {processes}")
         return
@@ -45,9 +46,11 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
         if group < 2:
             yield loaded.problem(("pairings", name, "group"), "among one row there is no wrong partner",
                                  "give it two rows or more: `group`, or data.micro_batch")
-        elif group > micro or micro % group:
+        elif micro % group:
+            cut = group > micro
             yield loaded.problem(("pairings", name, "group"), f"groups of {group} rows do not fit into the {micro} "
-                                 "rows that a process passes at once", f"pairings.{name}.group={micro}")
+                                 "rows that a process passes at once" + (", and are cut to them" if cut else ""),
+                                 f"pairings.{name}.group={micro}", note=cut)
 
 
 def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes: int) -> Iterator[Problem]:
