@@ -43,12 +43,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Work:
-    """An objective: its losses, the rows that it sees together, its own forward work (heads, similarities)."""
+    """An objective: its losses, the rows that it sees together, its own forward work (heads, similarities).
+
+    heads  parts that it calls itself: no pass runs through them
+    """
 
     name: str
     losses: tuple[Loss, ...]
     rows: int
     group: int | str
+    heads: tuple[str, ...]
     flops: int
 
 
@@ -167,7 +171,7 @@ def reads(key: Key) -> str:
     said = " + ".join(reads(fed) + (f" seen by {fed.reading.visible}" if fed.reading.visible else "")
                       for fed in key.fed)
     if isinstance(key, FusedView) and key.pairing:
-        said += f", wrong pairs ({key.pairing})" + (f", {key.keep:.0%} kept right" if key.keep else "")
+        said += f", {f'{1 - key.keep:.0%} ' if key.keep else ''}wrong ({key.pairing})"
     return said
 
 

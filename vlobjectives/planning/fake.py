@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from vlobjectives.contracts.batch import Batch, Labels, Tokens
 from vlobjectives.contracts.field import FieldSpec
@@ -79,19 +78,13 @@ def as_on_gpu() -> Iterator[None]:
     what the GPU's store: the output and a number a row. It knows no dropout, which on a GPU costs no memory.
     """
     attention = import_module("vlobjectives.functional.attention")  # as an attribute the function hides its module
-    slow, attention._slow_fused = attention._slow_fused, lambda q: False
+    before = attention._slow_fused, F.scaled_dot_product_attention
+    # No TorchFunctionMode: the backward pass, where parts are recomputed, would run outside of it.
+    attention._slow_fused, F.scaled_dot_product_attention = lambda q: False, _fused
     try:
-        with _Fused():
-            yield
+        yield
     finally:
-        attention._slow_fused = slow
-
-
-class _Fused(TorchFunctionMode):
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        return _fused(*args, **(kwargs or {}))
+        attention._slow_fused, F.scaled_dot_product_attention = before
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,

@@ -16,6 +16,7 @@ from vlobjectives.planning.memory import Storages
 
 # Makers of storages that are no pass and no objective
 WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD = "weights", "weights cast", "gradients", "optimiser", "backward"
+BATCH = "batch"
 CAST = torch.ops.aten._to_copy.default
 
 # Operators of torch that multiply matrices or might, by a part of their name. One of them that torch's counter has

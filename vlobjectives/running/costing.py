@@ -52,14 +52,15 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pas
 def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
                 processes: int) -> tuple[costs.Work, ...]:
     settings, terms = dry.system.settings, _terms(recipe, registry, names, dry.rows * processes)
-    found = []
+    through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
         losses = tuple(costs.Loss(key.split("/", 1)[1], weight * term.weight, float(term.count),
                                   None if term.chance is None else float(term.chance))
                        for key, term in terms.items() if key.split("/")[0] == name)
         group = settings.group[name]
-        found.append(costs.Work(name, losses, costs.together(group, dry.rows, processes), group,
+        heads = [part for part in dry.system.objectives[name].config.named("part").values() if part not in through]
+        found.append(costs.Work(name, losses, costs.together(group, dry.rows, processes), group, tuple(heads),
                                 step.forward.get(name, 0)))
     return tuple(found)
 

@@ -18,7 +18,7 @@ from vlobjectives.contracts.values import Encoded, Fused
 from vlobjectives.contracts.views import View
 from vlobjectives.planning import fake
 from vlobjectives.planning.costs import Memory
-from vlobjectives.planning.meter import BACKWARD, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
+from vlobjectives.planning.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
 from vlobjectives.planning.plan import DrawKey, Key, PairsKey, title
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
@@ -27,7 +27,7 @@ from vlobjectives.running.means import KINDS, precision_of
 from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
-REST = (WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD)
+REST = (BATCH, WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD)
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Dry:
         if self.accumulates:
             self._gradients(meter, names)
         with meter:
-            with meter.work("batch"):
+            with meter.work(BATCH):
                 batch = fake.stand_in(self.fields, self.rows)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))

@@ -1,0 +1,39 @@
+"""`vlobj plan`: what a recipe's plan runs and what it costs."""
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="A file that ends in .yaml, a run folder, or a shipped recipe's name.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that replace "
+                                                          "the recipe's.")] = None,
+    nproc: Annotated[int, typer.Option("--nproc", min=1, help="Processes that the run will have.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
+) -> None:
+    """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network."""
+    from rich.console import Console
+
+    from vlobjectives.contracts.views import ViewError
+    from vlobjectives.errors import RecipeError
+    from vlobjectives.planning import show
+    from vlobjectives.recipe import load
+    from vlobjectives.running.assemble import Trouble
+    from vlobjectives.running.costing import measure
+
+    loaded, registry = load(recipe, overrides or ()), context.obj.registry()
+    for path in loaded.recipe.plugins:
+        registry.add_file(path)
+    try:
+        found = measure(loaded.recipe, registry, nproc)
+    except Trouble as error:
+        raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
+    except ViewError as error:
+        raise RecipeError([loaded.problem(("objectives",), str(error), "`vlobj check` says where")]) from error
+    if as_json:
+        print(json.dumps(show.data(found), indent=1))
+    else:
+        Console().print(show.renderable(found))
