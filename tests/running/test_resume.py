@@ -1,11 +1,14 @@
 """A run that is killed and taken up again is the run that was never stopped."""
 
 import json
+import platform
 import random
+import shutil
 import time
 
 import pytest
 from trial_runs import lines, recipe, run, same_weights, stream, until, weights
+
 from vlobjectives.running import checkpoint
 
 ACCUMULATED = ("data.micro_batch=4",)
@@ -49,7 +52,6 @@ def test_killed_twice_is_bit_identical(unstopped, tmp_path, workers, seed):
 @pytest.fixture
 def copied(unstopped, tmp_path):
     """A copy of the whole run that a test may damage."""
-    import shutil
     shutil.copytree(unstopped[1], tmp_path / "run")
     return unstopped[0], tmp_path / "run"
 
@@ -94,7 +96,7 @@ def test_changes_are_listed_and_refused(copied):
     child = run(path, out, *ACCUMULATED, "optim.lr=2e-3", "objectives.mlm.weight=0.5", "run.steps=16")
     assert child.wait() == 2, child.text
     for said in ("optim.lr  was 0.001 in this run and is 0.002 now", "objectives.mlm.weight  was 1.0",
-                 "manifest.json  data  was \"another\"", "fields.caption  was", "vlobjectives 0.0.1", "--accept-changes"):
+                 'manifest.json  data  was "another"', "fields.caption  was", "vlobjectives 0.0.1", "--accept-changes"):
         assert said in child.text
     assert "run.steps" not in child.text
     assert json.loads((out / "manifest.json").read_text()) == manifest
@@ -132,7 +134,7 @@ def test_a_run_is_held_by_one_process(unstopped, tmp_path):
     until(lambda: lines(out), child)
     second = run(path, out, *overrides)
     assert second.wait() == 2
-    assert f"in use by another process ({__import__('platform').node()}, process {child.pid})" in second.text
+    assert f"in use by another process ({platform.node()}, process {child.pid})" in second.text
     if len(lines(out)) < 7:
         child.kill()
     child.wait()

@@ -4,10 +4,12 @@ Processes are forked from the test's, which has imported everything, since impor
 The test's process itself computes nothing.
 """
 
+import functools
 import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,9 +18,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+
 from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
-from vlobjectives.running import checkpoint, door, session
+from vlobjectives.running import assemble, checkpoint, door, session
 from vlobjectives.running.log import Log
 
 RECIPE = """
@@ -51,15 +54,28 @@ evaluate: {losses: true}
 """48 samples are 6 steps an epoch; matching begins at step 5; dropout is on everywhere."""
 
 
-def recipe(folder: Path, plugin: str = "") -> Path:
-    """The tiny recipe as a file, with a local plug-in's source where one is given."""
+def recipe(folder: Path, plugin: str = "", objective: str = "") -> Path:
+    """The tiny recipe as a file, with a local plug-in's source and one more objective where they are given."""
     path = folder / "tiny.yaml"
+    _imported()
     text = RECIPE
     if plugin:
         (folder / "mine.py").write_text(plugin)
         text = text.replace("plugins: []", "plugins: [mine.py]")
-    path.write_text(text)
+    path.write_text(text.replace("objectives:\n", f"objectives:\n  {objective}\n") if objective else text)
     return path
+
+
+@functools.cache
+def _imported() -> None:
+    """Imports what the recipe names by building it once, without numbers."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(RECIPE)
+        file.flush()
+        tiny = load(file.name).recipe
+    registry = door.registry_of(tiny)
+    with torch.device("meta"):
+        assemble.system(tiny, registry, assemble.pieces(tiny, registry))
 
 
 @dataclass
@@ -92,7 +108,7 @@ class Child:
 
     @property
     def text(self) -> str:
-        return self.said.read_text(errors="replace")
+        return self.said.read_text(errors="replace") if self.said.exists() else ""
 
 
 def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | None = None) -> Child:

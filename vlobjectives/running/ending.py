@@ -7,7 +7,7 @@ from typing import Any
 
 from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
 from vlobjectives.running import distributed
-from vlobjectives.running.means import disk_full, out_of_memory
+from vlobjectives.running.means import disk_full, out_of_memory, worker_died
 from vlobjectives.running.signals import Halt
 
 
@@ -32,6 +32,9 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
         return _memory(error, at)
     if disk_full(error):
         return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
+    if worker_died(error):
+        return MeansError(f"a loader worker died: {error}", "free memory, or lower data.workers; "
+                          f"`vlobj run {at.path}` goes on from the last checkpoint")
     if distributed.lost(error):
         return MeansError("lost another process of this run", f"its own words say why; `vlobj run {at.path}` goes on "
                           "from the last checkpoint")

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample, Source
-from vlobjectives.errors import DataError, MeansError, VlobjError
+from vlobjectives.errors import DataError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.means import die_with_parent
@@ -124,7 +124,7 @@ class _Kept(Dataset):
 def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
     """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
-    Raises MeansError when a worker dies, and what reading raises.
+    Raises what reading raises. That a worker died torch raises wherever this process then is (`means.worker_died`).
     """
     if workers == 0:
         for item in range(first, last):
@@ -132,15 +132,10 @@ def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: 
         return
     loader = DataLoader(_Kept(data), batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
                         prefetch_factor=4, worker_init_fn=_settle_worker)
-    try:
-        for item in loader:
-            if isinstance(item, VlobjError):
-                raise item
-            yield item
-    except RuntimeError as error:
-        if "DataLoader worker" in str(error):
-            raise MeansError(f"a loader worker died: {error}", "lower data.workers, or free memory") from error
-        raise
+    for item in loader:
+        if isinstance(item, VlobjError):
+            raise item
+        yield item
 
 
 def _settle_worker(_: int) -> None:

@@ -63,6 +63,11 @@ def out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "out of memory" in str(error)))
 
 
+def worker_died(error: BaseException) -> bool:
+    """Whether an error says that a loader worker is gone; torch raises it from a signal's handler, anywhere."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
 def disk_full(error: BaseException) -> bool:
     """Whether an error says that a file cannot grow: a full disk, a quota, a limit on file sizes."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

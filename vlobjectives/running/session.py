@@ -214,6 +214,7 @@ def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: boo
         try:
             return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
         except (Halt, KeyboardInterrupt, Exception) as error:
+            signals.leave_children()
             told = ending.explained(error, at, signals.seen)
             with suppress(OSError):  # the disk may be what is full
                 log.only_file("\n".join([f"ended: {told}", *getattr(told, "__notes__", ())]))

@@ -50,6 +50,15 @@ class Signals(AbstractContextManager):
         finally:
             self.waiting = was
 
+    def leave_children(self) -> None:
+        """From here on nothing is raised when a child ends.
+
+        Torch raises in its handler for each loader worker that ends while one has died, so a second time while the
+        first error is being told.
+        """
+        if self.old and hasattr(signal, "SIGCHLD"):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.seen == signal.SIGINT:
             raise KeyboardInterrupt

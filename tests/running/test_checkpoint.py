@@ -1,0 +1,179 @@
+"""Checkpoints survive what happens to files: damage, a full disk, a process that dies while writing."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+
+import pytest
+import torch
+from torch import nn
+from trial_runs import forked, recipe, run, same_weights, stream
+
+from vlobjectives.errors import DataError, MeansError, RecipeError
+from vlobjectives.running import checkpoint
+from vlobjectives.running.folder import RunFolder
+
+
+def module(seed: int = 0, width: int = 64) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width))
+
+
+def saved(folder, *steps, keep=9):
+    for step in steps:
+        checkpoint.save(folder, step, module(step), {"step": step, "x": torch.arange(step)}, keep)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_comes_back_bit_by_bit(tmp_path):
+    """Weights, buffers and state."""
+    saved(tmp_path, 3)
+    found, broken = checkpoint.newest(tmp_path)
+    assert (found.step, broken) == (3, [])
+    other = module(7)
+    checkpoint.load_weights(other, found.folder)
+    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), module(3).state_dict().values()))
+    assert checkpoint.load_state(found.folder)["x"].tolist() == [0, 1, 2]
+
+
+def test_the_newest_stay(tmp_path):
+    saved(tmp_path, 2, 4, 999_999, 1_000_001, keep=2)
+    assert names(tmp_path) == ["step-1000001", "step-999999"]
+    assert checkpoint.newest(tmp_path)[0].step == 1_000_001
+
+
+@pytest.mark.parametrize("damage", ["flip model", "flip state", "no model", "no manifest", "empty manifest"])
+def test_damage_is_seen_and_the_one_before_is_taken(tmp_path, damage):
+    saved(tmp_path, 2, 4)
+    kind, what = damage.split()
+    path = tmp_path / "step-000004" / {"model": checkpoint.MODEL, "state": checkpoint.STATE,
+                                       "manifest": checkpoint.MANIFEST}[what]
+    if kind == "flip":
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 4
+        path.write_bytes(data)
+    elif kind == "no":
+        path.unlink()
+    else:
+        path.write_text("")
+    found, broken = checkpoint.newest(tmp_path)
+    assert found.step == 2
+    assert len(broken) == 1
+    assert "step-000004 is damaged" in broken[0]
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    saved(tmp_path, 2)
+    (tmp_path / ".writing-000004-123").mkdir()
+    assert checkpoint.newest(tmp_path)[0].step == 2
+    saved(tmp_path, 4)
+    assert names(tmp_path) == ["step-000002", "step-000004"]
+
+
+def test_a_damaged_later_one_never_costs_a_good_one(tmp_path):
+    """After going on from step 4 under a damaged step 8, with one to keep, step 6 stays."""
+    saved(tmp_path, 4, 8)
+    checkpoint.set_aside(tmp_path, after=4)
+    saved(tmp_path, 6, keep=1)
+    assert names(tmp_path) == ["damaged-step-000008", "step-000006"]
+
+
+def test_a_system_that_differs_is_refused(tmp_path):
+    saved(tmp_path, 1)
+    with pytest.raises(DataError, match="missing"):
+        checkpoint.load_weights(nn.Linear(3, 3), tmp_path / "step-000001")
+    with pytest.raises(DataError, match=r"\(64, 64\) there, \(32, 32\) here"):
+        checkpoint.load_weights(module(width=32), tmp_path / "step-000001")
+
+
+def test_nothing_else_is_unpickled(tmp_path):
+    """A state that would run code is refused."""
+    saved(tmp_path, 1)
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "trapped"),)
+    torch.save({"x": Trap()}, tmp_path / "step-000001" / checkpoint.STATE)
+    with pytest.raises(Exception, match="weights_only"):
+        checkpoint.load_state(tmp_path / "step-000001")
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_a_limit_on_file_sizes(tmp_path):
+    """RLIMIT_FSIZE in a process of its own: a MeansError that says what to do, the first checkpoint whole."""
+    saved(tmp_path / "c", 2)
+
+    def work():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        try:
+            saved(tmp_path / "c", 4, keep=1)
+        except MeansError as error:
+            assert "step 4 could not be written" in str(error)
+            assert "free disk space" in error.mend
+            return 42
+    child = forked(tmp_path / "said", work)
+    assert child.wait() == 42, child.text
+    assert names(tmp_path / "c") == ["step-000002"]
+    assert checkpoint.newest(tmp_path / "c")[0].step == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3500k", "tmpfs", str(place)], capture_output=True,
+                             text=True) if shutil.which("mount") else None
+    if mounted is None or mounted.returncode:
+        pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip() if mounted else 'no mount'}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_loses_no_checkpoint(small_disk, tmp_path):
+    """A whole run: exit 6 when the disk fills up, then more room, and the run that never met a full disk."""
+    path = recipe(tmp_path)
+    whole = run(path, tmp_path / "whole", "run.steps=8", "run.checkpoint.keep=9")
+    assert whole.wait() == 0, whole.text
+    out = small_disk / "run"
+    child = run(path, out, "run.steps=8", "run.checkpoint.keep=9")
+    assert child.wait() == 6, child.text
+    assert "could not be written" in child.text or "the disk is full" in child.text
+    there = names(out / "checkpoints")
+    assert there
+    assert all(name.startswith("step-") for name in there)
+    found, broken = checkpoint.newest(out / "checkpoints")
+    assert (found.folder.name, broken) == (there[-1], [])
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    more = run(path, out, "run.steps=8", "run.checkpoint.keep=9")
+    assert more.wait() == 0, more.text
+    assert f"going on after step {found.step}" in more.text
+    assert stream(out) == stream(tmp_path / "whole")
+    same_weights(out, tmp_path / "whole")
+
+
+def test_a_run_folder_is_made_exclusively(tmp_path):
+    """With its recipe from the first moment; never into a folder that holds something."""
+    RunFolder.create(tmp_path / "a" / "run", "seed: 1\n")
+    assert names(tmp_path / "a" / "run") == ["recipe.yaml"]
+    with pytest.raises(RecipeError, match="already there"):
+        RunFolder.create(tmp_path / "a" / "run", "seed: 2\n")
+    assert (tmp_path / "a" / "run" / "recipe.yaml").read_text() == "seed: 1\n"
+    assert names(tmp_path / "a") == ["run"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MeansError, match="cannot be made"):
+        RunFolder.create(tmp_path / "file" / "run", "")
+
+
+def test_metrics_are_cut_to_the_checkpoint(tmp_path):
+    """Also a line that a kill cut in two."""
+    place = RunFolder(tmp_path)
+    place.metrics.write_text("".join(json.dumps({"step": step}) + "\n" for step in range(5)) + '{"step": 5, "lo')
+    place.cut_metrics(3)
+    assert [json.loads(line)["step"] for line in place.metrics.read_text().splitlines()] == [0, 1, 2]

@@ -1,0 +1,116 @@
+"""What goes wrong in a step: non-finite losses and gradients, overflow in fp16, memory that runs out."""
+
+import json
+import math
+
+import pytest
+from trial_runs import lines, recipe, run, stream, weights
+
+from vlobjectives.running import checkpoint
+
+BROKEN = """
+import torch
+from pydantic import Field
+from vlobjectives import Objective, ObjectiveConfig, Term, hookimpl, joint
+
+class Broken(Objective):
+    '''Goes wrong for one sample from a time on, in the way that its Config names.'''
+
+    class Config(ObjectiveConfig):
+        how: str = Field("nan", description="nan, inf, gradient, memory or not")
+        number: int = Field(0, description="the sample")
+
+    def views(self, inputs):
+        return {"text": joint(inputs["text"])}
+
+    def forward(self, text, batch):
+        value = text.pooled.square().sum()
+        if self.config.how == "memory":
+            torch.empty(1 << 50)
+        if (batch.number == self.config.number).any():
+            if self.config.how == "gradient":    # finite, with the gradient 1 / 0
+                value = value + (value - value.detach()).sqrt()
+            elif self.config.how in ("nan", "inf"):
+                value = value * float(self.config.how)
+        return {"value": Term(value, batch.size)}
+
+@hookimpl
+def vlobj_components():
+    return {"objective:broken": Broken}
+"""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return recipe(tmp_path_factory.mktemp("numbers"), BROKEN, "broken: {how: not, number: 11, weight: 1}")
+
+
+@pytest.mark.parametrize(("how", "what"), [
+    ("nan", "broken/value went non-finite"), ("inf", "broken/value went non-finite"),
+    ("gradient", "the gradient of broken went non-finite")])
+def test_stops_before_the_optimiser_moves(path, tmp_path, how, what):
+    """Exit 5; the objective and the samples of the micro-batch at fault are named; the last good checkpoint stays."""
+    out = tmp_path / "run"
+    child = run(path, out, f"objectives.broken.how={how}", "run.checkpoint.steps=1",
+                "data.micro_batch=4")
+    assert child.wait() == 5, child.text
+    assert what in child.text
+    assert "the optimiser has not moved" in child.text
+    keys = child.text.split("samples ")[1].splitlines()[0].split(", ")
+    assert "train/11" in keys
+    assert len(keys) == 4
+    assert f"samples: {', '.join(keys)}" in (out / "log.txt").read_text()
+    step = len(lines(out))
+    assert step < 6
+    assert f"step {step}:" in child.text
+    found, broken = checkpoint.newest(out / "checkpoints")
+    assert (0 if found is None else found.step, broken) == (step, [])
+    if found:
+        assert all(value.isfinite().all() for value in weights(out).values() if value.is_floating_point())
+
+
+def test_fp16_steps_and_skips_what_overflows(path, tmp_path):
+    """On the CPU too: the scale starts too high, overflowing steps are left out and are not logged as Infinity."""
+    out = tmp_path / "run"
+    child = run(path, out, "run.precision=fp16", "run.steps=8")
+    assert child.wait() == 0, child.text
+    assert "precision fp16" in child.text
+    assert all(math.isfinite(row["loss"]) for row in lines(out))
+    assert "Infinity" not in (out / "metrics.jsonl").read_text()
+    assert sum(row["gradient_norm"] is not None for row in lines(out)) >= 4
+    assert checkpoint.load_state(checkpoint.newest(out / "checkpoints")[0].folder)["scaler"]["scale"] > 1
+    full = run(path, tmp_path / "full", "run.steps=1")
+    assert full.wait() == 0, full.text
+    assert lines(out)[0]["loss"] == pytest.approx(lines(tmp_path / "full")[0]["loss"], rel=1e-2)
+
+
+def test_fp16_does_not_skip_for_ever(path, tmp_path):
+    """A gradient that no scale makes finite stops the run once the scale is down to 1."""
+    child = run(path, tmp_path / "run", "objectives.broken.how=gradient", "run.precision=fp16",
+                "data.samples=8", "run.steps=60", "run.checkpoint.steps=60")
+    assert child.wait() == 5, child.text
+    assert "the gradient of broken went non-finite" in child.text
+
+
+def test_memory_that_runs_out(path, tmp_path):
+    """Exit 6, with the step, who was live and the keys to lower."""
+    child = run(path, tmp_path / "run", "objectives.broken.how=memory", "objectives.broken.weight=[[2, 0], [3, 1]]")
+    assert child.wait() == 6, child.text
+    for said in ("step 3: memory ran out with broken, itc, mlm", "data.micro_batch (now 8",
+                 "plan.checkpoint: [vision, text, joint, words, fusion]"):
+        assert said in child.text
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints")[0].step == 2
+
+
+@pytest.mark.slow
+def test_compiled_parts_compute_the_same(path, tmp_path):
+    plain, compiled = tmp_path / "plain", tmp_path / "compiled"
+    still = ("run.steps=3", "model.text.config.hidden_dropout_prob=0", "model.fusion.dropout=0",
+             "model.text.config.attention_probs_dropout_prob=0")
+    for out, kind in ((plain, "none"), (compiled, "parts")):
+        child = run(path, out, *still, f"run.compile={kind}")
+        assert child.wait(600) == 0, child.text
+    for one, other in zip(stream(plain), stream(compiled), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+    assert json.loads((compiled / "summary.json").read_text())
