@@ -36,4 +36,6 @@ def plan(
     if as_json:
         print(json.dumps(show.data(found), indent=1))
     else:
-        Console().print(show.renderable(found))
+        console = Console()
+        # Into a file or a pipe the tables are as wide as they need to be.
+        Console(width=None if console.is_terminal else max(120, console.width)).print(show.renderable(found))
