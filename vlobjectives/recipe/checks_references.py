@@ -8,8 +8,9 @@ from vlobjectives.recipe import recipes
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import DEFAULT_INPUTS
-from vlobjectives.recipe.yaml import KeyPath, read
+from vlobjectives.recipe.yaml import KeyPath, dotted, read
 
 SECTION = {"input": "inputs", "mask": "masks", "pairing": "pairings", "part": "model", "objective": "objectives",
            "field": "fields"}
@@ -20,30 +21,39 @@ WIDEST = 110
 def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
     """What is named and not defined. Fields may be columns of the source, which stage `data` knows."""
     recipe = loaded.recipe
+    missing: dict[tuple[str, str], list[tuple[KeyPath, bool]]] = {}
+    for path, kind, name, default in _named(recipe, named):
+        if name not in getattr(recipe, SECTION[kind]):
+            missing.setdefault((kind, name), []).append((path, default))
+    for (kind, name), places in missing.items():
+        part = DEFAULT_INPUTS[name]["part"] if kind == "input" and name in DEFAULT_INPUTS else None
+        if part is None or ("part", part) not in missing:  # a default input is missing because its encoder is
+            yield _missing(loaded, kind, name, places)
+    order = list(recipe.fields)
+    for name, entry in recipe.fields.items():
+        if entry.with_ in recipe.fields and order.index(entry.with_) >= order.index(name):
+            yield loaded.problem(("fields", name, "with"), f"the field '{entry.with_}' is read after '{name}'",
+                                 f"put '{entry.with_}' above it")
+
+
+def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[KeyPath, str, str, bool]]:
+    """Everything that names something else: where, the kind, the name, and whether nobody wrote it (a default)."""
     for path, one in named.items():
         for kind in ("input", "mask", "pairing", "part", "objective"):
             for field, name in one.config.named(kind).items():
-                if name not in getattr(recipe, SECTION[kind]):
-                    yield _missing(loaded, (*path, field), kind, name, field not in one.entry.options)
+                yield (*path, field), kind, name, field not in one.entry.options
     for name, entry in recipe.inputs.items():
-        if entry.part not in recipe.model:
-            yield _missing(loaded, ("inputs", name, "part"), "part", entry.part)
-        if entry.mask is not None and entry.mask not in recipe.masks:
-            yield _missing(loaded, ("inputs", name, "mask"), "mask", entry.mask)
-    order = list(recipe.fields)
+        yield ("inputs", name, "part"), "part", entry.part, False
+        if entry.mask is not None:
+            yield ("inputs", name, "mask"), "mask", entry.mask, False
     for name, entry in recipe.fields.items():
-        if entry.with_ is not None and entry.with_ not in recipe.fields:
-            yield _missing(loaded, ("fields", name, "with"), "field", entry.with_)
-        elif entry.with_ is not None and order.index(entry.with_) >= order.index(name):
-            yield loaded.problem(("fields", name, "with"), f"the field '{entry.with_}' is read after '{name}'",
-                                 f"put '{entry.with_}' above it")
+        if entry.with_ is not None:
+            yield ("fields", name, "with"), "field", entry.with_, False
     for number, group in enumerate(recipe.plan.authors):
         for place, name in enumerate(group):
-            if name not in recipe.objectives:
-                yield _missing(loaded, ("plan", "authors", number, place), "objective", name)
+            yield ("plan", "authors", number, place), "objective", name, False
     for number, name in enumerate(recipe.plan.checkpoint):
-        if name not in recipe.model:
-            yield _missing(loaded, ("plan", "checkpoint", number), "part", name)
+        yield ("plan", "checkpoint", number), "part", name, False
 
 
 def unused(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
@@ -67,37 +77,45 @@ def unused(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
                                  f"masks: {', '.join(recipe.masks)}", note=True)
 
 
-def _missing(loaded: Loaded, path: KeyPath, kind: str, name: str, default: bool = False) -> Problem:
+def _missing(loaded: Loaded, kind: str, name: str, places: list[tuple[KeyPath, bool]]) -> Problem:
     """Something named and not defined, with the nearest name or the line that would define it."""
-    section = SECTION[kind]
-    defined = list(getattr(loaded.recipe, section))
+    (path, default), *others = places
     what = f"there is no {kind} '{name}' in this recipe" + (f" (what `{path[-1]}` is by default)" if default else "")
-    return loaded.problem(path, what, "; or ".join(_mends(section, kind, name, defined)))
+    more = list(dict.fromkeys(dotted(other[:2]) for other, _ in others if other[:2] != path[:2]))
+    if more:
+        what += f"; {', '.join(more)} ask{'s' * (len(more) == 1)} for it too"
+    return loaded.problem(path, what, "; or ".join(_mends(loaded.recipe, kind, name)))
 
 
-def _mends(section: str, kind: str, name: str, defined: list[str]) -> Iterator[str]:
+def _mends(recipe: Recipe, kind: str, name: str) -> Iterator[str]:
+    section = SECTION[kind]
+    defined = list(getattr(recipe, section))
     near = get_close_matches(name, defined, 1)
     if near:
         yield f"did you mean '{near[0]}'?"
     if kind == "input" and name in DEFAULT_INPUTS:
-        section, name = "model", DEFAULT_INPUTS[name]["part"]
-    line = example(section, name)
-    if line:
+        yield f"give the model an encoder '{DEFAULT_INPUTS[name]['part']}', or define the input under inputs"
+    elif line := example(section, name, recipe):
         yield f"add under {section}: {line}"
     elif not near:
         yield f"define it under {section}" + (f", where there are {', '.join(defined)}" if defined else "")
 
 
-def example(section: str, name: str) -> str:
-    """The line of a shipped recipe that defines this name in this section; empty if there is none that is short."""
-    for recipe in recipes.names():
+def example(section: str, name: str, recipe: Recipe) -> str:
+    """The line of a shipped recipe that defines this name in this section, of one with the same data if there is one.
+
+    Empty where none does so in a short line.
+    """
+    found = []
+    for shipped in recipes.names():
         try:
-            data = read(recipes.find(recipe)).data
+            data = read(recipes.find(shipped)).data
         except RecipeError:  # a shipped recipe that is being changed by hand: no help, and no harm
             continue
-        entries = data.get(section)
+        entries, source = data.get(section), data.get("data")
         if isinstance(entries, dict) and isinstance(entries.get(name), dict):
             line = dump_data({name: entries[name]}).strip()
+            alike = isinstance(source, dict) and source.get("type") == recipe.data.type
             if "\n" not in line and len(line) <= WIDEST:
-                return line
-    return ""
+                found.append((not alike, len(line), line))
+    return min(found)[2] if found else ""

@@ -1,6 +1,6 @@
 """Stage `capabilities`: everything can be built, and each part can do what the views ask of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -146,7 +146,8 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
     """Whether an encoder can hide what a mask hides."""
     mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields
     first = fields.spec(fields.inputs[x.name][0])
-    fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask)
+    slots = [slot for slot, name in one.config.named("input").items() if name == x.name]
+    fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask, slots)
     if fill not in fills:
         yield (at, f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
                f"take a mask with fill {' or '.join(fills) or 'of its own'}")
@@ -162,7 +163,8 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
                f"give masks.{x.mask} fill: {could[0]}" if could else "take an encoder that can")
 
 
-def _at(path: KeyPath, one: Named, kind: str, name: str) -> KeyPath:
-    """The option of an entry that names this thing, or else the entry."""
-    field = next((field for field, held in one.config.named(kind).items() if held == name), None)
-    return (*path, field) if field else path
+def _at(path: KeyPath, one: Named, kind: str, name: str, slots: Sequence[str] = ()) -> KeyPath:
+    """The option of an entry that names this thing, best one called after a slot (`text_mask`), or else the entry."""
+    fields = [field for field, held in one.config.named(kind).items() if held == name]
+    fields.sort(key=lambda field: not any(field.startswith(slot) for slot in slots))
+    return (*path, fields[0]) if fields else path

@@ -49,7 +49,10 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
 
 
 def told(loaded: Loaded, error: Trouble) -> Problem:
-    return loaded.problem(error.path, error.why, error.mend, key=len(error.path) > 1)
+    """What cannot be made, at the key where it stands."""
+    entry = getattr(loaded.recipe, error.path[0]).get(error.path[1]) if len(error.path) == 2 else None
+    mend = error.mend or (f"`vlobj plugins {entry.type}` explains its options" if entry is not None else "")
+    return loaded.problem(error.path, error.why, mend, key=len(error.path) > 1)
 
 
 def _columns(loaded: Loaded, source: Source) -> Iterator[Problem]:
@@ -78,7 +81,7 @@ def _fed(loaded: Loaded, named: Mapping[KeyPath, Named], source: Source) -> Iter
             yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
                                  _near(field, known, "there are"))
         elif source.columns[field].kind == "raw":
-            line = example("fields", field)
+            line = example("fields", field, recipe)
             yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
                                  f"add under fields: {line or f'{field}: {{type: ...}}'}")
 

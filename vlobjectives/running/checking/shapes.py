@@ -1,7 +1,10 @@
 """Stage `shapes`: a step without numbers, forward and backward, for every set of objectives that is ever live."""
 
 import inspect
-from collections.abc import Iterator
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlobjectives.contracts.parts import CannotBuild
@@ -15,6 +18,7 @@ from vlobjectives.running.assemble import Pieces, Trouble
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.data import told
 from vlobjectives.running.schedule import live_sets
+from vlobjectives.running.system import System
 
 STAGE = "shapes"
 SHOWN = 4
@@ -31,16 +35,39 @@ def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, proce
         report.add(STAGE, [told(loaded, error)])
         return None
     system.accumulates = False  # gradients of earlier micro-batches would look like reached parameters
-    for names, first in live_sets(system.system.settings.weights, recipe.run.steps).items():
-        try:
-            steps.append(system.step(names, first))
-        except Trouble as error:
-            failed.setdefault(str(error), _told(loaded, error, built))
-        reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
+    live = live_sets(system.system.settings.weights, recipe.run.steps)
+    with _quiet():
+        for names in _largest(system.system, live):
+            try:
+                steps.append(system.step(names, live[names]))
+            except Trouble as error:
+                failed.setdefault(str(error), _told(loaded, error, built))
+            reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
     if not report.add(STAGE, failed.values()):
         return None
     report.add("sense", _unreached(loaded, system, reached))
     return max(steps, key=lambda step: step.memory.peak)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's own words on what fails under fake tensors: it logs the traceback that is told in a line here."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    was, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was
+
+
+def _largest(system: System, live: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The sets whose step is no mere part of another's: there every pass runs alike, so that nothing else can fail."""
+    work = {names: {(one.key, one.trained) for share in system.plan(names).shares for one in share.work}
+            for names in live if names}
+    return [names for names, own in work.items()
+            if not any(set(names) < set(other) and own <= more for other, more in work.items())]
 
 
 def _told(loaded: Loaded, error: Trouble, built: Built) -> Problem:
