@@ -3,7 +3,7 @@
     python benchmarks/passes.py [--recipes glscl,glscl_base] [--json FILE]
 
 Counted on tensors without numbers, so the result is exact and hangs on no machine; half a minute on two cores.
-Memory is the peak of live storages of a step at the recipe's micro-batch.
+Work and activations are those of a micro-batch.
 """
 
 import paired
@@ -23,7 +23,7 @@ def table(recipe: str) -> list[dict[str, str]]:
              "all passes": str(sum(schedule.passes.values())),
              "forward GFLOPs": f"{schedule.forward / 1e9:,.1f}",
              "of unshared": f"{schedule.forward / costs.schedules['unshared'].forward:.2f}",
-             "memory GB": f"{schedule.memory.peak / 1e9:.2f}"}
+             "activations GB": f"{schedule.activations / 1e9:.2f}"}
             for name, schedule in costs.schedules.items()]
 
 
