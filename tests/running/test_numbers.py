@@ -86,8 +86,8 @@ def test_fp16_steps_and_skips_what_overflows(path, tmp_path):
 
 def test_fp16_does_not_skip_for_ever(path, tmp_path):
     """A gradient that no scale makes finite stops the run once the scale is down to 1."""
-    child = run(path, tmp_path / "run", "objectives.broken.how=gradient", "run.precision=fp16",
-                "data.samples=8", "run.steps=60", "run.checkpoint.steps=60")
+    child = run(path, tmp_path / "run", "objectives.broken.how=gradient", "objectives.broken.number=3",
+                "run.precision=fp16", "data.samples=8", "run.steps=60", "run.checkpoint.steps=60")
     assert child.wait() == 5, child.text
     assert "the gradient of broken went non-finite" in child.text
 

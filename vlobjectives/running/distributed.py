@@ -88,13 +88,13 @@ def leave() -> None:
         _State.host = None
 
 
-def any_of(*flags: bool) -> tuple[bool, ...]:
-    """For each flag whether any process raises it; the same answer everywhere, in one small message."""
+def highest(*numbers: int) -> tuple[int, ...]:
+    """For each number the highest that any process gives; the same answer everywhere, in one small message."""
     if not active():
-        return flags
-    asked = torch.tensor(flags, dtype=torch.int32)
+        return numbers
+    asked = torch.tensor(numbers, dtype=torch.int32)
     torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=_State.host)
-    return tuple(bool(flag) for flag in asked)
+    return tuple(asked.tolist())
 
 
 def all_of(own: Any) -> list[Any]:

@@ -119,6 +119,8 @@ def _verdict(processes: Sequence[Process], ended: Sequence[Process]) -> int:
     killed = failed[0].running.returncode < 0
     cause = failed[0] if killed else next((one for one in failed if one.running.returncode not in (6, 1)), None) or \
         next((one for one in failed if one.running.returncode > 0), failed[0])
+    if processes[0].running.returncode == cause.running.returncode:
+        cause = processes[0]  # it said the same, on the terminal
     if cause.told is not None:
         cause.told.seek(0)
         sys.stderr.write(cause.told.read().decode(errors="replace"))

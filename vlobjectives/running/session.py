@@ -64,12 +64,13 @@ class Session:
                 self.done = step + 1
                 self._record(metrics)
                 bar.to(self.done, f"loss {metrics['loss']:.3f}  {metrics['samples_per_second']:.0f} samples/s")
-                stop, bad = distributed.any_of(self.signals.seen is not None, bool(self.trainer.bad))
+                stop, bad = distributed.highest(self.signals.seen or 0, len(self.trainer.bad))
                 if bad:
                     self._count_bad()
                 if stop or self.done == steps or self.done in saves:
                     self.save()
                 if stop:
+                    self.signals.seen = stop  # also where another process got it
                     raise Halt
                 if self.done in looks and self.done < steps:
                     self._look()
@@ -228,7 +229,8 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     begun = time.monotonic()
     world = distributed.world()
     device = device_of(loaded.recipe.run.device, world.local_rank)
-    log.first = log.first and world.first
+    if not world.first:
+        log.first, log.console.quiet = False, True
     distributed.join(device)
     place, going_on = distributed.from_first((str(at.path), going_on))
     at.path = Path(place)

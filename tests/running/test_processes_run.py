@@ -1,0 +1,200 @@
+"""Several processes compute what one computes, and end together."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from test_loader import BAD
+from test_numbers import BROKEN
+from trial_runs import forked, lines, processes, recipe, run, until, weights
+
+from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.running.launch import launch
+
+STILL = ("model.text.config.hidden_dropout_prob=0", "model.text.config.attention_probs_dropout_prob=0",
+         "model.fusion.dropout=0", "run.steps=8")
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """One process without dropout; matching comes in at step 5."""
+    folder = tmp_path_factory.mktemp("alone")
+    path = recipe(folder)
+    child = run(path, folder / "run", *STILL)
+    assert child.wait() == 0, child.text
+    return path, folder / "run"
+
+
+def compare(out, whole):
+    """Every value, weight, chance and norm to 1e-5 of its size; a loss that gathers counts its rows on each process."""
+    for one, other in zip(lines(out), lines(whole), strict=True):
+        assert one["terms"].keys() == other["terms"].keys()
+        for name, term in one["terms"].items():
+            for key in ("value", "weight", "weighted", "chance"):
+                assert term[key] == pytest.approx(other["terms"][name][key], rel=1e-5, abs=1e-7), (one["step"], name)
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+        assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-4)
+    theirs = weights(whole)
+    for name, value in weights(out).items():
+        # AdamW divides by the gradient's size, so that rounding shows as a share of the rate where a gradient is near 0
+        assert (value - theirs[name]).abs().max() < 1e-3 * max(1, float(theirs[name].abs().max())), name
+
+
+@pytest.mark.parametrize("micro", [4, 2])
+def test_two_processes_are_one(alone, tmp_path, port, micro):
+    """Whole halves, and in micro-batches against one process's own in the same groups of rows."""
+    path, whole = alone
+    more = () if micro == 4 else ("data.micro_batch=2", "pairings.others.group=2")
+    if more:
+        whole = tmp_path / "whole"
+        # one process with micro-batches of 4 sees the rows that two see together in micro-batches of 2
+        single = run(path, whole, *STILL, "data.micro_batch=4", "pairings.others.group=2")
+        assert single.wait() == 0, single.text
+    children = processes(path, tmp_path / "run", port, 2, *STILL, *more)
+    assert [child.wait() for child in children] == [0, 0], children[0].text + children[1].text
+    assert "2 processes" in children[0].text
+    assert children[1].text == ""
+    compare(tmp_path / "run", whole)
+    one, two = (read(out / "summary.json") for out in (tmp_path / "run", whole))
+    assert one.keys() == two.keys()
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, port):
+    """Two begin, one ends; the pairing's group was written out."""
+    path, out = alone[0], tmp_path / "run"
+    for child in processes(path, out, port, 2, *STILL, "run.steps=5", "run.checkpoint.steps=5",
+                           "optim.schedule.then=constant"):
+        assert child.wait() == 0, child.text
+    rest = run(out / "recipe.yaml", out, "run.steps=8")
+    assert rest.wait() == 0, rest.text
+    assert [row["step"] for row in lines(out)] == list(range(8))
+    assert [start["processes"] for start in read(out / "manifest.json")["starts"]] == [2, 1]
+    uneven = processes(path, tmp_path / "uneven", port, 3, *STILL)
+    assert [child.wait() for child in uneven] == [2, 2, 2]
+    assert "does not divide into 3 processes" in uneven[0].text
+
+
+def test_what_one_process_meets_stops_all(tmp_path, port):
+    """Bad samples of both are counted together: exit 3 on both; a sample that breaks a loss: exit 5, named on both."""
+    path = recipe(tmp_path, BAD)
+    children = processes(path, tmp_path / "bad", port, 2, "data.type=torn", "data.max_bad=0.1")
+    assert [child.wait(60) for child in children] == [3, 3], children[0].text + children[1].text
+    assert "of 48 samples cannot be used" in children[1].text
+    (tmp_path / "numbers").mkdir()
+    path = recipe(tmp_path / "numbers", BROKEN, "broken: {how: gradient, number: 11}")
+    children = processes(path, tmp_path / "broken", port, 2)
+    assert [child.wait(60) for child in children] == [5, 5], children[0].text + children[1].text
+    for child in children:
+        assert "the gradient of broken went non-finite" in child.text
+        assert "train/11" in child.text
+
+
+def test_a_signal_to_one_stops_all_saved(alone, tmp_path, port):
+    """As a scheduler may send it; the number of the signal decides the exit code of the process that got it."""
+    out = tmp_path / "run"
+    children = processes(alone[0], out, port, 2, *STILL, "run.steps=3000", "run.checkpoint.steps=3000")
+    until(lambda: lines(out), children[0])
+    children[1].kill(signal.SIGTERM)
+    assert children[1].wait(60) == 75, children[1].text
+    assert children[0].wait(60) == 75, children[0].text
+    assert "saved" in children[0].text
+    assert [one.name for one in (out / "checkpoints").iterdir()] == [f"step-{len(lines(out)):06d}"]
+
+
+def launched(path, out, *overrides):
+    """`vlobj run --nproc 2` as a process that can be signalled."""
+    def work():
+        try:
+            return launch(2, ["run", str(path), *overrides, "--out", str(out), "--resume"])
+        except MeansError as error:
+            print(error)
+            return error.code
+    return forked(out.with_name(f"{out.name}.txt"), work)
+
+
+def ranks(launcher):
+    """Process ids of the processes that a launcher started, by rank."""
+    found = {}
+    with open(f"/proc/{launcher.pid}/task/{launcher.pid}/children") as file:
+        for pid in map(int, file.read().split()):
+            with open(f"/proc/{pid}/environ", "rb") as env:
+                found |= {int(entry[5:]): pid for entry in env.read().split(b"\0") if entry.startswith(b"RANK=")}
+    return found
+
+
+def gone(pid):
+    return not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+linux = pytest.mark.skipif(not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
+                           reason="needs /proc/PID/task/TID/children to find the processes")
+
+
+@linux
+@pytest.mark.parametrize("how", ["one dies", "SIGTERM", "launcher dies"])
+def test_launched_processes_end_together(alone, tmp_path, how):
+    """Started by the launcher: one killed stops the other within a minute, exit 6; SIGTERM reaches both, exit 75; the
+    launcher killed leaves nobody behind."""
+    out = tmp_path / "run"
+    launcher = launched(alone[0], out, *STILL, "run.steps=5000", "run.checkpoint.steps=5000")
+    until(lambda: lines(out), launcher, 120)
+    pids = ranks(launcher)
+    assert pids.keys() == {0, 1}
+    begun = time.monotonic()
+    if how == "one dies":
+        os.kill(pids[1], signal.SIGKILL)
+        assert launcher.wait(60) == 6, launcher.text
+        assert "process 1 of 2 was ended by SIGKILL" in launcher.text
+    elif how == "SIGTERM":
+        launcher.kill(signal.SIGTERM)
+        assert launcher.wait(60) == 75, launcher.text
+        assert launcher.text.count("stopped by SIGTERM after step") == 1
+        assert list((out / "checkpoints").glob("step-*"))
+    else:
+        launcher.kill()
+        launcher.wait()
+        while not all(map(gone, pids.values())) and time.monotonic() < begun + 10:
+            time.sleep(0.05)
+    assert all(map(gone, pids.values()))
+    assert time.monotonic() - begun < 60
+
+
+def test_a_launch_that_cannot_be(monkeypatch):
+    with pytest.raises(RecipeError, match="--nproc 0"):
+        launch(0, [])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="under torchrun"):
+        launch(2, [])
+
+
+def test_the_exit_code_of_the_error(tmp_path):
+    """A usage error of the processes themselves, said once."""
+    launcher = launched(tmp_path / "missing.yaml", tmp_path / "run")
+    assert launcher.wait(60) == 2, launcher.text
+    assert launcher.text.count("there is no file") == 1
+
+
+@pytest.mark.slow
+def test_under_torchrun(alone, tmp_path):
+    """The same metrics; and SIGTERM to torchrun saves."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "-m",
+               "vlobjectives", "run", str(alone[0]), *STILL, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    compare(tmp_path / "run", alone[1])
