@@ -38,11 +38,11 @@ class MlpStem(_Stem):
 
 
 class ConvStem(_Stem):
-    """log2(patch) convolutions 3x3 of stride 2, each with GroupNorm and ReLU, then 1x1; plus the patch as it is, linear.
+    """log2(patch) convolutions 3x3 of stride 2, each with GroupNorm and ReLU, then 1x1; plus the patch as it is.
 
     Widths double up to `width`: 3 -> 32 -> 64 -> 128 for patches of 8 at width 128. The linear way past them carries
-    what normalisation takes out: without it a small run learned shapes and stayed almost blind to colours. A patch's
-    vector sees some pixels of its neighbours, so what is hidden from the model must be hidden in the pixels before this.
+    what normalisation takes out: without it a small run learned shapes and stayed almost blind to colours. The vector
+    of a patch sees some pixels of its neighbours: what is hidden from the model must be hidden in the pixels before.
     """
 
     def __init__(self, img_size: tuple[int, int], patch_size: int, in_chans: int = 3, embed_dim: int = 768, **_: Any):
