@@ -92,9 +92,10 @@ class Trainer:
             self.scaler.unscale_(self.optimiser.torch)
         values = torch.stack([torch.stack(row) for row in table.values()])
         if distributed.active():
-            own = values[:, 0].clone()
-            torch.distributed.all_reduce(own)
-            values[:, 0] = own
+            shares = values.clone()
+            torch.distributed.all_reduce(shares)
+            values[:, 0] = shares[:, 0]
+            values[:, 2] = shares[:, 2] / self.layout.ranks  # counts are over all processes already
         self.norm = self.optimiser.norm()
         *flat, norm = torch.cat([values.flatten(), self.norm.double()[None]]).tolist()
         return {name: flat[3 * i:3 * i + 3] for i, name in enumerate(table)}, norm
