@@ -104,9 +104,10 @@ class Session:
         """All scores of the recipe's evaluations, computed by the first process."""
         scores: dict[str, Any] = {}
         if self.world.first:
+            layout = self.trainer.layout
             with distributed.alone():
                 scores = scored(self.recipe, self.registry, self.pieces, self.system, splits,
-                                self.trainer.layout.micro, self.trainer.device, self.log)
+                                layout.micro * layout.ranks, self.trainer.device, self.log)
             self.place.write(f"eval/step-{self.done:06d}.json", folder.scores_as_data(scores))
             self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=scores)
         distributed.wait()
