@@ -23,9 +23,10 @@ def check(
 ) -> None:
     """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
     from vlobjectives.recipe import load
-    from vlobjectives.running.checking import check as check_all
     begun = time.monotonic()
-    loaded, report = check_all(load(recipe, overrides or ()), context.obj.registry(), thorough=data)
+    loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
+    from vlobjectives.running.checking import check as check_all
+    loaded, report = check_all(loaded, context.obj.registry(), thorough=data)
     report = report.strict() if strict else report
     if as_json:
         print(json.dumps(report.as_data(), indent=1, ensure_ascii=False))

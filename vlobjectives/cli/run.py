@@ -25,6 +25,8 @@ def run(
 ) -> None:
     """Train a recipe. All checks run first."""
     from vlobjectives.errors import RecipeError
+    from vlobjectives.recipe import load
+    loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
     from vlobjectives.running import distributed, session, starting
     from vlobjectives.running.assemble import Trouble
     from vlobjectives.running.launch import launch
@@ -32,8 +34,8 @@ def run(
 
     world, registry = distributed.world(), context.obj.registry()
     log = Log(first=world.first)
-    ready = starting.ready(starting.Order(recipe, tuple(overrides or ()), tiny, out, resume), registry,
-                           max(nproc, world.size), "VLOBJ_LAUNCHER" in os.environ, log.say)
+    ready = starting.ready(starting.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
+                           "VLOBJ_LAUNCHER" in os.environ, log.say)
     if nproc > 1:
         switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes}
         words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]

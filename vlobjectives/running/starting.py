@@ -1,12 +1,12 @@
 """What a command line asks for: which recipe, in which folder, begun or gone on with; checked before anything runs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlobjectives.errors import RecipeError
-from vlobjectives.recipe import Loaded, load
+from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.resolving import resolved
 from vlobjectives.registry import Registry
 from vlobjectives.running import distributed
@@ -18,13 +18,13 @@ from vlobjectives.running.tiny import tiny
 class Order:
     """What was asked for.
 
-    recipe    a file, a shipped recipe's name or a run folder, which means to go on with that run
+    recipe    a file, a shipped recipe's name or a run folder, which means to go on with that run; `loaded` from it
     out       the run folder; None: a new one under run.folder, or the run folder that `recipe` is
     resume    with `out`: go on if there is a run, else start one
     """
 
     recipe: str
-    overrides: Sequence[str] = ()
+    loaded: Loaded
     tiny: bool = False
     out: Path | None = None
     resume: bool = False
@@ -47,7 +47,7 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     """
     run = _run_folder(order.recipe)
     _refuse_contradictions(order, run)
-    loaded = load(order.recipe, order.overrides)
+    loaded = order.loaded
     for path in loaded.recipe.plugins if checked else ():
         registry.add_file(path)
     if order.tiny:

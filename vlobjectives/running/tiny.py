@@ -24,7 +24,7 @@ from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 
 SOURCE, READER, SIZE, LENGTH = "scenes", "byte_pair", 512, 34
-SAMPLES = {"samples": 64, "val": 16, "test": 16, "test_new": 16}
+SAMPLES = {"samples": 64, "val": 16, "test": 16, "test_new": 0}
 BATCH, COUNT = 8, 8
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 336, 384, 448)
 """Pixels a side that are tried until every picture encoder takes them and has PATCHES patches for masks to choose."""
@@ -147,7 +147,9 @@ class _Small:
         self.put(("optim", "schedule", "warmup"), None)
         self.put(("optim", "groups"), None)  # patterns may name blocks that the small form does not have
         self.put(("run", "steps"), STEPS)
+        self.put(("run", "device"), None)
         self.put(("run", "compile"), None)
+        self.put(("run", "precision"), "fp32")  # kernels of half precision take longer to prepare than these to run
         self.put(("run", "checkpoint"), None)
         self.put(("run", "name"), f"{self.data['run']['name']}-tiny")
 

@@ -19,7 +19,7 @@ GIGA = 1e9
 
 def means(loaded: Loaded, step: dry.Step | None, processes: int, place: Path | None, report: Report) -> None:
     """Whether a run would have what it needs. `step`: what a step costs, None where that is not known."""
-    found = list(_device(loaded, processes))
+    found = [*_device(loaded, processes), *_weights(loaded)]
     if step is not None:
         found += [*_disk(loaded, step, place), *([] if found else _memory(loaded, step))]
     report.add(STAGE, found, MeansError.code)
@@ -39,6 +39,18 @@ def _device(loaded: Loaded, processes: int) -> Iterator[Problem]:
                                  f"--nproc {count}, or run.device=cpu")
     elif run.precision == "fp16":
         yield loaded.problem(("run", "precision"), "fp16 is for GPUs", "run.precision=auto")
+
+
+def _weights(loaded: Loaded) -> Iterator[Problem]:
+    """Starting weights that are said to lie on this disk. Whether a hub has a name is known when it is asked."""
+    for name, entry in loaded.recipe.model.items():
+        weights = entry.options.get("weights")
+        if isinstance(weights, str) and weights.startswith("/") and not Path(weights).exists():
+            yield loaded.problem(("model", name, "weights"), f"there is no file or folder {weights}",
+                                 "correct the path, or leave `weights` out to start from scratch")
+    init = loaded.recipe.init
+    if init is not None and not (Path(init) / "recipe.yaml").is_file():
+        yield loaded.problem(("init",), f"{init} is no run folder", "name a folder that `vlobj run` made")
 
 
 def _disk(loaded: Loaded, step: dry.Step, place: Path | None) -> Iterator[Problem]:

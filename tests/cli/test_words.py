@@ -1,0 +1,140 @@
+"""What the verbs print, and how a command line ends that means nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from checks.small import changed, plugin, vlobj
+
+from vlobjectives.recipe.recipes import names
+
+WRONG = [
+    (["fly"], 2, "No such command 'fly'"),
+    (["run"], 2, "Missing argument"),
+    (["run", "glscl", "--fast"], 2, "No such option: --fast"),
+    (["run", "glscl", "--nproc", "0"], 2, "greater than or equal to 1"),
+    (["run", "glcsl"], 2, "did you mean 'glscl'?"),
+    (["run", "nowhere.yaml"], 2, "there is no file nowhere.yaml"),
+    (["run", "glscl", "--resume"], 2, "--resume needs the folder to go on in"),
+    (["-p", "itc", "plugins"], 2, "-p no:NAME"),
+    (["plugins", "mgcs"], 4, "did you mean 'mgsc'?"),
+    (["recipes", "copy", "glcsl"], 2, "did you mean 'glscl'?"),
+    (["recipes", "copy", "glscl", "glscl.txt"], 2, "a recipe is a .yaml file"),
+    (["eval", "nowhere"], 2, "is no run folder"),
+    (["check", "glscl", "objectives.itc.wieght=1"], 2, "did you mean 'weight'?"),
+    (["-p", "no:objective:itc", "check", "glscl"], 2, "there is no objective 'itc'"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[" ".join(line) for line, _, _ in WRONG])
+def test_what_means_nothing(line, code, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = vlobj(capsys, *line)
+    assert ended.code == code
+    assert said in " ".join(ended.err.replace("│", " ").split())
+    assert "Traceback" not in ended.err
+
+
+def test_run_folders_take_no_contradictions(capsys, tmp_path):
+    run = changed(tmp_path, {}, "recipe.yaml").parent
+    assert "--tiny cannot change" in vlobj(capsys, "run", run, "--tiny").err
+    beside = vlobj(capsys, "run", run, "--out", tmp_path / "other")
+    assert beside.code == 2 and f"vlobj run {run}/recipe.yaml --out" in beside.err
+
+
+def test_several_processes_must_agree_on_a_folder(capsys, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert "add --out DIR" in vlobj(capsys, "run", "itc").err
+
+
+def test_version(capsys):
+    from vlobjectives import __version__
+    assert vlobj(capsys, "--version").out == f"vlobjectives {__version__}\n"
+
+
+def test_module_is_the_command():
+    line = [sys.executable, "-m", "vlobjectives", "run", "nowhere.yaml"]
+    ended = subprocess.run(line, capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr == ("there is no file nowhere.yaml\n"
+                            "    mend: correct the path; it counts from the working folder\n")
+
+
+def test_recipes_are_listed_and_copied(capsys, tmp_path):
+    assert list(json.loads(vlobj(capsys, "recipes", "--json").out)) == names()
+    copied = vlobj(capsys, "recipes", "copy", "itc", tmp_path)
+    assert copied.out == f"{tmp_path / 'itc.yaml'}\n"
+    assert vlobj(capsys, "recipes", "copy", "itc", tmp_path).code == 2  # never over what is there
+
+
+def test_plugins_are_listed(capsys):
+    rows = json.loads(vlobj(capsys, "plugins", "--json").out)
+    assert {"kind": "objective", "name": "mgsc", "package": "vlobjectives"}.items() <= next(
+        row for row in rows if row["name"] == "mgsc").items()
+    without = json.loads(vlobj(capsys, "-p", "no:glscl", "plugins", "--json").out)
+    assert "mgsc" not in {row["name"] for row in without}
+    assert "there is no such plug-in" in vlobj(capsys, "-p", "no:nobody", "plugins").out.replace("\n", " ")
+
+
+def test_a_plugin_is_explained(capsys):
+    shown = vlobj(capsys, "plugins", "mgsc").out
+    assert "GLSCL, arXiv 2306.07096" in shown and "SymNCE( u(Y^A)" in shown
+    assert "fusion(vision(image * image_mask), text(text))" in shown
+    [data] = json.loads(vlobj(capsys, "plugins", "objective:mgsc", "--json").out)
+    options = {option["name"]: option for option in data["options"]}
+    assert options["temperature"] == {"name": "temperature", "type": "number > 0", "default": 0.03,
+                                      "meaning": options["temperature"]["meaning"]}
+    assert "default" not in options["image_mask"] and options["image_mask"]["type"] == "name of a mask"
+    assert options["norm_axis"]["type"] == '"feature" or "frame"'
+    assert data["views"]["c"] == "fusion(vision(image), text(text * text_mask))"
+
+
+def test_one_name_of_two_kinds(capsys):
+    both = json.loads(vlobj(capsys, "plugins", "itm", "--json").out)
+    assert [one["kind"] for one in both] == ["objective", "evaluation"]
+
+
+def test_schema_completes_plugins(capsys):
+    schema = json.loads(vlobj(capsys, "schema").out)
+    assert "temperature" in schema["$defs"]["objective:mgsc"]["properties"]
+
+
+def test_check_as_data(capsys, tmp_path):
+    recipe = changed(tmp_path, {"itc: {}": "itx: {}"})
+    ended = vlobj(capsys, "check", recipe, "--json")
+    data = json.loads(ended.out)
+    assert ended.code == data["code"] == 2
+    [problem] = data["problems"]
+    assert (problem["stage"], problem["path"], problem["line"]) == ("names", "objectives.itx", 20)
+    assert problem["note"] is False
+    assert data["skipped"]["shapes"] == "names"
+
+
+def test_notes_are_errors_if_asked(capsys, tmp_path):
+    recipe = changed(tmp_path, {"  others: {type": "  more: {type: random_negatives}\n  others: {type"})
+    assert vlobj(capsys, "check", recipe).code == 0
+    strict = vlobj(capsys, "check", recipe, "--strict")
+    assert strict.code == 2 and "the pairing 'more' is named nowhere" in strict.err
+
+
+def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypatch):
+    plugin(tmp_path, """
+        from vlobjectives import Source, SourceConfig, hookimpl
+
+        class Broken(Source):
+            def __init__(self, config):
+                raise ZeroDivisionError("a bug")
+
+        @hookimpl
+        def vlobj_components():
+            return {"source:broken": Broken}
+        """)
+    recipe = changed(tmp_path, {"# Small: five objectives.": "plugins: [./own.py]", "{type: scenes, image_size: 32, "
+                                "samples: 64, val: 16, test: 16, test_new: 0, batch: 8}": "{type: broken, batch: 8}"})
+    monkeypatch.setattr(sys, "argv", ["vlobj", "check", str(recipe)])
+    plain = vlobj(capsys, "check", recipe)
+    assert plain.code == 1 and "ZeroDivisionError: a bug" in plain.err and "Traceback" not in plain.err
+    assert f"vlobj --debug check {recipe}" in plain.err
+    assert "Traceback" in vlobj(capsys, "--debug", "check", recipe).err
