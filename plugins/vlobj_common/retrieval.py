@@ -20,7 +20,8 @@ class Retrieval(Evaluation):
     """R@k both ways in the joint space: the share of queries whose right answer is among the k nearest.
 
     Galleries are consecutive samples (the last one may be smaller); `image_to_text/rK` and `text_to_image/rK` are means
-    over all queries of all galleries, with Wilson's interval over queries. Samples of the same picture are all right.
+    over all queries of all galleries, with Wilson's interval over queries. A picture with several captions stands once;
+    all of its captions are right.
     Chance is what equal scores for everybody get, K / gallery where each query has one right answer. Where the source
     can, `oracle/...` is what a reader of the descriptions scores in the same galleries: the ceiling.
     """
@@ -39,10 +40,12 @@ class Retrieval(Evaluation):
     def run(self, held):
         hits, luck = defaultdict(list), defaultdict(list)
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):
-            v, t = gallery.values["image"].pooled, gallery.values["text"].pooled
-            for way, queries, answers in (("image_to_text", v, t), ("text_to_image", t, v)):
+            pictures, same = gallery.rows(first_of(gallery.same)), gallery.same
+            v, t = pictures.values["image"].pooled, gallery.values["text"].pooled
+            for way, queries, asked, answers, known in (("image_to_text", v, pictures.same, t, same),
+                                                        ("text_to_image", t, same, v, pictures.same)):
                 for rows in torch.arange(len(queries), device=queries.device).split(BLOCK):
-                    scores, right = queries[rows] @ answers.T, gallery.same[rows, None] == gallery.same
+                    scores, right = queries[rows] @ answers.T, asked[rows, None] == known
                     for found, each in ((hits, scores), (luck, torch.zeros_like(scores))):
                         for k, share_of_k in within(each, right, {1, *self.config.ks}).items():
                             found[f"{way}/r{k}"].append(share_of_k)
@@ -52,6 +55,12 @@ class Retrieval(Evaluation):
                     hits[f"oracle/{way}/r1"].append(torch.full((len(v),), getattr(best, way), dtype=torch.float64))
         return {name: share(torch.cat(rows), torch.cat(luck[name.removeprefix("oracle/")]).mean().item())
                 for name, rows in hits.items()}
+
+
+def first_of(same: Tensor) -> Tensor:
+    """Rows [n] at which each number of `same` stands for the first time."""
+    place = torch.arange(len(same), device=same.device)
+    return place[(same[:, None] == same).long().argmax(1) == place]
 
 
 @dataclass(frozen=True, eq=False)
