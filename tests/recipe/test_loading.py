@@ -57,15 +57,14 @@ def test_places(small):
 def test_paths_count_from_the_file_that_they_are_written_in(write, tmp_path, monkeypatch, small):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    text = "extends: ../small.yaml\nplugins: [a.py, ../b.py, /c.py]\ninit: runs/x\nrun: {folder: out}\n"
+    text = "extends: ../small.yaml\nplugins: [a.py, ../b.py, /c.py]\nrun: {folder: out}\n"
     top = write(text, "lib/top.yaml")
     recipe = load(top).recipe
     assert recipe.plugins == (str(tmp_path / "lib/a.py"), str(tmp_path / "b.py"), "/c.py")
-    assert recipe.init == str(tmp_path / "lib/runs/x") and recipe.run.folder == str(tmp_path / "lib/out")
-    loaded = load(top, ["init=z", "plugins.0=d.py"])
-    assert loaded.recipe.init == str(tmp_path / "here/z")
+    assert recipe.run.folder == str(tmp_path / "lib/out")
+    loaded = load(top, ["plugins.0=d.py"])
     assert loaded.recipe.plugins[:2] == (str(tmp_path / "here/d.py"), str(tmp_path / "b.py"))
-    assert loaded.base("init") == Path.cwd() and loaded.base("masks") == tmp_path
+    assert loaded.base("masks") == tmp_path
     assert load(small).recipe.run.folder == str(tmp_path / "here/runs")
 
 

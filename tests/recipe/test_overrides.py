@@ -23,7 +23,6 @@ from vlobjectives.recipe import load
     ("evaluate.rerank.top=8", ("evaluate", "rerank"), {"type": "rerank", "top": 8}),
     ("fields.caption.with=words", ("fields", "caption", "with"), "words"),
     ("masks.dropped.stream=off", ("masks", "dropped", "stream"), "off"),
-    ("init=", ("init",), None),
     ("run.checkpoint.keep=5", ("run", "checkpoint", "keep"), 5),
 ])
 def test_what_can_be_overridden(small, override, path, value):

@@ -108,7 +108,7 @@ def test_compiled_parts_compute_the_same(path, tmp_path):
     still = ("run.steps=3", "model.text.config.hidden_dropout_prob=0", "model.fusion.dropout=0",
              "model.text.config.attention_probs_dropout_prob=0")
     for out, kind in ((plain, "none"), (compiled, "parts")):
-        child = run(path, out, *still, f"run.compile={kind}")
+        child = run(path, out, *still, f"run.compile={kind}", env={"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")})
         assert child.wait(600) == 0, child.text
     for one, other in zip(stream(plain), stream(compiled), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)

@@ -101,7 +101,6 @@ class _Small:
             if "weights" in type(config).model_fields:
                 options["weights"] = False if options.get("weights", config.weights) in (True, False) else None
             self.data["model"][path[1]] = {"type": one.entry.type} | options
-        self.data.pop("init", None)
 
     def pictures(self, named: Mapping[KeyPath, Named]) -> None:
         """Inputs of pictures read the source's; they get the smallest size that every encoder takes."""

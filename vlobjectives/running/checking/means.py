@@ -48,9 +48,6 @@ def _weights(loaded: Loaded) -> Iterator[Problem]:
         if isinstance(weights, str) and weights.startswith("/") and not Path(weights).exists():
             yield loaded.problem(("model", name, "weights"), f"there is no file or folder {weights}",
                                  "correct the path, or leave `weights` out to start from scratch")
-    init = loaded.recipe.init
-    if init is not None and not (Path(init) / "recipe.yaml").is_file():
-        yield loaded.problem(("init",), f"{init} is no run folder", "name a folder that `vlobj run` made")
 
 
 def _disk(loaded: Loaded, step: dry.Step, place: Path | None) -> Iterator[Problem]:
