@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Trainer:
         self.bad += [met for item in loaded for met in item.bad]
         rate = self.optimiser.set_rates(step)
         self.optimiser.zero()
-        ready = [self.fields.normalised(item.batch.to(self.device)) for item in loaded]
+        ready = Ready(loaded, self.fields, self.device)
         counts = self._counts(ready, step)
         table: dict[str, list[torch.Tensor]] = {}
         weights: dict[str, float] = {}
@@ -68,7 +68,7 @@ class Trainer:
                    "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
         return metrics | self.clock.end(self.layout.batch)
 
-    def _counts(self, ready: list[Batch], step: int) -> dict[str, torch.Tensor]:
+    def _counts(self, ready: Sequence[Batch], step: int) -> dict[str, torch.Tensor]:
         """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself."""
         found: dict[str, torch.Tensor] = {}
         if len(ready) > 1:
@@ -110,7 +110,7 @@ class Trainer:
             self.optimiser.step()
         self.system.hold_bounds()
 
-    def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, ready: list[Batch],
+    def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, ready: Sequence[Batch],
                            loaded: list[Loaded], counts: dict[str, torch.Tensor]) -> None:
         """Stops a step whose values or gradient are not finite, the same on every process.
 
@@ -144,6 +144,21 @@ class Trainer:
             losses.total.backward()
         gradients = [p.grad for p in self.optimiser.parameters if p.grad is not None]
         return not all(bool(x.isfinite().all()) for x in (*gradients, *(losses.value(term) for term in losses.terms)))
+
+
+@dataclass(frozen=True)
+class Ready(Sequence):
+    """The micro-batches of a step as encoders get them, each made when it is asked for: a device holds one at a time."""
+
+    loaded: list[Loaded]
+    fields: Fields
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.loaded)
+
+    def __getitem__(self, m: int) -> Batch:
+        return self.fields.normalised(self.loaded[m].batch.to(self.device))
 
 
 @dataclass
