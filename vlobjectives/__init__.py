@@ -4,7 +4,8 @@ from importlib import import_module
 
 _HOME = {
     "config": ["Config", "EvaluationConfig", "FieldName", "InputName", "MaskConfig", "MaskName", "ObjectiveConfig",
-               "ObjectiveName", "PairingConfig", "PairingName", "PartConfig", "PartName", "ReaderConfig", "SourceConfig"],
+               "ObjectiveName", "PairingConfig", "PairingName", "PartConfig", "PartName", "ReaderConfig",
+               "SourceConfig"],
     "batch": ["Batch", "Labels", "Rows", "Tokens"],
     "evaluation": ["Evaluation", "Held", "Score", "accuracy"],
     "field": ["FieldSpec"],

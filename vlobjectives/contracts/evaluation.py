@@ -32,7 +32,7 @@ class Score:
 
 
 class Held(Protocol):
-    """A trained system on one split, as an evaluation sees it. Nothing here has a gradient; modules are in eval mode."""
+    """A trained system on one split, as an evaluation sees it: no gradients, modules in eval mode."""
 
     split: str
     seed: int

@@ -38,7 +38,10 @@ class Objective(nn.Module):
 
     def build(self) -> None:
         """Makes own modules; override with keywords: a view's name gets its Spec (a joint view's: the projection's),
-        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec. May `raise self.cannot(why)`."""
+        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec.
+
+        May `raise self.cannot(why)`.
+        """
 
     def forward(self, **given: Any) -> Mapping[str, Term]:
         """Term name -> Term; logged as `objective/term`."""

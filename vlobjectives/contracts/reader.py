@@ -18,7 +18,10 @@ class Pieces:
 
 
 class Reader:
-    """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json."""
+    """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json.
+
+    A class may have a classmethod `described(config) -> FieldSpec` that opens no file: a plan then needs no tokenizer.
+    """
 
     Config: ClassVar[type[ReaderConfig]] = ReaderConfig
     paper: ClassVar[str] = ""

@@ -50,7 +50,9 @@ class Source:
 
     columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is
     can      of: twins (`twins(split, kind, count)`), regions (sample values `phrases`, `boxes`, `masks`: see
-             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: the words that name a colour, a shape)
+             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape)
+
+    A class may have a classmethod `described(config) -> columns` that opens no file: a plan then needs no data.
     """
 
     Config: ClassVar[type[SourceConfig]] = SourceConfig

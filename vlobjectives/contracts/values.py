@@ -76,7 +76,7 @@ class Encoded(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Joint(Rows):
-    """In the joint space: pooled [B,E] of unit length, tokens [B,N,E] on request, scale (a 0-d tensor: 1/temperature)."""
+    """In the joint space: pooled [B,E] of unit length, tokens [B,N,E] on request, scale a 0-d tensor, 1/temperature."""
 
     pooled: Tensor
     scale: Tensor

@@ -51,8 +51,9 @@ class Bar:
 
     def __enter__(self) -> "Bar":
         if self.live:
-            self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-                                TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            self.bar = Progress(TextColumn("{task.description}"), BarColumn(),
+                                TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn(),
+                                TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
                                 console=self.log.console, transient=True)
             self.task = self.bar.add_task(self.what, total=self.total, completed=self.done, note="")
             self.bar.start()
@@ -76,7 +77,7 @@ def score_table(scores: Mapping[str, Score], title: str) -> Table:
     """Scores side by side over splits; names are `evaluation/split/score`."""
     splits = list(dict.fromkeys(name.split("/")[1] for name in scores))
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("score")
+    table.add_column("score", overflow="fold")
     for split in splits:
         table.add_column(split, justify="right")
     table.add_column("chance", justify="right")

@@ -148,7 +148,7 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Ready(Sequence):
-    """The micro-batches of a step as encoders get them, each made when it is asked for: a device holds one at a time."""
+    """The micro-batches of a step as encoders get them, made one by one: a device holds one at a time."""
 
     loaded: list[Loaded]
     fields: Fields
