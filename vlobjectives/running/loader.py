@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample, Source
-from vlobjectives.errors import DataError, VlobjError
+from vlobjectives.errors import DataError, MeansError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.means import die_with_parent
@@ -124,7 +124,8 @@ class _Kept(Dataset):
 def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
     """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
-    Raises what reading raises. That a worker died torch raises wherever this process then is (`means.worker_died`).
+    Raises what reading raises, and MeansError when a worker died while handing over; else torch says so wherever this
+    process then is (`means.worker_died`).
     """
     if workers == 0:
         for item in range(first, last):
@@ -132,10 +133,17 @@ def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: 
         return
     loader = DataLoader(_Kept(data), batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
                         prefetch_factor=4, worker_init_fn=_settle_worker)
-    for item in loader:
-        if isinstance(item, VlobjError):
-            raise item
-        yield item
+    try:
+        for item in loader:
+            if isinstance(item, VlobjError):
+                raise item
+            yield item
+    except (ConnectionError, EOFError) as error:  # a worker died while it handed a batch over
+        if str(error).startswith("Caught "):  # the source's own, which torch passes on
+            raise
+        raise MeansError(f"a loader worker died: {str(error) or type(error).__name__}",
+                         "free memory, or lower data.workers; the run folder goes on from its last checkpoint"
+                         ) from error
 
 
 def _settle_worker(_: int) -> None:
