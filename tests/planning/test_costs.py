@@ -175,7 +175,8 @@ def test_attention_is_counted_whatever_computes_it(precision):
     first = one["cpu", 0.0]
     assert all(other == first for other in one.values())
     n = 65
-    stem = 64 * (192 * 256 + 256 * 128)  # an MLP inside each of 64 patches of 8 x 8 x 3
+    # Three convolutions 3 x 3 that halve 64 x 64 pixels, one 1 x 1, and the 64 patches of 8 x 8 x 3 as they are.
+    stem = 9 * (3 * 32 * 32**2 + 32 * 64 * 16**2 + 64 * 128 * 8**2) + 64 * 128 * 128 + 64 * 192 * 128
     assert first["vision(image)"] == 4 * 2 * (stem + 4 * (12 * n * 128**2 + 2 * n**2 * 128))
 
 

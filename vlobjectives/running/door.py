@@ -17,7 +17,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, session
+from vlobjectives.running import assemble, checkpoint, reading
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
@@ -57,7 +57,7 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     loaded = load_recipe(recipe, overrides)
     registry = registry_of(loaded.recipe)
     made = assemble.pieces(loaded.recipe, registry)
-    session.fit(made, loaded.recipe.seed, Log(first=False))
+    reading.fit(made, loaded.recipe.seed, Log(first=False))
     return _built(loaded.recipe, registry, made, device)
 
 

@@ -15,8 +15,11 @@ from vlobjectives.contracts.views import View
 from vlobjectives.functional.statistics import mean_interval
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import fetch, in_order
+from vlobjectives.running.log import Log
 from vlobjectives.running.system import System
 
 
@@ -136,3 +139,36 @@ def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: 
     finally:
         held.system.train(was)
     return scores
+
+
+def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, splits: tuple[str, ...] | None,
+           rows: int, device: torch.device, log: Log) -> dict[str, Any]:
+    """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
+
+    rows  of a batch: as in training, so that losses which compare rows mean the same
+    """
+    scores: dict[str, Any] = {}
+    splits = splits or recipe.evaluate.splits or held_out(made.source)
+    chosen = evaluations(recipe, registry)
+    total = len(splits) * (len(chosen) + recipe.evaluate.losses)
+    with log.progress(total, what="evaluating") as bar:
+        begun = iter(range(total))
+        for split in splits:
+            held = HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
+            scores |= evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what))
+    return scores
+
+
+def evaluations(recipe: Any, registry: Registry) -> dict[str, Any]:
+    """The evaluations that a recipe switches on."""
+    made = {}
+    for name, entry in recipe.evaluate.entries.items():
+        cls = registry.get("evaluation", entry.type)
+        made[name] = cls(assemble.config_of(cls, entry.options))
+    return made
+
+
+def held_out(source: Any) -> tuple[str, ...]:
+    """The splits that final scores are of: all but train and val, or val if there is nothing else."""
+    there = [split for split in source.splits() if split != "train" and source.size(split)]
+    return tuple(split for split in there if split != "val") or tuple(there)

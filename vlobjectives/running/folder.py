@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from vlobjectives.contracts.evaluation import Score
 from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -152,3 +153,14 @@ def _git() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
+    """The plug-ins that a recipe names, with the distributions that brought them."""
+    named = {("source", recipe.data.type)}
+    for kind, entries in (("reader", recipe.fields), ("part", recipe.model), ("mask", recipe.masks),
+                          ("pairing", recipe.pairings), ("objective", recipe.objectives),
+                          ("evaluation", recipe.evaluate.entries)):
+        named |= {(kind, entry.type) for entry in entries.values()}
+    found = [registry.component(kind, name) for kind, name in sorted(named)]
+    return [{"kind": one.kind, "name": one.full, "package": one.package, "version": one.version} for one in found]

@@ -71,3 +71,11 @@ def worker_died(error: BaseException) -> bool:
 def disk_full(error: BaseException) -> bool:
     """Whether an error says that a file cannot grow: a full disk, a quota, a limit on file sizes."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the device's peak, on the CPU this process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -11,10 +11,10 @@ from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint
 from vlobjectives.running.checking import check
+from vlobjectives.running.evaluating import scored
 from vlobjectives.running.folder import RunFolder, scores_as_data
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
-from vlobjectives.running.session import scored
 
 MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
 """What does not touch the system that was trained."""

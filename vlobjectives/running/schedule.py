@@ -1,6 +1,7 @@
 """The learning rate over a run, and when objectives come and go."""
 
 import math
+from typing import Any
 
 from vlobjectives.recipe.times import Time, Weight, in_steps, weight_at
 
@@ -31,3 +32,11 @@ def rate_factor(step: int, steps: int, warmup: Time, then: str, floor: float, st
             "linear": 1 - (1 - floor) * done,
             "cosine": floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))}[then]
     return max(0.0, rise) * fall
+
+
+def every(when: Any, steps: int) -> set[int]:
+    """The steps at which something is due."""
+    if when is None or (when.steps is None and when.share is None):
+        return set()
+    gap = when.steps or max(1, in_steps(float(when.share), steps))
+    return set(range(gap, steps + 1, gap))

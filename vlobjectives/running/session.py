@@ -11,20 +11,19 @@ from typing import Any
 
 import torch
 
-from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import Loaded, dump
 from vlobjectives.recipe import load as load_recipe
-from vlobjectives.recipe.times import in_steps
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, distributed, ending, evaluating, folder, resuming
+from vlobjectives.running import assemble, checkpoint, distributed, ending, evaluating, folder, resuming, schedule
 from vlobjectives.running.bad import BadSamples
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.loop import Trainer
-from vlobjectives.running.means import KINDS, device_of, die_with_parent, precision_of
+from vlobjectives.running.means import KINDS, device_of, die_with_parent, peak_memory, precision_of
 from vlobjectives.running.optimiser import Optimiser
+from vlobjectives.running.reading import learned
 from vlobjectives.running.signals import Halt, Signals
 
 
@@ -57,7 +56,7 @@ class Session:
         batches = micro_batches(data, self.done * each, steps * each, recipe.data.workers,
                                 self.trainer.device.type == "cuda")
         self.system.train()
-        saves, looks = every(recipe.run.checkpoint, steps), every(recipe.evaluate.every, steps)
+        saves, looks = schedule.every(recipe.run.checkpoint, steps), schedule.every(recipe.evaluate.every, steps)
         with self.signals.later(), self.log.progress(steps, self.done) as bar:
             for step in range(self.done, steps):
                 metrics = self.trainer.step(step, batches)
@@ -106,7 +105,7 @@ class Session:
         if self.world.first:
             layout = self.trainer.layout
             with distributed.alone():
-                scores = scored(self.recipe, self.registry, self.pieces, self.system, splits,
+                scores = evaluating.scored(self.recipe, self.registry, self.pieces, self.system, splits,
                                 layout.micro * layout.ranks, self.trainer.device, self.log)
             self.place.write(f"eval/step-{self.done:06d}.json", folder.scores_as_data(scores))
             self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=scores)
@@ -175,31 +174,6 @@ def layout_of(loaded: Loaded, world: distributed.World) -> Layout:
     return Layout(data.batch, micro, world.size, world.rank)
 
 
-def _fields(made: assemble.Pieces, seed: int, place: RunFolder, log: Log) -> None:
-    """Fits and saves what readers learn; the folder appears whole or not at all."""
-    if not place.fields.is_dir():
-        aside = place.path / f".fields-{os.getpid()}"
-        fit(made, seed, log)
-        made.fields.save(aside)
-        aside.rename(place.fields)
-
-
-def fit(made: assemble.Pieces, seed: int, log: Log) -> None:
-    """Lets readers learn from the training split, in order of number."""
-    source = made.source
-    size = source.size("train")
-
-    def rows(column: str):
-        with log.progress(size, what=f"reading {column}") as bar:
-            for number in range(size):
-                value = source.value("train", number, column, source.settled_epoch, seed)
-                if not isinstance(value, Bad):
-                    yield value
-                if number % 256 == 0:
-                    bar.to(number)
-    made.fields.fit(rows)
-
-
 def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool,
         accept_changes: bool = False) -> Mapping[str, Any]:
     """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
@@ -247,10 +221,10 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
     made = assemble.pieces(recipe, registry)
-    distributed.first_does(world, lambda: _fields(made, recipe.seed, folder_, log))
+    distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log))
     found, broken = checkpoint.newest(folder_.checkpoints)
     if world.first:
-        manifest = folder.manifest(used_plugins(recipe, registry), made.source.digest(),
+        manifest = folder.manifest(folder.used_plugins(recipe, registry), made.source.digest(),
                                    folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
         if not folder_.has("manifest.json"):
             folder_.write("manifest.json", manifest)
@@ -281,63 +255,3 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         registry.call_safely("vlobj_run_ended", run=session, summary=summary)
     distributed.leave()
     return summary
-
-
-def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
-    """The plug-ins that a recipe names, with the distributions that brought them."""
-    named = {("source", recipe.data.type)}
-    for kind, entries in (("reader", recipe.fields), ("part", recipe.model), ("mask", recipe.masks),
-                          ("pairing", recipe.pairings), ("objective", recipe.objectives),
-                          ("evaluation", recipe.evaluate.entries)):
-        named |= {(kind, entry.type) for entry in entries.values()}
-    found = [registry.component(kind, name) for kind, name in sorted(named)]
-    return [{"kind": one.kind, "name": one.full, "package": one.package, "version": one.version} for one in found]
-
-
-def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, splits: tuple[str, ...] | None,
-           rows: int, device: torch.device, log: Log) -> dict[str, Any]:
-    """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
-
-    rows  of a batch: as in training, so that losses which compare rows mean the same
-    """
-    scores: dict[str, Any] = {}
-    splits = splits or recipe.evaluate.splits or held_out(made.source)
-    chosen = evaluations(recipe, registry)
-    total = len(splits) * (len(chosen) + recipe.evaluate.losses)
-    with log.progress(total, what="evaluating") as bar:
-        begun = iter(range(total))
-        for split in splits:
-            held = evaluating.HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
-            scores |= evaluating.evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what))
-    return scores
-
-
-def evaluations(recipe: Any, registry: Registry) -> dict[str, Any]:
-    """The evaluations that a recipe switches on."""
-    made = {}
-    for name, entry in recipe.evaluate.entries.items():
-        cls = registry.get("evaluation", entry.type)
-        made[name] = cls(assemble.config_of(cls, entry.options))
-    return made
-
-
-def held_out(source: Any) -> tuple[str, ...]:
-    """The splits that final scores are of: all but train and val, or val if there is nothing else."""
-    there = [split for split in source.splits() if split != "train" and source.size(split)]
-    return tuple(split for split in there if split != "val") or tuple(there)
-
-
-def every(when: Any, steps: int) -> set[int]:
-    """The steps at which something is due."""
-    if when is None or (when.steps is None and when.share is None):
-        return set()
-    gap = when.steps or max(1, in_steps(float(when.share), steps))
-    return set(range(gap, steps + 1, gap))
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the device's peak, on the CPU this process's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
