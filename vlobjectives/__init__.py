@@ -6,7 +6,7 @@ _HOME = {
     "config": ["Config", "EvaluationConfig", "FieldName", "InputName", "MaskConfig", "MaskName", "ObjectiveConfig",
                "ObjectiveName", "PairingConfig", "PairingName", "PartConfig", "PartName", "ReaderConfig",
                "SourceConfig"],
-    "batch": ["Batch", "Labels", "Rows", "Tokens"],
+    "batch": ["Batch", "Labels", "Rows", "Tokens", "Vectors"],
     "evaluation": ["Evaluation", "Held", "Score", "accuracy"],
     "field": ["FieldSpec"],
     "hooks": ["hookimpl"],

@@ -1,7 +1,7 @@
 """A batch: what the loader made of a few samples. Read-only for everybody."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -50,12 +50,15 @@ class Tokens(Rows):
     valid    [B,L] bool, False at padding
     special  [B,L] bool, True at begin, end and padding
     segment  [B,L] int64, the number of the field that a position belongs to (begin: 0, end and padding: the last)
+    beside   the input's fields that are no tokens, by name (detector regions beside their tags); masks work on the
+             sequence and leave these alone
     """
 
     ids: Tensor
     valid: Tensor
     special: Tensor
     segment: Tensor
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +71,21 @@ class Labels(Rows):
 
 
 @dataclass(frozen=True, eq=False)
+class Vectors(Rows):
+    """At most M vectors a sample, each of W numbers: values [B,M,W] (0 where there is none), valid [B,M] bool."""
+
+    values: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Batch(Rows, Mapping):
     """Samples side by side; `batch["image"]` and `batch["text"]` are inputs, `batch["tags"]` a field.
 
     number  [B] int64, the samples' numbers in their split; all randomness hangs on it
     same    [B] int64, equal numbers mean the same picture
-    values  input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens or Labels
+    values  input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens,
+            Labels or Vectors
     """
 
     number: Tensor

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["picture", "tokens", "labels", "number", "raw"]
+Kind = Literal["picture", "tokens", "labels", "vectors", "number", "raw"]
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,10 @@ class FieldSpec:
     """A field, before any data is seen.
 
     kind        picture: floats [C,H,W] or [F,C,H,W]; tokens: ids, joined into a sequence; labels: a set of ids
-                with a number each; number: one float; raw: needs a reader and never reaches a batch
-    shape       of one sample: (C,H,W), (F,C,H,W), (L,) with begin and end counted, (M,) labels at most, ()
+                with a number each; vectors: a few vectors of the same width; number: one float;
+                raw: needs a reader and never reaches a batch
+    shape       of one sample: (C,H,W), (F,C,H,W), (L,) with begin and end counted, (M,) labels at most,
+                (M,W) vectors at most and their width, ()
     vocabulary  rows that an embedding (or a classifier) of this field needs
     ids         (first, how many) ids that this field owns in a table it shares; None: all of `vocabulary`
     special     ids by role: begin, end, pad, mask, unknown

@@ -20,6 +20,9 @@ class Pieces:
 class Reader:
     """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json.
 
+    A constructor that asks for `with` or `of` gets the readers of the fields that the recipe names there, both fitted
+    before it: the one whose vocabulary it shares, and the one that reads the same column another way.
+
     A class may have a classmethod `described(config) -> FieldSpec` that opens no file: a plan then needs no tokenizer.
     """
 
@@ -39,7 +42,7 @@ class Reader:
 
     def read(self, value: Any) -> Any:
         """A row of the field: Pieces for kind tokens (the host adds begin, end and padding and cuts at the length),
-        a list of ids for labels, a float for number."""
+        a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number."""
         raise NotImplementedError
 
     def state(self) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives.contracts.batch import Batch, Labels, Tokens
+from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 
 
@@ -35,7 +36,7 @@ def hollow(module: nn.Module) -> nn.Module:
     return module
 
 
-def stand_in(fields: Mapping[str, Sequence[FieldSpec]], rows: int) -> Batch:
+def stand_in(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int) -> Batch:
     """A batch of grey pictures and texts of full length; `fields`: input or lone field -> what it is made of.
 
     Under a FakeTensorMode a fake one. Numbers count from 0, and no two samples show the same picture.
@@ -44,13 +45,18 @@ def stand_in(fields: Mapping[str, Sequence[FieldSpec]], rows: int) -> Batch:
     return Batch(number, number.clone(), {name: _value(specs, rows) for name, specs in fields.items()})
 
 
-def _value(specs: Sequence[FieldSpec], rows: int) -> Any:
-    first = specs[0]
-    if first.kind == "tokens":
-        return _tokens(specs, rows)
+def _value(specs: Mapping[str, FieldSpec], rows: int) -> Any:
+    first = next(iter(specs.values()))
+    if any(spec.kind == "tokens" for spec in specs.values()):
+        tokens = [spec for spec in specs.values() if spec.kind == "tokens"]
+        beside = {name: _value({name: spec}, rows) for name, spec in specs.items() if spec.kind != "tokens"}
+        return replace(_tokens(tokens, rows), beside=beside)
     if first.kind == "labels":
         ids = torch.zeros(rows, *first.shape, dtype=torch.int64)
         return Labels(ids, torch.ones_like(ids, dtype=torch.bool), torch.ones_like(ids, dtype=torch.float32))
+    if first.kind == "vectors":
+        values = torch.zeros(rows, *first.shape)
+        return Vectors(values, torch.ones(values.shape[:2], dtype=torch.bool))
     return torch.zeros(rows, *first.shape)
 
 

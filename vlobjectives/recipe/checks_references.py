@@ -63,7 +63,7 @@ def unused(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
     used["part"] |= {entry.part for entry in recipe.inputs.values()}
     used["mask"] |= {entry.mask for entry in recipe.inputs.values() if entry.mask}
     used["field"] |= {field for entry in recipe.inputs.values() for field in entry.fields}
-    used["field"] |= {entry.with_ for entry in recipe.fields.values() if entry.with_}
+    used["field"] |= {other for entry in recipe.fields.values() for other in (entry.with_, entry.of) if other}
     for kind in ("mask", "pairing", "part", "field", "input"):
         for name in getattr(recipe, SECTION[kind]):
             written = (SECTION[kind], name) in loaded.layered.spots

@@ -173,3 +173,10 @@ class Recipe(Section):
     run: Run = Field(description="how long, where, and what is kept")
     plan: Plan = Field(Plan(), description="what is shared and what is recomputed")
     evaluate: Evaluate = Field(Evaluate(), description="what to measure and when")
+
+    def column(self, field: str) -> str:
+        """The column of the source that a field reads: that of the field which its `of` names, else what `of` says."""
+        entry, order = self.fields[field], list(self.fields)
+        if entry.of in self.fields and order.index(entry.of) < order.index(field):
+            return self.column(entry.of)
+        return entry.of or field

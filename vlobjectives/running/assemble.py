@@ -55,7 +55,7 @@ def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bo
     readers: dict[str, Any] = {}
     for name in recipe.fields:
         readers[name] = make_reader(recipe, registry, name, readers, described)
-    of = {name: entry.of or name for name, entry in recipe.fields.items()}
+    of = {name: recipe.column(name) for name in recipe.fields}
     named = {name: tuple(entry.fields) for name, entry in recipe.inputs.items()}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     return Pieces(source, Fields(source.columns, readers, of, named, lone_fields(recipe, registry)), inputs)
@@ -69,11 +69,12 @@ def make_source(recipe: Any, registry: Registry, described: bool = False) -> Sou
 
 
 def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False) -> Any:
-    """The reader of a field; `readers` holds that whose vocabulary it shares."""
+    """The reader of a field; `readers` holds those that it names."""
     entry = recipe.fields[name]
     cls = registry.get("reader", entry.type)
-    shared = {"with": readers[entry.with_]} if entry.with_ else {}
-    lent = any(other.with_ == name for other in recipe.fields.values())
+    named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
+    shared = _offered(cls, **{key: reader for key, reader in named.items() if reader is not None})
+    lent = any(name in (other.with_, other.of) for other in recipe.fields.values())
     return _made(("fields", name), lambda: _told(cls, described and not lent)(config_of(cls, entry.options), **shared))
 
 
@@ -141,6 +142,8 @@ def _offered(cls: type, **offered: Any) -> dict[str, Any]:
     """The host's keywords that a constructor asks for."""
     import inspect
     wanted = inspect.signature(cls.__init__).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in wanted.values()):
+        return offered
     return {key: value for key, value in offered.items() if key in wanted}
 
 

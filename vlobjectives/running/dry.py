@@ -58,7 +58,7 @@ class Dry:
     """
 
     system: System
-    fields: Mapping[str, tuple[FieldSpec, ...]]
+    fields: Mapping[str, Mapping[str, FieldSpec]]
     rows: int
     mode: FakeTensorMode
     device: str = "cpu"
@@ -196,10 +196,10 @@ def means(recipe: Any) -> tuple[str, str]:
     return device, "bf16" if device == "cuda" else "fp32"
 
 
-def specs(made: Pieces) -> dict[str, tuple[FieldSpec, ...]]:
+def specs(made: Pieces) -> dict[str, dict[str, FieldSpec]]:
     """Input or lone field -> the FieldSpecs of its row."""
     named = {**made.fields.inputs, **{name: (name,) for name in made.fields.lone}}
-    return {name: tuple(made.fields.specs(fields).values()) for name, fields in named.items()}
+    return {name: made.fields.specs(fields) for name, fields in named.items()}
 
 
 def troubles(recipe: Any, registry: Registry, made: Pieces | None = None) -> list[Trouble]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlobjectives.contracts.batch import Batch, Labels, Tokens
+from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Pieces, Reader
 from vlobjectives.contracts.source import Sample
@@ -60,8 +60,12 @@ class Fields:
         values: dict[str, Any] = {}
         for name in self.inputs if inputs is None else inputs:
             fields = self.inputs[name]
-            kind = self.spec(fields[0]).kind
-            values[name] = self._sequence(fields, samples) if kind == "tokens" else self._plain(fields[0], samples)
+            tokens = [field for field in fields if self.spec(field).kind == "tokens"]
+            if not tokens:
+                values[name] = self._plain(fields[0], samples)
+                continue
+            beside = {field: self._plain(field, samples) for field in fields if field not in tokens}
+            values[name] = replace(self._sequence(tokens, samples), beside=beside)
         for name in self.lone if inputs is None else ():
             values[name] = self._plain(name, samples)
         return Batch(torch.tensor(list(numbers), dtype=torch.int64),
@@ -89,6 +93,8 @@ class Fields:
             return torch.stack([torch.as_tensor(row) for row in rows])
         if spec.kind == "labels":
             return _labels(rows, spec.shape[0])
+        if spec.kind == "vectors":
+            return _vectors(rows, spec.shape)
         return torch.tensor(rows, dtype=torch.float32)
 
     def _sequence(self, names: Sequence[str], samples: Sequence[Sample]) -> Tokens:
@@ -113,14 +119,28 @@ class Fields:
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment)
 
 
-def _labels(rows: Sequence[Sequence[int]], most: int) -> Labels:
+def _labels(rows: Sequence[Sequence[int | tuple[int, float]]], most: int) -> Labels:
+    """Rows of ids, or of ids with a number each (1 where none is given)."""
     ids = torch.zeros(len(rows), most, dtype=torch.int64)
-    valid = torch.zeros(len(rows), most, dtype=torch.bool)
+    valid, value = torch.zeros(len(rows), most, dtype=torch.bool), torch.zeros(len(rows), most)
     for row, labels in enumerate(rows):
-        count = min(most, len(labels))
-        ids[row, :count] = torch.tensor(labels[:count], dtype=torch.int64)
+        pairs = [label if isinstance(label, tuple) else (label, 1.0) for label in labels[:most]]
+        for place, (label, number) in enumerate(pairs):
+            ids[row, place], value[row, place] = label, number
+        valid[row, :len(pairs)] = True
+    return Labels(ids, valid, value)
+
+
+def _vectors(rows: Sequence[Any], shape: tuple[int, ...]) -> Vectors:
+    """Rows of [m,W], the first M of each."""
+    values = torch.zeros(len(rows), *shape)
+    valid = torch.zeros(len(rows), shape[0], dtype=torch.bool)
+    for row, vectors in enumerate(rows):
+        count = min(shape[0], len(vectors))
+        if count:
+            values[row, :count] = torch.as_tensor(vectors[:count], dtype=torch.float32)
         valid[row, :count] = True
-    return Labels(ids, valid, valid.float())
+    return Vectors(values, valid)
 
 
 def input_fields(inputs: Mapping[str, Input], named: Mapping[str, Sequence[str]], part: str) -> Sequence[str]:

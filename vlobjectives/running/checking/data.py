@@ -58,7 +58,7 @@ def told(loaded: Loaded, error: Trouble) -> Problem:
 def _columns(loaded: Loaded, source: Source) -> Iterator[Problem]:
     """Columns that readers read."""
     for name, entry in loaded.recipe.fields.items():
-        column = entry.of or name
+        column = loaded.recipe.column(name)
         if column not in source.columns:
             path = ("fields", name, "of") if entry.of else ("fields", name)
             yield loaded.problem(path, f"the source '{loaded.recipe.data.type}' has no column '{column}'",

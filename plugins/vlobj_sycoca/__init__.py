@@ -1,0 +1,8 @@
+"""SyCoCa (arXiv 2401.02137): text-guided masked image modelling, and masks that the caption chooses."""
+
+from vlobjectives import hookimpl
+
+
+@hookimpl
+def vlobj_components():
+    return {}
