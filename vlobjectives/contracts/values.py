@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -109,11 +110,45 @@ class Term:
     chance: Tensor | float | None = None
 
 
-def widened(value: Any) -> Any:
-    """Half-precision floats as float32, everything else as it is: losses are computed in float32 or wider."""
-    def widen(x: Tensor) -> Tensor:
-        return x.float() if x.is_floating_point() and x.itemsize < 4 else x
-    return value.map(widen)
+def widened(value: Rows) -> Any:
+    """The same, its half-precision floats float32 once they are read: losses are computed in float32 or wider.
+
+    What nobody reads is never copied; of a fused view's five tensors a loss reads one or two.
+    """
+    if isinstance(value, _ReadWide):
+        return value
+    wide = object.__new__(_read_wide(type(value)))
+    wide.__dict__.update(value.__dict__)
+    return wide
+
+
+class _ReadWide:
+    """Mixin of frozen dataclasses that widens a field when it is first read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if name not in type(self).__dataclass_fields__ or value is None:
+            return value
+        wide = _wide(value)
+        if wide is not value:
+            object.__setattr__(self, name, wide)
+        return wide
+
+
+@cache
+def _read_wide(kind: type) -> type:
+    return type(kind.__name__, (_ReadWide, kind), {})
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.float() if value.is_floating_point() and value.itemsize < 4 else value
+    if isinstance(value, Rows):
+        return widened(value)
+    if isinstance(value, Mapping):
+        wide = {key: _wide(item) for key, item in value.items()}
+        return wide if any(wide[key] is not item for key, item in value.items()) else value
+    return value
 
 
 def only_visible(value: Encoded, draw: Draw) -> Encoded:

@@ -44,13 +44,14 @@ def sym_nce(
         # Zeroed rather than only masked: 0 * NaN in the product's backward would reach the valid rows.
         p = torch.where(valid[..., None], p, 0.0)
         t = torch.where(valid[..., None], t, 0.0)
-    logits = p @ t.mT / tau
+    logits = p / tau @ t.mT
     seen = None
     if valid is not None:
         # A row always sees itself, so a row that is not valid is a softmax of one entry: value and gradient
         # 0.
         seen = own | (valid[..., :, None] & valid[..., None, :])
-        logits = logits.masked_fill(~seen, float("-inf"))
+        # Added and not filled in: the gradient then passes through without a copy.
+        logits = logits + torch.zeros_like(logits).masked_fill_(~seen, float("-inf"))
     # log_softmax and not logsumexp - diagonal: the latter cancels where the loss is small.
     by_row = F.log_softmax(logits, dim=-1)
     by_column = F.log_softmax(logits, dim=-2)

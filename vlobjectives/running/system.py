@@ -133,9 +133,11 @@ class System(nn.Module):
         with self._random_state_kept(stage), self.autocasting():
             for share in self.plan(names).shares:
                 values = execute.run(share, stage, batch)
+                wide = {view: widened(execute.read(view, values))
+                        for views in share.views.values() for view in views.values()}
                 with self._full_precision():
                     for name in share.objectives:
-                        views = {key: widened(execute.read(view, values)) for key, view in share.views[name].items()}
+                        views = {key: wide[view] for key, view in share.views[name].items()}
                         terms |= {f"{name}/{term}": value
                                   for term, value in self._terms(name, views, batch, stage).items()}
         weights = {name: weight_at(self.settings.weights[name], step, self.settings.steps) for name in names}
