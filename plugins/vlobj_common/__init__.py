@@ -6,6 +6,7 @@ from vlobjectives import hookimpl
 @hookimpl
 def vlobj_components():
     return {
+        "objective:ic": "vlobj_common.ic:IC",
         "objective:itc": "vlobj_common.itc:ITC",
         "objective:itm": "vlobj_common.itm:ITM",
         "objective:mlm": "vlobj_common.mlm:MLM",

@@ -7,8 +7,10 @@ from vlobjectives import hookimpl
 def vlobj_components():
     return {
         "encoder:timm_vision": "vlobj_models.timm_vision:TimmVision",
+        "encoder:causal_text": "vlobj_models.causal_text:CausalText",
         "encoder:hf_text": "vlobj_models.hf_text:HFText",
         "fusion:co_attention": "vlobj_models.co_attention:CoAttention",
+        "decoder:cross_decoder": "vlobj_models.cross_decoder:CrossDecoder",
         "projection:projection": "vlobj_models.projection:JointProjection",
         "head:vocabulary_head": "vlobj_models.vocabulary_head:VocabularyHead",
     }

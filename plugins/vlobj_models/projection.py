@@ -32,6 +32,7 @@ class JointProjection(Projection):
         layers: Literal["linear", "mlp"] = Field("linear", description="one linear map, or Linear, LayerNorm, GELU, "
                                                  "Linear (published)")
         hidden: int | None = Field(None, gt=0, description="hidden width of `mlp` (default: the encoder's, published)")
+        bias: bool = Field(True, description="whether the linear maps have a bias (CLIP, CoCa: false)")
         norm: tuple[Stream, ...] = Field((), description="streams to which a LayerNorm is applied first")
         pool: Pool | dict[Stream, Pool] = Field("cls", description="what of the encoder is projected, for both "
                                                 "streams or for each: {image: mean, text: cls}")
@@ -71,9 +72,9 @@ class JointProjection(Projection):
         layers = [nn.LayerNorm(width, eps=NORM_EPS)] if of in config.norm else []
         if config.layers == "mlp":
             hidden = config.hidden or width
-            layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden, eps=NORM_EPS), nn.GELU()]
+            layers += [nn.Linear(width, hidden, bias=config.bias), nn.LayerNorm(hidden, eps=NORM_EPS), nn.GELU()]
             width = hidden
-        return nn.Sequential(*layers, nn.Linear(width, config.width))
+        return nn.Sequential(*layers, nn.Linear(width, config.width, bias=config.bias))
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         if self.config.form == "temperature":

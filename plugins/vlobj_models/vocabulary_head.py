@@ -1,5 +1,7 @@
 """From features to a score for each entry of a vocabulary: the head of masked and of causal language modelling."""
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -13,19 +15,23 @@ NORM_EPS = 1e-12
 class VocabularyHead(Head):
     """x [..., D] -> logits [..., V]: Linear, exact GELU, LayerNorm(1e-12), a row for each entry, a bias [V].
 
-    As BERT's, METER's (arXiv 2111.02387) and GLSCL's. Of several fields in one table of ids `field` names the one that
-    is scored; entry 0 is then the first id that it owns (`FieldSpec.ids`). Tied, the rows are those of `of`'s token
-    table, all of which `decoder.weight` holds; the others' ids get no logit.
+    As BERT's, METER's (arXiv 2111.02387) and GLSCL's; `layers: matrix` is the rows alone, without a bias, as CoCa's
+    (arXiv 2205.01917, open_clip) behind a decoder that ends in a norm. Of several fields in one table of ids `field`
+    names the one that is scored; entry 0 is then the first id that it owns (`FieldSpec.ids`). Tied, the rows are
+    those of `of`'s token table, all of which `decoder.weight` holds; the others' ids get no logit.
     """
 
     class Config(PartConfig):
         of: PartName = Field("text", description="the part whose vocabulary (and, tied, whose token table) this is")
+        layers: Literal["bert", "matrix"] = Field("bert", description="what lies before the rows: BERT's transform, or "
+                                                  "nothing and no bias (CoCa)")
         tied: bool = Field(False, description="share the weights of `of`'s token table")
         field: str | None = Field(None, description="the field of `of` that is scored (default: its only one)")
         width: int | None = Field(None, gt=0, description="width of the features (default: `of`'s)")
         transform_width: int | None = Field(None, gt=0, description="width before the rows: tied, that of the token "
                                             "table (default: `of`'s width)")
-        init_std: float = Field(0.02, gt=0, description="linear weights start from N(0, init_std)")
+        init_std: float | None = Field(None, gt=0, description="linear weights start from N(0, init_std) (default: "
+                                       "0.02, of a matrix D^-1/2)")
 
         def tiny(self) -> "VocabularyHead.Config":
             return self.model_copy(update={"width": self.width and 32, "transform_width": self.transform_width and 32})
@@ -44,23 +50,29 @@ class VocabularyHead(Head):
         field = tokens[config.field] if config.field else next(iter(tokens.values()))
         self.first, count = field.ids or (0, field.vocabulary)
         self.table = f"{config.of}.{of.embedding}" if config.tied else None
-        inner = config.transform_width or of.width
-        self.dense = nn.Linear(config.width or of.width, inner)
-        self.norm = nn.LayerNorm(inner, eps=NORM_EPS)
+        plain, width = config.layers == "matrix", config.width or of.width
+        if plain and config.transform_width:
+            raise self.cannot("a matrix has no transform", "leave out `transform_width`")
+        inner = width if plain else config.transform_width or of.width
+        self.dense = None if plain else nn.Linear(width, inner)
+        self.norm = None if plain else nn.LayerNorm(inner, eps=NORM_EPS)
         rows = max(other.vocabulary for other in tokens.values()) if config.tied else count
-        self.decoder = nn.Linear(inner, rows, bias=False)
-        self.bias = nn.Parameter(torch.zeros(count))
-        for layer in (self.dense, self.decoder):
-            nn.init.normal_(layer.weight, std=config.init_std)
-        nn.init.zeros_(self.dense.bias)
+        self.decoder, self.count = nn.Linear(inner, rows, bias=False), count
+        self.bias = None if plain else nn.Parameter(torch.zeros(count))
+        std = config.init_std or (inner ** -0.5 if plain else 0.02)
+        nn.init.normal_(self.decoder.weight, std=std)
+        if self.dense is not None:
+            nn.init.normal_(self.dense.weight, std=std)
+            nn.init.zeros_(self.dense.bias)
         self.spec = Spec(width=count, fields={config.field or next(iter(tokens)): field})
 
     def ties(self) -> dict[str, str]:
         return {"decoder.weight": self.table} if self.table else {}
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(F.gelu(self.dense(x)))
+        if self.dense is not None:
+            x = self.norm(F.gelu(self.dense(x)))
         weight = self.decoder.weight
-        if weight.shape[0] != self.bias.shape[0]:
-            weight = weight[self.first:self.first + self.bias.shape[0]]
+        if weight.shape[0] != self.count:
+            weight = weight[self.first:self.first + self.count]
         return F.linear(x, weight, self.bias)

@@ -75,3 +75,13 @@ def test_a_field_that_owns_part_of_the_table_is_scored_alone():
 def test_what_cannot_be_is_refused(config: dict, of: Spec, why: str):
     with pytest.raises(CannotBuild, match=why):
         VocabularyHead(VocabularyHead.Config(**config), of)
+
+
+def test_a_matrix_is_its_rows_alone():
+    """CoCa's: logits = x W' without a bias, W from N(0, D^-1/2)."""
+    head = VocabularyHead(VocabularyHead.Config(layers="matrix"), Spec(64, fields=words(vocabulary=400)))
+    (weight,) = head.parameters()
+    x = torch.randn(2, 3, 64)
+    assert torch.equal(head(x), x @ weight.T) and weight.std().item() == pytest.approx(64 ** -0.5, rel=0.05)
+    with pytest.raises(CannotBuild, match="no transform"):
+        VocabularyHead(VocabularyHead.Config(layers="matrix", transform_width=8), Spec(64, fields=words()))

@@ -1,0 +1,72 @@
+"""Captioning: naming the next word from those before it and the picture."""
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch.nn import functional as F
+
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, decoded, encoded
+
+
+class IC(Objective):
+    """Writes the caption word by word, each from the words before it and from what may be seen of the picture.
+
+        ids a_0 = begin, words, end, padding                                                [B,L]
+        x = tokens of decoded(text, picture)                                                [B,L,D], x_l saw a_0..a_l
+        L = - sum_b sum_(l < L-1) [a_(b,l+1) is no padding] log softmax(head(x_(b,l)))[a_(b,l+1)] / M
+
+    M counts the labels of the whole batch, so long captions weigh more (the papers' formula is a sum over words; all
+    published code takes this mean). The last position predicts nothing; begin is never a label, end is. Padding is told
+    by `valid` and not by id. With a mask, the decoder reads only the patches that it leaves (SyCoCa, arXiv 2401.02137):
+    of the clean pass, which costs no further one, or of a masked pass (`ic_image`). Without, all of them (CoCa, arXiv
+    2205.01917). Who knows nothing pays ln V, or the entropy of words and end where the reader counted the words.
+    """
+
+    paper = "CoCa, arXiv 2205.01917; SyCoCa, arXiv 2401.02137"
+
+    class Config(ObjectiveConfig):
+        mask: MaskName | None = Field(None, description="takes patches from the decoder's sight (SyCoCa: the half that "
+                                      "the caption speaks of least); null: it sees all (CoCa)")
+        ic_image: Literal["clean", "masked"] = Field("clean", description="clean: the encoder sees the whole picture, "
+                                                     "the decoder what the mask leaves; masked: a pass of its own, in "
+                                                     "which the encoder does not see the rest either")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption; its encoder must be causal")
+        decoder: PartName = Field("captioner", description="causal decoder that reads the picture")
+        head: PartName = Field("words", description="head that turns a position into logits over the vocabulary")
+
+    def views(self, inputs):
+        config, image, text = self.config, inputs[self.config.image], inputs[self.config.text]
+        if config.mask is not None:
+            image = encoded(image).visible(config.mask) if config.ic_image == "clean" else image.masked(config.mask)
+        return {"written": decoded(text, image, part=config.decoder)}
+
+    def build(self, written: Spec, head: Spec):
+        if "causal" not in written.can:
+            raise self.cannot(f"the decoder '{self.config.decoder}' sees the words that it is to name",
+                              f"model.{self.config.decoder}: causal: true")
+        field = next((field for field in head.fields.values() if field.kind == "tokens"), None)
+        self.first = field.ids[0] if field and field.ids else 0
+        self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
+
+    def forward(self, written, head, batch):
+        logits = head(written.tokens[:, :-1])
+        label, scored = self._labels(batch)
+        label = (label - self.first).masked_fill(~scored, -100)
+        total = F.cross_entropy(logits.flatten(0, 1), label.flatten(), ignore_index=-100, reduction="sum")
+        count = scored.sum()
+        chance = math.log(logits.shape[-1])
+        if self.entropy is not None:
+            end = (scored & batch[self.config.text].special[:, 1:]).sum() / count.clamp_min(1)
+            chance = torch.special.entr(end) + torch.special.entr(1 - end) + (1 - end) * self.entropy
+        return {"words": Term(total, count, chance=chance)}
+
+    def counts(self, batch):
+        return {"words": self._labels(batch)[1].sum()}
+
+    def _labels(self, batch):
+        """The ids that positions 0..L-2 predict, and which of them are no padding: two [B,L-1]."""
+        tokens = batch[self.config.text]
+        return tokens.ids[:, 1:], tokens.valid[:, 1:]

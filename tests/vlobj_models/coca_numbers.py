@@ -1,0 +1,75 @@
+"""The golden numbers of CoCa and SyCoCa, which lie beside the project, and their weights under our names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vlobjectives import Encoded, Tokens
+
+PLACE = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "coca"
+needs_numbers = pytest.mark.skipif(not PLACE.is_dir(), reason="the golden numbers of CoCa are not beside the project")
+
+
+def coca(name: str) -> dict[str, Tensor]:
+    """A golden file's arrays; text numbers stay 0-d tensors."""
+    with np.load(PLACE / f"{name}.npz") as file:
+        return {key: torch.from_numpy(np.asarray(file[key])) for key in file.files}
+
+
+def close(found: Tensor, wanted: Tensor) -> None:
+    """To 1e-9, as the numbers' own README asks."""
+    assert found.shape == wanted.shape
+    assert (found.detach() - wanted).abs().max() <= 1e-9
+
+
+def weights(z: dict[str, Tensor], under: str = "") -> dict[str, Tensor]:
+    """The weights whose names begin with `under`, without it."""
+    return {key.removeprefix(f"w_{under}"): x for key, x in z.items() if key.startswith(f"w_{under}")}
+
+
+def block(w: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    """A residual attention block of open_clip as one of `vlobj_models.blocks`."""
+    found = {}
+    for kind in ("weight", "bias"):
+        rows = w[f"{theirs}.attn.in_proj_{kind}"].chunk(3)
+        found |= {f"{ours}.attention.{name}.{kind}": row for name, row in zip(("query", "key", "value"), rows)}
+        names = {"attn.out_proj": "attention.out", "ln_1": "norm1", "ln_2": "norm2", "mlp.c_fc": "fc1",
+                 "mlp.c_proj": "fc2", "ln_1_kv": "norm_kv"}
+        found |= {f"{ours}.{own}.{kind}": w[f"{theirs}.{name}.{kind}"] for name, own in names.items()
+                  if f"{theirs}.{name}.{kind}" in w}
+    return found
+
+
+def count(w: dict[str, Tensor], name: str) -> int:
+    """How many blocks `name.0`, `name.1`, ... there are."""
+    return len({key.split(".")[name.count(".") + 1] for key in w if key.startswith(f"{name}.")})
+
+
+def text_weights(w: dict[str, Tensor]) -> dict[str, Tensor]:
+    """open_clip's text tower as CausalText; LN_final and the projection belong to the joint space."""
+    found = {"words.weight": w["token_embedding.weight"], "positions": w["positional_embedding"], "cls": w["cls_emb"]}
+    for n in range(count(w, "transformer.resblocks")):
+        found |= block(w, f"transformer.resblocks.{n}", f"blocks.{n}")
+    return found
+
+
+def decoder_weights(w: dict[str, Tensor], own: str = "resblocks", cross: str = "cross_attn") -> dict[str, Tensor]:
+    """open_clip's multimodal decoder, or the pixel decoder of the golden numbers, as CrossDecoder."""
+    found = {f"norm.{kind}": w[f"ln_final.{kind}"] for kind in ("weight", "bias")}
+    for n in range(count(w, own)):
+        found |= block(w, f"{own}.{n}", f"self_blocks.{n}") | block(w, f"{cross}.{n}", f"cross_blocks.{n}")
+    return found
+
+
+def texts(ids: Tensor, pad: int = 0) -> Tokens:
+    """Ids [B,L] whose padding is known by id, as these numbers have it; begin and end are the first and last others."""
+    valid, place = ids != pad, torch.arange(ids.shape[1])
+    last = (valid * place).max(1, keepdim=True).values
+    return Tokens(ids, valid, ~valid | (place == 0) | (place == last), torch.zeros_like(ids))
+
+
+def encoded(tokens: Tensor, valid: Tensor | None = None) -> Encoded:
+    return Encoded(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool) if valid is None else valid)
