@@ -32,7 +32,7 @@ class BytePair(Reader):
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
-        if shared:
+        if "with" in shared:
             raise self.cannot("byte_pair learns a vocabulary of its own", "leave out `with`")
         self._spec = FieldSpec("tokens", (config.length,), vocabulary=config.size, special=SPECIAL)
         self._fill([])

@@ -42,7 +42,7 @@ class HuggingFace(Reader):
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
-        if shared:
+        if "with" in shared:
             raise self.cannot("hugging_face brings a vocabulary of its own", "leave out `with`")
         try:
             whole = AutoTokenizer.from_pretrained(config.name)

@@ -1,6 +1,7 @@
 """Texts through any Hugging Face encoder whose attention goes through transformers' AttentionInterface."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel, PreTrainedModel
 
-from vlobj_models import hf_config
-from vlobj_models.text_weights import bare, load
+from vlobj_models import hf_config, hub
+from vlobj_models.text_weights import FILES, bare, load
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want
 from vlobjectives.functional.attention import HIDDEN, attention, bias_of
 from vlobjectives.functional.masking import take
@@ -109,6 +110,11 @@ class HFText(Encoder):
 
     def load_weights(self) -> list[str]:
         return load(self.module, self.config.weights, self.config.config) if self.config.weights else []
+
+    def weights_missing(self) -> str:
+        weights = self.config.weights
+        return super().weights_missing() or (hub.missing(weights, FILES) if weights and not Path(weights).exists()
+                                             else "")
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         ids = x.ids if draw is None else draw.ids

@@ -12,6 +12,7 @@ from vlobjectives import CannotBuild
 
 ALWAYS = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps")
 FILLED = {"vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "initializer_range", "use_cache"}
+FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 POSITIONS = ("position_embeddings", "wpe")
 
 

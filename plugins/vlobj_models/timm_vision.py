@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS
-from vlobj_models.vision_weights import load
+from vlobj_models.vision_weights import load, unfetched
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
 from vlobjectives.functional.masking import take
 from vlobjectives.functional.pixels import fill
@@ -159,6 +159,9 @@ class TimmVision(Encoder):
         if config.stem != "linear":
             raise self.cannot(f"weights have no {config.stem} stem", "stem: linear")
         return load(self.module, config.weights)
+
+    def weights_missing(self) -> str:
+        return super().weights_missing() or (unfetched(self.config.weights) if self.config.weights else "")
 
     def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""

@@ -13,8 +13,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlobj_models import hub
 from vlobjectives import CannotBuild
 
+HUB = "hf-hub:"
+NEITHER = "weights '{}' are neither a file or folder nor a timm model"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 TOPS = re.compile(r"(head|head_drop|fc_norm|attn_pool)\.|proj$")  # what stands on an encoder and is no part of it
 CLIP = {"class_embedding": "cls_token", "positional_embedding": "pos_embed", "conv1.": "patch_embed.proj.",
@@ -59,6 +62,23 @@ def load(module: VisionTransformer, weights: str) -> list[str]:
     return [f"{len(own)} tensors from {weights}", *lines]
 
 
+def unfetched(weights: str) -> str:
+    """Why a timm pretrained name cannot be loaded, "" where it can or where `weights` lies on this disk."""
+    if Path(weights).exists():
+        return ""
+    if weights.startswith(HUB):
+        return hub.missing(weights.removeprefix(HUB), FILES)
+    if not timm.is_model(weights):
+        return NEITHER.format(weights)
+    try:
+        known = timm.get_pretrained_cfg(weights)
+    except RuntimeError as error:
+        return str(error)
+    if known is None or not known.has_weights:
+        return f"timm has no weights of '{weights}'"
+    return hub.missing(known.hf_hub_id, FILES) if known.hf_hub_id else ""  # else of an address of its own
+
+
 def resampled(table: Tensor, grid: tuple[int, int], prefix: int) -> Tensor:
     """Positions [1, prefix+n, D] of a square grid for another grid [1, prefix+rows*columns, D]; itself if it fits."""
     count = table.shape[1] - prefix
@@ -77,10 +97,10 @@ def _read(weights: str) -> tuple[dict[str, Tensor], dict[str, object]]:
         return _named(f"local-dir:{path}")
     if path.exists():
         return _timm_names(_file(path)), {}
-    if weights.startswith("hf-hub:") or timm.is_model(weights):
+    if weights.startswith(HUB) or timm.is_model(weights):
         return _named(weights)
     near = timm.list_pretrained(f"*{weights.split('.')[0][:12]}*")[:5]
-    raise CannotBuild(f"weights '{weights}' are neither a file or folder nor a timm model",
+    raise CannotBuild(NEITHER.format(weights),
                       f"near it are {', '.join(near)}" if near else "")
 
 

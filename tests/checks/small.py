@@ -10,7 +10,7 @@ SMALL = """\
 # Small: five objectives.
 data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}
 fields:
-  caption: {type: byte_pair, size: 300, length: 20}
+  caption: {type: byte_pair, size: 400, length: 48}
 model:
   vision: {type: timm_vision, patch: 8, width: 32, depth: 1, heads: 2}
   text:

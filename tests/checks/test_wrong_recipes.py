@@ -1,9 +1,11 @@
 """What people write wrong: a change of a sound recipe, and what `vlobj check` then says, where, and how to mend it."""
 
+import re
 import shutil
 from dataclasses import dataclass, field
 
 import pytest
+from huggingface_hub import constants
 
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
@@ -102,11 +104,11 @@ CASES = [
     Case("no file", {"# Small": "plugins: [./nowhere.py]\n# Small"}, ("there is no plug-in file",
          "folder of the recipe"),
          "nowhere", 4),
-    Case("no reader", {"fields:\n  caption: {type: byte_pair, size: 300, length: 20}\n": ""},
+    Case("no reader", {"fields:\n  caption: {type: byte_pair, size: 400, length: 48}\n": ""},
          ("the column 'caption' needs a reader", "add under fields: caption: {type: byte_pair, "), None),
     Case("column", {"  caption: {type": "  captoin: {type"}, ("has no column 'captoin'", "did you mean 'caption'?"),
          "captoin"),
-    Case("of", {"length: 20": "length: 20, of: captoin"}, ("fields.caption.of", "'caption'?"), "captoin"),
+    Case("of", {"length: 48": "length: 48, of: captoin"}, ("fields.caption.of", "'caption'?"), "captoin"),
     Case("split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"),
          "tset"),
     Case("two kinds in an input", {"fields:": "inputs: {text: {fields: [caption, image]}}\nfields:"},
@@ -117,6 +119,17 @@ CASES = [
          "vision:"),
     Case("patches", {"patch: 8": "patch: 7"}, ("not made of whole patches of 7", "28 and 35"), "patch: 7"),
     Case("model type", {"model_type: bert": "model_type: bertt"}, ("model.text", "no model_type 'bertt'"), "text:"),
+    Case("caption as picture", {"  vision: {type: timm_vision, patch: 8, width: 32, depth: 1, heads: 2}\n": """\
+  vision:
+    type: hf_text
+    config: {model_type: bert, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16}
+""", "fields:\n": "inputs: {image: {fields: [told], part: vision}}\nfields:\n", "length: 48}": """length: 48}
+  told: {type: byte_pair, size: 400, length: 48, of: caption}""",
+         "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+         "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
+         ("inputs.image.fields.0", "'told' is made of the caption", "handed the answer"), "inputs:"),
+    Case("no word", {"size: 400, length: 48": "size: 260, length: 3"}, ("fields.caption.length", "leaves no word",
+         "raise it"), "length: 3"),
     Case("vocabulary of a fusion", {"of: text, tied": "of: fusion, tied"}, ("model.words", "token"), "words:"),
     Case("kind of part", {"itc: {}": "itc: {joint: fusion}"}, ("'fusion' is a fusion, and a projection",), "itc:"),
     Case("picture's mask on text", {"text_mask: hidden_words, context": "text_mask: replaced, context"},
@@ -149,6 +162,8 @@ CASES = [
     Case("late group", {", lr: 2.0": ", lr: 2.0, start: 9"}, ("the run ends at step 4",), "start: 9"),
     Case("weights", {"patch: 8,": "patch: 8, weights: ./gone.pt,"}, ("there is no file or folder /", "gone.pt"),
          "gone", 6),
+    Case("weights of a hub", {"  text:\n    type: hf_text": "  text:\n    weights: owner/model\n    type: hf_text"},
+         ("'owner/model' was never fetched", "HF_HUB_OFFLINE", "model.text.weights=null"), "owner/model", 6),
     Case("fp16 on a processor", {"precision: fp32": "precision: fp16"}, ("fp16 is for GPUs",), "fp16", 6),
     Case("override's value", {}, ("command line  optim.lr", '"fast" must be a number'), None, 2, ("optim.lr=fast",)),
     Case("override's key", {}, ("did you mean optim.lr?",), None, 2, ("optim.ler=1",)),
@@ -160,6 +175,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_says_what_is_wrong_where_and_how_to_mend_it(case, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     plugin(tmp_path, OWN)
     recipe = changed(tmp_path, case.changes)
     ended = vlobj(capsys, "check", "small.yaml", *case.overrides)
@@ -194,6 +210,18 @@ def test_what_nobody_reaches_is_a_note(tmp_path, capsys):
     assert ended.code == 0
     assert f"{recipe}:6:3  model.vision  no objective that is ever live reaches model.vision.mask_token" in ended.out
     assert "masks.replaced  the mask 'replaced' is named nowhere" in ended.out
+
+
+def test_captions_that_are_cut_are_a_note(tmp_path, capsys):
+    """With the share that is cut; captions that fit are no note."""
+    recipe = changed(tmp_path, {"length: 48": "length: 12"})
+    ended = vlobj(capsys, "check", recipe)
+    assert ended.code == 0
+    found = re.search(rf"{recipe}:4:49  fields.caption.length  (\d+)% of the first 64 are longer than 12", ended.out)
+    assert 0 < int(found[1]) <= 100
+    needs = int(re.search(r"the longest of them needs (\d+) or more", ended.out)[1])
+    ended = vlobj(capsys, "check", recipe, f"fields.caption.length={needs + 40}")
+    assert ended.out.startswith("small: no errors, no notes")
 
 
 def test_processes_share_a_batch(tmp_path):

@@ -21,6 +21,8 @@ class FieldSpec:
     special     ids by role: begin, end, pad, mask, unknown
     share       each label's part of the training labels, for the chance level; empty if unknown
     mean, std   of pictures, already applied to what a batch holds (on the scale 0..1)
+    of_caption  of a source's column: made of the caption (its text, its phrases, what lies at them). A picture's input
+                that read it would be handed the answer, so `check` refuses one, whatever reader stands between
     """
 
     kind: Kind
@@ -31,3 +33,4 @@ class FieldSpec:
     share: tuple[float, ...] = ()
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    of_caption: bool = False

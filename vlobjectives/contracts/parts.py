@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -79,6 +80,15 @@ class Part(nn.Module):
     def load_weights(self) -> list[str]:
         """Loads what Config's `weights` names, checked against the architecture; lines for the log."""
         return []
+
+    def weights_missing(self) -> str:
+        """Why there is nothing to load under Config's `weights`, "" where there is; `check` asks before any training.
+
+        A path is looked up here. Override it where `weights` may be a name in a hub.
+        """
+        weights = getattr(self.config, "weights", None)
+        gone = isinstance(weights, str) and weights.startswith("/") and not Path(weights).exists()
+        return f"there is no file or folder {weights}" if gone else ""
 
     def cannot(self, why: str, mend: str = "") -> CannotBuild:
         return CannotBuild(why, mend)

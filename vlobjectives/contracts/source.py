@@ -48,7 +48,8 @@ class Twin:
 class Source:
     """Where samples come from.
 
-    columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is
+    columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is; `of_caption` marks
+             those that the caption is, or that are made of it
     can      of: twins (`twins(split, kind, count)`), regions (sample values `phrases`, `boxes`, `masks`: see
              `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape)
 

@@ -40,6 +40,10 @@ class Fields:
     def specs(self, names: Iterable[str]) -> dict[str, FieldSpec]:
         return {name: self.spec(name) for name in names}
 
+    def of_caption(self, name: str) -> bool:
+        """Whether a field is made of the caption, through whatever reader."""
+        return self.columns[self.of.get(name, name)].of_caption
+
     def fit(self, rows: Any) -> None:
         """Lets every reader learn; `rows(column)` iterates the training split's values of a column."""
         for name, reader in self.readers.items():
@@ -107,9 +111,9 @@ class Fields:
             line, where = [special["begin"]], [0]
             for place, (name, spec) in enumerate(zip(names, specs)):
                 pieces: Pieces = self._read(name, sample)
-                room = spec.shape[0] - (2 if place == 0 else 0)
-                line += pieces.ids[:room]
-                where += [place] * min(room, len(pieces.ids))
+                most = room(spec, place)
+                line += pieces.ids[:most]
+                where += [place] * min(most, len(pieces.ids))
             line.append(special["end"])
             ids[row, :len(line)] = torch.tensor(line)
             segment[row, :len(where)] = torch.tensor(where)
@@ -117,6 +121,11 @@ class Fields:
         position = torch.arange(length)
         valid = position < ends[:, None]
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment)
+
+
+def room(spec: FieldSpec, place: int) -> int:
+    """Pieces that a field of tokens holds as number `place` of its input; begin and end count to the first."""
+    return spec.shape[0] - (2 if place == 0 else 0)
 
 
 def _labels(rows: Sequence[Sequence[int | tuple[int, float]]], most: int) -> Labels:

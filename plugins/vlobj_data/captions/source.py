@@ -111,7 +111,7 @@ class Captions(Source):
         """The columns, which hang on no file."""
         picture = (3, config.image_size, config.image_size)
         return {"image": FieldSpec("picture", picture, mean=_colours(config.mean, MEAN),
-                                   std=_colours(config.std, STD)), "caption": FieldSpec("raw")}
+                                   std=_colours(config.std, STD)), "caption": FieldSpec("raw", of_caption=True)}
 
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["train", *self._catalogue.splits]))

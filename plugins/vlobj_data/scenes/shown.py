@@ -12,6 +12,7 @@ from vlobj_data.scenes.sets import caption_of
 from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
 from vlobj_data.scenes.world import Scene, World, tags
 
+OF_CAPTION = ("caption", "captions", "phrases", "boxes", "masks")
 RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer")
 
 

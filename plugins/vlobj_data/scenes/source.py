@@ -13,7 +13,7 @@ from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS
 from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene
-from vlobj_data.scenes.shown import RAW, all_captions, columns
+from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
@@ -87,7 +87,7 @@ class Scenes(Source):
         shape = still if config.frames is None else (config.frames, *still)
         self.picture = "image" if config.frames is None else "clip"
         self.columns = {self.picture: FieldSpec("picture", shape, mean=MEAN, std=STD)}
-        self.columns |= {name: FieldSpec("raw") for name in RAW}
+        self.columns |= {name: FieldSpec("raw", of_caption=name in OF_CAPTION) for name in RAW}
         if config.frames is not None:
             self.can = self.can - {"twins"}
         self.settled_epoch = config.start_epochs

@@ -46,7 +46,7 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     step = shapes(loaded, registry, made, built, processes, report) if whole else None
     if not whole:
         report.skip(["shapes"], "sense")
-    means(loaded, step, processes, place, report)
+    means(loaded, built, step, processes, place, report)
     return loaded, report
 
 

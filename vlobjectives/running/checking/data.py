@@ -14,6 +14,7 @@ from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.checking.lengths import lengths
 
 STAGE = "data"
 FIRST = 4
@@ -45,7 +46,8 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         return None
     made = assemble.pieces(recipe, registry)
     sound = report.add(STAGE, _kinds(loaded, made))
-    return made if report.add(STAGE, _records(loaded, made, thorough), DataError.code) and sound else None
+    sound = report.add(STAGE, _records(loaded, made, thorough), DataError.code) and sound
+    return made if sound and report.add(STAGE, lengths(loaded, made)) else None
 
 
 def told(loaded: Loaded, error: Trouble) -> Problem:

@@ -11,15 +11,17 @@ from vlobjectives.errors import MeansError, Problem
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.running import dry
+from vlobjectives.running.checking.built import Built
 from vlobjectives.running.means import device_of
 
 STAGE = "means"
 GIGA = 1e9
 
 
-def means(loaded: Loaded, step: dry.Step | None, processes: int, place: Path | None, report: Report) -> None:
+def means(loaded: Loaded, built: Built, step: dry.Step | None, processes: int, place: Path | None,
+          report: Report) -> None:
     """Whether a run would have what it needs. `step`: what a step costs, None where that is not known."""
-    found = [*_device(loaded, processes), *_weights(loaded)]
+    found = [*_device(loaded, processes), *_weights(loaded, built)]
     if step is not None:
         found += [*_disk(loaded, step, place), *([] if found else _memory(loaded, step))]
     report.add(STAGE, found, MeansError.code)
@@ -41,13 +43,12 @@ def _device(loaded: Loaded, processes: int) -> Iterator[Problem]:
         yield loaded.problem(("run", "precision"), "fp16 is for GPUs", "run.precision=auto")
 
 
-def _weights(loaded: Loaded) -> Iterator[Problem]:
-    """Starting weights that are said to lie on this disk. Whether a hub has a name is known when it is asked."""
-    for name, entry in loaded.recipe.model.items():
-        weights = entry.options.get("weights")
-        if isinstance(weights, str) and weights.startswith("/") and not Path(weights).exists():
-            yield loaded.problem(("model", name, "weights"), f"there is no file or folder {weights}",
-                                 "correct the path, or leave `weights` out to start from scratch")
+def _weights(loaded: Loaded, built: Built) -> Iterator[Problem]:
+    """Starting weights that are not here and cannot be fetched."""
+    for name, part in built.parts.items():
+        if why := part.weights_missing():
+            yield loaded.problem(("model", name, "weights"), why, f"model.{name}.weights=FOLDER for a folder that "
+                                 f"holds them, or model.{name}.weights=null to start from scratch")
 
 
 def _disk(loaded: Loaded, step: dry.Step, place: Path | None) -> Iterator[Problem]:

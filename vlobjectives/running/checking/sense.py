@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.views import EncodedView, FusedView, JointView, View
 from vlobjectives.errors import Problem
 from vlobjectives.planning.plan import DrawKey, make
 from vlobjectives.recipe.checks import Report
@@ -21,7 +22,7 @@ def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
     """Whether a step could be taken."""
     rows = list(_rows(loaded, built, processes))
     when = list(_when(loaded))
-    report.add(STAGE, [*rows, *_masks(loaded, built), *_groups(loaded, built), *when])
+    report.add(STAGE, [*rows, *_masks(loaded, built), *_answers(loaded, built), *_groups(loaded, built), *when])
     return all(problem.note for problem in rows + when)
 
 
@@ -86,6 +87,37 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
         elif most >= words:
             yield loaded.problem(path, f"it may hide all {words} {unit} of '{key.input}'",
                                  "leave something to see: lower its ratio")
+
+
+def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
+    """Inputs of pictures that read what is made of the caption."""
+    views = [view for objective in built.objectives.values() for view in objective.views(built.inputs).values()]
+    for name in dict.fromkeys(name for view in views for name in _pictures(view, built)):
+        for number, field in enumerate(built.made.fields.inputs[name]):
+            if built.made.fields.of_caption(field):
+                yield loaded.problem(("inputs", name, "fields", number), f"the input '{name}' shows the picture, and "
+                                     f"its field '{field}' is made of the caption: the model would be handed the "
+                                     "answer", "leave the field out of it; an objective may read it as its target")
+
+
+def _pictures(view: View, built: Built) -> Iterator[str]:
+    """Names of the inputs that a view takes as its picture."""
+    for fed in view.fed:
+        yield from _pictures(fed, built)
+    if isinstance(view, FusedView):
+        yield from _shown(view.image)
+    elif isinstance(view, JointView) and built.slots[view.part, view.of.part] == "image":
+        yield from _shown(view.of)
+
+
+def _shown(view: View) -> Iterator[str]:
+    """The input behind a picture; of a decoder's output the one whose positions it keeps."""
+    if isinstance(view, EncodedView):
+        yield view.input.name
+    elif isinstance(view, FusedView):
+        yield from _shown(view.image)
+    else:
+        yield from _shown(view.fed[0])
 
 
 def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
