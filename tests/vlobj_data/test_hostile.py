@@ -9,6 +9,7 @@ import pytest
 import torch
 from vlobj_data.byte_pair import BytePair
 from vlobj_data.captions.source import Captions
+from vlobj_data.videos.source import VideoCaptions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError
@@ -17,6 +18,7 @@ HOSTILE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "host
 pytestmark = pytest.mark.skipif(not HOSTILE.is_dir(), reason=f"no collection at {HOSTILE}")
 LINES = (HOSTILE / "manifest.jsonl").read_text().splitlines() if HOSTILE.is_dir() else []
 ENTRIES = [json.loads(line) for line in LINES]
+CLIPS = [entry for entry in ENTRIES if (entry["file"] or "").startswith("videos/")]
 PICTURES = [entry for entry in ENTRIES if (entry["file"] or "images/").startswith("images/")]
 
 AS_REFERENCE = {  # file -> mean absolute difference allowed, of 255
@@ -65,7 +67,7 @@ def bad(made: Captions) -> list[str]:
 
 def test_every_entry_of_these_forms_has_a_test():
     others = {entry["file"].split("/")[0] for entry in ENTRIES if entry not in PICTURES}
-    assert others == {"captions", "shards", "videos"}, "shards and videos belong to other sources"
+    assert others == {"captions", "shards", "videos"}, "shards belong to another source"
     listed = [*OTHER_LAYOUTS, *BROKEN, *READ, *BY_SAMPLE]
     assert sorted(f"captions/{name}" for name in listed) == sorted(
         entry["file"] for entry in ENTRIES if (entry["file"] or "").startswith("captions/"))
@@ -193,3 +195,51 @@ def test_a_file_in_two_splits_is_a_problem():
     made = source(HOSTILE / "captions" / "split_leak.json", HOSTILE / "images")
     assert ["reference.png is in 'train' and in 'test'" in line for line in made.problems()] == [True]
     assert made.sample("train", 0, 0, 0).same == made.sample("test", 0, 0, 0).same
+
+
+def clips(manifest: Path, folder: Path = HOSTILE, frames: int = 4, size: int = 32) -> VideoCaptions:
+    return VideoCaptions(VideoCaptions.Config(manifest=str(manifest), videos=str(folder), hold_out={}, image_size=size,
+                                              frames=frames, sampling="uniform", resize="squash"))
+
+
+def clip(tmp_path: Path, name: str, **more) -> Sample | Bad:
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text(json.dumps({"video": name, "caption": "a caption"}))
+    return clips(manifest, **more).sample("train", 0, 0, 0)
+
+
+@pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry["file"])
+def test_clip(entry, tmp_path):
+    found = clip(tmp_path, entry["file"])
+    if entry["expect"] == "reject":
+        assert isinstance(found, Bad) and entry["file"] in found.reason and found.key == entry["file"]
+    else:
+        assert isinstance(found, Sample), found
+        assert found.values["clip"].shape == (4, 3, 32, 32) and found.values["clip"].dtype == torch.uint8
+
+
+def test_frames_are_those_of_the_sampler(tmp_path):
+    """Frame k of the film shows k: neighbours in the sample are neighbours in the film, and a whole film is all."""
+    whole = clip(tmp_path, "videos/h265.mp4", frames=10, size=128).values["clip"]
+    some = clip(tmp_path, "videos/h265.mp4", frames=5, size=128).values["clip"]
+    assert torch.equal(some, whole[1::2]) and len({frame.numpy().tobytes() for frame in whole}) == 10
+
+
+def test_one_frame_is_shown_again(tmp_path):
+    found = clip(tmp_path, "videos/one_frame.gif").values["clip"]
+    assert all(torch.equal(frame, found[0]) for frame in found)
+
+
+def test_rotation_is_applied(tmp_path):
+    """A film that is to be turned by 90 degrees is higher than wide, as its frames are not."""
+    from vlobj_data.videos.clips import read_clip
+    turned = read_clip(HOSTILE / "videos" / "video_90.mov", lambda count: [0], 10**7)
+    upright = read_clip(HOSTILE / "videos" / "video_180.mov", lambda count: [0], 10**7)
+    assert turned.shape == (1, 3, 568, 320) and upright.shape == (1, 3, 320, 568)
+
+
+def test_a_sentence_for_a_clip_that_is_not_listed():
+    made = clips(HOSTILE / "captions" / "msrvtt_dangling.json")
+    reasons = [made.sample("train", number, 0, 0).reason for number in range(made.size("train"))]
+    assert len(reasons) == len(made.problems()) == 2
+    assert "'video7', which is not listed" in reasons[0] and "no caption" in reasons[1]

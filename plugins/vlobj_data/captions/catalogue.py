@@ -4,37 +4,37 @@ import hashlib
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from vlobj_data.captions.manifests import Form, Record, decoded, form_of, records
+from vlobj_data.captions.manifests import Record
 from vlobjectives.errors import Place, Problem
 
 
 class Entry(NamedTuple):
-    """A picture of a split with its captions, or a record that cannot be used and why. picture: the file's number."""
+    """A file of a split with its captions, or a record that cannot be used and why. number: the file's."""
 
-    picture: int
-    image: str
+    number: int
+    file: str
     captions: tuple[str, ...]
     at: int
     fault: str
 
 
 class Catalogue:
-    """Splits -> entries in the manifest's order; rows of one picture are one entry.
+    """Splits -> entries in the manifest's order; rows of one file are one entry.
 
     A file has one number in all splits. With `each` every caption of an entry is a sample (a faulty record is one),
     else every entry is.
     """
 
-    def __init__(self, data: bytes, path: Path, form: Form | None, splits: Mapping[str, Sequence[str]],
+    def __init__(self, records: Iterable[Record], path: Path, lines: bool, splits: Mapping[str, Sequence[str]],
                  hold_out: Mapping[str, float], each: bool):
-        text = decoded(data, path)
-        self.path, self.form = path, form or form_of(text, path)
-        read = list(records(text, path, self.form))
+        """`lines`: records are numbered by lines of the manifest `path`, else by entries."""
+        self.path, self.lines = path, lines
+        read = list(records)
         self.named = any(record.split for record in read)
         into = {name: split for split, names in splits.items() for name in names}
         self.left_out: Counter[str | None] = Counter()
@@ -50,13 +50,13 @@ class Catalogue:
                 continue
             entries = self.splits[split]
             if record.fault:
-                entries.append(Entry(-1, record.image, (), record.at, record.fault))
+                entries.append(Entry(-1, record.file, (), record.at, record.fault))
                 continue
-            known = open_entries.get((split, record.image))
+            known = open_entries.get((split, record.file))
             if known is None:
-                number = numbers.setdefault(record.image, len(numbers))
-                open_entries[split, record.image] = known = (len(entries), [])
-                entries.append(Entry(number, record.image, (), record.at, ""))
+                number = numbers.setdefault(record.file, len(numbers))
+                open_entries[split, record.file] = known = (len(entries), [])
+                entries.append(Entry(number, record.file, (), record.at, ""))
             known[1].extend(record.captions)
         for (split, _), (at, captions) in open_entries.items():
             self.splits[split][at] = self.splits[split][at]._replace(captions=tuple(captions))
@@ -85,8 +85,7 @@ class Catalogue:
         return chain.from_iterable(islice(entries, most) for entries in self.splits.values())
 
     def place(self, at: int) -> Place:
-        lines = self.form in ("csv", "jsonl")
-        return Place(str(self.path), at) if lines else Place(f"{self.path}, entry {at}")
+        return Place(str(self.path), at) if self.lines else Place(f"{self.path}, entry {at}")
 
     def problems(self) -> list[Problem]:
         """Splits without a sample, splits that are left out, files that lie in two splits."""
@@ -101,15 +100,15 @@ class Catalogue:
         home: dict[int, str] = {}
         for split, entries in self.splits.items():
             for entry in entries:
-                if not entry.fault and home.setdefault(entry.picture, split) != split:
-                    what = f"{entry.image} is in '{home[entry.picture]}' and in '{split}'"
+                if not entry.fault and home.setdefault(entry.number, split) != split:
+                    what = f"{entry.file} is in '{home[entry.number]}' and in '{split}'"
                     found.append(Problem(self.place(entry.at), "", what, "take it out of one: it would leak"))
         return found
 
 
 def _held_out(record: Record, shares: Mapping[str, float]) -> str:
     """The split that a hash of the file's name falls into; it never changes when other files come or go."""
-    name = record.image or str(record.at)
+    name = record.file or str(record.at)
     where = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) / 2**64
     ends = accumulate(shares.values())
     return next((split for split, end in zip(shares, ends) if where < end), "train")

@@ -33,9 +33,10 @@ def random_box(height: int, width: int, scale: tuple[float, float], draw: random
 
 
 def square(picture: Tensor, box: Box, size: int) -> Tensor:
-    """The box of a picture, uint8 [3,H,W], as [3,size,size]: cut first, so that a long picture never grows huge."""
+    """The box of a picture (of each frame), uint8 [...,3,H,W], as [...,3,size,size]: cut first, so that a long picture
+    never grows huge."""
     top, left, high, wide = box
-    return change.resize(picture[:, top:top + high, left:left + wide], [size, size], antialias=True)
+    return change.resize(picture[..., top:top + high, left:left + wide], [size, size], antialias=True)
 
 
 def may_flip(caption: str) -> bool:

@@ -8,36 +8,61 @@ it out as a bad sample, so that it is counted and never dropped in silence.
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from vlobjectives.errors import DataError, Place
 
 Form = Literal["karpathy", "list", "jsonl", "csv"]
-IMAGE = ("image", "filename", "file_name", "file", "image_path", "filepath")
 CAPTION = ("caption", "captions", "text", "sentence", "sentences")
 SAVE_AGAIN = "save the file as UTF-8 text"
+
+Rows = Iterator[tuple[int, Any]]
+"""Numbers of lines or entries, each with what stands there: an object if all is well, a Fault if the form says so."""
+
+
+class Fault(NamedTuple):
+    """Why a row of a manifest cannot be used, and the split in which it counts."""
+
+    why: str
+    split: str | None = None
+
+
+class Kind(NamedTuple):
+    """What a manifest lists: its name in messages, and the keys under which rows name its file."""
+
+    name: str
+    file: tuple[str, ...]
+
+
+PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath"))
 
 
 class Record(NamedTuple):
     """at: the line, or the entry's number in a JSON file, from 1; split: as the manifest says; fault: why it is bad."""
 
     at: int
-    image: str
+    file: str
     captions: tuple[str, ...]
     split: str | None
     fault: str = ""
 
 
 def records(text: str, path: Path, form: Form) -> Iterator[Record]:
-    """The records of a manifest's text. Raises DataError for a broken file, and for one without records."""
+    """The records of a manifest of pictures. Raises DataError for a broken file, and for one without records."""
+    return recorded(_READ[form](text, path), path, PICTURES)
+
+
+def recorded(rows: Rows, path: Path, kind: Kind) -> Iterator[Record]:
+    """The records of a manifest's rows. Raises DataError where there are none."""
     count = 0
-    for at, fields in _READ[form](text, path):
+    for at, fields in rows:
         count += 1
-        yield from _records(at, fields)
+        yield from _records(at, fields, kind)
     if not count:
-        raise DataError("the manifest holds no records", "name the manifest that lists the pictures", Place(str(path)))
+        raise DataError("the manifest holds no records", f"name the manifest that lists the {kind.name}s",
+                        Place(str(path)))
 
 
 def form_of(text: str, path: Path) -> Form:
@@ -70,7 +95,7 @@ def decoded(data: bytes, path: Path) -> str:
     return text
 
 
-def _parsed(text: str, path: Path, line: int = 1) -> Any:
+def parsed(text: str, path: Path, line: int = 1) -> Any:
     """One JSON value; `line` is where it begins."""
     try:
         return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
@@ -94,9 +119,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _karpathy(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+def _karpathy(text: str, path: Path) -> Rows:
     """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw."""
-    whole = _parsed(text, path)
+    whole = parsed(text, path)
     images = whole.get("images") if isinstance(whole, dict) else None
     if not isinstance(images, list) or "annotations" in whole:
         raise DataError("the JSON is not in Karpathy's layout: an object with images[].filename and "
@@ -113,30 +138,35 @@ def _karpathy(text: str, path: Path) -> Iterator[tuple[int, Any]]:
         yield at, image
 
 
-def _list(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """A JSON list of objects with image and caption, as ALBEF's."""
-    whole = _parsed(text, path)
+def of_list(text: str, path: Path, kind: Kind = PICTURES) -> Rows:
+    """A JSON list of objects with a file and its caption, as ALBEF's."""
+    whole = parsed(text, path)
     if not isinstance(whole, list):
-        raise DataError("the JSON is no list of objects with image and caption", "set data.form", Place(str(path)))
+        raise DataError(f"the JSON is no list of objects with {kind.file[0]} and caption", "set data.form",
+                        Place(str(path)))
     return enumerate(whole, 1)
 
 
-def _jsonl(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+def of_lines(text: str, path: Path) -> Rows:
+    """A JSON object a line."""
     # not splitlines(): a JSON string may hold U+2028 and U+0085
     for line, row in enumerate(text.split("\n"), 1):
         if row.strip():
-            yield line, _parsed(row, path, line)
+            yield line, parsed(row, path, line)
 
 
-def _csv(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """A header, then one row a caption; commas, or tabs where the header has tabs."""
+def of_csv(text: str, path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> Rows:
+    """A header, then one row a caption; commas, or tabs where the header has tabs.
+
+    wanted  key of a row -> names that its column may have; all but `split` are needed (default: a picture's)
+    """
     tab = "\t" in text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if tab else ",", strict=True)
     ragged: list[tuple[int, int]] = []
     line = 1
     try:
         header = [name.strip().lower() for name in next(rows, [])]
-        columns = _columns(header, path)
+        columns = _columns(header, path, wanted or columns_of(PICTURES))
         line = rows.line_num + 1
         for row in rows:
             if row and len(row) != len(header):
@@ -154,41 +184,49 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, Any]]:
                         "put captions that hold commas into quotes", Place(str(path), ragged[0][0]))
 
 
-def _columns(header: list[str], path: Path) -> dict[str, int]:
-    wanted = {"image": IMAGE, "caption": CAPTION, "split": ("split",)}
+def columns_of(kind: Kind) -> dict[str, Sequence[str]]:
+    """The columns of a table with a file and a caption a row."""
+    return {kind.file[0]: kind.file, "caption": CAPTION, "split": ("split",)}
+
+
+def _columns(header: list[str], path: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
     found = {column: header.index(name) for column, names in wanted.items()
              for name in [next((name for name in names if name in header), None)] if name is not None}
-    if "image" not in found or "caption" not in found:
+    needed = {column: names for column, names in wanted.items() if column != "split"}
+    if not found.keys() >= needed.keys():
         raise DataError(f"the header names the columns {', '.join(header) or '(none)'}; wanted are one of "
-                        f"{', '.join(IMAGE)} and one of {', '.join(CAPTION)}", "name the columns so",
+                        + " and one of ".join(", ".join(names) for names in needed.values()), "name the columns so",
                         Place(str(path), 1))
     return found
 
 
-_READ = {"karpathy": _karpathy, "list": _list, "jsonl": _jsonl, "csv": _csv}
+_READ = {"karpathy": _karpathy, "list": of_list, "jsonl": of_lines, "csv": of_csv}
 
 
-def _records(at: int, fields: Any) -> Iterator[Record]:
+def _records(at: int, fields: Any, kind: Kind) -> Iterator[Record]:
     """The record of one entry, and one more for each of its captions that cannot be used."""
-    if not isinstance(fields, dict):
-        yield Record(at, "", (), None, f"{_kind(fields)} where an object with image and caption should be")
+    if isinstance(fields, Fault):
+        yield Record(at, "", (), fields.split, fields.why)
         return
-    image, captions = _first(fields, IMAGE), _first(fields, CAPTION)
+    if not isinstance(fields, dict):
+        yield Record(at, "", (), None, f"{_kind(fields)} where an object with {kind.file[0]} and caption should be")
+        return
+    file, captions = _first(fields, kind.file), _first(fields, CAPTION)
     split = fields.get("split")
     split = split.strip() or None if isinstance(split, str) else None
-    if not isinstance(image, str) or not image.strip():
-        yield Record(at, "", (), split, f"{_kind(image)} where the picture's file name should be")
+    if not isinstance(file, str) or not file.strip():
+        yield Record(at, "", (), split, f"{_kind(file)} where the {kind.name}'s file name should be")
         return
-    if _half_pair(image):
+    if _half_pair(file):
         yield Record(at, "", (), split, "a file name with half a surrogate pair, which is no text")
         return
     captions = captions if isinstance(captions, list) else [captions]
     faults = [fault for fault in map(_fault, captions or [None]) if fault]
     good = tuple(caption.strip() for caption in captions if not _fault(caption))
     if good:
-        yield Record(at, image, good, split)
+        yield Record(at, file, good, split)
     for fault in faults:
-        yield Record(at, image, (), split, fault)
+        yield Record(at, file, (), split, fault)
 
 
 def _first(fields: dict, names: tuple[str, ...]) -> Any:

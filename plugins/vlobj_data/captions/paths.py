@@ -11,8 +11,10 @@ class PathError(ValueError):
     """A name that is not followed; the message says why."""
 
 
-def inside(root: str, name: str) -> Path:
+def inside(root: str, name: str, key: str = "data.images") -> Path:
     """The file that `name` means under `root` (a real path: no symbolic link in it). Opens and fetches nothing.
+
+    key  of the recipe that says where the root is, for messages
 
     Raises PathError for URLs, absolute paths, `..` and links that lead out of the root.
     """
@@ -21,8 +23,8 @@ def inside(root: str, name: str) -> Path:
     if "\0" in name:
         raise PathError("holds a NUL character")
     if os.path.isabs(name) or ".." in Path(name).parts:
-        raise PathError("is absolute or holds '..': name it relative to the folder of pictures (data.images)")
+        raise PathError(f"is absolute or holds '..': name it relative to the folder of {key}")
     path = os.path.realpath(os.path.join(root, name))
     if os.path.commonpath([root, path]) != root:
-        raise PathError("is a link that leads out of the folder of pictures (data.images)")
+        raise PathError(f"is a link that leads out of the folder of {key}")
     return Path(path)

@@ -27,27 +27,28 @@ WHITE = (255, 255, 255, 255)
 
 
 class PictureError(ValueError):
-    """A file that is no picture this library takes; the message says why and does not name the file."""
+    """A file that is no picture (or clip) this library takes; the message says why and does not name the file."""
 
 
 def read_picture(path: Path, max_pixels: int) -> Tensor:
     """The picture in a file: uint8 [3,H,W]. Raises PictureError."""
-    with _opened(path) as file, _header(file, max_pixels) as picture:
+    with opened(path) as file, _header(file, max_pixels) as picture:
         try:
             return torch.from_numpy(np.array(_rgb(_upright(picture)))).permute(2, 0, 1).contiguous()
         except PictureError:
             raise
         except Exception as error:  # decoders raise nearly anything on damaged files
-            raise PictureError(f"is damaged: {_said(error)}") from error
+            raise PictureError(f"is damaged: {said(error)}") from error
 
 
 def check_header(path: Path, max_pixels: int) -> None:
     """Raises PictureError where the file is missing, is no picture or has too many pixels; decodes nothing."""
-    with _opened(path) as file:
+    with opened(path) as file:
         _header(file, max_pixels).close()
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """A plain file that holds something, opened. Raises PictureError."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for
@@ -67,7 +68,7 @@ def _header(file: BinaryIO, max_pixels: int) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         raise PictureError(f"is damaged at its start or none of {', '.join(FORMATS)}") from error
     except Exception as error:
-        raise PictureError(f"has a header that is refused: {_said(error)}") from error
+        raise PictureError(f"has a header that is refused: {said(error)}") from error
     width, height = picture.size
     if width * height > max_pixels:
         raise PictureError(f"has {width} x {height} pixels, more than data.max_pixels = {max_pixels}")
@@ -97,6 +98,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """The first line of an error's message."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,193 +1,34 @@
 """The source `captions`: photos in a folder and a manifest that says what they show."""
 
-import hashlib
-import json
-import os
-import random
-from pathlib import Path
-from typing import Any, Literal
+from pydantic import Field
 
-from pydantic import Field, field_validator
-
-from vlobj_data.captions import framing
-from vlobj_data.captions.catalogue import Catalogue, Entry
-from vlobj_data.captions.manifests import Form
-from vlobj_data.captions.paths import PathError, inside
-from vlobj_data.captions.pictures import PictureError, check_header, read_picture
-from vlobjectives import Bad, FieldSpec, Sample, Source, SourceConfig
-from vlobjectives.errors import DataError, Place, Problem
-
-PATH = {"path": True}
-MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
-STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
-FIRST = 100
-SHOWN = 20
-
-Colours = Literal["half", "imagenet", "clip"] | tuple[float, float, float]
+from vlobj_data.captions.listed import PATH, Listed, ListedConfig
+from vlobj_data.captions.manifests import Form, decoded, form_of, records
+from vlobj_data.captions.pictures import check_header, read_picture
 
 
-class Captions(Source):
+class Captions(Listed):
     """Photos with captions from a manifest: Karpathy's JSON, a JSON list, JSON lines, CSV or TSV.
 
-    Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions
-    of one photo share it. What cannot be used comes out as Bad, with the manifest's line or the file's fault.
-    Only the split `train` is augmented and, with `captions: one`, draws which caption it shows; other splits show
-    the middle (`resize: crop`) or all (`squash`) of a photo and its first caption.
+    Columns: `image`, uint8 [3,S,S], and `caption`, raw. Splits, captions, framing and faults as `Listed` says.
     """
 
-    class Config(SourceConfig):
-        manifest: str = Field(description="file that lists pictures and captions", json_schema_extra=PATH)
+    column, folder, plural = "image", "images", "pictures"
+
+    class Config(ListedConfig):
         images: str | None = Field(None, json_schema_extra=PATH,
                                    description="folder of the pictures; by default the manifest's")
         form: Form | None = Field(None, description="the manifest's form; by default found out")
-        captions: Literal["each", "one"] = Field("each", description="each: every caption is a sample; one: every "
-                                                                     "picture is, with one of its captions")
-        image_size: int = Field(224, gt=0, description="pixels a side")
-        resize: Literal["squash", "crop"] = Field("crop", description="to a square: squeezed, or the middle cut out")
-        augment: Literal["none", "crop"] = Field("none", description="crop: a random box of a training picture")
-        scale: tuple[float, float] = Field((0.5, 1.0), description="share of the picture that a random box covers")
-        flip: bool = Field(False, description="mirror half of the training pictures, never where the caption says "
-                                              "left or right")
-        mean: Colours = Field("half", description="taken from each channel (scale 0..1): a known set's, or three")
-        std: Colours = Field("half", description="each channel is divided by: a known set's, or three numbers")
-        splits: dict[str, list[str]] = Field(
-            {"train": ["train", "restval"], "val": ["val"], "test": ["test"]},
-            description="which of the manifest's splits make up a split here; what is named nowhere is left out")
-        hold_out: dict[str, float] = Field(
-            {"val": 0.1, "test": 0.1},
-            description="shares of the pictures, by a hash of the file name, where the manifest names no splits")
-
-        @field_validator("scale")
-        @classmethod
-        def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
-            if not 0 < scale[0] <= scale[1] <= 1:
-                raise ValueError("must be two shares in order, over 0 and at most 1")
-            return scale
-
-        @field_validator("splits")
-        @classmethod
-        def _trains(cls, splits: dict[str, list[str]]) -> dict[str, list[str]]:
-            named = [name for names in splits.values() for name in names]
-            if "train" not in splits or len(named) != len(set(named)):
-                raise ValueError("must have `train`, and name none of the manifest's splits twice")
-            return splits
-
-        @field_validator("hold_out")
-        @classmethod
-        def _leaves_some(cls, shares: dict[str, float]) -> dict[str, float]:
-            if "train" in shares or min(shares.values(), default=0) < 0 or sum(shares.values()) >= 1:
-                raise ValueError("must be shares that sum to less than 1; `train` gets the rest")
-            return shares
-
-        @field_validator("std")
-        @classmethod
-        def _divides(cls, std: Colours) -> Colours:
-            if not isinstance(std, str) and min(std) <= 0:
-                raise ValueError("must be over 0")
-            return std
 
     config: Config
 
-    def __init__(self, config: Config, max_pixels: int = 64_000_000):
-        """Reads the manifest, no picture. Raises DataError where it or the folder is missing or broken."""
-        super().__init__(config)
-        self.max_pixels = max_pixels
-        path = Path(config.manifest)
-        folder = Path(config.images) if config.images is not None else path.parent
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"the manifest cannot be read: {error.strerror}", "set data.manifest to the file that "
-                            "lists pictures and captions", Place(str(path))) from None
-        if not folder.is_dir():
-            raise DataError("the folder of pictures does not exist", "set data.images", Place(str(folder)))
-        self._root = os.path.realpath(folder)
-        self._catalogue = Catalogue(data, path, config.form, config.splits, config.hold_out, config.captions == "each")
-        self._digest = _digest(data, config, max_pixels)
-        self.columns = self.described(config)
+    def listed(self, data, path):
+        text = decoded(data, path)
+        form = self.config.form or form_of(text, path)
+        return records(text, path, form), form in ("csv", "jsonl")
 
-    @classmethod
-    def described(cls, config: Config) -> dict[str, FieldSpec]:
-        """The columns, which hang on no file."""
-        picture = (3, config.image_size, config.image_size)
-        return {"image": FieldSpec("picture", picture, mean=_colours(config.mean, MEAN),
-                                   std=_colours(config.std, STD)), "caption": FieldSpec("raw", of_caption=True)}
+    def shown(self, path, draw):
+        return read_picture(path, self.max_pixels)
 
-    def splits(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(["train", *self._catalogue.splits]))
-
-    def size(self, split: str) -> int:
-        return self._catalogue.size(split)
-
-    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | Bad:
-        """Raises IndexError for a number that the split does not have."""
-        entry, which = self._catalogue.at(split, number)
-        place = str(self._catalogue.place(entry.at))
-        if entry.fault:
-            return Bad(f"{place}: {entry.fault}", entry.image or place)
-        draw = _draws(seed, split, number, epoch) if split == "train" else None
-        caption = _caption(entry, which, draw)
-        try:
-            picture = read_picture(inside(self._root, entry.image), self.max_pixels)
-        except (PathError, PictureError) as error:
-            return Bad(f"{place}: {entry.image} {error}", entry.image)
-        height, width = picture.shape[1:]
-        if draw and self.config.augment == "crop":
-            box = framing.random_box(height, width, self.config.scale, draw)
-        else:
-            box = (0, 0, height, width) if self.config.resize == "squash" else framing.centre(height, width)
-        picture = framing.square(picture, box, self.config.image_size)
-        if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption):
-            picture = picture.flip(-1)
-        return Sample({"image": picture, "caption": caption}, entry.picture, entry.image)
-
-    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
-        """A caption without its picture: readers learn from all of them."""
-        entry, which = self._catalogue.at(split, number)
-        if column != "caption" or entry.fault:
-            return super().value(split, number, column, epoch, seed)
-        return _caption(entry, which, _draws(seed, split, number, epoch) if split == "train" else None)
-
-    def problems(self, thorough: bool = False) -> list[str]:
-        """Bad records, missing files and bad headers (of the first hundred records of each split, or all), files that
-        lie in two splits, records that no split takes. Twenty are shown."""
-        found = self._catalogue.problems()
-        seen: set[str] = set()
-        for entry in self._catalogue.entries(None if thorough else FIRST):
-            what = entry.fault
-            if not what and entry.image not in seen:
-                seen.add(entry.image)
-                try:
-                    check_header(inside(self._root, entry.image), self.max_pixels)
-                except (PathError, PictureError) as error:
-                    what = f"{entry.image} {error}"
-            if what:
-                found.append(Problem(self._catalogue.place(entry.at), "", what, "mend it, or take the record out"))
-        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        return [str(problem) for problem in found[:SHOWN]] + more
-
-    def digest(self) -> str:
-        """sha256 of the manifest's bytes and of every option but where the files lie."""
-        return self._digest
-
-
-def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
-    return known[given] if isinstance(given, str) else given
-
-
-def _caption(entry: Entry, which: int | None, draw: random.Random | None) -> str:
-    """The caption `which`; with `captions: one` the first drawn in training, the first written elsewhere."""
-    if which is None:
-        which = draw.randrange(len(entry.captions)) if draw else 0
-    return entry.captions[which]
-
-
-def _draws(seed: int, split: str, number: int, epoch: int) -> random.Random:
-    """The random numbers of one sample as one epoch shows it."""
-    name = f"captions/{seed}/{split}/{number}/{epoch}".encode()
-    return random.Random(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()))
-
-
-def _digest(data: bytes, config: Captions.Config, max_pixels: int) -> str:
-    options = config.model_dump(mode="json", exclude={"manifest", "images"}) | {"max_pixels": max_pixels}
-    return hashlib.sha256(data + json.dumps(options, sort_keys=True).encode()).hexdigest()
+    def looked_at(self, path):
+        check_header(path, self.max_pixels)

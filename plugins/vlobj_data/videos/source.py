@@ -1,0 +1,54 @@
+"""The source `video_captions`: clips in a folder and a manifest that says what they show."""
+
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+
+from vlobj_data.captions.listed import PATH, Listed, ListedConfig
+from vlobj_data.captions.manifests import decoded
+from vlobj_data.videos.clips import check_clip, read_clip
+from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
+from vlobj_data.videos.sampling import frame_numbers
+
+
+class VideoCaptions(Listed):
+    """Clips with captions from a manifest: MSR-VTT's JSON, WebVid's table, a JSON list, JSON lines, CSV or TSV.
+
+    Columns: `clip`, uint8 [F,3,S,S], and `caption`, raw. Splits, captions, framing and faults as `Listed` says; one
+    box (one mirroring) serves all frames of a clip. A file is MP4, MOV, WebM, MKV, GIF or AVI, or a folder of frames.
+    """
+
+    column, folder, plural = "clip", "videos", "clips"
+
+    class Config(ListedConfig):
+        videos: str | None = Field(None, json_schema_extra=PATH,
+                                   description="folder of the clips; by default the manifest's")
+        form: Form | None = Field(None, description="the manifest's form; by default found out")
+        extension: str = Field(".mp4", description="follows a clip's id where msrvtt or webvid give no file name; "
+                                                   "empty for folders of frames")
+        frames: int = Field(4, ge=1, le=64, description="frames of a clip that are shown (published: 4)")
+        sampling: Literal["uniform", "random"] = Field(
+            "random", description="training frames: the middle of equal segments, or a random frame of each; other "
+                                  "splits show the middle")
+        splits: dict[str, list[str]] = Field(
+            {"train": ["train"], "val": ["val", "validate", "validation"], "test": ["test"]},
+            description="which of the manifest's splits make up a split here; what is named nowhere is left out")
+
+    config: Config
+
+    @classmethod
+    def shape(cls, config):
+        return config.frames, *super().shape(config)
+
+    def listed(self, data, path):
+        text = decoded(data, path)
+        form = self.config.form or form_of(text, path)
+        return records(text, path, form, self.config.extension), form in BY_LINES
+
+    def shown(self, path, draw):
+        drawn = draw if self.config.sampling == "random" else None
+        return read_clip(path, partial(frame_numbers, frames=self.config.frames, draw=drawn), self.max_pixels)
+
+    def looked_at(self, path):
+        check_clip(path, self.max_pixels)

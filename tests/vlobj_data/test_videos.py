@@ -1,0 +1,274 @@
+"""Clips: which frames are taken, from which files and manifests, and what becomes of those that cannot be read."""
+
+import json
+import random
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from vlobj_data.captions.pictures import PictureError
+from vlobj_data.videos import clips
+from vlobj_data.videos.clips import check_clip, read_clip
+from vlobj_data.videos.manifests import form_of
+from vlobj_data.videos.sampling import frame_numbers
+from vlobj_data.videos.source import VideoCaptions
+
+from vlobjectives import Bad, Sample
+from vlobjectives.errors import DataError
+
+LIMIT = 10_000_000
+KINDS = [("a.mp4", "mpeg4", "yuv420p"), ("a.mkv", "mpeg4", "yuv420p"), ("a.avi", "mpeg4", "yuv420p"),
+         ("a.webm", "libvpx", "yuv420p"), ("a.gif", "gif", "rgb8")]
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "clips"
+
+
+def film(path: Path, count: int = 30, codec: str = "mpeg4", pixels: str = "yuv420p", gap: int = 6,
+         size: tuple[int, int] = (48, 64)) -> Path:
+    """A video whose frame k is grey of 8 k, a key frame every `gap` frames."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt, stream.gop_size = *size, pixels, gap
+        stream.time_base = Fraction(1, 25)
+        for k in range(count):
+            frame = av.VideoFrame.from_ndarray(np.full((*size, 3), 8 * k, np.uint8), format="rgb24")
+            out.mux(stream.encode(frame.reformat(format=pixels)))
+        out.mux(stream.encode(None))
+    return path
+
+
+def greys(clip: torch.Tensor) -> list[int]:
+    """The numbers of the frames of a `film`."""
+    return [round(float(frame.float().mean()) / 8) for frame in clip]
+
+
+@given(st.integers(1, 500), st.integers(1, 16), st.integers(0, 2**32))
+def test_one_frame_of_each_segment(count, frames, seed):
+    middle, drawn = frame_numbers(count, frames), frame_numbers(count, frames, random.Random(seed))
+    for numbers in (middle, drawn):
+        assert len(numbers) == frames and numbers == sorted(numbers)
+        for f, number in enumerate(numbers):
+            assert f * count // frames <= number <= min((f + 1) * count / frames, count - 1)
+    if count >= frames:
+        assert len(set(middle)) == frames
+
+
+def test_middles():
+    assert frame_numbers(12, 4) == [1, 4, 7, 10]
+    assert frame_numbers(1, 3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels"), KINDS)
+def test_the_frames_asked_for(tmp_path, name, codec, pixels):
+    path = film(tmp_path / name, codec=codec, pixels=pixels)
+    for wanted in ([0, 1, 29], [7], [5, 6, 12, 12, 13], [28, 29]):
+        found = read_clip(path, lambda count, wanted=wanted: wanted, LIMIT)
+        assert found.dtype == torch.uint8 and found.shape[1:] == (3, 48, 64)
+        if codec == "gif":
+            assert len(found) == len(wanted)  # eight shades of grey
+        else:
+            assert greys(found) == wanted
+
+
+def test_only_what_the_decoder_needs_is_decoded(tmp_path, monkeypatch):
+    path, decoded = film(tmp_path / "a.mp4", count=31, gap=5), []
+    class Watched:
+        def __init__(self, inner):
+            self.inner = inner
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+        def __enter__(self):
+            return self
+        def __exit__(self, *error):
+            self.inner.close()
+        def decode(self, stream):
+            for frame in self.inner.decode(stream):
+                decoded.append(frame.pts)
+                yield frame
+    container = clips._container
+    monkeypatch.setattr(clips, "_container", lambda *given: Watched(container(*given)))
+    assert greys(read_clip(path, lambda count: [2, 26, 27], LIMIT)) == [2, 26, 27]
+    assert len(decoded) <= 3 + 3
+
+
+def test_a_folder_of_frames(tmp_path):
+    for k in (1, 2, 10):
+        Image.new("RGB", (20, 10), (k, k, k)).save(tmp_path / f"frame{k}.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert read_clip(tmp_path, lambda count: list(range(count)), LIMIT)[:, 0, 0, 0].tolist() == [1, 2, 10]
+    Image.new("RGB", (30, 10)).save(tmp_path / "frame11.png")
+    with pytest.raises(PictureError, match="several sizes"):
+        read_clip(tmp_path, lambda count: list(range(count)), LIMIT)
+    (tmp_path / "empty").mkdir()
+    for read in (partial(read_clip, choose=frame_numbers), check_clip):
+        with pytest.raises(PictureError, match="folder without pictures"):
+            read(tmp_path / "empty", max_pixels=LIMIT)
+
+
+def test_what_is_no_clip(tmp_path):
+    first = partial(frame_numbers, frames=2)
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{film(tmp_path / 'a.mp4')}'\n")
+    (tmp_path / "play.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n")
+    for name, why in (("gone.mp4", "does not exist"), ("list.mp4", "none of MP4"), ("play.mp4", "none of MP4")):
+        for read in (lambda path: read_clip(path, first, LIMIT), lambda path: check_clip(path, LIMIT)):
+            with pytest.raises(PictureError, match=why):
+                read(tmp_path / name)
+    with pytest.raises(PictureError, match=r"64 x 48 pixels, more than data.max_pixels = 3071"):
+        check_clip(tmp_path / "a.mp4", 48 * 64 - 1)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
+def test_damage_never_ends_otherwise(tmp_path, name):
+    """A file with a cut or with bytes changed gives frames of the right form, or a PictureError."""
+    codec = "libvpx" if name == "a.webm" else "mpeg4"
+    whole = film(tmp_path / name, codec=codec).read_bytes()
+    dice, outcomes = random.Random(0), set()
+    for trial in range(24):
+        data = bytearray(whole[:dice.randrange(len(whole))] if trial % 2 else whole)
+        for _ in range(0 if trial % 2 else 30):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        path = tmp_path / f"broken-{name}"
+        path.write_bytes(bytes(data))
+        try:
+            assert read_clip(path, partial(frame_numbers, frames=4), LIMIT).shape[:2] == (4, 3)
+            outcomes.add("read")
+        except PictureError as error:
+            outcomes.add("refused")
+            assert str(error)
+    assert "refused" in outcomes
+
+
+def made(tmp_path, rows, name="manifest.jsonl", **more) -> VideoCaptions:
+    (tmp_path / name).write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)))
+    return VideoCaptions(VideoCaptions.Config(manifest=str(tmp_path / name), **{
+        "hold_out": {}, "image_size": 32, "frames": 3, **more}))
+
+
+def all_of(source: VideoCaptions, split: str = "train") -> list[Sample | Bad]:
+    return [source.sample(split, number, 0, 0) for number in range(source.size(split))]
+
+
+def test_a_sample_is_a_pure_function(tmp_path):
+    film(tmp_path / "a.mp4")
+    rows = [{"video": "a.mp4", "caption": ["one", "two"], "split": split} for split in ("train", "val")]
+    source = made(tmp_path, rows, captions="one", augment="crop", flip=True)
+    assert source.columns["clip"].shape == (3, 3, 32, 32) and source.columns["clip"].kind == "picture"
+    assert source.described(source.config) == source.columns
+
+    def shown(split, epoch, seed):
+        sample = source.sample(split, 0, epoch, seed)
+        return sample.values["caption"], tuple(greys(sample.values["clip"]))
+    assert {shown("train", 4, 7) for _ in range(3)} == {shown("train", 4, 7)}
+    drawn = {shown("train", epoch, seed) for epoch in range(6) for seed in range(3)}
+    assert len({caption for caption, _ in drawn}) == 2 and len({numbers for _, numbers in drawn}) > 5
+    assert all(k * 10 <= number < k * 10 + 10 for _, numbers in drawn for k, number in enumerate(numbers))
+    assert {shown("val", epoch, seed) for epoch in range(3) for seed in range(3)} == {("one", (5, 15, 25))}
+    uniform = made(tmp_path, rows, sampling="uniform")
+    assert greys(uniform.sample("train", 0, 3, 5).values["clip"]) == [5, 15, 25]
+
+
+def test_captions_are_read_without_decoding(tmp_path):
+    source = made(tmp_path, [{"video": "gone.mp4", "caption": "a caption"}])
+    assert source.value("train", 0, "caption", 0, 0) == "a caption"
+    assert isinstance(source.sample("train", 0, 0, 0), Bad)
+    assert ["gone.mp4 does not exist" in line for line in source.problems()] == [True]
+
+
+def test_one_box_for_all_frames(tmp_path):
+    """A still film stays still under crops and mirroring."""
+    folder = tmp_path / "still"
+    folder.mkdir()
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    for k in range(4):
+        picture.save(folder / f"{k}.png")
+    source = made(tmp_path, [{"frames": "still", "caption": "noise"}], augment="crop", flip=True)
+    seen = [source.sample("train", 0, epoch, 0).values["clip"] for epoch in range(8)]
+    assert all(torch.equal(clip[0], clip[k]) for clip in seen for k in (1, 2))
+    assert not all(torch.equal(seen[0], clip) for clip in seen)
+
+
+MSRVTT = {"videos": [{"video_id": "video0", "split": "train"}, {"video_id": "video1", "split": "validate"},
+                     {"video_id": "video2", "split": "test", "file_name": "other.webm"},
+                     {"video_id": "video0", "split": "test"}, {"video_id": "video3", "split": "train"}],
+          "sentences": [{"video_id": "video0", "caption": "one"}, {"video_id": "video1", "caption": "two"},
+                        {"video_id": "video0", "caption": "three"}, {"video_id": "video2", "caption": "four"}]}
+
+
+def test_msrvtt(tmp_path):
+    film(tmp_path / "video0.mp4", count=6)
+    film(tmp_path / "video1.mp4", count=6)
+    film(tmp_path / "other.webm", count=6, codec="libvpx")
+    source = made(tmp_path, json.dumps(MSRVTT), "msrvtt.json")
+    assert {split: source.size(split) for split in ("train", "val", "test")} == {"train": 4, "val": 1, "test": 1}
+    found = all_of(source)
+    assert [one.values["caption"] if isinstance(one, Sample) else "" for one in found] == ["", "one", "three", ""]
+    assert found[1].same == found[2].same and "twice" in found[0].reason and "no caption" in found[3].reason
+    assert source.sample("val", 0, 0, 0).values["caption"] == "two"
+    assert source.sample("test", 0, 0, 0).key == "other.webm"
+
+
+def test_webvid(tmp_path):
+    (tmp_path / "pages").mkdir()
+    film(tmp_path / "pages" / "17.mp4", count=6)
+    film(tmp_path / "18.mp4", count=6)
+    text = ("videoid,contentUrl,duration,page_dir,name\n17,https://a/17.mp4,PT00H00M06S,pages,\"A dog, running\"\n"
+            "18,https://a/18.mp4,PT00H00M06S,,Clouds\n")
+    source = made(tmp_path, text, "webvid.csv")
+    assert [sample.values["caption"] for sample in all_of(source)] == ["A dog, running", "Clouds"]
+    assert source.sample("train", 0, 0, 0).key == "pages/17.mp4"
+
+
+def test_plain_forms(tmp_path):
+    film(tmp_path / "a.mp4", count=6)
+    for name, text in (("a.csv", "video,caption\na.mp4,one\n"), ("a.tsv", "path\tsentence\na.mp4\tone\n"),
+                       ("a.json", '[{"video": "a.mp4", "captions": ["one"]}]')):
+        assert [sample.values["caption"] for sample in all_of(made(tmp_path, text, name))] == ["one"]
+
+
+def test_folders_of_frames_by_id(tmp_path):
+    (tmp_path / "video0").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "video0" / "1.jpg")
+    text = json.dumps({"videos": [{"video_id": "video0", "split": "train"}],
+                       "sentences": [{"video_id": "video0", "caption": "black"}]})
+    (sample,) = all_of(made(tmp_path, text, "m.json", extension=""))
+    assert sample.values["clip"].shape == (3, 3, 32, 32)
+
+
+@pytest.mark.parametrize(("name", "text", "form"), [
+    ("a.json", '{"videos": [], "sentences": []}', "msrvtt"), ("a.json", "[]", "list"), ("a.csv", "a,b", "csv"),
+    ("a.csv", "videoid,contentUrl,duration,page_dir,name", "webvid"), ("a", '{"video": 1}\n{"video": 2}', "jsonl")])
+def test_the_form_is_found_out(name, text, form):
+    assert form_of(text, Path(name)) == form
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ('{"images": []}', "MSR-VTT's layout"), ('{"videos": [], "sentences": []}', "no records"),
+    ('{"videos": [', "not JSON")])
+def test_broken_manifests_stop(tmp_path, text, why):
+    with pytest.raises(DataError, match=why):
+        made(tmp_path, text, "m.json")
+
+
+def test_the_message_names_the_key_of_the_folder(tmp_path):
+    (bad,) = all_of(made(tmp_path, [{"video": "/etc/passwd", "caption": "no"}]))
+    assert "clips (data.videos)" in bad.reason
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no clips at {REAL}")
+def test_real_clips_are_all_read():
+    listed, told = (VideoCaptions(VideoCaptions.Config(manifest=str(REAL / name), videos=str(folder), captions="one",
+                                                       image_size=64))
+                    for name, folder in (("manifest_clips_small.jsonl", REAL),
+                                         ("msrvtt_clips_small.json", REAL / "videos")))
+    assert not listed.problems(thorough=True) and not told.problems(thorough=True)
+    samples = [one for split in told.splits() for one in all_of(told, split)]
+    assert len(samples) == 10 and all(one.values["clip"].shape == (4, 3, 64, 64) for one in samples)
+    captions = [[source.value(split, number, "caption", 0, 0) for split in source.splits()
+                 for number in range(source.size(split))] for source in (listed, told)]
+    assert captions[0] == captions[1]
