@@ -142,8 +142,8 @@ def test_hold_out_by_hash(tmp_path):
                    for name in ("m.csv", "n.csv"))
     assert whole.splits() == ("train", "val", "dev") and whole.size("val") % 2 == 0
     assert 320 < whole.size("val") < 480 and 680 < whole.size("dev") < 920
-    keys = {split: {entry.image for entry in whole._catalogue.splits[split]} for split in whole.splits()}
-    assert all({entry.image for entry in part._catalogue.splits[split]} <= keys[split] for split in keys)
+    keys = {split: {entry.file for entry in whole._catalogue.splits[split]} for split in whole.splits()}
+    assert all({entry.file for entry in part._catalogue.splits[split]} <= keys[split] for split in keys)
 
 
 def test_splits_may_be_joined(folder):
