@@ -6,8 +6,10 @@ Imports torch only. What evaluations measure with is in the modules `alignment` 
 from vlobjectives.functional import alignment, statistics
 from vlobjectives.functional.attention import attention, bias_of
 from vlobjectives.functional.completion import cosine_rows, l2_rows, unit_over
+from vlobjectives.functional.concepts import set_logits, set_nll
 from vlobjectives.functional.contrast import sym_nce, unit
 from vlobjectives.functional.gather import gather
+from vlobjectives.functional.grounding import grounding_score, similarities
 from vlobjectives.functional.masking import (
     indices,
     keep_order,
@@ -31,6 +33,7 @@ __all__ = [
     "cosine_rows",
     "fill",
     "gather",
+    "grounding_score",
     "half",
     "indices",
     "keep_order",
@@ -44,6 +47,9 @@ __all__ = [
     "partners",
     "patchify",
     "replaced",
+    "set_logits",
+    "set_nll",
+    "similarities",
     "statistics",
     "sym_nce",
     "take",
