@@ -31,7 +31,7 @@ class HardNegatives(Pairing):
         argmax   the highest score of another picture (MVPTR, arXiv 2201.12596; its retrieval code)
         sampled  one drawn from the softmax of the scores of other pictures (ALBEF, arXiv 2107.07651)
 
-    The joint space is the clean inputs': what the contrast reads, so mining costs no pass beside it.
+    The joint space is the inputs' as the recipe has them: what the contrast reads, so mining costs no pass beside it.
     """
 
     paper = "ALBEF, arXiv 2107.07651; MVPTR, arXiv 2201.12596"

@@ -9,8 +9,10 @@ def vlobj_components():
         "encoder:timm_vision": "vlobj_models.timm_vision:TimmVision",
         "encoder:causal_text": "vlobj_models.causal_text:CausalText",
         "encoder:hf_text": "vlobj_models.hf_text:HFText",
+        "encoder:tagged_regions": "vlobj_models.tagged_regions:TaggedRegions",
         "fusion:co_attention": "vlobj_models.co_attention:CoAttention",
         "decoder:cross_decoder": "vlobj_models.cross_decoder:CrossDecoder",
+        "fusion:merged_attention": "vlobj_models.merged_attention:MergedAttention",
         "projection:projection": "vlobj_models.projection:JointProjection",
         "head:vocabulary_head": "vlobj_models.vocabulary_head:VocabularyHead",
     }

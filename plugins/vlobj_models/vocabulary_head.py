@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import Head, PartConfig, PartName, Spec
+from vlobjectives import FieldName, FieldSpec, Head, PartConfig, PartName, Spec
 
 NORM_EPS = 1e-12
 
@@ -16,9 +16,10 @@ class VocabularyHead(Head):
     """x [..., D] -> logits [..., V]: Linear, exact GELU, LayerNorm(1e-12), a row for each entry, a bias [V].
 
     As BERT's, METER's (arXiv 2111.02387) and GLSCL's; `layers: matrix` is the rows alone, without a bias, as CoCa's
-    (arXiv 2205.01917, open_clip) behind a decoder that ends in a norm. Of several fields in one table of ids `field`
-    names the one that is scored; entry 0 is then the first id that it owns (`FieldSpec.ids`). Tied, the rows are
-    those of `of`'s token table, all of which `decoder.weight` holds; the others' ids get no logit.
+    (arXiv 2205.01917, open_clip) behind a decoder that ends in a norm. `field` names the field that is scored: of
+    several in one table of ids entry 0 is the first id that the field owns (`FieldSpec.ids`); labels that no encoder
+    reads have one entry each. Tied, the rows are those of `of`'s token table, all of which `decoder.weight` holds; the
+    others' ids get no logit.
     """
 
     class Config(PartConfig):
@@ -26,7 +27,8 @@ class VocabularyHead(Head):
         layers: Literal["bert", "matrix"] = Field("bert", description="what lies before the rows: BERT's transform, or "
                                                   "nothing and no bias (CoCa)")
         tied: bool = Field(False, description="share the weights of `of`'s token table")
-        field: str | None = Field(None, description="the field of `of` that is scored (default: its only one)")
+        field: FieldName | None = Field(None, description="the field that is scored: one of tokens that `of` reads "
+                                        "(default: its only one), or labels")
         width: int | None = Field(None, gt=0, description="width of the features (default: `of`'s)")
         transform_width: int | None = Field(None, gt=0, description="width before the rows: tied, that of the token "
                                             "table (default: `of`'s width)")
@@ -36,18 +38,20 @@ class VocabularyHead(Head):
         def tiny(self) -> "VocabularyHead.Config":
             return self.model_copy(update={"width": self.width and 32, "transform_width": self.transform_width and 32})
 
-    def __init__(self, config: "VocabularyHead.Config", of: Spec):
+    def __init__(self, config: "VocabularyHead.Config", of: Spec, field: FieldSpec | None = None):
         super().__init__(config, of)
         tokens = {name: field for name, field in of.fields.items() if field.kind == "tokens"}
         if config.field is None and len(tokens) != 1:
             raise self.cannot(f"'{config.of}' reads {len(tokens)} fields of tokens ({', '.join(tokens)})",
                               "say which is scored: `field`")
-        if config.field is not None and config.field not in tokens:
+        labels = field is not None and field.kind == "labels" and not config.tied
+        if config.field is not None and config.field not in tokens and not labels:
             raise self.cannot(f"'{config.of}' reads no field of tokens '{config.field}'",
                               f"it reads {', '.join(tokens)}" if tokens else "")
         if config.tied and of.embedding is None:
             raise self.cannot(f"'{config.of}' has no token table to be tied to", "tied: false")
-        field = tokens[config.field] if config.field else next(iter(tokens.values()))
+        if not labels:
+            field = tokens[config.field] if config.field else next(iter(tokens.values()))
         self.first, count = field.ids or (0, field.vocabulary)
         self.table = f"{config.of}.{of.embedding}" if config.tied else None
         plain, width = config.layers == "matrix", config.width or of.width
@@ -56,7 +60,7 @@ class VocabularyHead(Head):
         inner = width if plain else config.transform_width or of.width
         self.dense = None if plain else nn.Linear(width, inner)
         self.norm = None if plain else nn.LayerNorm(inner, eps=NORM_EPS)
-        rows = max(other.vocabulary for other in tokens.values()) if config.tied else count
+        rows = max(one.vocabulary for one in tokens.values()) if config.tied else count
         self.decoder, self.count = nn.Linear(inner, rows, bias=False), count
         self.bias = None if plain else nn.Parameter(torch.zeros(count))
         std = config.init_std or (inner ** -0.5 if plain else 0.02)

@@ -59,7 +59,7 @@ def test_golden_of_slots(name: str) -> None:
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(2, 6))
 @settings(max_examples=30, deadline=None)
-def test_order_of_slots_and_of_concepts_is_nothing_and_equal_slots_are_one(seed: int, slots: int, concepts: int) -> None:
+def test_order_is_nothing_and_equal_slots_are_one(seed: int, slots: int, concepts: int) -> None:
     g = torch.Generator().manual_seed(seed)
     z = torch.randn(3, slots, 8, dtype=torch.float64, generator=g)
     ids = torch.rand(3, 8, generator=g).argsort(dim=1)[:, :concepts]

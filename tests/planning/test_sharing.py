@@ -167,12 +167,13 @@ def test_views_that_cannot_be():
     assert plan(objectives={"mlm": {"mask": None}}, inputs={"text": {"mask": "noisy_words"}}).passes
 
 
-def test_an_inputs_own_mask_is_not_what_masks_and_pairings_look_at():
+def test_pairings_look_at_inputs_as_the_recipe_has_them():
+    """Mining costs no pass beside those of a contrast of the same, corrupted inputs (MVPTR)."""
     toy = Toy(objectives={"itm": {"negatives": "hard"}}, pairings=PAIRINGS, inputs={"text": {"mask": "noisy_words"}})
     system = toy.system()
     share = system.plan(("itm",)).shares[0]
     passes = {title(work.key): work for work in share.passes}
-    assert passes["text(text)"].askers == ("pairing hard",) and not passes["text(text)"].trained
+    assert set(passes["text(text * noisy_words)"].askers) == {"pairing hard", "itm"} and "text(text)" not in passes
     assert passes["text(text * noisy_words)"].trained and passes["vision(image)"].trained
     assert [work.key for work in share.work if isinstance(work.key, DrawKey)] == [DrawKey("noisy_words", "text")]
     assert torch.isfinite(system(toy.batch()).total)

@@ -41,6 +41,13 @@ def test_the_toys_themselves(name):
         law.check(name, Toy(data={"frames": 2}))
 
 
+@pytest.mark.parametrize("more", [{}, {"norm": "pre", "types": True}, {"classes": False}], ids=str)
+def test_a_fusion_of_one_stream(more):
+    fusion = {"type": "merged_attention", "width": 16, "depth": 2, "heads": 2, **more}
+    for law in part_laws():
+        law.check("fusion", Toy(model={**MODEL, "fusion": fusion}))
+
+
 def test_a_text_tower_that_is_causal_and_one_with_an_output_map():
     for text in ({**MODEL["text"], "causal": True}, {**MODEL["text"], "out": 8}):
         for law in part_laws():

@@ -85,3 +85,11 @@ def test_a_matrix_is_its_rows_alone():
     assert torch.equal(head(x), x @ weight.T) and weight.std().item() == pytest.approx(64 ** -0.5, rel=0.05)
     with pytest.raises(CannotBuild, match="no transform"):
         VocabularyHead(VocabularyHead.Config(layers="matrix", transform_width=8), Spec(64, fields=words()))
+
+
+def test_labels_that_no_encoder_reads_have_an_entry_each():
+    concepts = FieldSpec("labels", (6,), 11)
+    head = VocabularyHead(VocabularyHead.Config(of="vision", field="concepts"), Spec(6), concepts)
+    assert head(torch.randn(2, 3, 6)).shape == (2, 3, 11) and head.spec.fields == {"concepts": concepts}
+    with pytest.raises(CannotBuild, match="no field of tokens 'concepts'"):
+        VocabularyHead(VocabularyHead.Config(of="text", tied=True, field="concepts"), Spec(6, embedding="x"), concepts)

@@ -50,7 +50,8 @@ class Mask:
         return self.config.fill
 
     def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
-        """Views that the draw looks at (attentive masking needs the joint space); none by default."""
+        """Views that the draw looks at (attentive masking needs the joint space), of inputs without their own masks;
+        none by default."""
         return {}
 
     def size(self, site: Site) -> int:

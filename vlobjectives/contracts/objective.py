@@ -38,7 +38,8 @@ class Objective(nn.Module):
 
     def build(self) -> None:
         """Makes own modules; override with keywords: a view's name gets its Spec (a joint view's: the projection's),
-        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec.
+        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec, an InputName field's name
+        (where no view has it) the Spec of that input's encoder.
 
         May `raise self.cannot(why)`.
         """

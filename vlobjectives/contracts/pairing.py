@@ -20,7 +20,8 @@ class Pairing:
         self.config = config
 
     def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
-        """Views that the choice looks at; they come cut to the group, without gradient."""
+        """Views that the choice looks at, inputs as the recipe has them, own masks included; they come cut to the
+        group, without gradient."""
         return {}
 
     def rows(self, group: int) -> int:

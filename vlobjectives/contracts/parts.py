@@ -29,6 +29,7 @@ class Spec:
     classes     class tokens that come before the positions when a fusion concatenates them
     fields      the fields that it reads, by name
     extra       names of further outputs and their shapes without the row axis
+    beside      the field of vectors beside the sequence whose rows the positions are (regions, not their tags), or None
     embedding   dotted name, within the part, of the token table that a head may be tied to
     can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers
     """
@@ -42,6 +43,7 @@ class Spec:
     classes: int = 0
     fields: Mapping[str, FieldSpec] = field(default_factory=dict)
     extra: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    beside: str | None = None
     embedding: str | None = None
     can: frozenset[str] = frozenset()
 
@@ -95,9 +97,13 @@ class Part(nn.Module):
 
 
 class Encoder(Part):
-    """Reads one input. `fields` holds the FieldSpecs of the input's fields, in the input's order."""
+    """Reads one input. `fields` holds the FieldSpecs of the input's fields, in the input's order.
 
-    def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec]):
+    Where Config names other parts (an encoder whose table this one shares), the constructor gets their Specs by the
+    names of those Config fields.
+    """
+
+    def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec], **named: "Spec"):
         super().__init__(config)
 
     def forward(self, x: Any, draw: Draw | None, want: Want) -> Encoded:
@@ -137,9 +143,12 @@ class Projection(Part):
 
 
 class Head(Part):
-    """A module that several objectives share. `of` is the Spec of the part that it sits on."""
+    """A module that several objectives share. `of` is the Spec of the part that it sits on.
 
-    def __init__(self, config: PartConfig, of: Spec):
+    Where Config names fields (FieldName), the constructor gets their FieldSpecs by the names of those Config fields.
+    """
+
+    def __init__(self, config: PartConfig, of: Spec, **fields: FieldSpec):
         super().__init__(config)
 
     def forward(self, x: Tensor) -> Tensor:

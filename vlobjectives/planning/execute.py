@@ -17,14 +17,14 @@ from vlobjectives.contracts.values import Draw, Pairs, only_visible, widened
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View
 from vlobjectives.functional import noise as arithmetic
 from vlobjectives.functional import pixels
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, seen_input, title
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, seen_input, title
 
 
 @dataclass
 class Stage:
     """What passes need besides a batch.
 
-    inputs     the recipe's inputs without their own masks: what masks and pairings look at
+    inputs     the recipe's inputs: what pairings look at, and, without their own masks, masks
     parts      the model's parts by name
     sites      where masks work, by input
     streams    mask -> its random stream
@@ -128,16 +128,15 @@ def read(view: View, values: Mapping[Key, Any]) -> Any:
 def _one(work, stage: Stage, batch: Batch, values: dict[Key, Any]) -> Any:
     key = work.key
     if isinstance(key, DrawKey):
-        return stage.draw(key, batch, _watched(stage.masks[key.mask], stage, values))
+        return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))
     if isinstance(key, PairsKey):
-        return stage.choose(key, batch, _watched(stage.pairings[key.pairing], stage, values))
+        return stage.choose(key, batch, _watched(stage.pairings[key.pairing].views(stage.inputs), values))
     with nullcontext() if work.trained else torch.no_grad():
         return _pass(key, work.reading, stage, batch, values)
 
 
-def _watched(looker: Mask | Pairing, stage: Stage, values: Mapping[Key, Any]) -> dict[str, Any]:
+def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, Any]:
     """What a mask or pairing looks at: its views without gradient, float32 or wider."""
-    views = looker.views(stage.inputs)
     return {name: widened(read(view, values)).map(Tensor.detach) for name, view in views.items()}
 
 

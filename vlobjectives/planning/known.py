@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch, Tokens
+from vlobjectives.contracts.parts import Spec
 from vlobjectives.contracts.values import Draw, Encoded, Fused
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, View
 from vlobjectives.planning.execute import Stage, read
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, seen_input
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, seen_input
 
 
 def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
@@ -19,7 +20,7 @@ def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
     for work in share.work:
         key = work.key
         if isinstance(key, DrawKey):
-            if not stage.masks[key.mask].views(stage.inputs):
+            if not stage.masks[key.mask].views(bare(stage.inputs)):
                 values[key] = stage.draw(key, batch, {})
         elif isinstance(key, PairsKey):
             if not stage.pairings[key.pairing].views(stage.inputs):
@@ -46,7 +47,7 @@ def _known(key: View, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> 
             draw = values.get(DrawKey(key.input.mask, key.input.name))
             if draw is None:
                 return None
-        return _encoded(batch[key.input.name], draw, stage.sites[key.input.name].positions)
+        return _encoded(batch[key.input.name], draw, stage.parts[key.part].spec)
     if isinstance(key, FusedView):
         image, text = read(key.image, values), read(key.text, values)
         if key.pairing is None:
@@ -58,10 +59,13 @@ def _known(key: View, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> 
     return None
 
 
-def _encoded(x: Tensor | Tokens, draw: Draw | None, positions: int) -> Encoded:
+def _encoded(x: Tensor | Tokens, draw: Draw | None, spec: Spec) -> Encoded:
+    if isinstance(x, Tokens) and spec.beside:
+        valid = x.beside[spec.beside].valid
+        return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)
     if isinstance(x, Tokens):
         empty = torch.empty(*x.ids.shape, 0, device=x.ids.device)
         return Encoded(empty, x.valid, draw=draw, segment=x.segment, special=x.special)
-    kept = positions if draw is None or draw.keep is None else draw.keep.shape[1]
+    kept = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
     valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)
     return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)

@@ -110,7 +110,6 @@ class _Collector:
         self.cast = cast
         self.work: dict[Key, Work] = {}
         self.open: list[Key] = []
-        self.bare = {name: replace(x, mask=None) for name, x in cast.inputs.items()}
 
     def add(self, view: View, asker: str, trained: bool) -> None:
         key = view.run
@@ -126,12 +125,12 @@ class _Collector:
 
     def draw(self, key: DrawKey, asker: str) -> None:
         mask = self._named(self.cast.masks, key.mask, "mask")
-        self._before(key, mask.views(self.bare), f"mask {key.mask}")
+        self._before(key, mask.views(bare(self.cast.inputs)), f"mask {key.mask}")
         self.enter(key, Reading(), asker, trained=False)
 
     def pairs(self, key: PairsKey, asker: str) -> None:
         pairing = self._named(self.cast.pairings, key.pairing, "pairing")
-        self._before(key, pairing.views(self.bare), f"pairing {key.pairing}")
+        self._before(key, pairing.views(self.cast.inputs), f"pairing {key.pairing}")
         self.enter(key, Reading(), asker, trained=False)
 
     def _before(self, key: Key, views: Mapping[str, View], asker: str) -> None:
@@ -157,6 +156,11 @@ class _Collector:
         if name not in known:
             raise ViewError(f"there is no {kind} '{name}' in this recipe")
         return known[name]
+
+
+def bare(inputs: Mapping[str, Input]) -> dict[str, Input]:
+    """Inputs without their own masks: what masks look at."""
+    return {name: replace(x, mask=None) for name, x in inputs.items()}
 
 
 def seen_input(view: View) -> Input:

@@ -178,11 +178,12 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
 
 
 def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+    named = {key: parts[other].spec for key, other in config.named("part").items()}
     if issubclass(cls, Encoder):
-        return cls(config, made.fields.specs(input_fields(made.inputs, made.fields.inputs, name)))
+        return cls(config, made.fields.specs(input_fields(made.inputs, made.fields.inputs, name)), **named)
     if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
         raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
-    return cls(config, **{key: parts[other].spec for key, other in config.named("part").items()})
+    return cls(config, **named, **{key: made.fields.spec(field) for key, field in config.named("field").items()})
 
 
 class seeded:
@@ -204,7 +205,8 @@ def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input]
                     fields: Fields, seed: int) -> None:
     """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
     import inspect
-    offered: dict[str, Spec | FieldSpec] = {}
+    offered: dict[str, Spec | FieldSpec] = {key: parts[inputs[of].part].spec for key, of in
+                                            objective.config.named("input").items() if inputs[of].part in parts}
     for key, view in objective.views(inputs).items():
         if view.part in parts:
             offered[key] = parts[view.part].spec
@@ -222,8 +224,10 @@ def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, Site]:
         if x.part not in parts:
             continue
         spec, fields = parts[x.part].spec, made.fields.specs(made.fields.inputs[name])
-        first = next(iter(fields.values()))
-        found[name] = Site(name, spec.length, spec.grid, spec.frames, fields, first.special,
+        tokens = [field for field in fields.values() if field.kind == "tokens"]
+        length = sum(field.shape[0] for field in tokens) if tokens else spec.length
+        special = tokens[0].special if tokens else {}
+        found[name] = Site(name, length, spec.grid, spec.frames, fields, special,
                            max(field.vocabulary for field in fields.values()))
     return found
 
@@ -235,10 +239,13 @@ def projection_slots(parts: Mapping[str, Part]) -> dict[tuple[str, str], str]:
 
 
 def tie(whole: System) -> None:
-    """Makes parts share the parameters that they declare shared."""
+    """Makes parts share the parameters that they declare shared; one that is itself shared leads on to its owner."""
+    owners = {f"{name}.{own}": other for name, part in whole.model.items() for own, other in part.ties().items()}
     for name, part in whole.model.items():
-        for own, other in part.ties().items():
-            holder, _, leaf = own.rpartition(".")
+        for own in part.ties():
+            other, holder, _, leaf = f"{name}.{own}", *own.rpartition(".")
+            while other in owners:
+                other = owners[other]
             try:
                 shared = whole.model.get_parameter(other)
             except AttributeError as error:

@@ -19,7 +19,7 @@ from vlobjectives.contracts.values import Fused, Term, widened
 from vlobjectives.contracts.views import Input
 from vlobjectives.functional.gather import gather
 from vlobjectives.planning import execute, known
-from vlobjectives.planning.plan import Plan, make
+from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.running import distributed
 
@@ -91,7 +91,7 @@ class System(nn.Module):
         self.objectives = nn.ModuleDict(objectives)
         self.masks, self.pairings, self.inputs, self.sites = dict(masks), dict(pairings), dict(inputs), dict(sites)
         self.slots, self.settings = dict(slots), settings
-        self.bare = {name: replace(x, mask=None) for name, x in inputs.items()}
+        self.bare = bare(inputs)
         self.autocast: tuple[str, torch.dtype] | None = None
         self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
 
@@ -112,7 +112,7 @@ class System(nn.Module):
     def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.Stage:
         settings = self.settings
         return execute.Stage(
-            inputs=self.bare, parts=self.model, masks=self.masks, pairings=self.pairings, sites=self.sites,
+            inputs=self.inputs, parts=self.model, masks=self.masks, pairings=self.pairings, sites=self.sites,
             streams=settings.streams, groups=settings.pairing_groups, slots=self.slots, seed=settings.seed, when=when,
             salt=(micro, rank), recompute=settings.recompute if self.training else frozenset(),
             seed_dropout=self.training)

@@ -1,7 +1,7 @@
 """A recipe built to be looked at: parts on the meta device, everything else as it will run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from vlobjectives.contracts.evaluation import Evaluation
@@ -10,6 +10,7 @@ from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.views import Input
+from vlobjectives.planning.plan import bare
 from vlobjectives.running.assemble import Pieces
 
 
@@ -38,8 +39,8 @@ class Built:
 
     @property
     def bare(self) -> Mapping[str, Input]:
-        """The inputs without their own masks: what masks, pairings and evaluations look at."""
-        return {name: replace(x, mask=None) for name, x in self.inputs.items()}
+        """The inputs without their own masks: what masks and evaluations look at."""
+        return bare(self.inputs)
 
     def of(self, kind: str) -> dict[str, Any]:
         """Those of a kind, by name."""

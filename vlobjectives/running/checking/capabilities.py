@@ -89,7 +89,7 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
                              "not have", f"leave it out: evaluate.{name}=false", key=True)
         return
     try:
-        views = whole.views(built.made.inputs if one.kind == "objective" else built.bare)
+        views = whole.views(built.made.inputs if one.kind in ("objective", "pairing") else built.bare)
         for view in views.values():
             for view_path, what, mend in _views(view, path, one, built):
                 yield loaded.problem(view_path, what, mend)

@@ -1,0 +1,69 @@
+"""Transformer blocks of one stream, with norms before or after each sub-layer."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlobj_models.co_attention import Attention
+
+Norm = Literal["pre", "post"]
+
+
+class Blocks(nn.Module):
+    """h [R,N,D] through `depth` blocks.
+
+        post   h1 = LN(h + MHA(h));  LN(h1 + W2 gelu(W1 h1))                                   (BERT's, published)
+        pre    h1 = h + MHA(LN(h));  h1 + W2 gelu(W1 LN(h1)),  and one LN after the last block
+
+    config  has width, depth, heads, mlp_ratio, dropout, norm_eps, norm and init_std
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.last = nn.LayerNorm(config.width, eps=config.norm_eps) if config.norm == "pre" else nn.Identity()
+
+    def forward(self, h: Tensor, seen: Tensor, maps: bool = False) -> tuple[list[Tensor], list[Tensor | None]]:
+        """seen [R,1,1,N] from `bias_of`. The states after each block (the last one normed), and their maps."""
+        states, found = [], []
+        for block in self.blocks:
+            h, looked = block(h, seen, maps)
+            states.append(h)
+            found.append(looked)
+        states[-1] = self.last(states[-1])
+        return states, found
+
+
+class Block(nn.Module):
+    """Self-attention and MLP, each with a residual and a LayerNorm."""
+
+    def __init__(self, config):
+        super().__init__()
+        width, inner = config.width, int(config.width * config.mlp_ratio)
+        self.pre = config.norm == "pre"
+        self.own = Attention(config)
+        self.fc1, self.fc2 = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=config.norm_eps) for _ in range(2))
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, seen: Tensor, maps: bool) -> tuple[Tensor, Tensor | None]:
+        x = self.norm1(h) if self.pre else h
+        looked, found = self.own(x, x, seen, maps)
+        if self.pre:
+            h = h + self.drop(looked)
+            return h + self.drop(self._mlp(self.norm2(h))), found
+        h = self.norm1(h + self.drop(looked))
+        return self.norm2(h + self.drop(self._mlp(h))), found
+
+    def _mlp(self, h: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(h)))
+
+
+def start(module: nn.Module, std: float) -> None:
+    """Linear weights and tables from N(0, std), biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Embedding):
+            nn.init.normal_(layer.weight, std=std)
+        if isinstance(layer, nn.Linear) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
