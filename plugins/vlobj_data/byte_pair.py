@@ -23,18 +23,30 @@ class BytePair(Reader):
     bytes, then the pieces in the order in which they were learned. `spec.vocabulary` is `size`, even where the
     captions held fewer pairs to merge. Text that spells a special token ("<mask>", "</s>") is text. A word has the
     same pieces at the start of a caption as behind a blank; its span leaves the blank out.
+
+    `with` another field of this reader: its pieces, and its `size` and `lower`, which are then not given.
     """
 
     class Config(ReaderConfig):
-        size: int = Field(ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, learned pieces")
+        size: int | None = Field(None, ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, "
+                                 "learned pieces; left out `with` another field")
         length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
         lower: bool = Field(False, description="read text in lower case")
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
-        if "with" in shared:
-            raise self.cannot("byte_pair learns a vocabulary of its own", "leave out `with`")
-        self._spec = FieldSpec("tokens", (config.length,), vocabulary=config.size, special=SPECIAL)
+        self._lender = shared.get("with")
+        if self._lender is not None and not isinstance(self._lender, BytePair):
+            raise self.cannot(f"the other field is a {type(self._lender).__name__} and learns no byte pairs",
+                              "leave out `with`, or name a field of type byte_pair")
+        if self._lender is None and config.size is None:
+            raise self.cannot("a vocabulary of its own needs a size", "size: 512, say; or `with` another field")
+        if self._lender is not None and (config.size is not None or config.lower):
+            raise self.cannot("`size` and `lower` are those of the field that it shares a vocabulary with",
+                              "leave them out")
+        self.size, self.lower = (config.size, config.lower) if self._lender is None else \
+            (self._lender.size, self._lender.lower)
+        self._spec = FieldSpec("tokens", (config.length,), vocabulary=self.size, special=SPECIAL)
         self._fill([])
 
     @property
@@ -43,16 +55,19 @@ class BytePair(Reader):
         return self._spec
 
     def fit(self, rows: Iterable[str | list[str]]) -> None:
-        """Learns the merges from captions; a row is one caption or a list of captions."""
+        """Learns the merges from captions, or takes those of `with`; a row is one caption or a list of captions."""
         texts = captions(rows)
         if not texts:
             raise DataError("no training captions to learn word pieces from", "look at the data's `train` split")
-        trainer = trainers.BpeTrainer(vocab_size=self.config.size - len(SPECIAL), show_progress=False,
+        self._fill(self._lender._learned if self._lender is not None else self._merges(texts))
+        self._spec = replace(self._spec, share=shares(self._tokenizer, texts, self.size, self.config.length - 2))
+
+    def _merges(self, texts: list[str]) -> list[tuple[str, str]]:
+        trainer = trainers.BpeTrainer(vocab_size=self.size - len(SPECIAL), show_progress=False,
                                       initial_alphabet=ALPHABET)
         self._tokenizer.model = models.BPE()
         self._tokenizer.train_from_iterator(texts, trainer)
-        self._fill([tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]])
-        self._spec = replace(self._spec, share=shares(self._tokenizer, texts, self.config.size, self.config.length - 2))
+        return [tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]]
 
     def read(self, value: str) -> Pieces:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
@@ -65,8 +80,8 @@ class BytePair(Reader):
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back the merges. Raises DataError where they do not fit `size`."""
         merges = [(left, right) for left, right in state["merges"]]
-        if len(_vocabulary(merges)) + len(SPECIAL) > self.config.size:
-            raise DataError(f"the saved field has more pieces than its size {self.config.size}",
+        if len(_vocabulary(merges)) + len(SPECIAL) > self.size:
+            raise DataError(f"the saved field has more pieces than its size {self.size}",
                             "give the field the size that it was learned with")
         self._fill(merges)
         self._spec = replace(self._spec, share=tuple(state["share"]))
@@ -76,7 +91,7 @@ class BytePair(Reader):
         vocabulary = _vocabulary(merges)
         # The special ids are no words of this tokenizer, so that no text can become one.
         self._tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-        if self.config.lower:
+        if self.lower:
             self._tokenizer.normalizer = normalizers.Lowercase()
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         self._tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS
-from vlobj_models.vision_weights import load, unfetched
+from vlobj_models.vision_weights import load, resampled, unfetched
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
 from vlobjectives.functional.masking import take
 from vlobjectives.functional.pixels import fill
@@ -162,6 +162,13 @@ class TimmVision(Encoder):
 
     def weights_missing(self) -> str:
         return super().weights_missing() or (unfetched(self.config.weights) if self.config.weights else "")
+
+    def resampled(self, name: str, value: Tensor) -> Tensor | None:
+        module = self.module
+        if name != "module.pos_embed":
+            return None
+        prefix = 0 if module.no_embed_class else module.num_prefix_tokens
+        return resampled(value, tuple(module.patch_embed.grid_size), prefix)
 
     def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""

@@ -111,11 +111,28 @@ def test_state_travels_as_json():
         BytePair(BytePair.Config(size=260, length=34)).load(made.state())
 
 
-def test_nothing_to_learn_from_and_a_shared_vocabulary_are_refused():
+def test_nothing_to_learn_from_is_refused():
     with pytest.raises(DataError, match="no training captions"):
         BytePair(BytePair.Config(size=320, length=34)).fit([])
-    with pytest.raises(CannotBuild, match="of its own"):
-        BytePair(BytePair.Config(size=320, length=34), words=LEARNED)
+
+
+def test_a_shared_vocabulary_is_that_of_the_other_field():
+    made = BytePair(BytePair.Config(length=12), **{"with": LEARNED})
+    assert (made.spec.vocabulary, made.spec.shape) == (320, (12,))
+    made.fit(["is the square blue?"])
+    assert made.read("a red circle").ids == LEARNED.read("a red circle").ids
+    assert sum(made.spec.share) == pytest.approx(1) and made.spec.share != LEARNED.spec.share
+    again = BytePair(BytePair.Config(length=12), **{"with": reader(size=320)})
+    again.load(json.loads(json.dumps(made.state())))
+    assert again.state() == made.state() and again.spec == made.spec
+
+
+@pytest.mark.parametrize("options, shared, why", [
+    ({}, {}, "needs a size"), ({"size": 320}, {"with": LEARNED}, "those of the field"),
+    ({"lower": True}, {"with": LEARNED}, "those of the field"), ({}, {"with": object()}, "learns no byte pairs")])
+def test_a_size_of_its_own_or_a_field_to_share_with(options, shared, why):
+    with pytest.raises(CannotBuild, match=why):
+        BytePair(BytePair.Config(length=12, **options), **shared)
 
 
 def test_long_text_is_read_in_bounded_time_and_as_its_beginning():

@@ -92,6 +92,11 @@ class Part(nn.Module):
         gone = isinstance(weights, str) and weights.startswith("/") and not Path(weights).exists()
         return f"there is no file or folder {weights}" if gone else ""
 
+    def resampled(self, name: str, value: Tensor) -> Tensor | None:
+        """A parameter of the like-named part of another run, of another shape, for this part's own (`init`): positions
+        of another grid can be interpolated. None (the default) where that has no meaning; the run is then refused."""
+        return None
+
     def cannot(self, why: str, mend: str = "") -> CannotBuild:
         return CannotBuild(why, mend)
 

@@ -64,6 +64,8 @@ def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Loaded:
 def _settle(layered: Layered, path: Path) -> None:
     """Makes the host's own paths absolute and names the run after the recipe."""
     data = layered.data
+    if isinstance(data.get("init"), str):
+        data["init"] = _absolute(layered, ("init",))
     if isinstance(data.get("plugins"), list):
         data["plugins"] = [_absolute(layered, ("plugins", number)) if isinstance(item, str) else item
                            for number, item in enumerate(data["plugins"])]

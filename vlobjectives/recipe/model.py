@@ -161,6 +161,7 @@ class Recipe(Section):
     """A system and its training, all plug-ins by name."""
 
     seed: int = Field(0, ge=0, description="seed of everything that is random")
+    init: str | None = Field(None, description="a run folder, whose weights and learned fields to begin with")
     plugins: tuple[str, ...] = Field((), description="local plug-in files")
     data: DataEntry = Field(description="a source of samples and how they are batched")
     fields: dict[Name, FieldEntry] = Field({}, description="readers that turn columns of the source into numbers")

@@ -17,7 +17,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, reading
+from vlobjectives.running import assemble, checkpoint, initial, reading
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
@@ -49,16 +49,20 @@ class Built(System):
 
 
 def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
-    """The system that a recipe describes, with first weights (or those that its parts name), readers fitted.
+    """The system that a recipe describes, with first weights (or those of its parts, or of `init`), readers fitted.
 
     recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
     overrides  `key.path=value` as on the command line
     """
     loaded = load_recipe(recipe, overrides)
     registry = registry_of(loaded.recipe)
+    begun = initial.origin(loaded, registry)
     made = assemble.pieces(loaded.recipe, registry)
-    reading.fit(made, loaded.recipe.seed, Log(first=False))
-    return _built(loaded.recipe, registry, made, device)
+    reading.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
+    system = _built(loaded.recipe, registry, made, device)
+    if begun:
+        initial.begin(system, begun, loaded)
+    return system
 
 
 def load(run: str | Path, device: str = "cpu") -> "Towers":

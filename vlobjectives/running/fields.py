@@ -44,10 +44,16 @@ class Fields:
         """Whether a field is made of the caption, through whatever reader."""
         return self.columns[self.of.get(name, name)].of_caption
 
-    def fit(self, rows: Any) -> None:
-        """Lets every reader learn; `rows(column)` iterates the training split's values of a column."""
+    def fit(self, rows: Any, brought: Mapping[str, Any] | None = None) -> None:
+        """Lets every reader learn; `rows(column)` iterates the training split's values of a column.
+
+        brought  field -> what a reader had learned elsewhere: it takes that back and does not learn
+        """
         for name, reader in self.readers.items():
-            reader.fit(rows(self.of[name]))
+            if brought and name in brought:
+                reader.load(brought[name])
+            else:
+                reader.fit(rows(self.of[name]))
 
     def save(self, folder: Path) -> None:
         """What readers learned, as fields/NAME.json."""

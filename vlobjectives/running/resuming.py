@@ -74,7 +74,9 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
              for path, old, new in changes]
     if changes:
         place.write_text("recipe.yaml", dump(loaded.recipe))
-    place.write("manifest.json", {**(manifest if changes else was), "git": was["git"], "started": was["started"],
+    begun = {"init": was["init"]} if "init" in was else {}
+    place.write("manifest.json", {**begun, **(manifest if changes else was), "git": was["git"],
+                                  "started": was["started"],
                                   "starts": [*was["starts"], start], "changes": [*was["changes"], *noted]})
     return [f"{path} {changed(old, new)}" for path, old, new in changes]
 
@@ -85,6 +87,8 @@ def _manifests_changed(was: Mapping[str, Any], now_: Mapping[str, Any]) -> list[
         old, new = was.get(what, {}), now_[what]
         found += [(f"{what}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})
                   if old.get(key) != new.get(key)]
+    if "init" in now_ and was.get("init") != now_["init"]:
+        found.append(("init", was.get("init"), now_["init"]))
     old, new = _versions(was.get("plugins", [])), _versions(now_["plugins"])
     return found + [(f"plugins.{key}", old[key], new[key]) for key in sorted(old.keys() & new.keys())
                     if old[key] != new[key]]

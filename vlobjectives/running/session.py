@@ -15,7 +15,17 @@ from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import Loaded, dump
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, distributed, ending, evaluating, folder, resuming, schedule
+from vlobjectives.running import (
+    assemble,
+    checkpoint,
+    distributed,
+    ending,
+    evaluating,
+    folder,
+    initial,
+    resuming,
+    schedule,
+)
 from vlobjectives.running.bad import BadSamples
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
@@ -139,12 +149,18 @@ class Session:
 
 
 def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
-            device: torch.device, signals: Signals, made: assemble.Pieces) -> Session:
-    """Everything that a run needs, from a recipe that was checked; the folder has what readers learned."""
+            device: torch.device, signals: Signals, made: assemble.Pieces,
+            origin: initial.Origin | None = None) -> Session:
+    """Everything that a run needs, from a recipe that was checked; the folder has what readers learned.
+
+    origin  the run whose weights it begins with
+    """
     recipe = loaded.recipe
     made.fields.load(place.fields)
     system = assemble.system(recipe, registry, made, world.size)
     for line in assemble.load_weights(system):
+        log.say(line)
+    for line in initial.begin(system, origin, loaded) if origin else ():
         log.say(line)
     system.to(device)
     precision, why = precision_of(recipe.run.precision, device)
@@ -159,6 +175,13 @@ def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, worl
                       device, torch.amp.GradScaler(device.type) if precision == "fp16" else None)
     return Session(recipe, registry, place, made, trainer, world, log, precision,
                    BadSamples(recipe.data.max_bad, made.source.size("train"), log), signals)
+
+
+def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> initial.Origin | None:
+    """The run that this one begins from, the same checkpoint of it for all processes."""
+    found: list[initial.Origin | None] = []
+    distributed.first_does(world, lambda: found.append(initial.origin(loaded, registry)))
+    return distributed.from_first(found[0] if found else None)
 
 
 def layout_of(loaded: Loaded, world: distributed.World) -> Layout:
@@ -221,17 +244,21 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
     made = assemble.pieces(recipe, registry)
-    distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log))
     found, broken = checkpoint.newest(folder_.checkpoints)
+    origin = _origin(loaded, registry, world) if found is None else None
+    distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,
+                                                  origin.learned(recipe) if origin else {}))
     if world.first:
         manifest = folder.manifest(folder.used_plugins(recipe, registry), made.source.digest(),
                                    folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
+        if origin:
+            manifest["init"] = origin.facts
         if not folder_.has("manifest.json"):
             folder_.write("manifest.json", manifest)
     if before is not None:
         distributed.first_does(world, lambda: resuming.refuse(
             loaded, before, manifest, folder_.read("manifest.json"), found.step if found else 0, accept_changes))
-    session = prepare(loaded, registry, folder_, log, world, device, signals, made)
+    session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin)
     at.session = session
     if before is not None:
         for line in broken:
@@ -244,6 +271,8 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         for line in resuming.note(folder_, loaded, before or recipe, manifest, start):
             log.say(f"changed: {line}")
     registry.call_safely("vlobj_run_started", run=session)
+    if origin:
+        session.save()  # from now on the run does not need the one that it began from
     session.train()
     trained = time.monotonic() - begun
     scores = session.evaluate()

@@ -145,6 +145,7 @@ class _Small:
             self.put(("pairings", name, "group"), None)
         self.put(("optim", "schedule", "warmup"), None)
         self.put(("optim", "groups"), None)  # patterns may name blocks that the small form does not have
+        self.put(("init",), None)
         self.put(("run", "steps"), STEPS)
         self.put(("run", "device"), None)
         self.put(("run", "compile"), None)

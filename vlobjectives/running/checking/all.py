@@ -8,6 +8,7 @@ from vlobjectives.recipe.checks_references import references, unused
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.resolving import resolved
 from vlobjectives.registry import Registry
+from vlobjectives.running.checking.begun import begun
 from vlobjectives.running.checking.capabilities import capabilities
 from vlobjectives.running.checking.data import data
 from vlobjectives.running.checking.means import means
@@ -39,6 +40,8 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
         return loaded, _skipped(report, "data")
     built = capabilities(loaded, registry, named, made, processes, report)
     if built is None:
+        return loaded, _skipped(report, "capabilities")
+    if trains and not begun(loaded, registry, made, place, report):
         return loaded, _skipped(report, "capabilities")
     if not trains:
         return loaded, report
