@@ -42,7 +42,7 @@ def test_a_sound_one_passes_and_counts_from_its_file(capsys, tmp_path, there, mo
     ({"depth: 1, heads: 2}\n  text": "depth: 1, heads: 2, mlp_ratio: 2.0}\n  text"},
      ("init  weights of", "model.vision.module.blocks.0.mlp.fc1.bias is 128 there, 64 here", "a part of a new name"),
      "init:"),
-    ({"length: 20": "length: 24"}, ("fields.caption", "has this field otherwise: length is 20 there, 24 here",
+    ({"length: 48": "length: 56"}, ("fields.caption", "has this field otherwise: length is 48 there, 56 here",
                                     "another name"), "  caption:"),
 ])
 def test_what_does_not_fit_is_refused(capsys, tmp_path, there, changes, words, at):
@@ -82,13 +82,13 @@ def test_notes_say_what_begins_anew(capsys, tmp_path, there):
 
 
 def test_a_vocabulary_that_the_weights_never_learned_is_a_note(capsys, tmp_path, there):
-    new = {"  caption: {type: byte_pair, size: 300, length: 20}\n":
-           "  words: {type: byte_pair, size: 300, length: 20, of: caption}\ninputs: {text: {fields: [words]}}\n"}
+    new = {"  caption: {type: byte_pair, size: 400, length: 48}\n":
+           "  words: {type: byte_pair, size: 400, length: 48, of: caption}\ninputs: {text: {fields: [words]}}\n"}
     ended = check(capsys, begins(tmp_path, there, new))
     assert ended.code == 0 and "the weights of 'text' know other ids than those of 'words'" in ended.out
     shared = {key: value.replace("fields: [words]", "fields: [same]").replace(
-        "  words: {type: byte_pair, size: 300, length: 20, of: caption}\n",
-        f"{key}  same: {{type: byte_pair, length: 20, of: caption, with: caption}}\n") for key, value in new.items()}
+        "  words: {type: byte_pair, size: 400, length: 48, of: caption}\n",
+        f"{key}  same: {{type: byte_pair, length: 48, of: caption, with: caption}}\n") for key, value in new.items()}
     assert "know other ids" not in check(capsys, begins(tmp_path, there, shared)).out
 
 
@@ -96,7 +96,7 @@ def test_nothing_in_common_is_refused(capsys, tmp_path, there):
     other = tmp_path / "itc.yaml"
     other.write_text("""\
         data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}
-        fields: {caption: {type: byte_pair, size: 300, length: 20}}
+        fields: {caption: {type: byte_pair, size: 400, length: 48}}
         inputs: {image: {part: eye}, text: {part: ear}}
         model:
           eye: {type: timm_vision, patch: 8, width: 32, depth: 1, heads: 2}
