@@ -51,7 +51,7 @@ class CoAttention(Fusion):
         width = config.width
         if width % config.heads:
             raise self.cannot(f"{config.heads} heads do not divide the width {width}")
-        self.classes = {"image": image.classes, "text": text.classes}
+        self.classes = {"image": image.classes > 0, "text": text.classes > 0}
         self.image_transform, self.text_transform = (
             nn.Linear(spec.width, width) if config.transform or spec.width != width else nn.Identity()
             for spec in (image, text))
@@ -95,7 +95,7 @@ class CoAttention(Fusion):
 
     def _given(self, part: Encoded, stream: Tensor, of: str, found: dict) -> Encoded:
         """The fused stream in the form that its encoder gave it in."""
-        count = self.classes[of]
+        count = part.cls.shape[1] if self.classes[of] else 0
         cls = None if part.cls is None else stream[:, :count or 1]
         return replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, **found[of])
 

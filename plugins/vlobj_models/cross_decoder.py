@@ -78,7 +78,7 @@ class CrossDecoder(Decoder):
                 nn.init.zeros_(layer.bias)
         if self.mask_token is not None:
             nn.init.normal_(self.mask_token, std=0.02)
-        self.grid, self.frames = query.grid, query.frames
+        self.grid = query.grid
         self.spec = replace(query, width=width, pooled=0, classes=0, extra={}, embedding=None,
                             can=frozenset({"layers", "maps"} | ({"causal"} if config.causal else set())))
 
@@ -114,7 +114,8 @@ class CrossDecoder(Decoder):
         """The whole grid [B,N,D] of kept patches [B,k,D]."""
         place = keep.argsort(dim=1).gather(1, ((~hidden).cumsum(1) - 1).clamp_min(0))
         grid = torch.where(hidden[..., None], self.mask_token.to(kept.dtype), take(kept, place))
-        return grid + sine_positions(self.grid, kept.shape[-1], kept).repeat(self.frames, 1)
+        place = sine_positions(self.grid, kept.shape[-1], kept)
+        return grid + place.repeat(hidden.shape[1] // len(place), 1)
 
 
 def sine_positions(grid: tuple[int, int], width: int, like: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class MergedAttention(Fusion):
         width = config.width
         if width % config.heads:
             raise self.cannot(f"{config.heads} heads do not divide the width {width}")
-        self.text_classes, self.image_classes = text.classes, image.classes if config.classes else 0
+        self.text_classes, self.image_classes = text.classes > 0, image.classes > 0 and config.classes
         self.image_transform, self.text_transform = (
             nn.Linear(spec.width, width) if spec.width != width else nn.Identity() for spec in (image, text))
         self.types = nn.Embedding(2, width) if config.types else None
@@ -61,7 +61,8 @@ class MergedAttention(Fusion):
         self.pooler = nn.Linear(width, width)
         start(self, config.init_std)
         self.spec = Spec(width=width, pooled=width, length=text.length, grid=image.grid, patch_size=image.patch_size,
-                         frames=image.frames, classes=self.image_classes, fields={**image.fields, **text.fields},
+                         frames=image.frames, classes=image.classes if config.classes else 0,
+                         fields={**image.fields, **text.fields},
                          can=frozenset({"layers", "maps"}))
 
     def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
@@ -82,13 +83,14 @@ class MergedAttention(Fusion):
                 looked["cross"] = looked[f"cross{len(maps) - 1}"]
             stream = states[-1][:, own]
             # A text without class tokens has its class in the first position; a picture's that stayed behind has none.
-            cls = stream[:, :classes] if classes else stream[:, :1] if part is text else None
-            streams.append(replace(part, tokens=stream[:, classes:], cls=cls, pooled=None, extra={}, maps=looked,
+            count = part.cls.shape[1] if classes else 0
+            cls = stream[:, :count] if classes else stream[:, :1] if part is text else None
+            streams.append(replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, maps=looked,
                                    layers={number: state[:, own] for number, state in layers.items()}))
         return Fused(*streams, torch.tanh(self.pooler(states[-1][:, 0])))
 
 
-def _stream(part: Encoded, classes: int) -> tuple[Tensor, Tensor]:
+def _stream(part: Encoded, classes: bool) -> tuple[Tensor, Tensor]:
     """The sequence [R, classes + N, D] of an encoder, and which positions of it are valid."""
     if not classes:
         return part.tokens, part.valid

@@ -31,7 +31,8 @@ TRANSFORM_STD = 0.02  # METER's, for a transform on top of a tower that brings i
 
 class TimmVision(Encoder):
     """x [B,C,H,W] or [B,F,C,H,W] -> tokens [B,F*n,D], patches row by row, frame after frame; cls [B,F,D] (None for a
-    model without class token); extra["registers"] [B,F*R,D] if the model has R registers.
+    model without class token); extra["registers"] [B,F*R,D] if the model has R registers. F is that of the batch: one
+    model takes pictures (F = 1) and clips of up to as many frames as the temporal table has rows.
 
     Fills: `drop` (draw.keep [B,k]: of clips k/F positions of each frame, frame after frame; else ValueError), `token`,
     `pixels` (hidden by the host). `layers[n]` [B,N',D] and `maps["block{n}"]` [B,heads,N',N'] count class tokens of
@@ -73,26 +74,26 @@ class TimmVision(Encoder):
         if len(fields) != 1 or len(pictures) != 1:
             raise self.cannot(f"timm_vision reads one field of pictures, not {', '.join(fields) or 'none'}")
         *frames, channels, height, width = pictures[0].shape
-        self.frames = frames[0] if frames else 1
+        frames = frames[0] if frames else 1
         self.module = self._module(channels, (height, width))
         dim = self.module.embed_dim
         self.mask_token = nn.Parameter(torch.empty(dim))
-        temporal = self.frames > 1 if config.temporal is None else config.temporal
-        rows = config.frames or self.frames
-        if self.frames > 1 and not self.module.has_class_token:
+        temporal = frames > 1 if config.temporal is None else config.temporal
+        rows = config.frames or frames
+        if frames > 1 and not self.module.has_class_token:
             raise self.cannot(f"'{config.name}' has no class token, through which frames see each other")
-        if temporal and rows < self.frames:
-            raise self.cannot(f"a temporal table of {rows} rows does not hold {self.frames} frames", "raise `frames`")
+        if temporal and rows < frames:
+            raise self.cannot(f"a temporal table of {rows} rows does not hold {frames} frames", "raise `frames`")
         self.temporal = nn.Parameter(torch.empty(rows, dim)) if temporal else None
         self.out = nn.Linear(dim, config.out) if config.out else nn.Identity()
         self._start()
         grid = tuple(self.module.patch_embed.grid_size)
         registers = self.module.num_reg_tokens
         self.spec = Spec(
-            width=config.out or dim, length=self.frames * grid[0] * grid[1], grid=grid,
-            patch_size=self.module.patch_embed.patch_size[0], frames=self.frames,
-            classes=self.frames if self.module.has_class_token else 0, fields=dict(fields),
-            extra={"registers": (self.frames * registers, config.out or dim)} if registers else {},
+            width=config.out or dim, length=frames * grid[0] * grid[1], grid=grid,
+            patch_size=self.module.patch_embed.patch_size[0], frames=frames,
+            classes=frames if self.module.has_class_token else 0, fields=dict(fields),
+            extra={"registers": (frames * registers, config.out or dim)} if registers else {},
             can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
@@ -172,7 +173,7 @@ class TimmVision(Encoder):
 
     def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
-        module, frames, batch = self.module, self.frames, x.shape[0]
+        module, batch, frames = self.module, x.shape[0], x.shape[1] if x.dim() == 5 else 1
         hide = draw is not None and draw.fill in ("drop", "token")
         if hide and self.config.stem == "conv":
             x = fill(x, draw.hidden, self.spec.patch_size)  # else they would be seen through their neighbours
@@ -202,7 +203,7 @@ class TimmVision(Encoder):
         hidden = self.embed(x, draw)
         batch, frames, each, _ = hidden.shape
         hidden = self.module.norm_pre(hidden.flatten(1, 2))
-        layers, maps, order = {}, {}, self._order(each, hidden.device)
+        layers, maps, order = {}, {}, self._order(frames, each, hidden.device)
         for number, block in enumerate(self.module.blocks):
             hidden, seen = through(block, hidden, frames, want.maps)
             if number in want.layers:
@@ -217,9 +218,9 @@ class TimmVision(Encoder):
             cls=final[:, :, 0] if self.module.has_class_token else None, draw=draw, layers=layers, maps=maps,
             extra={"registers": final[:, :, first - registers:first].flatten(1, 2)} if registers else {})
 
-    def _order(self, each: int, device: torch.device) -> Tensor:
+    def _order(self, frames: int, each: int, device: torch.device) -> Tensor:
         """From frames of (class, registers, patches) to class tokens, patches, registers of all frames, [F*each]."""
-        place = torch.arange(self.frames * each, device=device).reshape(self.frames, each)
+        place = torch.arange(frames * each, device=device).reshape(frames, each)
         first, classes = self.module.num_prefix_tokens, int(self.module.has_class_token)
         return torch.cat([place[:, :classes].flatten(), place[:, first:].flatten(), place[:, classes:first].flatten()])
 

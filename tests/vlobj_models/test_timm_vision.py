@@ -70,6 +70,18 @@ def test_a_clip_of_one_frame_is_a_picture():
     agrees(clip(x, None, PLAIN).tokens, picture(x[:, 0], None, PLAIN).tokens)
 
 
+def test_one_model_takes_pictures_and_clips_of_any_length():
+    """A picture gets the first frame's vector (as published), two frames the first two; nothing else differs."""
+    part, x = made(3), shown(3)
+    for frames in (0, 1, 2):
+        alone = made(frames, temporal=True)
+        alone.load_state_dict({**part.state_dict(), "temporal": part.temporal[:max(frames, 1)]})
+        cut = x[:, 0] if frames == 0 else x[:, :frames]
+        for key in ("tokens", "cls"):
+            agrees(getattr(part(cut, None, PLAIN), key), getattr(alone(cut, None, PLAIN), key))
+    assert part(x[:, 0], None, PLAIN).cls.shape == (2, 1, 16)
+
+
 def test_without_temporal_vectors_permuting_frames_permutes_the_outputs():
     part, x = made(3, temporal=False), shown(3)
     order = torch.tensor([2, 0, 1])
