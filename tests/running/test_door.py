@@ -82,7 +82,7 @@ def test_loop_of_ones_own_lowers_the_loss():
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-        system.hold_bounds()
+        system.after_step()
         values.append(total.item())
     assert values[-1] < 0.5 * values[0]
 

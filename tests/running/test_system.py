@@ -55,7 +55,7 @@ def test_bounds_hold_after_a_step():
     system = Toy().system()
     with torch.no_grad():
         system.model["joint"].temperature.fill_(7.0)
-    system.hold_bounds()
+    system.after_step()
     assert system.model["joint"].temperature == 1.0
 
 

@@ -2,11 +2,12 @@
 
 A view names a pass (part, what it is fed, pairing) and carries a reading: what to take from that pass. The reading
 is no part of the pass: `encoded(x)` and `encoded(x).layer(3)` are one run of the encoder. What a pass is *fed* is
-part of it, readings included: `decoded(q, encoded(x).visible(m))` differs from `decoded(q, encoded(x))`.
+part of it, readings included: `decoded(q, encoded(x).visible(m))` differs from `decoded(q, encoded(x))`. `.ema()` is
+no reading: other weights, another pass.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
 
 class ViewError(ValueError):
@@ -46,10 +47,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class View:
-    """Base of the four kinds."""
+    """Base of the four kinds. `averaged`: the part runs on the average of its weights over the steps so far."""
 
     part: str
     reading: Reading = field(default=Reading(), kw_only=True)
+    averaged: bool = field(default=False, kw_only=True)
+    feeding: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold the views which this pass is fed; None among them is nothing."""
 
     def layer(self, n: int) -> Self:
         """Adds the hidden state after block n (from 0) as `layers[n]`."""
@@ -67,6 +71,15 @@ class View:
         """Takes the positions that `mask` hides out of `valid`; what was computed does not change."""
         return replace(self, reading=replace(self.reading, visible=mask))
 
+    def ema(self) -> Self:
+        """The same view by averaged weights, this pass's and those of all that it is fed; no gradient reaches it.
+
+        The average is exponential, with the recipe's `run.ema.decay`. To put a live part on an averaged one, call it
+        before: `joint(encoded(x).ema())`.
+        """
+        below = {key: view.ema() for key in self.feeding if (view := getattr(self, key)) is not None}
+        return replace(self, averaged=True, **below)
+
     @property
     def run(self) -> Self:
         """The pass: this view without its reading."""
@@ -75,7 +88,7 @@ class View:
     @property
     def fed(self) -> "tuple[View, ...]":
         """The views that this pass is fed."""
-        return ()
+        return tuple(view for key in self.feeding if (view := getattr(self, key)) is not None)
 
 
 @dataclass(frozen=True)
@@ -86,10 +99,7 @@ class EncodedView(View):
 @dataclass(frozen=True)
 class JointView(View):
     of: EncodedView
-
-    @property
-    def fed(self) -> tuple[View, ...]:
-        return (self.of,)
+    feeding = ("of",)
 
 
 @dataclass(frozen=True)
@@ -98,20 +108,14 @@ class FusedView(View):
     text: View
     pairing: str | None = None
     keep: float = 0.0
-
-    @property
-    def fed(self) -> tuple[View, ...]:
-        return (self.image, self.text)
+    feeding = ("image", "text")
 
 
 @dataclass(frozen=True)
 class DecodedView(View):
     query: View
     memory: View | None = None
-
-    @property
-    def fed(self) -> tuple[View, ...]:
-        return (self.query,) if self.memory is None else (self.query, self.memory)
+    feeding = ("query", "memory")
 
 
 def _view(x: Input | View) -> View:

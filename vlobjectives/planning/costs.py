@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, JointView, View
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Plan, title
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Plan, runner, title
 from vlobjectives.recipe.times import Weight, in_steps, weight_at
 
 
@@ -14,7 +14,7 @@ from vlobjectives.recipe.times import Weight, in_steps, weight_at
 class Pass:
     """One pass of a plan.
 
-    part, kind  who runs, and whether it is an encoded, joint, fused or decoded view
+    part, kind  who runs (`vision~ema`: by averaged weights), and whether it is an encoded, joint, fused or decoded view
     reads       what it is fed, in words
     rows        of a micro-batch; tokens: of each row and stream, class tokens counted, padding too
     askers      objectives, masks and pairings that asked for it
@@ -105,6 +105,7 @@ class Costs:
     device, precision  what was counted for
     batch, micro_batch, processes  pairs a step, pairs that a process passes at once
     parameters  part or objective -> trained numbers, shared ones counted where they are made
+    averages    part (`vision~ema`) -> numbers of which an average is kept
     phases      sets of objectives that are live together, in order of time
     schedules   planned, authors (if the recipe says), unshared
     unknown     operators that the counter has no formula for -> how often
@@ -122,6 +123,7 @@ class Costs:
     parameters: Mapping[str, int]
     phases: tuple[Phase, ...]
     schedules: Mapping[str, Schedule]
+    averages: Mapping[str, int] = field(default_factory=dict)
     recomputed: tuple[str, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
 
@@ -153,7 +155,7 @@ def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> S
     """
     entries = [title(work.key) for share in plan.shares for work in share.work]
     entries += [name for share in plan.shares for name in share.objectives]
-    return Schedule(tuple(share.objectives for share in plan.shares), dict(Counter(w.key.part for w in plan.passes)),
+    return Schedule(tuple(share.objectives for share in plan.shares), dict(Counter(runner(w.key) for w in plan.passes)),
                     sum(flops.get(name, 0) for name in entries), sum(held.get(name, 0) for name in entries))
 
 
@@ -168,8 +170,8 @@ def reads(key: Key) -> str:
         return title(key)
     if isinstance(key, EncodedView):
         return key.input.name + (f" ({key.input.mask})" if key.input.mask else "")
-    said = " + ".join(reads(fed) + (f" seen by {fed.reading.visible}" if fed.reading.visible else "")
-                      for fed in key.fed)
+    said = " + ".join(reads(fed) + ("~ema" if fed.averaged and not key.averaged else "")
+                      + (f" seen by {fed.reading.visible}" if fed.reading.visible else "") for fed in key.fed)
     if isinstance(key, FusedView) and key.pairing:
         said += f", {f'{1 - key.keep:.0%} ' if key.keep else ''}wrong ({key.pairing})"
     return said

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from vlobjectives.contracts.batch import Batch
@@ -14,7 +15,7 @@ from vlobjectives.contracts.mask import Mask, Site
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.values import Draw, Pairs, only_visible, widened
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.functional import noise as arithmetic
 from vlobjectives.functional import pixels
 from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, seen_input, title
@@ -30,6 +31,7 @@ class Stage:
     streams    mask -> its random stream
     groups     pairing -> consecutive rows among which partners are looked for
     slots      projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
+    averages   part -> own parameter -> its average, which passes of averaged weights run on
     seed, when seed of the run, and the step (training) or split (evaluation)
     salt       further numbers that dropout hangs on: micro-batch and rank
     recompute  parts whose passes are recomputed in the backward pass
@@ -48,6 +50,7 @@ class Stage:
     seed: int
     when: int | str = 0
     salt: tuple[int, ...] = (0, 0)
+    averages: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     recompute: frozenset[str] = frozenset()
     seed_dropout: bool = False
     draws: Mapping[str, Draw] = field(default_factory=dict)
@@ -166,6 +169,15 @@ def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]
 def _call(part: nn.Module, stage: Stage, key: View, *inputs: Any) -> Any:
     """One pass."""
     stage.reseed(title(key))
+    if key.averaged:
+        return functional_call(part, _averaged(key, part, stage), inputs)
     if key.part in stage.recompute and torch.is_grad_enabled():
         return checkpoint(part, *inputs, use_reentrant=False)
     return part(*inputs)
+
+
+def _averaged(key: View, part: nn.Module, stage: Stage) -> dict[str, Tensor]:
+    """What stands in place of a part's own weights, and copies of its buffers, which the pass may change."""
+    if key.part not in stage.averages:
+        raise ViewError(f"no average of the part '{key.part}' is kept: nothing that trains looks at it by .ema()")
+    return {name: buffer.clone() for name, buffer in part.named_buffers()} | dict(stage.averages[key.part])

@@ -35,7 +35,7 @@ class Work:
 
     reading  what all askers together take from the pass
     askers   objectives, masks and pairings that asked, in the order of asking
-    trained  False where only masks and pairings asked: it runs without gradient
+    trained  False where only masks and pairings asked, and of averaged weights: it runs without gradient
     """
 
     key: Key
@@ -119,6 +119,7 @@ class _Collector:
             self.pairs(PairsKey(key.pairing, key.keep), asker)
         if view.reading.visible:
             self.draw(DrawKey(view.reading.visible, seen_input(view).name), asker)
+        trained = trained and not key.averaged
         for fed in key.fed:
             self.add(fed, asker, trained)
         self.enter(key, view.reading, asker, trained)
@@ -179,8 +180,13 @@ def title(key: Key) -> str:
     if isinstance(key, PairsKey):
         return f"{key.pairing}" + (f", {key.keep:g} kept" if key.keep else "")
     if isinstance(key, EncodedView):
-        return f"{key.part}({key.input.name}{f' * {key.input.mask}' if key.input.mask else ''})"
+        return f"{runner(key)}({key.input.name}{f' * {key.input.mask}' if key.input.mask else ''})"
     inside = ", ".join(title(x) + (f" seen by {x.reading.visible}" if x.reading.visible else "") for x in key.fed)
     if isinstance(key, FusedView) and key.pairing:
         inside += f" | {title(PairsKey(key.pairing, key.keep))}"
-    return f"{key.part}({inside})"
+    return f"{runner(key)}({inside})"
+
+
+def runner(view: View) -> str:
+    """The part that runs a pass, by its averaged weights marked: `vision~ema`."""
+    return f"{view.part}~ema" if view.averaged else view.part

@@ -65,10 +65,11 @@ def _passes(costs: Costs) -> Table:
         table.add_column(name, **how)
     whole = tuple(work.name for work in costs.objectives)
     held, groups = costs.full.memory.passes, _by_part(costs)
+    weights = {**costs.parameters, **costs.averages}
     for part, passes in groups.items():
         for place, one in enumerate(passes):
             first = place == 0
-            table.add_row(Text(part, "bold") if first else "", _count(costs.parameters.get(part, 0)) if first else "",
+            table.add_row(Text(part, "bold") if first else "", _count(weights.get(part, 0)) if first else "",
                           one.reads, f"{one.rows} x {' + '.join(map(str, one.tokens))}", *_flops(costs, one.flops),
                           _bytes(held.get(one.name, 0)), _askers(one.askers, whole), end_section=one is passes[-1])
     for place, work in enumerate(costs.objectives):
@@ -143,9 +144,13 @@ def _memory(costs: Costs) -> Text:
     else:
         by_part = {part: sum(memory.passes.get(one.name, 0) for one in passes)
                    for part, passes in _by_part(costs).items()}
-        parts = ",".join(sorted(by_part, key=by_part.get, reverse=True)[:2])
+        parts = ",".join(sorted((part for part in by_part if part not in costs.averages), key=by_part.get,
+                                reverse=True)[:2])
         lines.append(Text(f"plan.checkpoint=[{parts}] would recompute these parts in the backward pass in place of "
                           "keeping their activations."))
+    if costs.averages:
+        kept = ", ".join(f"{_count(count)} of {part}" for part, count in costs.averages.items())
+        lines.append(Text(f"Run by averaged weights, without gradient: {kept}, kept beside the trained ones."))
     if costs.unknown:
         names = ", ".join(f"{name} ({count} times)" for name, count in costs.unknown.items())
         lines.append(Text(f"Not counted, because torch's counter has no formula: {names}.", "yellow"))

@@ -117,6 +117,11 @@ class Checkpoint(Every):
     keep: Count = Field(2, description="how many of the newest checkpoints stay")
 
 
+class Ema(Section):
+    decay: float = Field(0.996, ge=0, le=1, description="what stays of the average at a step; kept of the parts that "
+                                                        "a mask or an objective looks at by averaged weights")
+
+
 class Log(Section):
     steps: Count = Field(1, description="every so many steps a line in metrics.jsonl")
 
@@ -130,6 +135,7 @@ class Run(Section):
     checkpoint: Checkpoint = Field(Checkpoint(), description="when to save, and how many to keep")
     gradient: Literal["exact", "published"] = Field(
         "exact", description="over processes: exact, or as the published gather (local slice only) computes it")
+    ema: Ema = Field(Ema(), description="averages of weights over the steps")
     log: Log = Field(Log(), description="when metrics are logged")
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = Field(
         None, description="first part of the run folder's name; by default the recipe's")

@@ -123,6 +123,7 @@ def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) ->
     whole = System(parts, objectives, masks, pairings, made.inputs, sites(made, parts),
                    projection_slots(parts), settings)
     tie(whole)
+    whole.keep_averages(recipe.run.ema.decay)
     return whole
 
 
@@ -254,10 +255,11 @@ def tie(whole: System) -> None:
 
 
 def load_weights(whole: System) -> list[str]:
-    """Lets parts load the weights that their Configs name, ties kept; lines for the log."""
+    """Lets parts load the weights that their Configs name, ties kept; averages start from them. Lines for the log."""
     lines = [line for name, part in whole.model.items()
              for line in _made(("model", name), part.load_weights)]
     tie(whole)
+    whole.averages.start(whole.model)
     return lines
 
 

@@ -8,7 +8,7 @@ import torch
 from vlobjectives.contracts.values import Term
 from vlobjectives.planning import costs, fake
 from vlobjectives.planning.costs import Costs
-from vlobjectives.planning.plan import title
+from vlobjectives.planning.plan import runner, title
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
@@ -39,12 +39,13 @@ def measure(recipe: Any, registry: Registry, processes: int = 1) -> Costs:
         recipe=recipe.run.name or "", device=dry.device, precision=dry.precision, batch=recipe.data.batch,
         micro_batch=dry.rows, processes=processes, steps=steps, passes=_passes(system, full, step),
         objectives=_objectives(recipe, registry, dry, full, step, processes), parameters=_parameters(system),
-        phases=phases, schedules=_schedules(recipe, system, full, step), recomputed=tuple(recipe.plan.checkpoint),
+        averages=_averages(system), phases=phases, schedules=_schedules(recipe, system, full, step),
+        recomputed=tuple(recipe.plan.checkpoint),
         unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
 
 
 def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pass, ...]:
-    return tuple(costs.Pass(title(work.key), work.key.part, costs.kind(work.key), costs.reads(work.key),
+    return tuple(costs.Pass(title(work.key), runner(work.key), costs.kind(work.key), costs.reads(work.key),
                             *step.shapes[title(work.key)], work.askers, step.forward.get(title(work.key), 0))
                  for work in system.plan(names).passes)
 
@@ -92,6 +93,12 @@ def _parameters(system: System) -> dict[str, int]:
         if own:
             found[name] = sum(p.numel() for p in own)
     return found
+
+
+def _averages(system: System) -> dict[str, int]:
+    """Numbers that an average is kept of, by part; shared ones counted with each."""
+    return {f"{part}~ema": sum(value.numel() for value in values.values())
+            for part, values in system.averages.values().items()}
 
 
 def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, costs.Schedule]:

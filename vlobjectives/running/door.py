@@ -28,7 +28,7 @@ class Built(System):
     """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`.
 
     Passes run in the recipe's `run.precision`. The optimiser, clipping and micro-batches are the caller's own (fp16
-    needs a `torch.amp.GradScaler` beside it); `hold_bounds()` after each of its steps.
+    needs a `torch.amp.GradScaler` beside it); `after_step()` after each of its steps.
     """
 
     pieces: assemble.Pieces

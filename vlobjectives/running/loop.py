@@ -108,7 +108,7 @@ class Trainer:
             self.scaler.update()
         else:
             self.optimiser.step()
-        self.system.hold_bounds()
+        self.system.after_step()
 
     def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, ready: Sequence[Batch],
                            loaded: list[Loaded], counts: dict[str, torch.Tensor]) -> None:

@@ -22,6 +22,7 @@ from vlobjectives.planning import execute, known
 from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.running import distributed
+from vlobjectives.running.averages import Averages, wanted
 
 
 @dataclass
@@ -91,6 +92,7 @@ class System(nn.Module):
         self.objectives = nn.ModuleDict(objectives)
         self.masks, self.pairings, self.inputs, self.sites = dict(masks), dict(pairings), dict(inputs), dict(sites)
         self.slots, self.settings = dict(slots), settings
+        self.averages = Averages()
         self.bare = bare(inputs)
         self.autocast: tuple[str, torch.dtype] | None = None
         self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
@@ -114,8 +116,8 @@ class System(nn.Module):
         return execute.Stage(
             inputs=self.inputs, parts=self.model, masks=self.masks, pairings=self.pairings, sites=self.sites,
             streams=settings.streams, groups=settings.pairing_groups, slots=self.slots, seed=settings.seed, when=when,
-            salt=(micro, rank), recompute=settings.recompute if self.training else frozenset(),
-            seed_dropout=self.training)
+            averages=self.averages.values(), salt=(micro, rank),
+            recompute=settings.recompute if self.training else frozenset(), seed_dropout=self.training)
 
     def forward(self, batch: Batch, step: int = 0, micro: int = 0, micro_steps: int = 1,
                 counts: Mapping[str, Tensor] | None = None, names: Sequence[str] | None = None,
@@ -208,12 +210,18 @@ class System(nn.Module):
         """Dropout is seeded by pass; the caller's own random state is left as it was."""
         return torch.random.fork_rng() if stage.seed_dropout else nullcontext()
 
+    def keep_averages(self, decay: float) -> None:
+        """Starts averages of the parts that this system looks at by averaged weights, and of no others."""
+        parts = wanted(self)
+        self.averages = Averages(self.model, [name for name in self.model if name in parts], decay)
+
     @torch.no_grad()
-    def hold_bounds(self) -> None:
-        """Puts bounded parameters back into their bounds; called after every optimiser step."""
+    def after_step(self) -> None:
+        """What follows every optimiser step: bounded parameters go back into their bounds, averages move on."""
         for part in self.model.values():
             for name, (low, high) in part.bounds().items():
                 part.get_parameter(name).clamp_(low, high)
+        self.averages.follow(self.model)
 
 
 def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.averages import averaged_parts, wanted
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.data import told
 
@@ -90,6 +91,8 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
         return
     try:
         views = whole.views(built.made.inputs if one.kind in ("objective", "pairing") else built.bare)
+        if one.kind == "evaluation":
+            yield from _averages(loaded, path, views, built)
         for view in views.values():
             for view_path, what, mend in _views(view, path, one, built):
                 yield loaded.problem(view_path, what, mend)
@@ -97,6 +100,13 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
             make(built, [(name,)])
     except ViewError as error:
         yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
+
+
+def _averages(loaded: Loaded, path: KeyPath, views: Mapping[str, View], built: Built) -> Iterator[Problem]:
+    """An evaluation sees the averages that training keeps, and makes none."""
+    for part in sorted(set().union(*map(averaged_parts, views.values())) - wanted(built)):
+        yield loaded.problem(path, f"it looks at '{part}' by averaged weights, of which no average is kept: no mask, "
+                             "pairing or objective looks at them", f"leave it out: evaluate.{path[1]}=false", key=True)
 
 
 Found = tuple[KeyPath, str, str]
@@ -135,10 +145,10 @@ def _views(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Foun
 
 def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Found]:
     can = part.spec.can
-    for wanted, asked in (("layers", bool(view.reading.layers)), ("maps", view.reading.maps)):
-        if asked and wanted not in can:
-            what = {"layers": "hidden states of layers", "maps": "attention maps"}[wanted]
-            yield (_at(path, one, "part", view.part), f"'{view.part}' cannot give {what}",
+    for what, asked in (("layers", bool(view.reading.layers)), ("maps", view.reading.maps)):
+        if asked and what not in can:
+            said = {"layers": "hidden states of layers", "maps": "attention maps"}[what]
+            yield (_at(path, one, "part", view.part), f"'{view.part}' cannot give {said}",
                    f"take a part that can, or leave out {path[0]}.{path[1]}")
 
 
