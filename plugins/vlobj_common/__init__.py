@@ -12,6 +12,7 @@ def vlobj_components():
         "objective:mlm": "vlobj_common.mlm:MLM",
         "mask:random_patches": "vlobj_common.random_patches:RandomPatches",
         "mask:random_tubes": "vlobj_common.random_patches:RandomTubes",
+        "mask:cls_attention": "vlobj_common.cls_attention:ClsAttention",
         "mask:random_tokens": "vlobj_common.random_tokens:RandomTokens",
         "pairing:random_negatives": "vlobj_common.pairings:RandomNegatives",
         "pairing:hard_negatives": "vlobj_common.pairings:HardNegatives",

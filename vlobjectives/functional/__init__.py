@@ -24,17 +24,20 @@ from vlobjectives.functional.matching import half, partners
 from vlobjectives.functional.noise import bits, key, order, uniforms
 from vlobjectives.functional.pixels import fill, patchify, unpatchify
 from vlobjectives.functional.statistics import mean_interval, paired_interval, wilson
+from vlobjectives.functional.tiles import by_tiles, half_up, tile_means, tile_numbers
 
 __all__ = [
     "alignment",
     "attention",
     "bias_of",
     "bits",
+    "by_tiles",
     "cosine_rows",
     "fill",
     "gather",
     "grounding_score",
     "half",
+    "half_up",
     "indices",
     "keep_order",
     "kept",
@@ -54,6 +57,8 @@ __all__ = [
     "sym_nce",
     "take",
     "text_draws",
+    "tile_means",
+    "tile_numbers",
     "uniforms",
     "unit",
     "unit_over",

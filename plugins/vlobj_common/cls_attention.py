@@ -1,0 +1,75 @@
+"""Patches hidden by how much the class token of an averaged encoder looks at them (A-CLIP)."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobjectives import Batch, Draw, Encoded, InputName, Mask, MaskConfig, Noise, Site, encoded
+from vlobjectives.functional import by_tiles, half_up, indices, mark
+
+
+class ClsAttention(Mask):
+    """A-CLIP's choice, which needs no caption: of the patches i of a frame
+
+        score_i = mean over all layers and heads of  attention(class token -> i)     in the encoder's average
+
+    tiles of tile x tile patches are ranked by their mean score, of equal ones the lower number first. With T tiles in a
+    frame, `hide: least` keeps the first rnd(T (1 - ratio)) and hides the rest, `hide: most` hides the first
+    rnd(T ratio); rnd rounds halves up, and one tile at least is hidden and one kept. So what `least` keeps at a ratio
+    r, `most` hides at 1 - r. Published: 14 x 14 patches in 49 tiles, of which a ratio of 0.5 keeps 25. A grid that is
+    not made of whole tiles is counted in patches, and its last tile may be cut. Nothing is random.
+
+    Views: the clean picture by averaged weights (`run.ema.decay`), with attention maps. What is hidden is what is
+    scored, `index` in ascending order. In clips each frame's class token chooses among its own patches. An encoder
+    without class token is refused.
+    """
+
+    paper = "A-CLIP, arXiv 2212.08653"
+
+    class Config(MaskConfig):
+        ratio: float = Field(0.5, gt=0, lt=1, description="share of the tiles that is hidden (A-CLIP: 0.5)")
+        tile: int = Field(2, ge=1, description="patches a side of a tile (A-CLIP: 2)")
+        hide: Literal["least", "most"] = Field("least", description="the least attended tiles (A-CLIP), or the most")
+        fill: Literal["drop", "token", "pixels"] = Field(
+            "drop", description="drop: the encoder never sees them (A-CLIP); token: a learned vector in their place; "
+            "pixels: the picture's mean colour")
+        image: InputName = Field("image", description="the picture whose encoder looks; the input that is masked")
+
+    def views(self, inputs):
+        return {"seen": encoded(inputs[self.config.image]).ema().with_maps()}
+
+    def size(self, site: Site) -> int:
+        return max(1, self._each(site) * site.frames)
+
+    def hides(self, site: Site) -> tuple[int, int]:
+        return (self._each(site) * site.frames,) * 2
+
+    def draw(self, noise: Noise, site: Site, batch: Batch, seen: Encoded) -> Draw:
+        n = site.positions // site.frames
+        order = by_tiles(self.scores(seen, site), site.grid, self.config.tile)
+        hides = self._each(site)
+        gone = order[..., :hides] if self.config.hide == "most" else order[..., n - hides:]
+        first = torch.arange(site.frames, device=order.device)[:, None] * n
+        hidden = mark((gone + first).flatten(1), site.positions)
+        index, ok = indices(hidden, self.size(site))
+        keep = indices(~hidden, site.positions - hides * site.frames)[0] if self.fill == "drop" else None
+        return Draw(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
+
+    def scores(self, seen: Encoded, site: Site) -> Tensor:
+        """[B,F,n] of maps [B,heads,N',N'], which count the class tokens of all F frames first, then the patches."""
+        if seen.cls is None:
+            raise ValueError(f"the encoder of '{site.input}' has no class token whose attention could choose")
+        frames = site.frames
+        maps = torch.stack(list(seen.maps.values())).mean((0, 2))
+        looks = maps[:, :frames, frames:frames + site.positions].unflatten(2, (frames, -1))
+        return looks.diagonal(dim1=1, dim2=2).mT
+
+    def _each(self, site: Site) -> int:
+        """How many patches of a frame are hidden."""
+        tile, n = self.config.tile, site.positions // site.frames
+        unit = tile * tile if site.grid[0] % tile == site.grid[1] % tile == 0 else 1
+        count, ratio = n // unit, self.config.ratio
+        hides = half_up(count * ratio) if self.config.hide == "most" else count - half_up(count * (1 - ratio))
+        return unit * min(max(hides, 1), count - 1)
