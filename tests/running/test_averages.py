@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from test_processes_run import STILL, compare, port
 from torch import nn
 from trial_runs import lines, processes, recipe, run, same_weights, stream, until, weights
@@ -17,7 +18,7 @@ from vlobjectives.planning import execute, show
 from vlobjectives.planning.plan import of_views, title
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
+from vlobjectives.running import assemble, checkpoint
 from vlobjectives.running.checking import check
 from vlobjectives.running.costing import measure
 from vlobjectives.running.optimiser import Optimiser
@@ -175,6 +176,25 @@ def test_averages_start_from_loaded_weights():
     vision.load_weights = load_weights
     assemble.load_weights(system)
     assert (system.averages.values()["vision"]["classes"] == 7).all()
+
+
+def test_they_begin_anew_from_the_weights_of_init(unstopped, tmp_path):
+    """The other run's averages are not taken and not named, nor are they missed in one that has none."""
+    path, there = unstopped
+    for number, origin in enumerate((there, None)):
+        out = tmp_path / f"second{number}"
+        if origin is None:
+            origin = tmp_path / "without"
+            child = run(recipe(tmp_path), origin, "run.steps=2", "evaluate.losses=false")
+            assert child.wait() == 0, child.text
+        child = run(path, out, "run.steps=2", "evaluate.losses=false", f"init={origin}", "seed=4")
+        assert child.wait() == 0, child.text
+        began, was = load_file(out / "checkpoints" / "step-000000" / checkpoint.MODEL), weights(origin)
+        kept = {name: value for name, value in began.items() if name.startswith("averages.")}
+        assert kept
+        for name, value in kept.items():
+            assert torch.equal(value, was[name.replace("averages.weights", "model")]), name
+        assert "averages" not in (out / "log.txt").read_text()
 
 
 # ---- recipes

@@ -2,7 +2,7 @@
 
 Weights go by dotted name. What is missing there keeps its first weights, what is left over is not used, and both are
 named; a shape that differs is refused, unless the part can bring it to its own (positions of another grid). The
-optimiser, the schedule and the random streams begin anew.
+optimiser, the schedule, averages of weights and the random streams begin anew.
 """
 
 import json
@@ -128,7 +128,8 @@ class Fit:
 
 def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
     """How tensors by dotted name fit a system; both may be on the meta device."""
-    own, values, changed, wrong = checkpoint.weights(system), {}, [], []
+    own, found = _apart_from_averages(checkpoint.weights(system)), _apart_from_averages(found)
+    values, changed, wrong = {}, [], []
     for name, mine in own.items():
         if name not in found:
             continue
@@ -142,6 +143,10 @@ def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
         values[name] = value
     return Fit(values, changed, _grouped(own.keys() - found.keys(), own), _grouped(found.keys() - own.keys(), found),
                wrong)
+
+
+def _apart_from_averages(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if not name.startswith("averages.")}
 
 
 def _resampled(system: System, name: str, value: Tensor) -> Tensor | None:
@@ -178,6 +183,7 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
     own = checkpoint.weights(system)
     for name, value in fits.values.items():
         own[name].copy_(value)
+    system.averages.start(system.model)
     brought = [name for name in loaded.recipe.fields if name in begun.recipe.fields]
     fields = f", what {', '.join(brought)} learned" if brought else ""
     return [f"{len(fits.values)} tensors{fields} from {begun.folder}, step {begun.checkpoint.step}", *fits.lines]
