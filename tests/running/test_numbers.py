@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
+import sys
 
 import pytest
-from trial_runs import lines, recipe, run, stream, weights
+from trial_runs import evaluated, lines, recipe, run, stream, weights
 
 from vlobjectives.running import checkpoint
 
@@ -17,7 +19,7 @@ class Broken(Objective):
     '''Goes wrong for one sample from a time on, in the way that its Config names.'''
 
     class Config(ObjectiveConfig):
-        how: str = Field("nan", description="nan, inf, gradient, memory or not")
+        how: str = Field("nan", description="nan, inf, gradient or not")
         number: int = Field(0, description="the sample")
 
     def views(self, inputs):
@@ -25,8 +27,6 @@ class Broken(Objective):
 
     def forward(self, text, batch):
         value = text.pooled.square().sum()
-        if self.config.how == "memory":
-            torch.empty(1 << 50)
         if (batch.number == self.config.number).any():
             if self.config.how == "gradient":    # finite, with the gradient 1 / 0
                 value = value + (value - value.detach()).sqrt()
@@ -38,6 +38,33 @@ class Broken(Objective):
 def vlobj_components():
     return {"objective:broken": Broken}
 """
+GREEDY = """
+import torch
+from vlobjectives import Evaluation, Objective, Term, hookimpl, joint
+
+def take():
+    return torch.empty(1 << 33, dtype=torch.uint8)    # 8.6 GB that nobody touches: a machine gives them, a limit not
+
+class Greedy(Objective):
+    def views(self, inputs):
+        return {"text": joint(inputs["text"])}
+
+    def forward(self, text):
+        took = take()
+        return {"value": Term(text.pooled.square().sum(), len(text.pooled))}
+
+class Eager(Evaluation):
+    def run(self, held):
+        take()
+        return {}
+
+@hookimpl
+def vlobj_components():
+    return {"objective:greedy": Greedy, "evaluation:eager": Eager}
+"""
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a limit on address space")
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +119,37 @@ def test_fp16_does_not_skip_for_ever(path, tmp_path):
     assert "the gradient of broken went non-finite" in child.text
 
 
-def test_memory_that_runs_out(path, tmp_path):
-    """Exit 6, with the step, who was live and the keys to lower."""
-    child = run(path, tmp_path / "run", "objectives.broken.how=memory", "objectives.broken.weight=[[2, 0], [3, 1]]")
+ROOM = 3 << 30
+"""Bytes that a process is given beyond what it has."""
+
+
+@linux
+def test_memory_that_runs_out(tmp_path):
+    """Exit 6, with the step, who was live, who holds most by the plan, and the keys to lower."""
+    path = recipe(tmp_path, GREEDY, "greedy: {weight: [[2, 0], [3, 1]]}")
+    child = run(path, tmp_path / "run", more=ROOM)
     assert child.wait() == 6, child.text
-    for said in ("step 3: memory ran out with broken, itc, mlm", "data.micro_batch (now 8",
-                 "plan.checkpoint: [vision, text, joint, words, fusion]"):
+    for said in ("step 3: memory ran out with greedy, itc, mlm", "most to greedy (8.6 GB), ",
+                 "data.micro_batch (now 8", "plan.checkpoint: [vision, text, joint, words, fusion]"):
         assert said in child.text
+    assert len(re.findall(r"\(\d+(?:\.\d)? [kMG]?B\)", child.text)) == 3
     assert checkpoint.newest(tmp_path / "run" / "checkpoints")[0].step == 2
+    again = run(path, tmp_path / "run")
+    assert again.wait() == 0, "with more memory it goes on: " + again.text
+
+
+@linux
+def test_memory_that_runs_out_in_an_evaluation(tmp_path):
+    """Of a run, after its steps were saved, and of `vlobj eval`."""
+    path, out = recipe(tmp_path, GREEDY), tmp_path / "run"
+    child = run(path, out, "run.steps=2", "evaluate.eager={}", more=ROOM)
+    assert child.wait() == 6, child.text
+    again = evaluated(out, more=ROOM)
+    assert again.wait() == 6, again.text
+    for said in ("memory ran out in eager on test: ", "of a step the plan gives most to ", "evaluate.NAME=false"):
+        assert said in child.text and said in again.text
+    without = evaluated(out, "evaluate.eager=false", more=ROOM)
+    assert without.wait() == 0, without.text
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from test_loader import BAD
-from test_numbers import BROKEN
+from test_numbers import BROKEN, GREEDY, ROOM
 from trial_runs import forked, lines, processes, recipe, run, until, weights
 
 from vlobjectives.errors import MeansError, RecipeError
@@ -23,6 +23,10 @@ STILL = ("model.text.config.hidden_dropout_prob=0", "model.text.config.attention
          "model.fusion.dropout=0", "objectives.mlm.weight=[[5, 1], [6, 0]]", "optim.eps=1e-2", "run.steps=8")
 """No dropout; matching comes at step 5, masked words go at step 6. AdamW's epsilon is large, since it else divides what
 rounding leaves of a gradient near 0 by itself."""
+
+
+linux = pytest.mark.skipif(not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
+                           reason="needs /proc/PID/task/TID/children to find the processes")
 
 
 @pytest.fixture
@@ -119,6 +123,16 @@ def test_what_one_process_meets_stops_all(tmp_path, port):
         assert "train/11" in child.text
 
 
+@linux
+def test_memory_that_runs_out_on_one(tmp_path, port):
+    """It says who holds what without waiting for the other, which ends too."""
+    path, out = recipe(tmp_path, GREEDY, "greedy: {}"), tmp_path / "run"
+    rich, poor = processes(path, out, port, 2, more=(None, ROOM))
+    assert poor.wait(60) == 6, poor.text
+    assert "step 0: memory ran out" in poor.text and "gives most to greedy (8.6 GB)" in poor.text
+    assert rich.wait(60) == 6, rich.text
+
+
 def test_a_signal_to_one_stops_all_saved(alone, tmp_path, port):
     """As a scheduler may send it; the number of the signal decides the exit code of the process that got it."""
     out = tmp_path / "run"
@@ -154,10 +168,6 @@ def ranks(launcher):
 
 def gone(pid):
     return not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
-
-
-linux = pytest.mark.skipif(not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
-                           reason="needs /proc/PID/task/TID/children to find the processes")
 
 
 @linux

@@ -7,12 +7,13 @@ The test's process itself computes nothing.
 import functools
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from safetensors.torch import load_file
 
 from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
-from vlobjectives.running import assemble, checkpoint, door, session
+from vlobjectives.running import assemble, checkpoint, door, rescoring, session
 from vlobjectives.running.log import Log
 
 RECIPE = """
@@ -135,10 +136,15 @@ def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | 
         os._exit(code)
 
 
-def run(path: Path, out: Path, *overrides: str, accept: bool = False, env: Mapping[str, str] | None = None) -> Child:
-    """Starts a run, or goes on with the one in `out`; a VlobjError is its exit code, as on the command line."""
+def run(path: Path, out: Path, *overrides: str, accept: bool = False, env: Mapping[str, str] | None = None,
+        more: int | None = None) -> Child:
+    """Starts a run, or goes on with the one in `out`; a VlobjError is its exit code, as on the command line.
+
+    more  bytes of address space that the process may take beyond what it has
+    """
     def work() -> int:
         try:
+            limited(more)
             loaded = load(path, overrides)
             session.run(loaded, door.registry_of(loaded.recipe), out, Log(), (out / "recipe.yaml").exists(), accept)
         except VlobjError as error:
@@ -149,11 +155,32 @@ def run(path: Path, out: Path, *overrides: str, accept: bool = False, env: Mappi
     return forked(out.with_name(f"{out.name}.{rank}.txt"), work, env)
 
 
-def processes(path: Path, out: Path, port: int, count: int, *overrides: str) -> list[Child]:
-    """The same run by several processes, started as torchrun starts them."""
+def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
+    """Starts `vlobj eval` on a run."""
+    def work() -> int:
+        try:
+            limited(more)
+            rescoring.evaluate(str(run), overrides, (), door.registry_of(load(run).recipe), Log())
+        except VlobjError as error:
+            print(error, file=sys.stderr)
+            return error.code
+        return 0
+    return forked(run.with_name(f"{run.name}.eval.txt"), work)
+
+
+def limited(more: int | None) -> None:
+    """Gives this process no more address space than it has, and `more` bytes."""
+    if more is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+
+
+def processes(path: Path, out: Path, port: int, count: int, *overrides: str,
+              more: Sequence[int | None] = ()) -> list[Child]:
+    """The same run by several processes, started as torchrun starts them; `more` of each as of `run`."""
     return [run(path, out, *overrides, env={"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
-                                            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)})
-            for rank in range(count)]
+                                            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+                more=more[rank] if more else None) for rank in range(count)]
 
 
 def lines(out: Path) -> list[dict]:

@@ -60,16 +60,22 @@ class Work:
 class Memory:
     """The most bytes alive at once in a step, and what they were: weights and so on -> bytes at that moment.
 
-    passes  pass, draw or objective -> bytes that it keeps from the forward for the backward pass (activations)
+    passes   pass, draw or objective -> bytes that it keeps from the forward for the backward pass (activations)
+    holders  all of these at that moment: `parts`, with each pass, draw and objective in place of the activations
     """
 
     peak: int
     parts: Mapping[str, int]
     passes: Mapping[str, int]
+    holders: Mapping[str, int]
 
     def largest(self, count: int) -> list[tuple[str, int]]:
         """The largest holders of activations."""
         return Counter(self.passes).most_common(count)
+
+    def largest_holders(self, count: int) -> list[tuple[str, int]]:
+        """Who holds most when most is held."""
+        return Counter(self.holders).most_common(count)
 
 
 @dataclass(frozen=True)

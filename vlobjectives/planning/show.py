@@ -48,7 +48,7 @@ def _head(costs: Costs) -> Text:
                       f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it."),
         Text(f"A sample costs {_sample(costs, full.forward) / GIGA:,.1f} GFLOP forward and "
              f"{_sample(costs, full.backward) / GIGA:,.1f} backward, a step {_flop(step)}, the run "
-             f"{_flop(costs.flops)}; peak memory {_bytes(costs.memory.peak)}."),
+             f"{_flop(costs.flops)}; peak memory {sized(costs.memory.peak)}."),
         Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}.")]
     if costs.micro_steps > 1:
         lines.append(Text(f"A step passes its {costs.batch:,} pairs {pairs:,} at a time, {costs.micro_steps} times "
@@ -71,15 +71,15 @@ def _passes(costs: Costs) -> Table:
             first = place == 0
             table.add_row(Text(part, "bold") if first else "", _count(weights.get(part, 0)) if first else "",
                           one.reads, f"{one.rows} x {' + '.join(map(str, one.tokens))}", *_flops(costs, one.flops),
-                          _bytes(held.get(one.name, 0)), _askers(one.askers, whole), end_section=one is passes[-1])
+                          sized(held.get(one.name, 0)), _askers(one.askers, whole), end_section=one is passes[-1])
     for place, work in enumerate(costs.objectives):
         own = sum(costs.parameters.get(name, 0) for name in (work.name, *work.heads))
         table.add_row(Text("losses", "bold") if place == 0 else "", _count(own) if own else "",
                       work.name + (f", with {', '.join(work.heads)}" if work.heads else ""), "",
-                      *_flops(costs, work.flops), _bytes(held.get(work.name, 0)), "",
+                      *_flops(costs, work.flops), sized(held.get(work.name, 0)), "",
                       end_section=work is costs.objectives[-1])
     table.add_row("in all", _count(sum(costs.parameters.values())), f"{len(costs.passes)} passes", "",
-                  *_flops(costs, costs.full.forward), _bytes(sum(held.values())), "", style="bold")
+                  *_flops(costs, costs.full.forward), sized(sum(held.values())), "", style="bold")
     return table
 
 
@@ -110,7 +110,7 @@ def _phases(costs: Costs) -> Iterator[Table]:
     for phase in costs.phases:
         table.add_row(f"{phase.first:,}", f"{phase.steps:,}", ", ".join(phase.objectives), f"{phase.passes}",
                       f"{_sample(costs, phase.forward) / GIGA:.3g}", f"{_sample(costs, phase.backward) / GIGA:.3g}",
-                      _bytes(phase.memory.peak))
+                      sized(phase.memory.peak))
     yield table
 
 
@@ -127,17 +127,17 @@ def _schedules(costs: Costs) -> Table:
         groups = " | ".join(" ".join(group) for group in one.groups)
         table.add_row(SCHEDULES[name] + (f": {groups}" if name == "authors" else ""),
                       *(f"{one.passes.get(part, 0)}" for part in parts), _number(_sample(costs, one.forward) / GIGA),
-                      f"x {one.forward / planned.forward:.2f}", _bytes(one.activations),
+                      f"x {one.forward / planned.forward:.2f}", sized(one.activations),
                       f"x {one.activations / planned.activations:.2f}", style="bold" if name == "planned" else "")
     return table
 
 
 def _memory(costs: Costs) -> Text:
     memory = costs.memory
-    parts = ", ".join(f"{PARTS[name]} {_bytes(size)}" for name, size in memory.parts.items() if size)
-    lines = [Text.assemble(("Peak memory ", "bold"), f"{_bytes(memory.peak)}: {parts}.")]
+    parts = ", ".join(f"{PARTS[name]} {sized(size)}" for name, size in memory.parts.items() if size)
+    lines = [Text.assemble(("Peak memory ", "bold"), f"{sized(memory.peak)}: {parts}.")]
     said = {one.name: f"{one.part} of {one.reads}" for one in costs.passes}
-    largest = "; ".join(f"{said.get(name, name)} {_bytes(size)}" for name, size in memory.largest(3))
+    largest = "; ".join(f"{said.get(name, name)} {sized(size)}" for name, size in memory.largest(3))
     lines.append(Text(f"The largest holders of activations: {largest}."))
     if costs.recomputed:
         lines.append(Text(f"Recomputed in the backward pass: {', '.join(costs.recomputed)}."))
@@ -198,7 +198,7 @@ def _flop(value: float) -> str:
     return f"{value:.3g} FLOP"
 
 
-def _bytes(value: float) -> str:
+def sized(value: float) -> str:
     for size, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if value >= size:
             return f"{value / size:.1f} {name}" if value < 100 * size else f"{value / size:.0f} {name}"

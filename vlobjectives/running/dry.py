@@ -81,8 +81,9 @@ class Dry:
         parts = {name: meter.memory.at_peak[name] for name in REST} | {OPTIMISER: moments}
         parts["activations"] = meter.memory.at_peak.total() - (sum(parts.values()) - moments)
         passes = {name: size for name, size in held.items() if name not in REST}
-        return Step(forward, forward.pop(BACKWARD, 0), Memory(meter.memory.peak + moments, parts, passes), shapes,
-                    dict(meter.unknown))
+        holders = dict(meter.memory.at_peak) | {OPTIMISER: moments}
+        return Step(forward, forward.pop(BACKWARD, 0), Memory(meter.memory.peak + moments, parts, passes, holders),
+                    shapes, dict(meter.unknown))
 
     def _run(self, meter: Meter, names: Sequence[str], step: int) -> dict[str, int]:
         """The step; gives what each maker had alive between forward and backward."""

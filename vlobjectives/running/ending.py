@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
+from vlobjectives.registry import Registry
 from vlobjectives.running import distributed
+from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.means import disk_full, out_of_memory, worker_died
 from vlobjectives.running.signals import Halt
 
 
 @dataclass
 class Where:
-    """How far a run has come: its folder, and its Session once there is one."""
+    """How far a run has come: its folder and recipe, and its Session once there is one."""
 
     path: Path
+    recipe: Any
+    registry: Registry
     session: Any = None
 
 
@@ -54,13 +58,15 @@ def _stopped(at: Where, number: int) -> VlobjError:
     return kind(f"stopped by {word} {how}", f"`vlobj run {at.path}` goes on")
 
 
-def _memory(error: BaseException, at: Where) -> MeansError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+def _memory(error: BaseException, at: Where) -> VlobjError:
     run = at.session
     if run is None:
-        return MeansError(f"memory ran out while the run was built: {reason}", "make the model smaller")
-    now = run.trainer.layout.micro
+        names = tuple(at.recipe.objectives)
+        return exhausted(error, "memory ran out while the run was built", "make the model smaller", at.recipe,
+                         at.registry, names)
+    live, now = run.system.live(run.done), run.trainer.layout.micro
     parts = ", ".join(run.system.model)
-    return MeansError(f"step {run.done}: memory ran out with {', '.join(run.system.live(run.done))}: {reason}",
-                      f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
-                      f"needs: plan.checkpoint: [{parts}]")
+    return exhausted(error, f"step {run.done}: memory ran out with {', '.join(live)}",
+                     f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
+                     f"needs: plan.checkpoint: [{parts}]", run.recipe, run.registry, live, run.done, run.world.size,
+                     run.pieces)

@@ -17,9 +17,11 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
+from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import fetch, in_order
 from vlobjectives.running.log import Log
+from vlobjectives.running.means import out_of_memory
 from vlobjectives.running.system import System
 
 
@@ -152,10 +154,22 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
     chosen = evaluations(recipe, registry)
     total = len(splits) * (len(chosen) + recipe.evaluate.losses)
     with log.progress(total, what="evaluating") as bar:
-        begun = iter(range(total))
-        for split in splits:
-            held = HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
-            scores |= evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what))
+        begun, at_work = iter(range(total)), ""
+
+        def begins(what: str) -> None:
+            nonlocal at_work
+            at_work = what
+            bar.to(next(begun), what)
+        try:
+            for split in splits:
+                held = HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
+                scores |= evaluate(held, chosen, recipe.evaluate.losses, begins)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            raise exhausted(error, f"memory ran out in {at_work}", "leave out what needs it (evaluate.NAME=false, "
+                            "evaluate.losses=false), or evaluate elsewhere: run.device=cpu", recipe, registry,
+                            tuple(recipe.objectives), made=made) from error
     return scores
 
 

@@ -12,9 +12,10 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint
 from vlobjectives.running.checking import check
 from vlobjectives.running.evaluating import scored
+from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.folder import RunFolder, scores_as_data
 from vlobjectives.running.log import Log
-from vlobjectives.running.means import KINDS, device_of, precision_of
+from vlobjectives.running.means import KINDS, device_of, out_of_memory, precision_of
 
 MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
 """What does not touch the system that was trained."""
@@ -47,12 +48,19 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     made = assemble.pieces(recipe, registry)
     made.fields.load(place.fields)
     _refuse_splits(splits, made.source)
-    system = assemble.system(recipe, registry, made)
-    checkpoint.load_weights(system, found.folder)
+    try:
+        system = assemble.system(recipe, registry, made)
+        checkpoint.load_weights(system, found.folder)
+        system.to(device)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise exhausted(error, "memory ran out while the run was read", "run.device=cpu, or a machine with more",
+                        recipe, registry, tuple(recipe.objectives), made=made) from error
     precision, _ = precision_of(recipe.run.precision, device)
     if precision in KINDS:
         system.autocast = (device.type, KINDS[precision])
-    scores = scored(recipe, registry, made, system.to(device), tuple(splits) or None,
+    scores = scored(recipe, registry, made, system, tuple(splits) or None,
                     recipe.data.micro_batch or recipe.data.batch, device, log)
     name = f"eval/step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     place.write(name, scores_as_data(scores))

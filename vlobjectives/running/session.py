@@ -208,7 +208,7 @@ def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: boo
     """
     if "VLOBJ_LAUNCHER" in os.environ:
         die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
-    at = ending.Where(place)
+    at = ending.Where(place, loaded.recipe, registry)
     with Signals() as signals, ExitStack() as held:
         try:
             return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
@@ -234,7 +234,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     at.path = Path(place)
     folder_, before = RunFolder(at.path), load_recipe(place).recipe if going_on else None
     loaded = resuming.settled(loaded, world.size, before)
-    recipe = loaded.recipe
+    recipe = at.recipe = loaded.recipe
     layout_of(loaded, world)
 
     def take() -> None:
