@@ -194,7 +194,7 @@ def test_they_begin_anew_from_the_weights_of_init(unstopped, tmp_path):
         assert kept
         for name, value in kept.items():
             assert torch.equal(value, was[name.replace("averages.weights", "model")]), name
-        assert "averages" not in (out / "log.txt").read_text()
+        assert "averages.weights" not in (out / "log.txt").read_text()
 
 
 # ---- recipes
