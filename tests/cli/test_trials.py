@@ -24,6 +24,9 @@ def test_every_shipped_recipe_runs_tiny(name, capsys, tmp_path, monkeypatch):
     live = {term.split("/")[0] for term, one in lines[0]["terms"].items() if one["weight"]}
     assert live == {name for name, entry in recipe["objectives"].items() if entry["weight"]}
     assert json.loads((tmp_path / "trial/summary.json").read_text())
+    planned = vlobj(capsys, "plan", "trial", "--json")
+    assert planned.code == 0, planned.err
+    assert {work["name"] for work in json.loads(planned.out)["objectives"]} == live
 
 
 def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
