@@ -5,4 +5,9 @@ from vlobjectives import hookimpl
 
 @hookimpl
 def vlobj_components():
-    return {}
+    return {
+        "reader:phrases": "vlobj_mvptr.phrases:Phrases",
+        "reader:links": "vlobj_mvptr.links:Links",
+        "reader:tags": "vlobj_mvptr.tags:Tags",
+        "mask:linked_tokens": "vlobj_mvptr.linked_tokens:LinkedTokens",
+    }

@@ -21,7 +21,8 @@ class Reader:
     """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json.
 
     A constructor that asks for `with` or `of` gets the readers of the fields that the recipe names there, both fitted
-    before it: the one whose vocabulary it shares, and the one that reads the same column another way.
+    before it: the one whose vocabulary it shares, and the one that reads the same column another way. It may
+    ask them for their `spec` alone: a plan knows no more of a reader that is `described`.
 
     A class may have a classmethod `described(config) -> FieldSpec` that opens no file: a plan then needs no tokenizer.
     """

@@ -15,7 +15,8 @@ class Draw(Rows):
     """What a mask drew for one input.
 
     hidden    [B,N] bool, positions that were changed or dropped
-    scored    [B,N] bool, positions that a loss may ask for (bert: also those kept as they were)
+    scored    [B,N] bool, positions that a loss may ask for (bert: also those kept as they were); of a text's fields
+              behind the first some may be hidden and not asked for, since they would give words away
     index     [B,K] int64, the scored positions, K static; surplus ones are 0
     index_ok  [B,K] bool, False at surplus ones
     keep      [B,k] int64, the positions that fill `drop` leaves, in that order; None for other fills

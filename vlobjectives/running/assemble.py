@@ -74,8 +74,7 @@ def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str
     cls = registry.get("reader", entry.type)
     named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
     shared = _offered(cls, **{key: reader for key, reader in named.items() if reader is not None})
-    lent = any(name in (other.with_, other.of) for other in recipe.fields.values())
-    return _made(("fields", name), lambda: _told(cls, described and not lent)(config_of(cls, entry.options), **shared))
+    return _made(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
 
 
 def _told(cls: type, described: bool) -> Any:

@@ -114,12 +114,13 @@ class Fields:
         segment = torch.full_like(ids, len(names) - 1)
         ends = torch.empty(len(samples), dtype=torch.int64)
         for row, sample in enumerate(samples):
-            line, where = [special["begin"]], [0]
+            line, where, end = [special["begin"]], [0], -1
             for place, (name, spec) in enumerate(zip(names, specs)):
                 pieces: Pieces = self._read(name, sample)
-                most = room(spec, place)
-                line += pieces.ids[:most]
-                where += [place] * min(most, len(pieces.ids))
+                end += spec.shape[0]  # what fields before it left is a field's too
+                kept = pieces.ids[:end - len(line)]
+                line += kept
+                where += [place] * len(kept)
             line.append(special["end"])
             ids[row, :len(line)] = torch.tensor(line)
             segment[row, :len(where)] = torch.tensor(where)
@@ -130,7 +131,10 @@ class Fields:
 
 
 def room(spec: FieldSpec, place: int) -> int:
-    """Pieces that a field of tokens holds as number `place` of its input; begin and end count to the first."""
+    """Pieces that a field of tokens holds as number `place` of its input; begin and end count to the first.
+
+    Behind a field that is not full it may hold more: it fills what those before it left.
+    """
     return spec.shape[0] - (2 if place == 0 else 0)
 
 

@@ -122,8 +122,9 @@ class _Small:
         """Readers of an input's tokens: one that needs no file, short."""
         fed = {name for entry in self.data["inputs"].values() for name in entry["fields"]}
         columns = self.registry.get("source", SOURCE)(self._config()).columns
-        for name, entry in self.data.get("fields", {}).items():
-            if entry.get("of", name) not in columns:
+        fields = self.data.get("fields", {})
+        for name, entry in fields.items():
+            if entry.get("of", name) not in columns and entry.get("of") not in fields:
                 entry["of"] = "caption"
             if name in fed and "with" not in entry:
                 of = {"of": entry["of"]} if "of" in entry else {}

@@ -93,7 +93,7 @@ def _text(draw: Draw, site: Site, batch: Batch) -> None:
     demand(draw.ids is not None, "a draw of texts needs ids")
     demand(not (draw.scored & tokens.special).any(), "begin, end or padding is scored")
     demand(torch.equal(draw.ids != tokens.ids, draw.hidden), "hidden is not where the ids changed")
-    demand(not (draw.hidden & ~draw.scored).any(), "a word is changed that is not scored")
+    demand(not (draw.hidden & ~draw.scored & (tokens.segment == 0)).any(), "a word is changed that is not scored")
     demand(((draw.ids >= 0) & (draw.ids < site.vocabulary)).all(), "ids lie outside of the vocabulary")
 
 

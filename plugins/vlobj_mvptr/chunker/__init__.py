@@ -1,0 +1,1 @@
+"""Objects, attributes and relations of a caption by rule: closed classes of words, endings, places in the sentence."""

@@ -1,0 +1,46 @@
+"""Which word pieces of a caption each of its phrases covers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlobjectives import FieldSpec, Reader, ReaderConfig
+
+
+class Links(Reader):
+    """Rows [phrases, pieces] of 0 and 1: phrase p covers a character of word piece j (MVPTR, arXiv 2201.12596).
+
+    Phrases as the field `of` gives them, pieces as the field `with` does, begin not counted, so that piece j stands at
+    position 1 + j of the sequence. A phrase that the caption names twice covers both places. Where a caption is cut,
+    what lies beyond is covered by nobody. The published file of links was never published with its maker: here two
+    spans of characters that overlap.
+    """
+
+    paper = "MVPTR, arXiv 2201.12596"
+    Config = ReaderConfig
+
+    def __init__(self, config: ReaderConfig, **shared: Reader):
+        super().__init__(config, **shared)
+        if not hasattr(shared.get("of"), "placed"):
+            raise self.cannot("links lead from phrases, and `of` names no field that reads them", "of: phrases")
+        if "with" not in shared:
+            raise self.cannot("links lead to a caption's word pieces", "say whose: `with: caption`")
+        self._phrases, self._words = shared["of"], shared["with"]
+
+    @property
+    def spec(self) -> FieldSpec:
+        return FieldSpec("vectors", (self._phrases.most, self._words.spec.shape[0] - 2))
+
+    def read(self, value: str | Mapping[str, Any]) -> Tensor:
+        """[m, pieces] for the m phrases of a caption."""
+        text = value if isinstance(value, str) else value["caption"]
+        placed, most = self._phrases.placed(value), self.spec.shape[1]
+        pieces = self._words.read(text).spans[:most]
+        rows = torch.zeros(len(placed), most)
+        for row, (_, spans) in enumerate(placed):
+            for place, (first, last) in enumerate(pieces):
+                if any(first < end and start < last for start, end in spans):
+                    rows[row, place] = 1
+        return rows
