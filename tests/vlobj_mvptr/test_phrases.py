@@ -133,7 +133,7 @@ def test_a_short_caption_leaves_its_room_to_phrases(cap, most):
                     {"caption": "caption", "phrases": "caption", "links": "caption"},
                     {"text": ["caption", "phrases"]}, ["links"])
     rows = ["a red circle left of a blue square",
-            "a red circle left of a blue square and three green stars and a large ring above a red star and a green ring"]
+            "a red circle left of a blue square and three green stars and a large ring above a red star near a ring"]
     batch = fields.batch([Sample({"caption": text}, 0) for text in rows], range(2))
     text, count = batch["text"], (batch["text"].segment == 1) & ~batch["text"].special
     assert text.ids.shape == (2, 22) and count.sum(1).tolist() == [most, 2]

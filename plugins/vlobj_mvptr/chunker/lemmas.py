@@ -5,8 +5,8 @@ IRREGULAR = {"men": "man", "women": "woman", "children": "child", "people": "per
              "leaves": "leaf", "loaves": "loaf", "shelves": "shelf", "halves": "half", "wolves": "wolf",
              "calves": "calf", "scarves": "scarf", "movies": "movie", "cookies": "cookie", "brownies": "brownie",
              "veggies": "veggie", "selfies": "selfie", "ties": "tie", "pies": "pie", "shoes": "shoe", "toes": "toe",
-             "canoes": "canoe", "buses": "bus", "gases": "gas", "lenses": "lens", "axes": "ax", "skis": "ski", "taxis": "taxi",
-             "cattle": "cattle"}
+             "canoes": "canoe", "buses": "bus", "gases": "gas", "lenses": "lens", "axes": "ax", "skis": "ski",
+             "taxis": "taxi", "cattle": "cattle"}
 """Plurals that the endings do not tell."""
 
 UNCHANGED = frozenset({"scissors", "glasses", "pants", "shorts", "jeans", "binoculars", "goggles", "series", "sheep",
