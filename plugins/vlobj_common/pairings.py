@@ -1,6 +1,5 @@
 """Which wrong pairs a matching loss sees: random ones, hard ones, all of them."""
 
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -8,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Batch, InputName, Noise, Pairing, PairingConfig, Pairs, PartName, joint
-from vlobjectives.functional import partners
+from vlobjectives.functional import half, partners
 
 
 class RandomNegatives(Pairing):
@@ -21,7 +20,7 @@ class RandomNegatives(Pairing):
     paper = "GLSCL, arXiv 2306.07096"
 
     def wrong(self, noise: Noise, batch: Batch) -> Pairs:
-        return _other_picture(_of_two(noise, "partner"), batch)
+        return _other_picture(noise.between("partner"), batch)
 
 
 class HardNegatives(Pairing):
@@ -38,10 +37,11 @@ class HardNegatives(Pairing):
 
     class Config(PairingConfig):
         choose: Literal["argmax", "sampled"] = Field("sampled", description="the hardest one, or hard ones more often")
-        sides: Literal["picture", "caption", "both"] = Field(
+        sides: Literal["picture", "caption", "half", "both"] = Field(
             "picture",
-            description="picture: a wrong picture for each caption; caption: a wrong caption for each picture; both: "
-            "two wrong pairs a row (then no row of the pass can stay matched)",
+            description="picture: a wrong picture for each caption; caption: a wrong caption for each picture; half: a "
+            "wrong picture for floor(g/2) random rows of each g, a wrong caption for the others (MVPTR); both: two "
+            "wrong pairs a row (then no row of the pass can stay matched)",
         )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
@@ -62,13 +62,15 @@ class HardNegatives(Pairing):
         if self.config.sides != "picture":
             found = _other_picture(self._chosen("caption", scores.T, noise), batch)
             sides.append(Pairs(image=found.text, text=found.image, anchor=found.anchor, valid=found.valid))
+        if self.config.sides == "half":
+            return _chosen_from(*sides, half(noise("side")))
         return sides[0] if len(sides) == 1 else _joined(*sides)
 
     def _chosen(self, name: str, scores: Tensor, noise: Noise) -> Tensor:
         """Scores whose highest of a row is the choice: those of a softmax draw with Gumbel noise on top."""
         if self.config.choose == "argmax":
             return scores
-        uniform = _of_two(noise, name).clamp_min(2.0**-25)
+        uniform = noise.between(name).clamp_min(2.0**-25)
         return scores - torch.log(-torch.log(uniform))
 
 
@@ -86,18 +88,17 @@ class AllPairs(Pairing):
         return Pairs(image=image, text=text, anchor=text, valid=valid)
 
 
-def _of_two(noise: Noise, name: str) -> Tensor:
-    """Uniforms [g,g] that hang on the numbers of both samples and not on their places: the order of rows is nothing."""
-    number = noise.number
-    both = (number[:, None] << 32) | number
-    return replace(noise, number=both.flatten())(name).reshape(both.shape)
-
-
 def _other_picture(scores: Tensor, batch: Batch) -> Pairs:
     """Row r keeps its caption and takes the picture of the row with the highest score [g,g] that shows another one."""
     image, valid = partners(scores, batch.same)
     row = torch.arange(batch.size, device=image.device)
     return Pairs(image=image, text=row, anchor=row, valid=valid)
+
+
+def _chosen_from(one: Pairs, other: Pairs, first: Tensor) -> Pairs:
+    """One's pair where `first` [g] is True, the other's elsewhere."""
+    return Pairs(*(torch.where(first, getattr(one, name), getattr(other, name))
+                   for name in ("image", "text", "anchor", "valid")))
 
 
 def _joined(one: Pairs, other: Pairs) -> Pairs:

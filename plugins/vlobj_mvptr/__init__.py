@@ -10,4 +10,6 @@ def vlobj_components():
         "reader:links": "vlobj_mvptr.links:Links",
         "reader:tags": "vlobj_mvptr.tags:Tags",
         "mask:linked_tokens": "vlobj_mvptr.linked_tokens:LinkedTokens",
+        "objective:mcr": "vlobj_mvptr.mcr:MCR",
+        "objective:wpg": "vlobj_mvptr.wpg:WPG",
     }

@@ -12,7 +12,7 @@ from vlobj_common.pairings import AllPairs, HardNegatives, RandomNegatives
 from vlobjectives import Input, Joint, Pairs, joint
 from vlobjectives.functional import unit
 
-KINDS = ("random", "argmax picture", "argmax caption", "argmax both", "sampled both", "all")
+KINDS = ("random", "argmax picture", "argmax caption", "argmax both", "argmax half", "sampled both", "all")
 
 
 def wrong(kind: str, same: list[int], seed: int = 0, scale: float = 10.0) -> tuple[Pairs, int]:
@@ -70,6 +70,22 @@ def test_argmax_takes_the_most_similar_and_both_sides_their_own():
     assert torch.equal(both.text[1::2], hardest.argmax(0)) and torch.equal(both.image[1::2], torch.arange(5))
     one, _ = wrong("argmax picture", same, 3)
     assert torch.equal(one.image, both.image[0::2]) and torch.equal(one.text, both.text[0::2])
+
+
+def test_half_of_the_rows_take_a_wrong_picture_and_the_others_a_wrong_caption():
+    same, seen = [0, 1, 2, 3, 4], torch.zeros(5)
+    both, _ = wrong("argmax both", same)
+    for seed in range(60):
+        rows, numbers = batch(5, same=same), noise(5, seed)
+        text, image = unit(torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
+        views = {"image": Joint(image, torch.tensor(10.0)), "text": Joint(text, torch.tensor(10.0))}
+        pairs = HardNegatives(HardNegatives.Config(choose="argmax", sides="half")).wrong(numbers, rows, **views)
+        picture = pairs.text == pairs.anchor
+        assert picture.sum() == 2
+        place = torch.where(picture, 0, 1) + 2 * torch.arange(5)
+        assert torch.equal(pairs.image, both.image[place]) and torch.equal(pairs.text, both.text[place])
+        seen += picture
+    assert ((seen > 10) & (seen < 40)).all()  # any row may be of either half
 
 
 def test_sampled_follows_the_softmax_of_the_other_pictures():

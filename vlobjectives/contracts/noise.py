@@ -1,6 +1,6 @@
 """Random numbers that are pure functions of (seed, stream, step, sample number)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,11 @@ class Noise(Rows):
     def __call__(self, name: str, *shape: int) -> Tensor:
         """Uniforms in [0,1), float32 [B, *shape]."""
         return arithmetic.uniforms(self._key(name), self.number, *shape)
+
+    def between(self, name: str) -> Tensor:
+        """Uniforms [B,B] that hang on the numbers of both samples and not on their places: order of rows is nothing."""
+        both = (self.number[:, None] << 32) | self.number
+        return replace(self, number=both.flatten())(name).reshape(both.shape)
 
     def order(self, name: str, n: int) -> Tensor:
         """Permutations of 0..n-1, int64 [B,n]."""

@@ -1,0 +1,122 @@
+"""Weakly supervised phrase grounding."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from vlobjectives import (
+    Encoded,
+    Fused,
+    InputName,
+    Noise,
+    Objective,
+    ObjectiveConfig,
+    PairingName,
+    PartName,
+    Spec,
+    Term,
+    fused,
+)
+from vlobjectives.functional import grounding_score, partners, similarities
+
+
+class WPG(Objective):
+    """The phrases of a caption find regions in its own picture more alike than in another one.
+
+        C^ij = u(a_i) u(b_j)'                  a_i [m,D] phrases of caption i, b_j [q,D] regions of picture j, fused
+        s(i,j) = mean over phrases p of what rule takes of C^ij_p: the nearest region (max), the mean of the k nearest
+                 (mean), or one of these at random (pick, published; k = 3)
+        L = mean_i max(0, s(negative of i) + margin - s(i,i))                   over captions that have phrases
+
+    pairwise (published): the negative is s(i, j), j another picture of the group at random, both sides from their own
+    matched pass. reencoded: s of a wrong pair of `negatives` that went through the fusion together. Under pairwise the
+    positive shares one fused sequence and the negative does not, so its loss can fall without any grounding: judge by
+    boxes (evaluation `grounding`) or by reencoded negatives. Regions are all positions that the picture's stream has,
+    phrases the positions of a field of the text input, masked ones too. Fewer than k regions are all taken; a caption
+    without phrases or partner, a picture without regions is not counted. MVPTR (arXiv 2201.12596, its code; `max` is a
+    line switched off there). Who knows nothing pays the margin.
+    """
+
+    paper = "MVPTR, arXiv 2201.12596"
+    group = 16
+
+    class Config(ObjectiveConfig):
+        mode: Literal["pairwise", "reencoded"] = Field("pairwise", description="where negatives come from: each side's "
+                                                       "own matched pass (published), or wrong pairs fused together")
+        negatives: PairingName | None = Field(None, description="pairing that finds the wrong pairs of `reencoded`")
+        rule: Literal["pick", "max", "mean"] = Field("mean", description="what a phrase takes of its k nearest regions "
+                                                     "(published: pick, whose expectation is mean)")
+        k: int = Field(3, ge=1, description="nearest regions (published: 3)")
+        margin: float = Field(0.2, ge=0, description="by which the own picture is to be ahead (published: 0.2)")
+        phrases: str = Field("phrases", description="the field of the text input that holds the phrases")
+        layer: int | None = Field(None, ge=0, description="the fusion's layer that is read (published: the last)")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds caption and phrases")
+        fusion: PartName = Field("fusion", description="part that lets picture and text see each other")
+
+        @model_validator(mode="after")
+        def _mode(self):
+            if (self.mode == "reencoded") != (self.negatives is not None):
+                raise ValueError("mode reencoded needs `negatives`, a pairing; pairwise takes none")
+            return self
+
+    def views(self, inputs):
+        image, text, config = inputs[self.config.image], inputs[self.config.text], self.config
+        views = {"matched": fused(image, text, part=config.fusion)}
+        if config.negatives is not None:
+            views["wrong"] = fused(image, text, config.negatives, part=config.fusion)
+        return views if config.layer is None else {name: view.layer(config.layer) for name, view in views.items()}
+
+    def build(self, text: Spec):
+        tokens = [name for name, field in text.fields.items() if field.kind == "tokens"]
+        if self.config.phrases not in tokens:
+            raise self.cannot(f"input '{self.config.text}' has no field '{self.config.phrases}'",
+                              f"inputs.{self.config.text}.fields: [{', '.join([*tokens, self.config.phrases])}]")
+        self.segment = tokens.index(self.config.phrases)
+
+    def forward(self, matched, batch, noise, wrong=None):
+        own = self.score(matched, matched, noise, "matched")
+        if wrong is None:
+            image, scored = self._partners(matched, batch, noise)
+            other = self.score(matched, Fused(matched.image.rows(image), matched.text), noise, "wrong")
+        else:
+            scored = self._opposed(matched, wrong)
+            own, other = own[wrong.pairs.anchor], self.score(wrong, wrong, noise, "wrong")
+        hinge = torch.where(scored, (other + self.config.margin - own).clamp_min(0), 0.0)
+        return {"grounding": Term(hinge.sum(), scored.sum(), chance=self.config.margin)}
+
+    def counts(self, batch, noise, matched=None, wrong=None):
+        if matched is None or (wrong is None and self.config.negatives is not None):
+            return {}  # a pairing that looks at views chooses after their passes
+        scored = self._partners(matched, batch, noise)[1] if wrong is None else self._opposed(matched, wrong)
+        return {"grounding": scored.sum()}
+
+    def phrase(self, x: Fused) -> Tensor:
+        """[R,L] bool, where phrases stand."""
+        return (x.text.segment == self.segment) & ~x.text.special
+
+    def score(self, text: Fused, image: Fused, noise: Noise, name: str) -> Tensor:
+        """s [R] of the phrases of one pass and the regions of another; several rows a sample draw apart."""
+        phrase, rule, uniform = self.phrase(text), self.config.rule, None
+        if rule == "pick":
+            each = phrase.shape[0] // noise.number.shape[0]
+            uniform = noise(name, each, phrase.shape[1]).flatten(0, 1)
+        alike = similarities(self._tokens(text.text), self._tokens(image.image))
+        return grounding_score(alike, phrase, image.image.valid, self.config.k, rule, uniform)
+
+    def _tokens(self, x: Encoded) -> Tensor:
+        """A layer's stream has class tokens in front of the positions."""
+        return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1]:]
+
+    def _partners(self, matched: Fused, batch, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Another picture for each caption, [B] int64, and which rows are counted, [B] bool."""
+        image, valid = partners(noise.between("wrong picture"), batch.same)
+        there = matched.image.valid.any(1)
+        return image, valid & self.phrase(matched).any(1) & there & there[image]
+
+    def _opposed(self, matched: Fused, wrong: Fused) -> Tensor:
+        """Which wrong pairs are counted, [R] bool: both sides have phrases and regions."""
+        whole = self.phrase(matched).any(1) & matched.image.valid.any(1)
+        return wrong.pairs.valid & whole[wrong.pairs.anchor] & self.phrase(wrong).any(1) & wrong.image.valid.any(1)
