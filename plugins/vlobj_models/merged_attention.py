@@ -99,4 +99,6 @@ def _stream(part: Encoded, classes: bool) -> tuple[Tensor, Tensor]:
 
 
 def _shares(seen: Tensor) -> Tensor:
-    return seen / seen.sum(-1, keepdim=True).clamp_min(torch.finfo(seen.dtype).tiny)
+    """Rows that sum to 1; even ones where there was nothing to look at (a picture without regions)."""
+    total = seen.sum(-1, keepdim=True)
+    return torch.where(total > 0, seen / total.clamp_min(torch.finfo(seen.dtype).tiny), 1 / seen.shape[-1])

@@ -1,6 +1,7 @@
 """Object tags and regions of a picture in one stack: MVPTR's visual encoder (arXiv 2201.12596; Oscar's picture side).
 
-    tags     g_s = LN(E[id_s] + P[s] + S)            s = 0..L-1: begin, pieces of tags, end, padding
+    tags     g_s = LN(E[id_s] + P[s] + S)            s = 0..L-1: begin, pieces of tags, end, padding; E through a
+                                                     linear map where the text encoder's table has another width
     regions  r_j = W f_j + b, with `region_norm` LN  no position: where a region lies is in its numbers
     stack    [g ; r] through the blocks, every position sees all valid ones
 """
@@ -24,8 +25,8 @@ class TaggedRegions(Encoder):
     """Tokens of tags [B,L] with Vectors of regions [B,R,W] beside them -> tokens [B,R,D], the regions alone.
 
     A fusion is fed the regions and nothing else; cls [B,1,D] is the output at the begin token, extra["tags"] [B,L,D]
-    are those of the whole tag sequence, begin and end included. ids are `draw.ids` under a mask, which works on the
-    tags. `layers[n]` and `maps["block{n}"]` count tags first, then regions.
+    are those of the whole tag sequence, begin and end included, 0 at padding. ids are `draw.ids` under a mask, which
+    works on the tags. `layers[n]` and `maps["block{n}"]` count tags first, then regions.
     """
 
     paper = "MVPTR, arXiv 2201.12596"
@@ -62,17 +63,18 @@ class TaggedRegions(Encoder):
         self.regions, regions = next(one for one in fields.items() if one[1].kind == "vectors")
         if width % config.heads:
             raise self.cannot(f"{config.heads} heads do not divide the width {width}")
-        if text.embedding is None or text.width != width:
-            raise self.cannot(f"its tags share the table of tokens of '{config.text}', " + (
-                "which has none" if text.embedding is None else f"which is {text.width} wide and not {width}"))
-        if config.share == "all" and not text.embedding.endswith(WORDS):
-            raise self.cannot(f"positions and norm of '{config.text}' are not called as BERT's are", "share: words")
+        if text.embedding is None:
+            raise self.cannot(f"its tags share the table of tokens of '{config.text}', which has none")
+        if config.share == "all" and not (text.embedding.endswith(WORDS) and text.width == width):
+            raise self.cannot(f"positions and norm of '{config.text}' are not called as BERT's are, or are not "
+                              f"{width} wide", "share: words")
         length = tags.shape[0]
         if config.share == "all" and text.length < length:
             raise self.cannot(f"the {text.length} positions of '{config.text}' do not hold {length} pieces of tags",
                               "share: words, or a longer text")
         self.tables = f"{config.text}.{text.embedding}"
-        self.words = nn.Embedding(max(spec.vocabulary for spec in text.fields.values()), width)
+        self.words = nn.Embedding(max(spec.vocabulary for spec in text.fields.values()), text.width)
+        self.transform = nn.Linear(text.width, width) if text.width != width else nn.Identity()
         self.positions = nn.Embedding(length, width)
         self.segment = nn.Parameter(torch.empty(width).normal_(std=config.init_std))
         self.norm = nn.LayerNorm(width, eps=config.norm_eps)
@@ -95,10 +97,11 @@ class TaggedRegions(Encoder):
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         ids, regions = x.ids if draw is None else draw.ids, x.beside[self.regions]
         count = ids.shape[1]
-        tags = self.norm(self.words(ids) + self.positions.weight[:count] + self.segment)
+        tags = self.norm(self.transform(self.words(ids)) + self.positions.weight[:count] + self.segment)
         h = torch.cat([self.drop(tags), self.drop(self.region_norm(self.region(regions.values)))], 1)
         states, maps = self.stack(h, bias_of(torch.cat([x.valid, regions.valid], 1), h.dtype), want.maps)
         tags, tokens = states[-1][:, :count], states[-1][:, count:]
-        return Encoded(tokens, regions.valid, cls=tags[:, :1], draw=draw, extra={"tags": tags},
+        return Encoded(tokens, regions.valid, cls=tags[:, :1], draw=draw,
+                       extra={"tags": torch.where(x.valid[..., None], tags, 0.0)},
                        layers={number: states[number] for number in want.layers},
                        maps={f"block{number}": seen for number, seen in enumerate(maps)} if want.maps else {})

@@ -31,12 +31,13 @@ TRANSFORM_STD = 0.02  # METER's, for a transform on top of a tower that brings i
 
 class TimmVision(Encoder):
     """x [B,C,H,W] or [B,F,C,H,W] -> tokens [B,F*n,D], patches row by row, frame after frame; cls [B,F,D] (None for a
-    model without class token); extra["registers"] [B,F*R,D] if the model has R registers. F is that of the batch: one
+    model without class token); extra["registers"] [B,F*R,D] if the model has R registers; extra["slots"] [B,K,D] of
+    K learned slots, which see and are seen by all tokens of a picture and go no further. F is that of the batch: one
     model takes pictures (F = 1) and clips of up to as many frames as the temporal table has rows.
 
     Fills: `drop` (draw.keep [B,k]: of clips k/F positions of each frame, frame after frame; else ValueError), `token`,
     `pixels` (hidden by the host). `layers[n]` [B,N',D] and `maps["block{n}"]` [B,heads,N',N'] count class tokens of
-    all frames first, then patches, then registers; layers are before the final norm.
+    all frames first, then patches, then slots, then registers; layers are before the final norm.
     """
 
     paper = "GLSCL, arXiv 2306.07096"
@@ -53,6 +54,8 @@ class TimmVision(Encoder):
         norm_eps: float | None = Field(None, gt=0, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
         stem: Literal["linear", "mlp", "conv"] = Field("linear", description="pixels to patches: linear, an MLP inside "
                                                        "each patch, or 3x3 convolutions of stride 2")
+        slots: int | None = Field(None, gt=0, description="K learned tokens beside a picture's patches, the same for "
+                                  "every picture, to be read by objectives alone")
         temporal: bool | None = Field(None, description="a vector for each frame (default: where there are several)")
         frames: int | None = Field(None, gt=0, description="rows of the temporal table (default: the field's frames; "
                                    "published: 8)")
@@ -82,9 +85,12 @@ class TimmVision(Encoder):
         rows = config.frames or frames
         if frames > 1 and not self.module.has_class_token:
             raise self.cannot(f"'{config.name}' has no class token, through which frames see each other")
+        if frames > 1 and config.slots:
+            raise self.cannot("slots are for pictures, and this encoder reads clips", "slots: null")
         if temporal and rows < frames:
             raise self.cannot(f"a temporal table of {rows} rows does not hold {frames} frames", "raise `frames`")
         self.temporal = nn.Parameter(torch.empty(rows, dim)) if temporal else None
+        self.slots = nn.Parameter(torch.empty(config.slots, dim)) if config.slots else None
         self.out = nn.Linear(dim, config.out) if config.out else nn.Identity()
         self._start()
         grid = tuple(self.module.patch_embed.grid_size)
@@ -93,7 +99,8 @@ class TimmVision(Encoder):
             width=config.out or dim, length=frames * grid[0] * grid[1], grid=grid,
             patch_size=self.module.patch_embed.patch_size[0], frames=frames,
             classes=frames if self.module.has_class_token else 0, fields=dict(fields),
-            extra={"registers": (frames * registers, config.out or dim)} if registers else {},
+            extra={name: (count, config.out or dim) for name, count in (
+                ("registers", frames * registers), ("slots", config.slots)) if count},
             can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
@@ -141,8 +148,9 @@ class TimmVision(Encoder):
         """First weights of what timm does not know, and of all if `init_std` is set."""
         config, module = self.config, self.module
         nn.init.normal_(self.mask_token, std=config.mask_std)
-        if self.temporal is not None:
-            nn.init.normal_(self.temporal, std=module.embed_dim ** -0.5)
+        for tokens in (self.temporal, self.slots):
+            if tokens is not None:
+                nn.init.normal_(tokens, std=module.embed_dim ** -0.5)
         linear = [self.out] if isinstance(self.out, nn.Linear) else []
         if config.init_std:
             linear += [layer for layer in module.modules() if isinstance(layer, nn.Linear) or _pointwise(layer)]
@@ -201,6 +209,8 @@ class TimmVision(Encoder):
 
     def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
         hidden = self.embed(x, draw)
+        if self.slots is not None:
+            hidden = torch.cat([hidden, self.slots.to(hidden.dtype).expand(len(hidden), 1, -1, -1)], 2)
         batch, frames, each, _ = hidden.shape
         hidden = self.module.norm_pre(hidden.flatten(1, 2))
         layers, maps, order = {}, {}, self._order(frames, each, hidden.device)
@@ -212,11 +222,14 @@ class TimmVision(Encoder):
                 maps[f"block{number}"] = seen[:, :, order][..., order]
         final = self.out(self.module.norm(hidden)).reshape(batch, frames, each, -1)
         first, registers = self.module.num_prefix_tokens, self.module.num_reg_tokens
-        tokens = final[:, :, first:].flatten(1, 2)
+        last = each - (self.config.slots or 0)
+        tokens = final[:, :, first:last].flatten(1, 2)
+        extra = {"registers": final[:, :, first - registers:first].flatten(1, 2)} if registers else {}
+        extra |= {"slots": final[:, 0, last:]} if self.slots is not None else {}
         return Encoded(
             tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device),
             cls=final[:, :, 0] if self.module.has_class_token else None, draw=draw, layers=layers, maps=maps,
-            extra={"registers": final[:, :, first - registers:first].flatten(1, 2)} if registers else {})
+            extra=extra)
 
     def _order(self, frames: int, each: int, device: torch.device) -> Tensor:
         """From frames of (class, registers, patches) to class tokens, patches, registers of all frames, [F*each]."""

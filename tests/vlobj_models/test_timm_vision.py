@@ -236,3 +236,25 @@ def test_tiny_runs(config: dict):
     part = TimmVision(TimmVision.Config(**config).tiny(), pictures(32))
     assert part(torch.randn(2, 3, 32, 32), None, PLAIN).tokens.shape[2] == 32
     assert sum(p.numel() for p in part.parameters()) < 60_000
+
+
+def test_slots_see_the_picture_and_are_the_same_for_all():
+    part, x = made(slots=3), shown()
+    found = part(x, None, PLAIN)
+    assert found.extra["slots"].shape == (2, 3, 16) and part.spec.extra == {"slots": (3, 16)}
+    assert found.tokens.shape == (2, 16, 16) and part.spec.length == 16
+    assert not torch.equal(found.extra["slots"][0], found.extra["slots"][1])
+    named = made(name="vit_small_patch14_reg4_dinov2", patch=4, slots=2)
+    assert set(named(x, None, PLAIN).extra) == {"slots", "registers"}
+    turned = made(slots=3)
+    with torch.no_grad():
+        turned.slots.copy_(part.slots.flip(0))
+    agrees(turned(x, None, PLAIN).extra["slots"], found.extra["slots"].flip(1))
+    agrees(turned(x, None, PLAIN).tokens, found.tokens)
+    few = kept(torch.tensor([[3, 1], [0, 9]]), 16)
+    assert part(x, few, PLAIN).extra["slots"].shape == (2, 3, 16) and part(x, few, PLAIN).tokens.shape == (2, 2, 16)
+
+
+def test_clips_have_no_slots():
+    with pytest.raises(CannotBuild, match="slots are for pictures"):
+        made(2, slots=3)

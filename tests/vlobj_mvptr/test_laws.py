@@ -1,0 +1,46 @@
+"""MVPTR's objectives, its encoder and its fusion keep every law, on both of its models."""
+
+import pytest
+from toy_detections import toy
+
+from vlobjectives.testing import objective_laws, part_laws
+
+MINED = {"micro_batches_equal_one": "whose texts have phrases hangs on whom mining chose, known after the passes only"}
+WORDS = {"phrases": "caption"}  # of the toys every word is a phrase
+FORMS = {
+    "mcr of tags": ("regions", {}),
+    "mcr of slots": ("patches", {"source": "slots", "targets": "concepts"}),
+    "wpg": ("regions", WORDS),
+    "wpg pick": ("patches", {**WORDS, "rule": "pick"}),
+    "wpg max of layer 0": ("regions", {**WORDS, "rule": "max", "layer": 0}),
+    "wpg of patches": ("patches", WORDS),
+    "wpg reencoded": ("regions", {**WORDS, "mode": "reencoded", "negatives": "mined"}),
+    "wpg reencoded pick": ("regions", {**WORDS, "mode": "reencoded", "negatives": "others", "rule": "pick"}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_objectives(form):
+    name, (model, options) = form.split()[0], FORMS[form]
+    for law in objective_laws(MINED if options.get("negatives") == "mined" else None):
+        if law.name != "processes_equal_one":
+            law.check(name, toy(model, objectives={name: options}))
+
+
+@pytest.mark.parametrize("more", [{}, {"norm": "pre", "region_norm": True}], ids=str)
+def test_the_encoder_of_tags_and_regions(more):
+    whole = toy()
+    vision = {**whole.model["vision"], **more}
+    for law in part_laws():
+        law.check("vision", whole.changed(model={**whole.model, "vision": vision}))
+
+
+@pytest.mark.parametrize("form", ["regions", "patches"])
+def test_the_fusion(form):
+    for law in part_laws():
+        law.check("fusion", toy(form))
+
+
+def test_an_encoder_with_slots():
+    for law in part_laws():
+        law.check("vision", toy("patches"))
