@@ -1,12 +1,12 @@
-"""Intervals against published tables and against their coverage."""
+"""Intervals and tests against published tables and against their coverage."""
 
 import math
 
 import pytest
 import torch
 
-from vlobjectives.functional import mean_interval, paired_interval, wilson
-from vlobjectives.functional.statistics import t_quantile
+from vlobjectives.functional import holm, mean_interval, paired_interval, paired_probability, wilson
+from vlobjectives.functional.statistics import t_probability, t_quantile
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,50 @@ def test_paired() -> None:
     assert mean_interval(a)[1] < mean_interval(b)[0]
     with pytest.raises(ValueError):
         paired_interval([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("t", "freedom", "probability"), [
+    (12.706, 1, 0.05), (3.078, 1, 0.2), (4.303, 2, 0.05), (9.925, 2, 0.01), (2.132, 4, 0.1), (4.604, 4, 0.01),
+    (3.169, 10, 0.01), (2.042, 30, 0.05), (1.980, 120, 0.05), (0.0, 7, 1.0), (math.inf, 3, 0.0),
+])
+def test_probabilities_of_the_table(t: float, freedom: int, probability: float) -> None:
+    assert t_probability(t, freedom) == pytest.approx(probability, rel=2e-3)
+    assert t_probability(-t, freedom) == t_probability(t, freedom)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 150])
+def test_probability_of_a_quantile_is_5_percent(freedom: int) -> None:
+    assert t_probability(t_quantile(freedom), freedom) == pytest.approx(0.05, abs=1e-9)
+
+
+def test_paired_test_of_two_drugs() -> None:
+    """Student's own example (1908): hours of sleep that two drugs add; t = 4.0621 with 9 degrees, p = 0.002833."""
+    one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    other = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    assert paired_probability(one, other) == pytest.approx(0.002833, abs=5e-7)
+    assert paired_probability(other, one) == paired_probability(one, other)
+
+
+def test_paired_test_by_hand() -> None:
+    """Differences 1, 2, 3: t = 2 sqrt(3), and with 2 degrees P = 1 - t / sqrt(2 + t^2)."""
+    t = 2 * math.sqrt(3)
+    assert paired_probability([1, 2, 3], [0, 0, 0]) == pytest.approx(1 - t / math.sqrt(2 + t * t), abs=1e-12)
+    assert paired_probability([1, 2], [1, 2]) == 1 and paired_probability([2, 3], [1, 2]) == 0
+    with pytest.raises(ValueError, match="two pairs, not 1"):
+        paired_probability([1], [2])
+
+
+def test_holm() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.4, 0.9]) == [1, 1, 1]
+    assert holm([0.03]) == [0.03] and holm([]) == []
+
+
+def test_holm_finds_a_difference_where_none_is_in_5_percent_of_families() -> None:
+    g = torch.Generator().manual_seed(0)
+    families = torch.rand(4000, 4, dtype=torch.float64, generator=g).tolist()
+    wrong = sum(min(holm(family)) < 0.05 for family in families) / 4000
+    assert wrong == pytest.approx(1 - (1 - 0.05 / 4) ** 4, abs=4.5 * math.sqrt(0.05 * 0.95 / 4000))
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:

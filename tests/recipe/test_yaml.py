@@ -130,8 +130,8 @@ def test_a_billion_laughs_end_early():
     (b"\xff\xfea\x00", "the file is UTF-16", Place("r", 1, 1)),
     (b"a: 1\nb: \xe9t\xe9", "the byte 0xe9 is no UTF-8", Place("r", 2, 4)),
     (b"a: " + b"x" * MAX_BYTES, "larger than 1,000,000 bytes", Place("r")),
-    (b"- 1", "a recipe is a mapping", Place("r", 1, 1)),
-    (b"word", "a recipe is a mapping", Place("r", 1, 1)),
+    (b"- 1", "the file is no mapping", Place("r", 1, 1)),
+    (b"word", "the file is no mapping", Place("r", 1, 1)),
 ])
 def test_files_that_are_no_recipes(tmp_path, raw, what, place):
     path = tmp_path / "r.yaml"

@@ -23,7 +23,7 @@ from vlobjectives.functional.masking import (
 from vlobjectives.functional.matching import half, partners
 from vlobjectives.functional.noise import bits, key, order, uniforms
 from vlobjectives.functional.pixels import fill, patchify, unpatchify
-from vlobjectives.functional.statistics import mean_interval, paired_interval, wilson
+from vlobjectives.functional.statistics import holm, mean_interval, paired_interval, paired_probability, wilson
 from vlobjectives.functional.tiles import by_tiles, half_up, tile_means, tile_numbers
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "grounding_score",
     "half",
     "half_up",
+    "holm",
     "indices",
     "keep_order",
     "kept",
@@ -47,6 +48,7 @@ __all__ = [
     "mean_interval",
     "order",
     "paired_interval",
+    "paired_probability",
     "partners",
     "patchify",
     "replaced",

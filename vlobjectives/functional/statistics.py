@@ -1,10 +1,10 @@
-"""Intervals that a measured number is printed with. All are two-sided, at 95 %.
+"""Intervals and tests that a measured number is printed with. All are two-sided, intervals at 95 %.
 
 Plain floats: these run once for each number of a summary.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 Z = 1.959963984540054
@@ -50,6 +50,42 @@ def paired_interval(a: Iterable[float], b: Iterable[float]) -> tuple[float, floa
     Raises ValueError where their numbers differ.
     """
     return mean_interval(float(x) - float(y) for x, y in zip(a, b, strict=True))
+
+
+def paired_probability(a: Iterable[float], b: Iterable[float]) -> float:
+    """The probability that chance alone gives paired values a mean difference as far from 0: Student's paired t test.
+
+    1 where no pair differs, 0 where all differ by the same. Raises ValueError where their numbers differ, and for
+    fewer than two pairs. Source: Student, Biometrika 6 (1908), 1-25.
+    """
+    x = [float(one) - float(other) for one, other in zip(a, b, strict=True)]
+    if len(x) < 2:
+        raise ValueError(f"a paired test needs two pairs, not {len(x)}")
+    mean = math.fsum(x) / len(x)
+    variance = math.fsum((value - mean) ** 2 for value in x) / (len(x) - 1)
+    if variance == 0:
+        return 1.0 if mean == 0 else 0.0
+    return t_probability(mean / math.sqrt(variance / len(x)), len(x) - 1)
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Probabilities of a family of tests, adjusted: below 0.05 they may be called different, all of them together.
+
+    The i-th smallest of m (i from 0) is multiplied by m - i, is no smaller than those before it and 1 at most.
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979), 65-70.
+    """
+    adjusted, highest = [0.0] * len(probabilities), 0.0
+    for rank, place in enumerate(sorted(range(len(probabilities)), key=lambda place: probabilities[place])):
+        highest = max(highest, min(1.0, (len(probabilities) - rank) * probabilities[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def t_probability(t: float, freedom: int) -> float:
+    """P(|T| >= |t|) of Student's t with `freedom` >= 1 degrees of freedom, to 1e-15 (26.7.3 and 26.7.4)."""
+    if freedom < 1:
+        raise ValueError(f"Student's t has 1 degree of freedom or more, not {freedom}")
+    return max(0.0, 1 - _within(abs(t), freedom))
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,5 @@
-"""What the host knows of a key of the recipe: which keys it may hold, what it means, whether others may follow."""
+"""What the host knows of a key of a recipe (or of another `root`): which keys it may hold, what it means,
+whether others may follow."""
 
 from collections.abc import Iterator
 from types import UnionType
@@ -10,26 +11,26 @@ from vlobjectives.recipe.model import Entry, Evaluate, EvaluationEntry, Recipe
 from vlobjectives.recipe.yaml import KeyPath
 
 
-def keys(path: KeyPath) -> list[str]:
+def keys(path: KeyPath, root: type[BaseModel] = Recipe) -> list[str]:
     """The host's keys of the mapping at `path`; none where it knows no keys."""
-    return [name for model in _models(path) for name in _fields(model)]
+    return [name for model in _models(path, root) for name in _fields(model)]
 
 
 def is_entry(path: KeyPath) -> bool:
     """Whether a plug-in's own keys may stand at `path`."""
-    return any(issubclass(model, Entry) for model in _models(path))
+    return any(issubclass(model, Entry) for model in _models(path, Recipe))
 
 
-def description(path: KeyPath) -> str:
+def description(path: KeyPath, root: type[BaseModel] = Recipe) -> str:
     """What the key at `path` means, for an element of a list the list; empty where the host does not know it."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    found = (_fields(model).get(path[-1]) for model in (_models(path[:-1]) if path else ()))
+    found = (_fields(model).get(path[-1]) for model in (_models(path[:-1], root) if path else ()))
     return next((field.description for field in found if field is not None and field.description), "")
 
 
-def _models(path: KeyPath) -> list[type[BaseModel]]:
-    choices: list[Any] = [Recipe]
+def _models(path: KeyPath, root: type[BaseModel]) -> list[type[BaseModel]]:
+    choices: list[Any] = [root]
     for part in path:
         choices = [choice for one in choices for inner in _below(one, part) for choice in _choices(inner)]
     return [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]

@@ -49,6 +49,11 @@ class Layered:
             value = value[part]
         return value
 
+    def document(self, path: KeyPath) -> Document:
+        """The entry at `path` as a document of its own, its places kept. Raises KeyError where there is none."""
+        value = self.at(path)
+        return Document(deepcopy(value), {inner: self.spots[(*path, *inner)] for inner in _inside(value)})
+
     def put(self, path: KeyPath, document: Document) -> None:
         """Lays a document over the entry at `path`; what lies above the entry exists."""
         if not path:

@@ -48,8 +48,8 @@ class Loaded:
         return Loaded(validated(layered), layered, self.path)
 
 
-def load(recipe: str | Path, overrides: Iterable[str] = ()) -> Loaded:
-    """A recipe by file, run folder or shipped name, under overrides `key.path=value`.
+def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = ()) -> Loaded:
+    """A recipe by file, run folder or shipped name, under overrides `key.path=value` or changes.
 
     Raises RecipeError with every problem of keys and types. What needs plug-ins is checked later.
     """

@@ -1,36 +1,57 @@
-"""Overrides on the command line: `key.path=value`, the value read as YAML, over keys that exist.
+"""Overrides: `key.path=value` on the command line, the value read as YAML, or changes that a sweep makes; over keys
+that exist.
 
 A key exists if the recipe holds it, if the host knows it (`run.compile`), if it is an option of an entry that the
 recipe holds (`objectives.itc.temperature`: the plug-in's Config sees to its name), or if it switches an evaluation
-on (`evaluate.retrieval=true`). An entry of any other section is added in a file, not here: there a misspelt name
-would silently train something else. Elements of a list are named by number: `optim.groups.0.lr=0.5`.
+on (`evaluate.retrieval=true`). An entry of any other section is added in a file, not on the command line: there a
+misspelt name would silently train something else. Elements of a list are named by number: `optim.groups.0.lr=0.5`.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe import known
 from vlobjectives.recipe.layers import COMMAND_LINE, Layered
+from vlobjectives.recipe.schema import NAMED_BY_KEY
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, parse
 
 _HERE = Place(COMMAND_LINE)
 
 
-def apply(layered: Layered, overrides: Iterable[str]) -> None:
+@dataclass(frozen=True)
+class Change:
+    """What a file lays over the entry of a recipe with this dotted name; it may add an entry to a section.
+
+    folder  that relative paths in it count from
+    """
+
+    name: str
+    document: Document
+    folder: Path
+
+
+def apply(layered: Layered, overrides: Iterable[str | Change]) -> None:
     """Lays overrides over a recipe, one after the other. Raises RecipeError with the problems of all of them."""
     problems: list[Problem] = []
-    for text in overrides:
+    for one in overrides:
         try:
-            _apply(layered, text)
+            if isinstance(one, Change):
+                layered.folders.setdefault(one.document.spots[()].value.file, one.folder)
+                _lay(layered, one.name, one.document, adds=True)
+            else:
+                _lay(layered, *_read(one), adds=False)
         except RecipeError as error:
             problems += error.problems
     if problems:
         raise RecipeError(problems)
 
 
-def _apply(layered: Layered, text: str) -> None:
+def _read(text: str) -> tuple[str, Document]:
+    """`key.path=value` as the name and the value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise RecipeError.one(f"'{text}' is no override", "write key.path=value, such as optim.lr=1e-4", _HERE)
@@ -38,15 +59,19 @@ def _apply(layered: Layered, text: str) -> None:
         document = parse(value, COMMAND_LINE)
     except RecipeError as error:
         raise RecipeError(Problem(_HERE, name, problem.what, problem.mend) for problem in error.problems) from error
-    path = _resolved(layered, name)
+    return name, Document(document.data, dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE)))
+
+
+def _lay(layered: Layered, name: str, document: Document, adds: bool) -> None:
+    """Lays a document over the entry of a dotted name. With `adds` it may be a new entry of a section."""
+    path = _resolved(layered, name, document.spots[()].key, adds)
     for length in range(1, len(path)):
         if not isinstance(_held(layered, path[:length]), dict | list):
-            layered.put(path[:length], Document({}, {(): Spot(_HERE, _HERE)}))
-    spots = dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE))
-    layered.put(path, Document(document.data, spots))
+            layered.put(path[:length], Document({}, {(): document.spots[()]}))
+    layered.put(path, document)
 
 
-def _resolved(layered: Layered, name: str) -> KeyPath:
+def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:
     """The key path that a dotted name means; RecipeError with the nearest keys where it means none."""
     path: KeyPath = ()
     for part in name.split("."):
@@ -56,10 +81,11 @@ def _resolved(layered: Layered, name: str) -> KeyPath:
             exists = key in range(len(held))
         else:
             exists = ((isinstance(held, dict) and key in held) or key in known.keys(path)
-                      or path == ("evaluate",) or known.is_entry(path))
+                      or path == ("evaluate",) or known.is_entry(path)
+                      or (adds and len(path) == 1 and path[0] in NAMED_BY_KEY))
         if not exists:
             raise RecipeError.one(f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
-                                  _mend(layered, name, path, part), _HERE, name)
+                                  _mend(layered, name, path, part), place, name)
         path = (*path, key)
     return path
 

@@ -7,20 +7,21 @@ import json
 import re
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from vlobjectives.errors import Problem, RecipeError
 from vlobjectives.recipe import known
 from vlobjectives.recipe.layers import Layered
-from vlobjectives.recipe.model import Every, Recipe
+from vlobjectives.recipe.model import Every, Recipe, Section
 from vlobjectives.recipe.scalars import kind_of
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
 NAMED_BY_KEY = ("fields", "model", "masks", "pairings", "objectives")
 DEFAULT_INPUTS = {"image": {"fields": ["image"], "part": "vision"}, "text": {"fields": ["caption"], "part": "text"}}
+S = TypeVar("S", bound=Section)
 _MUST = {
     "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
     "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "model_attributes_type": "a mapping",
@@ -62,24 +63,29 @@ def _switched(evaluate: dict[str, Any]) -> dict[str, Any]:
 
 def validated(layered: Layered) -> Recipe:
     """The Recipe of prepared data. Raises RecipeError with all problems."""
-    try:
-        recipe = Recipe.model_validate_json(json.dumps(layered.data), strict=True)
-    except ValidationError as error:
-        raise RecipeError(_problems(error, layered)) from error
+    recipe = typed(Recipe, layered)
     if problems := list(_inconsistent(recipe, layered)):
         raise RecipeError(problems)
     return recipe
 
 
-def _problems(error: ValidationError, layered: Layered) -> list[Problem]:
+def typed(kind: type[S], layered: Layered) -> S:
+    """Data as a Section of this kind. Raises RecipeError with all problems of keys and types."""
+    try:
+        return kind.model_validate_json(json.dumps(layered.data), strict=True)
+    except ValidationError as error:
+        raise RecipeError(_problems(error, layered, kind)) from error
+
+
+def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> list[Problem]:
     found: dict[KeyPath, list[dict[str, Any]]] = {}
     for one in error.errors(include_url=False):
         found.setdefault(_path(one, layered.data), []).append(one)
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
     deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
     unknown = [path for path in deepest if found[path][0]["type"] == "extra_forbidden"]
-    meant = [(*path[:-1], near) for path in unknown for near in _near(path)]
-    problems = [_problem(path, found[path], layered) for path in deepest if path not in meant]
+    meant = [(*path[:-1], near) for path in unknown for near in _near(path, root)]
+    problems = [_problem(path, found[path], layered, root) for path in deepest if path not in meant]
     return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
 
 
@@ -92,22 +98,22 @@ def _path(one: dict[str, Any], data: Any) -> KeyPath:
     return (*path, one["loc"][-1]) if one["type"] == "missing" else path
 
 
-def _near(path: KeyPath) -> list[str]:
+def _near(path: KeyPath, root: type[Section]) -> list[str]:
     """The known key that was probably meant by an unknown one."""
-    return get_close_matches(str(path[-1]), known.keys(path[:-1]), 1)
+    return get_close_matches(str(path[-1]), known.keys(path[:-1], root), 1)
 
 
-def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered) -> Problem:
+def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root: type[Section]) -> Problem:
     first = errors[0]
     spot = layered.spot(path)
     of_key = first["type"] in ("extra_forbidden", "missing") or "[key]" in first["loc"]
     place = spot.key if of_key and isinstance(path[-1], str) else spot.value
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
-        return Problem(place, dotted(path), what, f"give it: {known.description(path) or 'it has no default'}")
+        return Problem(place, dotted(path), what, f"give it: {known.description(path, root) or 'it has no default'}")
     if first["type"] == "extra_forbidden":
-        near = _near(path)
-        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(known.keys(path[:-1]))}"
+        near = _near(path, root)
+        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(known.keys(path[:-1], root))}"
         return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
@@ -117,7 +123,7 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered) -> P
                        "write {} for an entry whose options are all defaults, or leave it out")
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
-                   _mend(value, errors) or known.description(path) or "give a value of this kind")
+                   _mend(value, errors) or known.description(path, root) or "give a value of this kind")
 
 
 def _must(one: dict[str, Any]) -> str:

@@ -36,21 +36,22 @@ class Document:
     spots: dict[KeyPath, Spot]
 
 
-def read(path: Path, name: str | None = None) -> Document:
-    """A recipe file, a mapping at the top. `name` is what messages call it."""
+def read(path: Path, name: str | None = None, first: str = "objectives") -> Document:
+    """A recipe file, a mapping at the top. `name` is what messages call it, `first` a key that it might begin with."""
     name = name or str(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RecipeError.one(f"cannot read the file: {error.strerror}", "name a recipe file", Place(name)) from error
+        raise RecipeError.one(f"cannot read the file: {error.strerror}", "name a file that can be read",
+                              Place(name)) from error
     if len(raw) > MAX_BYTES:
         raise _too_large(name)
     document = parse(_text(raw, name), name)
     if document.data is None:
         return Document({}, {(): Spot(Place(name, 1, 1), Place(name, 1, 1))})
     if not isinstance(document.data, dict):
-        raise RecipeError.one("a recipe is a mapping of keys to values", "begin with a key such as `objectives:`",
+        raise RecipeError.one("the file is no mapping of keys to values", f"begin with a key such as `{first}:`",
                               document.spots[()].value)
     return document
 
