@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vlobjectives.cli import check, evaluate, plan, plugins, recipes, run, schema
+from vlobjectives.cli import check, evaluate, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 
@@ -38,6 +38,7 @@ def options(
 
 
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
 app.command("eval")(evaluate.evaluate)

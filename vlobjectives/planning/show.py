@@ -47,8 +47,8 @@ def _head(costs: Costs) -> Text:
                       f"{costs.steps:,} steps of {costs.batch:,} pairs; counted for "
                       f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it."),
         Text(f"A sample costs {_sample(costs, full.forward) / GIGA:,.1f} GFLOP forward and "
-             f"{_sample(costs, full.backward) / GIGA:,.1f} backward, a step {_flop(step)}, the run "
-             f"{_flop(costs.flops)}; peak memory {sized(costs.memory.peak)}."),
+             f"{_sample(costs, full.backward) / GIGA:,.1f} backward, a step {flop(step)}, the run "
+             f"{flop(costs.flops)}; peak memory {sized(costs.memory.peak)}."),
         Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}.")]
     if costs.micro_steps > 1:
         lines.append(Text(f"A step passes its {costs.batch:,} pairs {pairs:,} at a time, {costs.micro_steps} times "
@@ -191,7 +191,8 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}" if value >= 1e-4 else "~0"
 
 
-def _flop(value: float) -> str:
+def flop(value: float) -> str:
+    """FLOPs as a person reads them: 49.8 TFLOP."""
     for size, name in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
         if value >= size:
             return f"{value / size:.3g} {name}"

@@ -120,14 +120,14 @@ def layer(path: Path, find: Callable[[str], Path]) -> Layered:
             circle = [*list(documents)[list(documents).index(path):], path]
             raise RecipeError.one(f"recipes extend each other in a circle: {' -> '.join(one.name for one in circle)}",
                                   "leave one `extends` out", place, "extends")
-        documents[path] = document = read(path, _shown(path))
+        documents[path] = document = read(path, shown(path))
         base = document.data.pop("extends", None)
         if base is not None:
             place = document.spots[("extends",)].value
             base = _extended(base, path.parent, find, place)
     layered = Layered()
     for path, document in reversed(documents.items()):
-        layered.folders[_shown(path)] = path.parent
+        layered.folders[shown(path)] = path.parent
         layered.put((), document)
         layered.spots[()] = document.spots[()]
     return layered
@@ -162,6 +162,6 @@ def _inside(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield from _inside(item, (*path, key))
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """What messages call a file: relative to the working folder where it lies below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,58 @@
+"""What a run folder is to a run that a sweep wants: finished, begun, or another run."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from vlobjectives.errors import RecipeError
+from vlobjectives.recipe import Recipe, dump, load
+from vlobjectives.recipe.yaml import parse
+from vlobjectives.running.folder import RunFolder
+
+State = Literal["new", "begun", "finished", "other"]
+Plugins = Sequence[Mapping[str, str]]
+
+
+def digest(recipe: Recipe, plugins: Plugins, files: Mapping[str, str], scored: bool = True) -> str:
+    """Hash of a resolved recipe, of the versions of its plug-ins and of the local plug-in files.
+
+    Where a run lies and what it is called is no part of it. scored  False: nor what is evaluated, and by whom
+    """
+    data = parse(dump(recipe), "recipe").data
+    for key in ("name", "folder"):
+        data["run"].pop(key, None)
+    if not scored:
+        data.pop("evaluate", None)
+        plugins = [one for one in plugins if one["kind"] != "evaluation"]
+    versions = sorted([one["kind"], one["name"], one["package"], one["version"]] for one in plugins)
+    return hashlib.sha256(json.dumps([data, versions, sorted(files.items())], sort_keys=True).encode()).hexdigest()
+
+
+def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str]) -> State:
+    """What lies at a run's place: nothing, the run itself (whole or not), or a run of another recipe or version.
+
+    A run that differs in what is evaluated alone has begun: going on with it gives its scores.
+    """
+    if not place.exists():
+        return "new"
+    run = RunFolder(place)
+    try:
+        there = load(place).recipe
+        was = run.read("manifest.json") if run.has("manifest.json") else {}
+    except (RecipeError, ValueError):
+        return "other"
+    of_run: tuple[Any, ...] = (there, was.get("plugins", plugins), was.get("plugin_files", files))
+    if run.has("summary.json") and digest(*of_run) == digest(recipe, plugins, files):
+        return "finished"
+    same = digest(*of_run, scored=False) == digest(recipe, plugins, files, scored=False)
+    return "begun" if same else "other"
+
+
+def set_aside(place: Path) -> Path:
+    """Gives a folder another name beside its old one, nothing in it lost."""
+    number = 1
+    while (aside := place.with_name(f"{place.name}.before-{number}")).exists():
+        number += 1
+    return place.rename(aside)

@@ -1,0 +1,173 @@
+"""A sweep before anything trains: every row checked, dry run included, what it costs counted, what is left to do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.errors import PluginError, Problem
+from vlobjectives.recipe import Loaded, Recipe, dump
+from vlobjectives.recipe.checks import Refused
+from vlobjectives.recipe.resolving import resolved
+from vlobjectives.registry import Registry
+from vlobjectives.running import folder, resuming
+from vlobjectives.running.checking import check
+from vlobjectives.running.costing import measure
+from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.schedule import live_sets
+from vlobjectives.running.tiny import tiny
+from vlobjectives.sweeping.file import SweepFile
+from vlobjectives.sweeping.known import Plugins, State, digest, state
+from vlobjectives.sweeping.rows import Row, of_rows
+
+STATE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row under a seed, the run folder that it has, and what lies there."""
+
+    row: str
+    seed: int
+    place: Path
+    state: State
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A row that passed all checks: its resolved recipe, what its plan costs, its runs, one a seed.
+
+    passes  of the phase with the most work; flops: of a run, forward and backward
+    """
+
+    row: Row
+    recipe: Recipe
+    digest: str
+    passes: int
+    flops: float
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The rows of a sweep, and what was noted about them."""
+
+    rows: tuple[Ready, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run, seed after seed: what is compared comes together."""
+        return [run for runs in zip(*(one.runs for one in self.rows)) for run in runs]
+
+
+@dataclass
+class _Found:
+    """A row on its way through the checks; `key` is its digest, empty where a plug-in of it cannot be used."""
+
+    row: Row
+    loaded: Loaded
+    registry: Registry
+    plugins: Plugins = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    runs: tuple[Run, ...] = ()
+
+    def settle(self, out: Path, seeds: Sequence[int]) -> None:
+        """Resolves the recipe, learns who brings its plug-ins, and looks for its runs."""
+        with suppress(PluginError, OSError):  # the checks say what is wrong
+            for path in self.loaded.recipe.plugins:
+                self.registry.add_file(path)
+            self.loaded = resuming.settled(resolved(self.loaded, self.registry), 1)
+            self.plugins = folder.used_plugins(self.loaded.recipe, self.registry)
+            self.files = folder.hashes(map(Path, self.loaded.recipe.plugins))
+            self.key = digest(self.loaded.recipe, self.plugins, self.files)
+            self.runs = tuple(self._run(out, seed) for seed in seeds)
+
+    def _run(self, out: Path, seed: int) -> Run:
+        place, recipe = out / f"{self.row.name}-seed{seed}", self.loaded.recipe.model_copy(update={"seed": seed})
+        return Run(self.row.name, seed, place, state(place, recipe, self.plugins, self.files))
+
+    def finished(self, before: Mapping[str, Any]) -> bool:
+        """Whether there is nothing left to check: all of its runs are there, and its costs are known."""
+        return self.key in before and all(run.state == "finished" for run in self.runs)
+
+
+def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, small: bool,
+            registry: Callable[[], Registry], say: Callable[[str], None]) -> Prepared:
+    """Checks every row, counts what it costs, and looks for what earlier starts of the sweep left in `out`.
+
+    small  every row in its `--tiny` form
+    A row that is the same as an earlier one is left out, and noted. Raises Refused with the problems of all rows.
+    """
+    seeds, before = file.sweep.seeds, _before(out)
+    kept: dict[str, _Found] = {}
+    notes: list[str] = []
+    for row, loaded in rows:
+        if row.path == ("drop_one",) and (gone := _idle(loaded.recipe)) is not None:
+            notes.append(f"row {row.name} is left out: without this objective none has a weight at step {gone}")
+            continue
+        one = _Found(row, loaded.replaced({("seed",): seeds[0]}), registry())
+        if small:
+            one.loaded, said = tiny(one.loaded, one.registry)
+            notes += [] if kept else [said]
+        one.settle(out, seeds)
+        if one.key in kept:
+            notes.append(f"row {row.name} is the same recipe as row {kept[one.key].row.name}, and left out")
+        else:
+            kept[one.key or row.name] = one
+    notes += _check([one for one in kept.values() if not one.finished(before)], out, say)
+    return Prepared(tuple(Ready(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs)
+                          for key, one in kept.items()), tuple(notes))
+
+
+def _idle(recipe: Recipe) -> int | None:
+    """The first step at which no objective has a weight."""
+    weights = {name: entry.weight for name, entry in recipe.objectives.items()}
+    return live_sets(weights, recipe.run.steps).get(())
+
+
+def _check(found: Sequence[_Found], out: Path, say: Callable[[str], None]) -> list[str]:
+    """Every check of every row; gives the notes. Raises Refused with all errors."""
+    problems: dict[Problem, list[str]] = {}
+    codes = []
+    for number, one in enumerate(found, 1):
+        say(f"checking row {number} of {len(found)}: {one.row.name}")
+        one.loaded, report = check(one.loaded, one.registry, place=out / one.row.name)
+        for problem in (*report.errors, *report.notes):
+            problems.setdefault(problem, []).append(one.row.name)
+        codes.append(report.code)
+    told = [problem if len(rows) == len(found) else of_rows(problem, rows) for problem, rows in problems.items()]
+    if errors := [problem for problem in told if not problem.note]:
+        raise Refused(errors, next(code for code in codes if code))
+    return [str(problem) for problem in told]
+
+
+def keep(prepared: Prepared, out: RunFolder) -> None:
+    """Writes each row's recipe, and what is known of it for the next start."""
+    for one in prepared.rows:
+        out.write_text(f"rows/{one.row.name}.yaml", dump(one.recipe))
+    out.write(STATE, {"rows": {one.row.name: {
+        "changes": one.row.said, "digest": one.digest, "passes": one.passes, "flops": one.flops}
+        for one in prepared.rows}})
+
+
+def _before(out: Path) -> dict[str, Any]:
+    """Digest of a row -> what an earlier start found."""
+    place = RunFolder(out)
+    with suppress(ValueError, KeyError, TypeError):
+        if place.has(STATE):
+            return {row["digest"]: row for row in place.read(STATE)["rows"].values()}
+    return {}
+
+
+def _costs(one: _Found, before: Mapping[str, Any] | None) -> tuple[int, float]:
+    if before is not None:
+        return before["passes"], before["flops"]
+    costs = measure(one.loaded.recipe, one.registry)
+    return len(costs.passes), costs.flops

@@ -1,0 +1,153 @@
+"""A sweep from its file to its table: prepare, train what is left, tell."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+from rich.console import Console
+
+from vlobjectives.errors import Interrupted, MeansError, RecipeError, Stopped
+from vlobjectives.recipe import Loaded
+from vlobjectives.recipe.recipes import describe
+from vlobjectives.registry import Registry
+from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.log import Log
+from vlobjectives.running.signals import Halt, Signals
+from vlobjectives.sweeping import show, tables
+from vlobjectives.sweeping.file import SweepFile
+from vlobjectives.sweeping.known import set_aside
+from vlobjectives.sweeping.prepare import Prepared, Run, keep, prepare
+from vlobjectives.sweeping.rows import Row
+from vlobjectives.sweeping.training import Outcome, train
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for.
+
+    rows   the rows with their recipes, of `rows.loaded`
+    out    the folder of the sweep; tiny: every row in its `--tiny` form
+    words  options that stand before the verb, handed on to every run
+    """
+
+    file: SweepFile
+    rows: Sequence[tuple[Row, Loaded]]
+    out: Path
+    tiny: bool = False
+    words: Sequence[str] = ()
+
+
+@dataclass
+class Sweep:
+    """A prepared sweep in its folder; `failed`: run -> how it ended."""
+
+    order: Order
+    prepared: Prepared
+    folder: RunFolder
+    log: Log
+    failed: dict[str, Outcome] = field(default_factory=dict)
+
+    def train(self, signals: Signals) -> None:
+        """Every run that is left, one after the other. Raises Halt when a signal or a run's own stop ends the sweep."""
+        steps = {one.row.name: one.recipe.run.steps for one in self.prepared.rows}
+        runs = self.prepared.runs
+        for number, run in enumerate(runs, 1):
+            if run.state == "finished":
+                continue
+            if run.state == "other":
+                self.log.say(f"{run.place.name} is a run of another recipe or version: kept as {set_aside(run.place)}")
+            self.log.say(f"{number} of {len(runs)}: {run.name}" + (", goes on" if run.state == "begun" else ""))
+            outcome = train(run, self.folder.path / "rows" / f"{run.row}.yaml", steps[run.row], self.order.words,
+                            signals, self.log)
+            if signals.seen is not None or outcome.stopped:
+                signals.seen = signals.seen or (SIGTERM if outcome.code == Stopped.code else SIGINT)
+                raise Halt
+            if outcome.code:
+                self._failed(run, outcome)
+            self.write()
+
+    def write(self) -> tuple[list[tables.Score], list[tables.Cost], list[str]]:
+        """The tables of all runs that are whole, as table.md and table.csv; gives what they show."""
+        rows = {one.row.name: {run.seed: RunFolder(run.place).read("summary.json") for run in one.runs
+                               if run.name not in self.failed and RunFolder(run.place).has("summary.json")}
+                for one in self.prepared.rows}
+        base = self.prepared.rows[0].recipe
+        patterns = self.order.file.sweep.metrics
+        names = tables.chosen(patterns, next(iter(base.evaluate.entries), "losses"), rows)
+        scores, costs = tables.scores(rows, names), [self._cost(one.row.name, rows) for one in self.prepared.rows]
+        notes = [f"Failed: {name}: {why}" for cost in costs for name, why in cost.why.items()]
+        if any(rows.values()):
+            notes += [f"No run has a score {one}." for one in patterns if not tables.chosen([one], "", rows)]
+        path = self.order.file.path
+        self.folder.write_text("table.md", show.markdown(describe(path) or path.stem, scores, costs, notes))
+        self.folder.write_text("table.csv", show.as_csv(scores, costs))
+        return scores, costs, notes
+
+    def _cost(self, row: str, rows: dict) -> tables.Cost:
+        one = next(one for one in self.prepared.rows if one.row.name == row)
+        took = [tables.seconds(run.place, one.recipe.run.steps) for run in one.runs if run.seed in rows[row]]
+        took = [seconds for seconds in took if seconds is not None]
+        return tables.Cost(row, one.row.said, one.passes, one.flops, sum(took) / len(took) if took else None,
+                           len(rows[row]), len(one.runs),
+                           {run.name: self.failed[run.name].why for run in one.runs if run.name in self.failed})
+
+    def _failed(self, run: Run, outcome: Outcome) -> None:
+        self.failed[run.name] = outcome
+        self.folder.write_text(f"failed/{run.place.name}.txt", outcome.said)
+        self.log.say(f"{run.name} failed with code {outcome.code}: {outcome.why}; the others go on")
+
+
+def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: bool) -> int:
+    """Checks all rows, trains what is left, shows the table; gives the exit code: of the first run that failed, or 0.
+
+    dry_run  shows the runs and what they cost, and makes nothing
+    Raises Refused where a row does not pass the checks, RecipeError where another process holds the folder, Stopped
+    and Interrupted when a signal ends it: the same command goes on.
+    """
+    out = RunFolder(order.out)
+    with Signals() as signals, ExitStack() as held:
+        try:
+            prepared = prepare(order.file, order.rows, order.out, order.tiny, registry, log.say)
+            for note in prepared.notes:
+                log.say(note)
+            wide = Console(width=None if log.console.is_terminal else max(120, log.console.width))
+            wide.print(show.planned(prepared))
+            log.say(show.total(prepared))
+            if dry_run:
+                return 0
+            _make(out.path)
+            held.enter_context(out.lock())
+            log.path = out.path / "log.txt"
+            keep(prepared, out)
+            whole = Sweep(order, prepared, out, log)
+            whole.train(signals)
+        except (Halt, KeyboardInterrupt) as error:
+            kind, word = (Stopped, "SIGTERM") if signals.seen == SIGTERM else (Interrupted, "Ctrl-C")
+            raise kind(f"stopped by {word}", "the same command goes on; finished runs are kept") from error
+        scores, costs, notes = whole.write()
+        wide.print(show.renderable(scores, costs))
+        for note in notes:
+            log.say(note)
+        log.say(f"{out.path / 'table.md'}, table.csv beside it")
+    return next((outcome.code for outcome in whole.failed.values()), 0)
+
+
+def check_metrics(file: SweepFile, rows: Sequence[tuple[Row, Loaded]]) -> None:
+    """Raises RecipeError for a score that no row's evaluations have."""
+    kinds = {name for _, loaded in rows for name in (*loaded.recipe.evaluate.entries,
+                                                     *(["losses"] if loaded.recipe.evaluate.losses else []))}
+    wrong = [place for place, pattern in enumerate(file.sweep.metrics)
+             if "*" not in pattern.split("/")[0] and (pattern.split("/")[0] not in kinds or pattern.count("/") < 2)]
+    if wrong:
+        raise RecipeError(file.problem(("metrics", place), f"no row has a score {file.sweep.metrics[place]}",
+                                       "scores are EVALUATION/SPLIT/NAME, as in summary.json, * for any; evaluations "
+                                       f"here: {', '.join(sorted(kinds))}") for place in wrong)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MeansError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error
