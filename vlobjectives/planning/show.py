@@ -193,7 +193,7 @@ def _number(value: float) -> str:
 
 def flop(value: float) -> str:
     """FLOPs as a person reads them: 49.8 TFLOP."""
-    for size, name in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
+    for size, name in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")):
         if value >= size:
             return f"{value / size:.3g} {name}"
     return f"{value:.3g} FLOP"

@@ -25,6 +25,7 @@ S = TypeVar("S", bound=Section)
 _MUST = {
     "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
     "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "model_attributes_type": "a mapping",
+    "too_short": "longer",
 }
 
 

@@ -14,9 +14,9 @@ from vlobjectives.planning.show import flop
 from vlobjectives.sweeping.prepare import Prepared
 from vlobjectives.sweeping.tables import Cost, Interval, Score
 
-HEAD = ("row", "mean [95 %]", "less base [95 %]", "p, Holm", "")
+HEAD = ("row", "mean [95 %]", "difference to base [95 %]", "p, Holm", "")
 COSTS = ("row", "what it changes", "runs", "passes", "FLOPs a run", "of base", "training")
-READ = ("Mean over seeds with Student's 95 % interval. `less base`: row less base row, seed by seed, with its own "
+READ = ("Mean over seeds with Student's 95 % interval. The difference is row less base row, seed by seed, with its own "
         "interval; p of the paired t test, by Holm over the rows of a score. A row is called higher or lower where p "
         "is under 0.05; under three seeds nothing is judged.")
 

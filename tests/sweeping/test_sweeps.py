@@ -1,0 +1,133 @@
+"""Real sweeps: from the file to the table, killed and gone on with, stopped, with rows that fail."""
+
+import csv
+import json
+import signal
+import statistics
+
+import pytest
+from trial_runs import lines, until
+from trial_sweeps import SWEEP, ended, summary, sweep, until_gone, written
+
+SCORE = "losses/test/itc/contrast"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep that came to its end, and what it said."""
+    path = written(tmp_path_factory.mktemp("whole"))
+    code, said = ended(path)
+    assert code == 0, said
+    return path, said
+
+
+def table(path) -> list[dict]:
+    return list(csv.DictReader((path.parent / "out/table.csv").open()))
+
+
+def test_every_row_is_checked_before_the_first_one_trains(whole):
+    _, said = whole
+    order = [line for line in said.splitlines() if line.startswith(("checking row", "1 of 6", "6 of 6"))]
+    assert order == ["checking row 1 of 2: base", "checking row 2 of 2: no_words", "1 of 6: base, seed 0",
+                     "6 of 6: no_words, seed 2"]
+
+
+def test_runs_are_ordinary_run_folders(whole):
+    path, _ = whole
+    for row in ("base", "no_words"):
+        for seed in (0, 1, 2):
+            place = path.parent / f"out/{row}-seed{seed}"
+            assert [line["step"] for line in lines(place)] == [0, 1, 2, 3]
+            assert f"seed: {seed}\n" in (place / "recipe.yaml").read_text()
+            assert any(name.startswith("losses/test/mlm") for name in summary(place)) == (row == "base")
+
+
+def test_table_is_what_the_runs_scored(whole):
+    path, said = whole
+    values = {row: [summary(path.parent / f"out/{row}-seed{seed}")[SCORE]["value"] for seed in (0, 1, 2)]
+              for row in ("base", "no_words")}
+    base, other = table(path)
+    assert (base["score"], base["row"], other["row"]) == (SCORE, "base", "no_words")
+    assert float(base["mean"]) == pytest.approx(statistics.mean(values["base"]))
+    differences = [b - a for a, b in zip(values["base"], values["no_words"])]
+    half = 4.3026527 * statistics.stdev(differences) / 3**0.5
+    assert float(other["difference"]) == pytest.approx(statistics.mean(differences))
+    assert float(other["difference_high"]) - float(other["difference"]) == pytest.approx(half)
+    assert other["verdict"] in ("higher", "lower", "not told apart") and base["verdict"] == ""
+    assert int(other["passes"]) < int(base["passes"]) and float(other["flops"]) < float(base["flops"])
+    text = (path.parent / "out/table.md").read_text()
+    assert text.startswith("# Two rows.\n") and f"**{SCORE} (chance " in text
+    assert "| no_words | objectives.mlm=null, masks.noisy_words=null, model.words=null | 3 of 3 |" in text
+    assert "3 of 3" in said and "x 1.00" in said
+
+
+def test_a_finished_sweep_trains_nothing_and_says_the_same(whole):
+    path, _ = whole
+    before = table(path)
+    code, said = ended(path)
+    assert code == 0 and "left to do 0 runs" in said and "checking" not in said and "1 of 6" not in said
+    assert table(path) == before
+
+
+def test_what_changed_is_trained_anew_and_what_was_is_kept(whole):
+    path, _ = whole
+    was = summary(path.parent / "out/no_words-seed1")
+    path.write_text(SWEEP.replace("no_words: {", "no_words: {optim.lr: 5e-3, ").replace("[0, 1, 2]", "[1]"))
+    code, said = ended(path)
+    assert code == 0, said
+    assert "no_words-seed1 is a run of another recipe or version: kept as" in said and "base, seed 1" not in said
+    assert summary(path.parent / "out/no_words-seed1.before-1") == was
+    assert summary(path.parent / "out/no_words-seed1") != was
+    [base, other] = table(path)
+    assert other["verdict"] == "not judged (1 seed)" and base["low"] == "" and other["p"] == ""
+
+
+def test_a_change_of_scores_alone_trains_no_step(whole):
+    path, _ = whole
+    steps = lines(path.parent / "out/base-seed0")
+    path.write_text("base: tiny.yaml\nchange: {run.steps: 4, data.val: 0, evaluate.retrieval: {gallery: 8}}\n"
+                    "seeds: [0]\nmetrics: [retrieval/test/*/r1]\nout: out\n")
+    code, said = ended(path)
+    assert code == 0 and "1 of 1: base, seed 0, goes on" in said, said
+    assert lines(path.parent / "out/base-seed0") == steps
+    assert table(path)[0]["score"] == "retrieval/test/image_to_text/r1"
+
+
+def test_stopped_in_every_way_and_gone_on_with(tmp_path):
+    path = written(tmp_path, "base: tiny.yaml\nchange: {run.steps: 40, run.checkpoint.steps: 4}\nseeds: [0]\n"
+                   "metrics: [losses/test/*]\nout: out\n")
+    place = tmp_path / "out/base-seed0"
+    for step, number, code in ((6, signal.SIGKILL, -9), (14, signal.SIGINT, 130), (24, signal.SIGTERM, 75)):
+        child = sweep(path)
+        until(lambda step=step: len(lines(place)) >= step, child)
+        run = int((place / ".lock").read_text().split()[-1])
+        child.kill(number)
+        assert child.wait() == code, child.text
+        until_gone(run)
+        assert not (place / "summary.json").exists()
+    assert "stopped by Ctrl-C" in child.text and "stopped by SIGTERM" in child.text
+    code, said = ended(path)
+    assert code == 0 and "1 of 1: base, seed 0, goes on" in said, said
+    assert [line["step"] for line in lines(place)] == list(range(40))
+    starts = json.loads((place / "manifest.json").read_text())["starts"]
+    after = [one["after_step"] for one in starts]
+    assert len(after) == 4 and after[0] == 0 and after == sorted(set(after))
+
+
+def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):
+    path = written(tmp_path, "base: tiny.yaml\nchange: {run.steps: 4}\nrows: {wild: {optim.lr: 1e30}, "
+                   "slow: {optim.lr: 1e-4}}\nseeds: [0]\nout: out\n")
+    code, said = ended(path)
+    assert code == 5, said
+    assert "wild, seed 0 failed with code 5: step 1: " in said and "went non-finite" in said
+    assert {row["row"] for row in table(path)} == {"base", "slow"}
+    text = (tmp_path / "out/table.md").read_text()
+    assert "| wild | optim.lr=1e+30 | 0 of 1, 1 failed |" in text and "Failed: wild, seed 0: step 1: " in text
+    assert "went non-finite" in (tmp_path / "out/failed/wild-seed0.txt").read_text()
+
+
+def test_a_dry_run_makes_nothing(tmp_path):
+    path = written(tmp_path)
+    code, said = ended(path, "--dry-run", "data.samples=40")
+    assert code == 0 and not (tmp_path / "out").exists()
+    assert "no_words" in said and "3 to train" in said and "6 runs, " in said and "MFLOP" in said
