@@ -1,4 +1,4 @@
-"""What many papers share: contrast, matching, masked words, random masks, pairings, evaluations."""
+"""What many papers share: contrast, matching, masked words, answers, random masks, pairings, evaluations."""
 
 from vlobjectives import hookimpl
 
@@ -10,6 +10,7 @@ def vlobj_components():
         "objective:itc": "vlobj_common.itc:ITC",
         "objective:itm": "vlobj_common.itm:ITM",
         "objective:mlm": "vlobj_common.mlm:MLM",
+        "objective:vqa": "vlobj_common.vqa:VQA",
         "mask:random_patches": "vlobj_common.random_patches:RandomPatches",
         "mask:random_tubes": "vlobj_common.random_patches:RandomTubes",
         "mask:cls_attention": "vlobj_common.cls_attention:ClsAttention",
@@ -17,9 +18,11 @@ def vlobj_components():
         "pairing:random_negatives": "vlobj_common.pairings:RandomNegatives",
         "pairing:hard_negatives": "vlobj_common.pairings:HardNegatives",
         "pairing:all_pairs": "vlobj_common.pairings:AllPairs",
+        "reader:answers": "vlobj_common.answers:Answers",
         "evaluation:retrieval": "vlobj_common.retrieval:Retrieval",
         "evaluation:rerank": "vlobj_common.rerank:Rerank",
         "evaluation:itm": "vlobj_common.matching_accuracy:MatchingAccuracy",
+        "evaluation:vqa": "vlobj_common.answering:Answering",
         "evaluation:words": "vlobj_common.words:Words",
         "evaluation:binding": "vlobj_common.binding:Binding",
         "evaluation:probe": "vlobj_common.probe:Probe",

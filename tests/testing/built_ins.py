@@ -16,6 +16,7 @@ OBJECTIVES = {
     "itm both": {"negatives": "others", "scheme": "matched_plus_wrong"},
     "itm both, hardest": {"negatives": "hardest", "scheme": "matched_plus_wrong"},
     "itm both, all": {"negatives": "every", "scheme": "matched_plus_wrong"},
+    "vqa": {},
     "mlm": {"mask": "noisy_words"}, "mgsc": GLOBAL, "mgsc over frames": {**GLOBAL, "norm_axis": "frame"},
     "mltc": {"image_mask": "replaced", "text_mask": "hidden_words", "context_mask": "dropped"},
     "scl": GLOBAL, "scl l2": {**GLOBAL, "loss": "l2"}, "scl cosine": {**GLOBAL, "loss": "cosine"},

@@ -12,10 +12,12 @@ from vlobjectives.functional import noise
 SPECIAL = {"pad": 0, "begin": 1, "end": 2, "mask": 3, "unknown": 4}
 VOCABULARY = 30
 LENGTH = 9
+ANSWERS = 5
 
 
 class ToyPairs(Source):
-    """Column `image`: uint8 [3,S,S], or [F,3,S,S] of a clip; column `caption`: words such as `w7 w21`.
+    """Column `image`: uint8 [3,S,S], or [F,3,S,S] of a clip; column `caption`: words such as `w7 w21`; column `answer`:
+    no label, one, or two with a score each.
 
     Samples whose numbers are equal modulo `pictures` show the same picture.
     """
@@ -31,7 +33,8 @@ class ToyPairs(Source):
         super().__init__(config)
         frames = (config.frames,) if config.frames > 1 else ()
         self.columns = {"image": FieldSpec("picture", (*frames, 3, config.size, config.size)),
-                        "caption": FieldSpec("raw")}
+                        "caption": FieldSpec("raw"),
+                        "answer": FieldSpec("labels", (2,), ANSWERS, share=(1 / ANSWERS,) * ANSWERS)}
 
     def size(self, split: str) -> int:
         return self.config.samples
@@ -43,7 +46,10 @@ class ToyPairs(Source):
         dice = noise.uniforms(noise.key("toy caption", split, seed), torch.tensor([number]), LENGTH)[0].tolist()
         low, high = config.words
         words = [f"w{int(x * (VOCABULARY - len(SPECIAL)))}" for x in dice[1:1 + low + int(dice[0] * (high - low + 1))]]
-        return Sample({"image": (image * 256).to(torch.uint8), "caption": " ".join(words)}, picture, f"toy {number}")
+        scores = noise.uniforms(noise.key("toy answer", split, seed), torch.tensor([number]), 3)[0].tolist()
+        answer = [(int(score * ANSWERS), score) for score in scores[:int(scores[2] * 3)]]
+        return Sample({"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer}, picture,
+                      f"toy {number}")
 
     def digest(self) -> str:
         return self.config.model_dump_json()
