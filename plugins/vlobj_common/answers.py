@@ -11,7 +11,7 @@ from vlobjectives.errors import DataError
 
 Answer = str | list[str] | Mapping[str, float]
 SOFT = 0.3
-"""What each person who gave an answer adds to its score, up to 1: 0.3, 0.6, 0.9, 1 (VQA 2.0 as METER reads it)."""
+"""What each person who gave an answer adds to its score, up to 1: 0.3, 0.6, 0.9, 1 (as is usual for VQA 2.0)."""
 
 
 class Answers(Reader):
@@ -23,11 +23,11 @@ class Answers(Reader):
     fewer answers; `spec.share` is each answer's mean score over the training rows.
     """
 
-    paper = "VQA 2.0, arXiv 1612.00837; METER, arXiv 2111.02387"
+    paper = "VQA 2.0, arXiv 1612.00837"
 
     class Config(ReaderConfig):
         size: int = Field(gt=0, description="answers in the table (published for VQA 2.0: 3129)")
-        least: int = Field(1, gt=0, description="training rows that an answer must have (published: 9)")
+        least: int = Field(1, gt=0, description="training rows that an answer must have")
         labels: int = Field(10, gt=0, description="different answers that a row has at most")
 
     def __init__(self, config: Config, **shared: Reader):

@@ -101,7 +101,7 @@ def test_the_table_holds_the_most_frequent_answers():
     assert reader(["two"]).spec.share == (1.0, 0.0, 0.0, 0.0)
 
 
-def test_what_several_people_said_is_scored_as_published():
+def test_what_several_people_said_adds_up():
     """1 of ten people: 0.3, two 0.6, three 0.9, from four on 1."""
     said = ["red"] * 4 + ["pink"] * 3 + ["purple"] * 2 + ["rose"]
     made = reader([said, ["pink"] * 9, ["pink"] * 4 + ["red"] * 5], size=4)
