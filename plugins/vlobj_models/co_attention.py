@@ -3,9 +3,11 @@
     block(h | z)    h1 = LN(h + MHA(h, h));  h2 = LN(h1 + MHA(h1, z));  LN(h2 + W2 gelu(W1 h2))
     layer l         x(l) = text block(x(l-1) | y(l-1)),  y(l) = image block(y(l-1) | x(l-1)),  both of layer l-1
     pooled          tanh(Wt x[0]) and tanh(Wv mean_f y[f]) side by side, text first
+    looks: text     y(l) = y(0) for every l and pooled = tanh(Wt x[0]): ALBEF's fusion (arXiv 2107.07651)
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -19,7 +21,8 @@ TEXT_TYPE, IMAGE_TYPE = 0, 1
 
 
 class CoAttention(Fusion):
-    """image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R, 2*width] (text first).
+    """image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R, 2*width] (text first;
+    [R, width] where the text alone looks).
 
     A stream whose Spec counts class tokens is class tokens, then positions. Positions that are not valid are looked
     at by nobody. `layers[l]` holds the whole stream after layer l; `maps["cross{l}"]` [R,heads,N',M'] what the stream
@@ -37,6 +40,8 @@ class CoAttention(Fusion):
         mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over the width")
         dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output "
                                "(published: 0.1)")
+        looks: Literal["both", "text"] = Field("both", description="which streams look at the other one: both, or the "
+                                               "text alone, the picture staying as its encoder left it (ALBEF)")
         transform: bool = Field(False, description="a linear map on each stream first; made in any case where a "
                                 "stream has another width. METER's lies in the encoders (`out`), where ITC reads it")
         init_std: float = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
@@ -56,15 +61,16 @@ class CoAttention(Fusion):
             nn.Linear(spec.width, width) if config.transform or spec.width != width else nn.Identity()
             for spec in (image, text))
         self.types = nn.Embedding(2, width)
+        both = config.looks == "both"
         self.image_blocks, self.text_blocks = (
-            nn.ModuleList(Block(config) for _ in range(config.depth)) for _ in range(2))
-        self.image_pooler, self.text_pooler = nn.Linear(width, width), nn.Linear(width, width)
+            nn.ModuleList(Block(config) for _ in range(config.depth if there else 0)) for there in (both, True))
+        self.image_pooler, self.text_pooler = nn.Linear(width, width) if both else None, nn.Linear(width, width)
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Embedding):
                 nn.init.normal_(layer.weight, std=config.init_std)
             if isinstance(layer, nn.Linear):
                 nn.init.zeros_(layer.bias)
-        self.spec = Spec(width=width, pooled=2 * width, length=text.length, grid=image.grid,
+        self.spec = Spec(width=width, pooled=(1 + both) * width, length=text.length, grid=image.grid,
                          patch_size=image.patch_size, frames=image.frames, classes=image.classes,
                          fields={**image.fields, **text.fields}, can=frozenset({"layers", "maps"}))
 
@@ -74,17 +80,19 @@ class CoAttention(Fusion):
         y = self.image_transform(y) + self.types.weight[IMAGE_TYPE]
         x = self.text_transform(x) + self.types.weight[TEXT_TYPE]
         found = {of: {"layers": {}, "maps": {}} for of in ("image", "text")}
-        for number, (image_block, text_block) in enumerate(zip(self.image_blocks, self.text_blocks)):
-            (y, map_y), (x, map_x) = (image_block(y, x, seen_y, seen_x, want.maps),
-                                      text_block(x, y, seen_x, seen_y, want.maps))
+        for number, text_block in enumerate(self.text_blocks):
+            before, map_y = y, None
+            if self.image_blocks:
+                y, map_y = self.image_blocks[number](y, x, seen_y, seen_x, want.maps)
+            x, map_x = text_block(x, before, seen_x, seen_y, want.maps)
             for of, stream, seen in (("image", y, map_y), ("text", x, map_x)):
                 if number in want.layers:
                     found[of]["layers"][number] = stream
-                if want.maps:
+                if seen is not None:
                     found[of]["maps"][f"cross{number}"] = found[of]["maps"]["cross"] = seen
         image, text = self._given(image, y, "image", found), self._given(text, x, "text", found)
-        pooled = torch.cat([self._pooled(text, "text"), self._pooled(image, "image")], -1)
-        return Fused(image, text, pooled)
+        pooled = [self._pooled(text, "text"), *([self._pooled(image, "image")] if self.image_blocks else [])]
+        return Fused(image, text, torch.cat(pooled, -1))
 
     def _stream(self, part: Encoded, of: str) -> tuple[Tensor, Tensor]:
         """The sequence [R, classes + N, D] of an encoder and the bias that hides what is not valid in it."""

@@ -48,6 +48,11 @@ def test_a_fusion_of_one_stream(more):
         law.check("fusion", Toy(model={**MODEL, "fusion": fusion}))
 
 
+def test_a_fusion_in_which_the_text_alone_looks():
+    for law in part_laws({"asked_for": "the picture looks at nothing and has no maps"}):
+        law.check("fusion", Toy(model={**MODEL, "fusion": {**MODEL["fusion"], "looks": "text"}}))
+
+
 def test_a_text_tower_that_is_causal_and_one_with_an_output_map():
     for text in ({**MODEL["text"], "causal": True}, {**MODEL["text"], "out": 8}):
         for law in part_laws():

@@ -9,6 +9,7 @@ from torch import Tensor
 from vlobj_models.co_attention import CoAttention
 
 from vlobjectives import CannotBuild, Encoded, Reading, Spec
+from vlobjectives.functional.attention import bias_of
 
 LINEAR = {"self_query": "own.query", "self_key": "own.key", "self_value": "own.value", "self_out": "own.out",
           "self_ln": "norm1", "cross_query": "cross.query", "cross_key": "cross.key", "cross_value": "cross.value",
@@ -113,6 +114,22 @@ def test_both_streams_read_the_layer_before():
     after = part(image, text, PLAIN)
     assert torch.equal(before.image.tokens, after.image.tokens)
     assert not torch.equal(before.text.tokens, after.text.tokens)
+
+
+def test_where_the_text_alone_looks_the_picture_stays_as_it_is():
+    """Block by block by hand, and it has half of the weights."""
+    part, image, text = made(looks="text")
+    fused = part(image, text, Reading(layers=frozenset({0, 1}), maps=True))
+    y = torch.cat([image.cls, image.tokens], 1) + part.types.weight[1]
+    x, seen_x = text.tokens + part.types.weight[0], bias_of(text.valid, torch.float64)
+    for block in part.text_blocks:
+        x, _ = block(x, y, seen_x, torch.zeros(1, 1, 1, 1).double(), False)
+    assert torch.allclose(fused.text.tokens, x, rtol=0, atol=1e-12)
+    assert torch.equal(torch.cat([fused.image.cls, fused.image.tokens], 1), y)
+    assert torch.equal(fused.image.layers[1], y) and not fused.image.maps and "cross" in fused.text.maps
+    assert torch.equal(fused.pooled, torch.tanh(part.text_pooler(fused.text.cls[:, 0])))
+    assert fused.pooled.shape[1] == part.spec.pooled == 8
+    assert not any(name.startswith("image_") for name, _ in part.named_parameters())
 
 
 def test_dropout_belongs_to_training():
