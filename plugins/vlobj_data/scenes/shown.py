@@ -8,6 +8,7 @@ import numpy as np
 from vlobj_data.scenes import motion, paint
 from vlobj_data.scenes.dice import Dice
 from vlobj_data.scenes.questions import Question, questions
+from vlobj_data.scenes.regions import regions
 from vlobj_data.scenes.sets import caption_of
 from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
 from vlobj_data.scenes.world import Scene, World, tags
@@ -51,8 +52,9 @@ def columns(world: World, scene: Scene, caption: Caption, picture: tuple[str, Ca
     def one() -> Question:
         return Dice(*asking).pick(questions(scene))
 
-    return Columns({
+    made = Columns({
         picture[0]: picture[1],
+        **({"regions": lambda: regions(scene, made["image"])} if frames is None else {}),
         "caption": lambda: caption.text,
         "captions": lambda: all_captions(world, scene),
         "tags": lambda: tags(scene),
@@ -62,6 +64,7 @@ def columns(world: World, scene: Scene, caption: Caption, picture: tuple[str, Ca
         "questions": lambda: questions(scene),
         "question": lambda: one().text,
         "answer": lambda: one().answer})
+    return made
 
 
 def all_captions(world: World, scene: Scene) -> list[str]:

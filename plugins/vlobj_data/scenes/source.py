@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlobj_data.scenes import motion, paint
+from vlobj_data.scenes import motion, paint, regions
 from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS
@@ -39,6 +39,7 @@ class Scenes(Source):
         caption    the caption shown: in training one of five by (seed, number, epoch), elsewhere a fixed one
         captions   all five
         tags       ["red circle", ...], one a thing
+        regions    float32 [3 a thing, 198], what a detector would give of a picture; see `regions`
         phrases    [Phrase(text, first, end, thing), ...], characters `first` to `end` - 1 of the caption
         boxes      float32 [P,4], x1, y1, x2, y2 in pixels, the last two one past; clips: [P,F,4]
         masks      bool [P,H,W], the pixels of each phrase's thing; clips: [P,F,H,W]
@@ -88,7 +89,9 @@ class Scenes(Source):
         self.picture = "image" if config.frames is None else "clip"
         self.columns = {self.picture: FieldSpec("picture", shape, mean=MEAN, std=STD)}
         self.columns |= {name: FieldSpec("raw", of_caption=name in OF_CAPTION) for name in RAW}
-        if config.frames is not None:
+        if config.frames is None:
+            self.columns["regions"] = FieldSpec("vectors", (regions.MOST, regions.WIDTH))
+        else:
             self.can = self.can - {"twins"}
         self.settled_epoch = config.start_epochs
         self._cache: dict[tuple[str, int], np.ndarray] = {}
