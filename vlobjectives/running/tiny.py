@@ -140,8 +140,9 @@ class _Small:
         for name, entry in self.data["objectives"].items():
             if isinstance(entry.get("weight"), list):
                 self.put(("objectives", name, "weight"), max(weight for _, weight in entry["weight"]))
-            if isinstance(entry.get("group"), int):
-                self.put(("objectives", name, "group"), min(entry["group"], BATCH // 2))
+            group = entry.get("group", self.registry.get("objective", entry["type"]).group)
+            if isinstance(group, int):
+                self.put(("objectives", name, "group"), min(group, BATCH // 2))
         for name in self.data.get("pairings", {}):
             self.put(("pairings", name, "group"), None)
         self.put(("optim", "schedule", "warmup"), None)

@@ -103,14 +103,14 @@ def _splits(loaded: Loaded, source: Source) -> Iterator[Problem]:
 
 
 def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
-    """An input is one column of pictures (or numbers), or fields of tokens side by side."""
+    """An input is one column of pictures (or numbers), or fields of tokens, with vectors or labels beside them."""
     for name, fields in made.fields.inputs.items():
         kinds = [made.fields.spec(field).kind for field in fields]
-        if len(kinds) > 1 and set(kinds) != {"tokens"}:
+        if len(kinds) > 1 and (kinds[0] != "tokens" or "picture" in kinds):
             these = ", ".join(f"{field}: {kind}" for field, kind in zip(fields, kinds))
-            yield loaded.problem(("inputs", name, "fields"), "only fields of tokens stand side by side in an input, "
-                                 f"and these are {these}",
-                                 "give each of the others an input of its own")
+            yield loaded.problem(("inputs", name, "fields"), "an input of several fields begins with tokens and holds "
+                                 f"no picture, and these are {these}", "tokens first; a picture needs an input of its "
+                                 "own")
 
 
 def _records(loaded: Loaded, made: Pieces, thorough: bool) -> Iterator[Problem]:
