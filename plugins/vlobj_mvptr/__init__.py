@@ -12,4 +12,6 @@ def vlobj_components():
         "mask:linked_tokens": "vlobj_mvptr.linked_tokens:LinkedTokens",
         "objective:mcr": "vlobj_mvptr.mcr:MCR",
         "objective:wpg": "vlobj_mvptr.wpg:WPG",
+        "evaluation:grounding": "vlobj_mvptr.grounding:Grounding",
+        "evaluation:recovery": "vlobj_mvptr.recovery:Recovery",
     }

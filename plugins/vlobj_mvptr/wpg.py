@@ -103,10 +103,10 @@ class WPG(Objective):
         if rule == "pick":
             each = phrase.shape[0] // noise.number.shape[0]
             uniform = noise(name, each, phrase.shape[1]).flatten(0, 1)
-        alike = similarities(self._tokens(text.text), self._tokens(image.image))
+        alike = similarities(self.tokens(text.text), self.tokens(image.image))
         return grounding_score(alike, phrase, image.image.valid, self.config.k, rule, uniform)
 
-    def _tokens(self, x: Encoded) -> Tensor:
+    def tokens(self, x: Encoded) -> Tensor:
         """A layer's stream has class tokens in front of the positions."""
         return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1]:]
 

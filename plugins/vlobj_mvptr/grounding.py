@@ -1,0 +1,87 @@
+"""Phrase grounding judged by boxes: does a phrase's best region lie where its thing is."""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobjectives import Batch, Evaluation, EvaluationConfig, Held, ObjectiveName, Sample, Score, Spec, fused
+from vlobjectives.functional import mean_interval, similarities
+
+ROWS = 64
+"""Samples at once."""
+
+
+class Grounding(Evaluation):
+    """The region most like a phrase, both from the pass in which the pair was fused: is its centre in the phrase's box?
+
+        box   share of a caption's phrases that are right; value and Student's t interval are over pictures
+
+    Pairs are encoded anew and fused together, nothing is masked, and no score of separate passes enters (MVPTR,
+    arXiv 2201.12596, trains on such, and its loss can fall without any grounding). A phrase of the field is judged by
+    each phrase of the sample, with a box, that it lies within; relations span two and are left out. Regions are the
+    patches of a grid, or the vectors beside the input's tags, whose last six numbers begin with x1, y1, x2, y2 as
+    shares of width and height. Chance is the larger of the box's share of the picture and the share of the picture's
+    regions that would be right.
+    """
+
+    paper = "MVPTR, arXiv 2201.12596"
+    needs = frozenset({"regions"})
+
+    class Config(EvaluationConfig):
+        of: ObjectiveName = Field("wpg", description="the objective whose inputs, fusion, layer and field of phrases "
+                                  "are read")
+
+    def run(self, held):
+        objective = held.objective(self.config.of)
+        rows: list[tuple[float, float, float]] = []
+        for first in range(0, held.size(), ROWS):
+            numbers = range(first, min(first + ROWS, held.size()))
+            samples = [held.sample(number) for number in numbers]
+            rows += self._judged(held, objective, samples, held.batch(samples, numbers))
+        if not rows:
+            return {}
+        hits, *guesses = zip(*rows)
+        value, low, high = mean_interval(hits)
+        return {"box": Score(value, max(sum(guess) / len(guess) for guess in guesses), low, high, len(rows))}
+
+    def _judged(self, held: Held, objective, samples: list[Sample], batch: Batch) -> list[tuple[float, float, float]]:
+        """Of each sample with phrases: share of hits, box's share of the picture, share of regions in the box."""
+        config = objective.config
+        image, text = held.inputs[config.image], held.inputs[config.text]
+        pairs = fused(image, text, part=config.fusion)
+        pairs = held.values({"pairs": pairs if config.layer is None else pairs.layer(config.layer)}, batch)["pairs"]
+        alike = similarities(objective.tokens(pairs.text), objective.tokens(pairs.image))
+        valid = pairs.image.valid
+        best = alike.masked_fill(~valid[:, None], -2.0).argmax(2).cpu()
+        places, phrase = centres(held.part(image.part).spec, batch[config.image], batch.size), objective.phrase(pairs)
+        found = []
+        for row, sample in enumerate(samples):
+            spans = held.readers[config.phrases].read(sample.values["caption"]).spans
+            at = phrase[row].nonzero()[:, 0].tolist()
+            height, width = sample.values["masks"].shape[-2:] if len(sample.values["boxes"]) else (1, 1)
+            there, judged = places[row][valid[row].cpu()], []
+            for named, box in zip(sample.values["phrases"], torch.as_tensor(sample.values["boxes"])):
+                box = box / torch.tensor([width, height, width, height])
+                for place, (start, end) in zip(at, spans):
+                    if named.first <= start < end <= named.end:
+                        judged.append((within(places[row][best[row, place]], box).item(),
+                                       ((box[2] - box[0]) * (box[3] - box[1])).item(),
+                                       within(there, box).double().mean().item()))
+            if judged:
+                found.append(tuple(sum(side) / len(judged) for side in zip(*judged)))
+        return found
+
+
+def centres(spec: Spec, x, size: int) -> Tensor:
+    """Where each region's centre lies, [B,N,2] of x and y as shares of the picture, on the CPU."""
+    if spec.grid is None:
+        box = x.beside[spec.beside].values[..., -6:-2].cpu()
+        return (box[..., :2] + box[..., 2:]) / 2
+    rows, columns = spec.grid
+    y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
+    return torch.stack([x, y], -1).flatten(0, 1).expand(size, -1, -1)
+
+
+def within(points: Tensor, box: Tensor) -> Tensor:
+    """[...] bool, which of points [...,2] lie in the box x1, y1, x2, y2."""
+    return ((points >= box[:2]) & (points < box[2:])).all(-1)
