@@ -8,6 +8,7 @@ def vlobj_components():
     return {
         "reader:phrases": "vlobj_mvptr.phrases:Phrases",
         "reader:links": "vlobj_mvptr.links:Links",
+        "reader:counted": "vlobj_mvptr.counted:Counted",
         "reader:tags": "vlobj_mvptr.tags:Tags",
         "mask:linked_tokens": "vlobj_mvptr.linked_tokens:LinkedTokens",
         "objective:mcr": "vlobj_mvptr.mcr:MCR",
