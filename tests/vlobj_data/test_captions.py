@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,97 @@ def test_options_without_sense_are_refused(wrong):
 
 def test_paths_are_marked_for_the_recipe():
     marked = {name for name, info in Captions.Config.model_fields.items() if (info.json_schema_extra or {}).get("path")}
-    assert marked == {"manifest", "images"}
+    assert marked == {"manifest", "images", "vectors"}
+
+
+COLUMNS = {"tags": "names", "phrases": "phrases", "regions": (2, 5)}
+
+
+def precomputed(folder: Path, **changes) -> Path:
+    """A manifest whose record has further columns; `changes` of them, None takes one away."""
+    from safetensors.torch import save_file
+    rows = torch.arange(15.).reshape(3, 5)
+    held = {"1": rows, "narrow": rows[:, :4], "nan": rows / 0, "none": rows[:0]}
+    save_file({key: some.clone().contiguous() for key, some in held.items()}, folder / "regions.safetensors")
+    record = {"image": "photos/a.png", "caption": "a dog and a ball", "split": "train", "tags": ["dog", "ball", "dog"],
+              "phrases": [["dog"], ["dog", "near", "ball"]], "regions": "regions.safetensors#1"} | changes
+    path = folder / "more.jsonl"
+    path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}) + "\n")
+    return path
+
+
+def with_columns(folder: Path, columns=COLUMNS, **changes) -> Captions:
+    return Captions(Captions.Config(manifest=str(precomputed(folder, **changes)), image_size=16, columns=columns))
+
+
+def test_columns_that_were_computed_before(folder):
+    made = with_columns(folder)
+    assert {name: (spec.kind, spec.shape, spec.of_caption) for name, spec in made.columns.items()} == {
+        "image": ("picture", (3, 16, 16), False), "caption": ("raw", (), True), "tags": ("raw", (), False),
+        "phrases": ("raw", (), True), "regions": ("vectors", (2, 5), False)}
+    assert made.columns == Captions.described(made.config)
+    values = made.sample("train", 0, 0, 0).values
+    assert values["tags"] == ["dog", "ball", "dog"]
+    assert values["phrases"] == {"caption": "a dog and a ball", "phrases": [["dog"], ["dog", "near", "ball"]]}
+    assert torch.equal(values["regions"], torch.arange(10.).reshape(2, 5)), "the first M rows"
+    assert all(made.value("train", 0, name, 0, 0) == values[name] for name in ("caption", "tags", "phrases"))
+    assert made.problems() == []
+    none = with_columns(folder, regions="regions.safetensors#none").sample("train", 0, 0, 0)
+    assert none.values["regions"].shape == (0, 5)
+    assert made.digest() != with_columns(folder, {"tags": "names"}).digest()
+
+
+@pytest.mark.parametrize("changes, why", [
+    ({"tags": None}, "no tags, which data.columns names"),
+    ({"tags": "dog"}, "a text where tags, a list of texts, should be"),
+    ({"tags": ["dog", 3]}, "a list of other things where tags"),
+    ({"phrases": None}, "no phrases"), ({"phrases": [["a", "b", "c", "d"]]}, "lists of one to three texts"),
+    ({"phrases": [[]]}, "lists of one to three texts"), ({"phrases": ["dog"]}, "lists of one to three texts"),
+    ({"caption": ["a dog", "a ball"]}, "phrases of 2 captions: give each caption a record of its own"),
+    ({"regions": 3}, "a number where regions, FILE.safetensors#KEY, should be"),
+    ({"regions": "regions.safetensors"}, "FILE.safetensors#KEY"),
+    ({"regions": "other.safetensors#1"}, "does not exist: other.safetensors#1"),
+    ({"regions": "regions.safetensors#2"}, "a key that its file does not hold: regions.safetensors#2"),
+    ({"regions": "regions.safetensors#narrow"}, r"vectors \[3, 4\], not of width 5"),
+    ({"regions": "regions.safetensors#nan"}, "not finite"),
+    ({"regions": "broken.safetensors#1"}, "is damaged: broken.safetensors#1"),
+    ({"regions": "../regions.safetensors#1"}, r"holds '\.\.'"),
+    ({"regions": "https://host/regions.safetensors#1"}, "is a URL"),
+], ids=str)
+def test_broken_columns_are_bad_samples_that_say_why(folder, changes, why):
+    (folder / "broken.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
+    made = with_columns(folder, **changes)
+    sample = made.sample("train", 0, 0, 0)
+    assert isinstance(sample, Bad)
+    (problem,) = made.problems()
+    for said in (sample.reason, problem):
+        assert re.search(why, said) and "more.jsonl:1" in said
+
+
+def test_columns_of_forms_that_hold_none_and_names_that_are_taken(folder):
+    with pytest.raises(DataError, match="read from JSON, lines or a list, and this is csv"):
+        source(folder, "csv", columns={"tags": "names"})
+    with pytest.raises(DataError, match="folder of vectors does not exist"):
+        Captions(Captions.Config(manifest=str(precomputed(folder)), vectors=str(folder / "none")))
+    with pytest.raises(ValidationError, match="read anyway"):
+        Captions.Config(manifest="x", columns={"caption": "names"})
+    with pytest.raises(ValidationError, match="how many at most, how wide"):
+        Captions.Config(manifest="x", columns={"regions": (0, 5)})
+
+
+def test_each_caption_of_a_picture_keeps_its_own_phrases(folder):
+    path = folder / "rows.jsonl"
+    rows = [("a dog", [["dog"]]), ("a ball", [["ball"]])]
+    path.write_text("".join(json.dumps({"image": "photos/a.png", "caption": text, "phrases": phrases, "split": "train"})
+                            + "\n" for text, phrases in rows))
+    for captions in ("each", "one"):
+        made = Captions(Captions.Config(manifest=str(path), image_size=16, captions=captions,
+                                        columns={"phrases": "phrases"}))
+        for number in range(made.size("train")):
+            for epoch in range(4):
+                values = made.sample("train", number, epoch, 0).values
+                assert values["phrases"] == {"caption": values["caption"], "phrases": dict(rows)[values["caption"]]}
+                assert made.value("train", number, "phrases", epoch, 0) == values["phrases"]
 
 
 @pytest.mark.parametrize(("manifest", "images", "sizes"), [

@@ -93,6 +93,10 @@ class Source:
         """What is wrong with the data (`check`): files exist and the first hundred records parse; thorough: all."""
         return []
 
+    def offer(self, column: str) -> str:
+        """The line of a recipe that would give it a column of this name; empty where there is none."""
+        return ""
+
     def digest(self) -> str:
         """A hash of what the data is (files and options), for the manifest of a run."""
         raise NotImplementedError

@@ -7,20 +7,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vlobj_data.captions.manifests import Record
 from vlobjectives.errors import Place, Problem
 
 
 class Entry(NamedTuple):
-    """A file of a split with its captions, or a record that cannot be used and why. number: the file's."""
+    """A file of a split with its captions, or a record that cannot be used and why. number: the file's.
+
+    more: of each caption, what stands under further keys of its record.
+    """
 
     number: int
     file: str
     captions: tuple[str, ...]
     at: int
     fault: str
+    more: tuple[Mapping[str, Any], ...] = ()
 
 
 class Catalogue:
@@ -41,7 +45,7 @@ class Catalogue:
         self.first_out: dict[str | None, int] = {}
         self.splits: dict[str, list[Entry]] = {split: [] for split in (splits if self.named else ["train", *hold_out])}
         numbers: dict[str, int] = {}
-        open_entries: dict[tuple[str, str], tuple[int, list[str]]] = {}
+        open_entries: dict[tuple[str, str], tuple[int, list[str], list[Mapping[str, Any]]]] = {}
         for record in read:
             split = into.get(record.split or "") if self.named else _held_out(record, hold_out)
             if split is None:
@@ -55,11 +59,12 @@ class Catalogue:
             known = open_entries.get((split, record.file))
             if known is None:
                 number = numbers.setdefault(record.file, len(numbers))
-                open_entries[split, record.file] = known = (len(entries), [])
+                open_entries[split, record.file] = known = (len(entries), [], [])
                 entries.append(Entry(number, record.file, (), record.at, ""))
             known[1].extend(record.captions)
-        for (split, _), (at, captions) in open_entries.items():
-            self.splits[split][at] = self.splits[split][at]._replace(captions=tuple(captions))
+            known[2].extend([record.more] * len(record.captions))
+        for (split, _), (at, captions, more) in open_entries.items():
+            self.splits[split][at] = self.splits[split][at]._replace(captions=tuple(captions), more=tuple(more))
         self._ends = {split: array("q", accumulate(max(len(entry.captions), 1) for entry in entries))
                       for split, entries in self.splits.items()} if each else None
 

@@ -112,6 +112,7 @@ class Listed(Source):
         self._catalogue = Catalogue(records, path, lines, config.splits, config.hold_out, config.captions == "each")
         self._digest = self._hashed(data)
         self.columns = self.described(config)
+        self._further = [name for name in self.columns if name not in (self.column, "caption")]
 
     def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], bool]:
         """The records of a manifest, and whether they are numbered by lines."""
@@ -123,6 +124,10 @@ class Listed(Source):
 
     def looked_at(self, path: Path) -> None:
         """Raises PictureError where a file cannot be what it should; decodes nothing."""
+        raise NotImplementedError
+
+    def beside(self, name: str, record: Mapping[str, Any], caption: str) -> Any:
+        """The value of a further column, from the further keys of a caption's record. Raises what `shown` raises."""
         raise NotImplementedError
 
     @classmethod
@@ -150,9 +155,11 @@ class Listed(Source):
         if entry.fault:
             return Bad(f"{place}: {entry.fault}", entry.file or place)
         draw = _draws(seed, split, number, epoch) if split == "train" else None
-        caption = _caption(entry, which, draw)
+        which = _which(entry, which, draw)
+        caption = entry.captions[which]
         try:
             whole = self.shown(self._path(entry), draw)
+            beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
         height, width = whole.shape[-2:]
@@ -163,14 +170,16 @@ class Listed(Source):
         small = framing.square(whole, box, self.config.image_size)
         if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption):
             small = small.flip(-1)
-        return Sample({self.column: small, "caption": caption}, entry.number, entry.file)
+        return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
 
     def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
-        """A caption without its file: readers learn from all of them."""
+        """A caption, or what is said of it, without its file: readers learn from all of them."""
         entry, which = self._catalogue.at(split, number)
-        if column != "caption" or entry.fault:
+        if column == self.column or self.columns[column].kind != "raw" or entry.fault:
             return super().value(split, number, column, epoch, seed)
-        return _caption(entry, which, _draws(seed, split, number, epoch) if split == "train" else None)
+        which = _which(entry, which, _draws(seed, split, number, epoch) if split == "train" else None)
+        caption = entry.captions[which]
+        return caption if column == "caption" else self.beside(column, entry.more[which], caption)
 
     def problems(self, thorough: bool = False) -> list[str]:
         """Bad records, missing files and bad headers (of the first hundred records of each split, or all), files that
@@ -183,6 +192,8 @@ class Listed(Source):
                 seen.add(entry.file)
                 try:
                     self.looked_at(self._path(entry))
+                    for name in self._further:
+                        self.beside(name, entry.more[0], entry.captions[0])
                 except (PathError, PictureError) as error:
                     what = f"{entry.file} {error}"
             if what:
@@ -195,7 +206,8 @@ class Listed(Source):
         return self._digest
 
     def _hashed(self, data: bytes) -> str:
-        options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude={"manifest", self.folder})
+        paths = {name for name, field in type(self.config).model_fields.items() if field.json_schema_extra == PATH}
+        options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=paths)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
 
@@ -207,11 +219,11 @@ def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tu
     return known[given] if isinstance(given, str) else given
 
 
-def _caption(entry: Entry, which: int | None, draw: random.Random | None) -> str:
+def _which(entry: Entry, which: int | None, draw: random.Random | None) -> int:
     """The caption `which`; with `captions: one` the first drawn in training, the first written elsewhere."""
     if which is None:
         which = draw.randrange(len(entry.captions)) if draw else 0
-    return entry.captions[which]
+    return which
 
 
 def _draws(seed: int, split: str, number: int, epoch: int) -> random.Random:

@@ -40,26 +40,30 @@ PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_pat
 
 
 class Record(NamedTuple):
-    """at: the line, or the entry's number in a JSON file, from 1; split: as the manifest says; fault: why it is bad."""
+    """at: the line, or the entry's number in a JSON file, from 1; split: as the manifest says; fault: why it is bad.
+
+    more: what stands under the further keys that were asked for, None where there is nothing.
+    """
 
     at: int
     file: str
     captions: tuple[str, ...]
     split: str | None
     fault: str = ""
+    more: Mapping[str, Any] = {}
 
 
-def records(text: str, path: Path, form: Form) -> Iterator[Record]:
+def records(text: str, path: Path, form: Form, keys: Sequence[str] = ()) -> Iterator[Record]:
     """The records of a manifest of pictures. Raises DataError for a broken file, and for one without records."""
-    return recorded(_READ[form](text, path), path, PICTURES)
+    return recorded(_READ[form](text, path), path, PICTURES, keys)
 
 
-def recorded(rows: Rows, path: Path, kind: Kind) -> Iterator[Record]:
+def recorded(rows: Rows, path: Path, kind: Kind, keys: Sequence[str] = ()) -> Iterator[Record]:
     """The records of a manifest's rows. Raises DataError where there are none."""
     count = 0
     for at, fields in rows:
         count += 1
-        yield from _records(at, fields, kind)
+        yield from _records(at, fields, kind, keys)
     if not count:
         raise DataError("the manifest holds no records", f"name the manifest that lists the {kind.name}s",
                         Place(str(path)))
@@ -203,19 +207,19 @@ def _columns(header: list[str], path: Path, wanted: Mapping[str, Sequence[str]])
 _READ = {"karpathy": _karpathy, "list": of_list, "jsonl": of_lines, "csv": of_csv}
 
 
-def _records(at: int, fields: Any, kind: Kind) -> Iterator[Record]:
+def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:
     """The record of one entry, and one more for each of its captions that cannot be used."""
     if isinstance(fields, Fault):
         yield Record(at, "", (), fields.split, fields.why)
         return
     if not isinstance(fields, dict):
-        yield Record(at, "", (), None, f"{_kind(fields)} where an object with {kind.file[0]} and caption should be")
+        yield Record(at, "", (), None, f"{kind_of(fields)} where an object with {kind.file[0]} and caption should be")
         return
     file, captions = _first(fields, kind.file), _first(fields, CAPTION)
     split = fields.get("split")
     split = split.strip() or None if isinstance(split, str) else None
     if not isinstance(file, str) or not file.strip():
-        yield Record(at, "", (), split, f"{_kind(file)} where the {kind.name}'s file name should be")
+        yield Record(at, "", (), split, f"{kind_of(file)} where the {kind.name}'s file name should be")
         return
     if _half_pair(file):
         yield Record(at, "", (), split, "a file name with half a surrogate pair, which is no text")
@@ -224,7 +228,7 @@ def _records(at: int, fields: Any, kind: Kind) -> Iterator[Record]:
     faults = [fault for fault in map(_fault, captions or [None]) if fault]
     good = tuple(caption.strip() for caption in captions if not _fault(caption))
     if good:
-        yield Record(at, file, good, split)
+        yield Record(at, file, good, split, more={key: fields.get(key) for key in keys})
     for fault in faults:
         yield Record(at, file, (), split, fault)
 
@@ -235,7 +239,7 @@ def _first(fields: dict, names: tuple[str, ...]) -> Any:
 
 def _fault(caption: Any) -> str:
     if not isinstance(caption, str):
-        return "no caption" if caption is None else f"{_kind(caption)} where a caption should be"
+        return "no caption" if caption is None else f"{kind_of(caption)} where a caption should be"
     if not caption.strip():
         return "an empty caption"
     if _half_pair(caption):
@@ -247,7 +251,8 @@ def _half_pair(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, in words."""
     names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list",
              dict: "an object", type(None): "nothing"}
     return names[type(value)]

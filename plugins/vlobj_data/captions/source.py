@@ -1,16 +1,29 @@
 """The source `captions`: photos in a folder and a manifest that says what they show."""
 
-from pydantic import Field
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
+from pydantic import Field, field_validator
+
+from vlobj_data.captions.columns import Column, Further, specs
 from vlobj_data.captions.listed import PATH, Listed, ListedConfig
-from vlobj_data.captions.manifests import Form, decoded, form_of, records
+from vlobj_data.captions.manifests import Form, Record, decoded, form_of, records
 from vlobj_data.captions.pictures import check_header, read_picture
+from vlobjectives.errors import DataError, Place
+
+OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
+"""What the columns of MVPTR (arXiv 2201.12596) would be declared as, for messages."""
 
 
 class Captions(Listed):
     """Photos with captions from a manifest: Karpathy's JSON, a JSON list, JSON lines, CSV or TSV.
 
-    Columns: `image`, uint8 [3,S,S], and `caption`, raw. Splits, captions, framing and faults as `Listed` says.
+    Columns: `image`, uint8 [3,S,S], and `caption`, raw. Splits, captions, framing and faults as `Listed` says. JSON
+    (a list, or lines) may hold more of what `columns` names: `tags: [dog, ball]` as `names`, raw; `phrases: [[dog],
+    [dog, brown]]` of the record's one caption as `phrases`, raw, a mapping of `caption` and `phrases`; `regions:
+    vinvl.safetensors#123` as [M, W], the first M rows of a tensor [R,W], which belong to the whole picture, whatever of
+    it is cut out. A record that lacks one, or has it broken, is a bad sample.
     """
 
     column, folder, plural = "image", "images", "pictures"
@@ -19,13 +32,50 @@ class Captions(Listed):
         images: str | None = Field(None, json_schema_extra=PATH,
                                    description="folder of the pictures; by default the manifest's")
         form: Form | None = Field(None, description="the manifest's form; by default found out")
+        columns: dict[str, Column] = Field({}, description="further keys of each record: names, phrases, or [M, W]: at "
+                                                           "most M vectors of W numbers")
+        vectors: str | None = Field(None, json_schema_extra=PATH, description="folder of the files of vectors; by "
+                                                                              "default the manifest's")
+
+        @field_validator("columns")
+        @classmethod
+        def _further(cls, columns: dict[str, Column]) -> dict[str, Column]:
+            if {"image", "caption", "split"} & columns.keys():
+                raise ValueError("image, caption and split are read anyway")
+            if any(isinstance(column, tuple) and min(column) < 1 for column in columns.values()):
+                raise ValueError("of vectors must say [how many at most, how wide]")
+            return columns
 
     config: Config
 
     def listed(self, data, path):
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)
-        return records(text, path, form), form in ("csv", "jsonl")
+        if self.config.columns and form not in ("jsonl", "list"):
+            raise DataError(f"data.columns are read from JSON, lines or a list, and this is {form}",
+                            "write it as JSON lines", Place(str(path)))
+        folder = Path(self.config.vectors) if self.config.vectors is not None else path.parent
+        if not folder.is_dir():
+            raise DataError("the folder of vectors does not exist", "set data.vectors", Place(str(folder)))
+        self._more = Further(self.config.columns, os.path.realpath(folder))
+        return self._sound(records(text, path, form, tuple(self.config.columns))), form in ("csv", "jsonl")
+
+    def _sound(self, listed: Iterator[Record]) -> Iterator[Record]:
+        """Records whose further columns cannot be used get a fault."""
+        for record in listed:
+            why = "" if record.fault else self._more.fault(record.more, len(record.captions))
+            yield record._replace(captions=(), fault=why) if why else record
+
+    def beside(self, name, record, caption):
+        return self._more.value(name, record, caption)
+
+    def offer(self, column):
+        held = OFFERED.get(column)
+        return f"add under data: columns: {{{column}: {held}}}, and the key '{column}' to each record" if held else ""
+
+    @classmethod
+    def described(cls, config):
+        return super().described(config) | specs(config.columns)
 
     def shown(self, path, draw):
         return read_picture(path, self.max_pixels)

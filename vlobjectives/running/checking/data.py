@@ -64,7 +64,7 @@ def _columns(loaded: Loaded, source: Source) -> Iterator[Problem]:
         if column not in source.columns:
             path = ("fields", name, "of") if entry.of else ("fields", name)
             yield loaded.problem(path, f"the source '{loaded.recipe.data.type}' has no column '{column}'",
-                                 _near(column, source.columns, "it has"), key=not entry.of)
+                                 source.offer(column) or _near(column, source.columns, "it has"), key=not entry.of)
 
 
 def _fed(loaded: Loaded, named: Mapping[KeyPath, Named], source: Source) -> Iterator[Problem]:
@@ -81,7 +81,7 @@ def _fed(loaded: Loaded, named: Mapping[KeyPath, Named], source: Source) -> Iter
         if field not in source.columns:
             known = [*recipe.fields, *(name for name, spec in source.columns.items() if spec.kind != "raw")]
             yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
-                                 _near(field, known, "there are"))
+                                 source.offer(field) or _near(field, known, "there are"))
         elif source.columns[field].kind == "raw":
             line = example("fields", field, recipe)
             yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
