@@ -51,8 +51,8 @@ class LinkedTokens(Mask):
 
     def draw(self, noise: Noise, site: Site, batch: Batch) -> Draw:
         tokens: Tokens = batch[site.input]
-        words, phrases = site.fields.values()
         most = self.size(site)
+        words, phrases = site.fields.values()
         word, phrase = (~tokens.special & (tokens.segment == segment) for segment in (0, 1))
         length, ratio = tokens.ids.shape[1], self.config.ratio
         how = noise("words", length) / ratio

@@ -122,9 +122,12 @@ class _Small:
         """Readers of an input's tokens: one that needs no file, short."""
         fed = {name for entry in self.data["inputs"].values() for name in entry["fields"]}
         columns = self.registry.get("source", SOURCE)(self._config()).columns
-        fields = self.data.get("fields", {})
+        fields, foreign = self.data.get("fields", {}), self.before.recipe.data.type != SOURCE
         for name, entry in fields.items():
-            if entry.get("of", name) not in columns and entry.get("of") not in fields:
+            column = entry.get("of", name)
+            # what another source says of its captions (phrases, found elsewhere) is here to be found in the caption
+            here = column in columns and not (foreign and columns[column].of_caption)
+            if not here and entry.get("of") not in fields:
                 entry["of"] = "caption"
             if name in fed and "with" not in entry:
                 of = {"of": entry["of"]} if "of" in entry else {}

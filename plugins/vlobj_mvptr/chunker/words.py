@@ -8,8 +8,8 @@ def _of(words: str) -> frozenset[str]:
 SINGULAR = _of("a an one another this each every")
 DETERMINERS = SINGULAR | _of(
     "the these those some any no many several few multiple various all both either neither enough much more most other "
-    "such two three four five six seven eight nine ten eleven twelve dozen half its his her their our my your it's "
-    "whose numerous")
+    "such two three four five six seven eight nine ten eleven twelve dozen none half its his her their our my your "
+    "it's whose numerous")
 PREPOSITIONS = _of(
     "of in on at by for from with without to into onto over under above below behind beside besides between among "
     "amongst around across along through thru throughout down up off out near inside outside against atop toward "
@@ -35,9 +35,9 @@ LINKS = tuple(tuple(words.split()) for words in (
 """Relations of several words that hold no verb; longer ones win."""
 
 DESCRIBING = _of(
-    "red orange yellow green blue purple pink brown black white gray grey tan beige golden silver gold maroon "
+    "red orange yellow green blue purple pink brown black white gray grey tan beige golden silver gold cyan maroon "
     "turquoise big small large little tall short long tiny huge giant old young new older younger elderly happy "
-    "sad dark light bright high low wide narrow thick thin round square flat open empty full ready clean dirty "
+    "sad dark light bright high low wide narrow thick thin round flat open empty full ready clean dirty "
     "wet dry hot cold warm fresh fancy plain modern vintage antique busy lone single double different same "
     "similar main low own entire whole wild cute beautiful nice good bad soft hard heavy striped spotted dotted "
     "plaid wooden colorful colourful blonde blond asleep upright able unable bare fake raw sharp male female "

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.views import EncodedView, FusedView, JointView, View
 from vlobjectives.errors import Problem
 from vlobjectives.planning.plan import DrawKey, make
@@ -77,7 +78,10 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
     for key in used:
         site, mask = built.sites[key.input], built.masks[key.mask]
         words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
-        fewest, most = mask.hides(site)
+        try:
+            fewest, most = mask.hides(site)
+        except CannotBuild:  # the dry step says so
+            continue
         unit = "patches" if site.grid is not None else "words"
         options = loaded.recipe.masks[key.mask].options
         path = ("masks", key.mask, *(["ratio"] if "ratio" in options else []))

@@ -1,0 +1,99 @@
+"""What `vlobj check` says of phrases, links, tags and regions that cannot be, and of a recipe that has them all."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble
+from vlobjectives.running.tiny import tiny
+
+from .small import changed, line_of, vlobj
+
+SCENES = "data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}"
+LISTED = "data: {type: captions, manifest: listed.jsonl, image_size: 32, batch: 8, hold_out: {}}"
+FIELDS = """  phrases: {type: phrases, of: caption, with: caption, size: 100, least: 2, length: 8}
+  links: {type: links, of: phrases, with: caption}
+"""
+INPUTS = "inputs:\n  text: {fields: [caption, phrases], part: text, mask: linked}\n"
+MASKS = "  linked: {type: linked_tokens}\n"
+SMALLER = {"tied: true": "tied: true, field: caption",
+           "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+           "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",
+           "mlm: {mask: hidden_words}": "mlm: {mask: null}"}
+
+
+def recipe(folder, fields=FIELDS, inputs=INPUTS, masks=MASKS, **data):
+    changes = {"model:\n": fields + inputs + "model:\n", "pairings:\n": masks + "pairings:\n", **SMALLER, **data}
+    return changed(folder, changes)
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    rows = [{"image": "a.png", "caption": f"a dog near {count} balls", "split": "train"} for count in range(16)]
+    (tmp_path / "listed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_a_sound_recipe(tmp_path, capsys):
+    ended = vlobj(capsys, "check", recipe(tmp_path))
+    assert (ended.code, "error" in ended.err) == (0, False), ended.err
+
+
+@pytest.mark.parametrize("change, words, at", [
+    ({"fields": "  tags: {type: tags, with: caption, length: 9}\n"},
+     ("has no column 'tags'", "add under data: columns: {tags: names}"), "tags: {"),
+    ({"fields": FIELDS.replace("of: caption, with", "with")},
+     ("has no column 'phrases'", "add under data: columns: {phrases: phrases}"), "phrases: {type"),
+    ({"inputs": "inputs:\n  text: {fields: [caption], part: text}\n  image: {fields: [regions], part: vision}\n",
+      "masks": ""}, ("no field 'regions'", "add under data: columns: {regions: [50, 2054]}"), "regions"),
+], ids=["tags", "phrases", "regions"])
+def test_columns_that_the_data_lacks(listed, capsys, change, words, at):
+    path = recipe(listed, **{SCENES: LISTED}, **change)
+    ended = vlobj(capsys, "check", path)
+    assert ended.code == 2 and "Traceback" not in ended.err
+    assert all(word in ended.err for word in words), ended.err
+    assert f"small.yaml:{line_of(path, at)}:" in ended.err
+
+
+def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
+    fields = FIELDS + "  tags: {type: tags, with: caption, length: 9}\n"
+    path = recipe(listed, fields, **{SCENES: LISTED.replace("hold", "columns: {tags: names}, hold")})
+    ended = vlobj(capsys, "check", path)
+    assert ended.code == 3 and "listed.jsonl:1" in ended.err and "no tags, which data.columns names" in ended.err
+
+
+@pytest.mark.parametrize("change, words, at", [
+    ({"fields": FIELDS.replace("with: caption, size", "size")}, ("fields.phrases", "with: caption"), "phrases: {type"),
+    ({"fields": FIELDS.replace("of: phrases", "of: caption")}, ("fields.links", "of: phrases"), "links: {type"),
+    ({"inputs": "inputs:\n  text: {fields: [caption], part: text, mask: linked}\n"},
+     ("masks.linked", "holds caption, not a caption and its phrases", "inputs.text.fields: [caption, phrases]"),
+     "linked: {type"),
+    ({"fields": FIELDS.splitlines()[0] + "\n"}, ("masks.linked.links", "there is no field 'links'"), "linked: {type"),
+    ({"fields": FIELDS.replace("size: 100", "file: no.json")}, ("fields.phrases", "no.json cannot be read"),
+     "phrases: {type"),
+], ids=["with", "of", "one field", "no links", "file"])
+def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
+    path = recipe(tmp_path, **change)
+    ended = vlobj(capsys, "check", path)
+    assert ended.code == 2 and "Traceback" not in ended.err and "mend:" in ended.err
+    assert all(word in ended.err for word in words), ended.err
+    assert f"small.yaml:{line_of(path, at)}:" in ended.err
+
+
+def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):
+    """Whatever the recipe's data says of its captions: `scenes` has other columns of these names."""
+    fields = FIELDS.replace("of: caption, with", "with") + "  tags: {type: tags, with: caption, length: 9}\n"
+    path = recipe(listed, fields, **{SCENES: LISTED.replace("hold", "columns: {tags: names, phrases: phrases}, hold")})
+    registry = Registry()
+    small, _ = tiny(load(path), registry)
+    assert {name: small.recipe.column(name) for name in ("phrases", "links", "tags")} == {
+        "phrases": "caption", "links": "caption", "tags": "tags"}
+    made = assemble.pieces(small.recipe, registry)
+    made.fields.fit(lambda column: (made.source.value("train", number, column, 0, 0) for number in range(64)))
+    text = made.fields.batch([made.source.sample("train", 0, 0, 0)], [0])["text"]
+    assert (text.segment == 1).any() and made.fields.readers["phrases"].state()
