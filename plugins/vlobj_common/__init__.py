@@ -24,6 +24,7 @@ def vlobj_components():
         "evaluation:itm": "vlobj_common.matching_accuracy:MatchingAccuracy",
         "evaluation:vqa": "vlobj_common.answering:Answering",
         "evaluation:words": "vlobj_common.words:Words",
+        "evaluation:naming": "vlobj_common.naming:Naming",
         "evaluation:binding": "vlobj_common.binding:Binding",
         "evaluation:probe": "vlobj_common.probe:Probe",
     }

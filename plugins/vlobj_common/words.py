@@ -65,7 +65,7 @@ class Words(Evaluation):
                                   "name one of the text's masks", path="evaluate.words.mask")
         text = held.inputs[self.config.text]
         spec = next(iter(held.part(text.part).spec.fields.values()))
-        kinds = {f"{kind}s": _pattern(held.source.words(kind))
+        kinds = {f"{kind}s": pattern(held.source.words(kind))
                  for kind in self.config.kinds if "words" in held.source.can}
         found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("all", *kinds)}
         for first in range(0, held.size(), ROWS):
@@ -132,5 +132,5 @@ def unigram(truth: Tensor, shares: tuple[float, ...]) -> float:
     return counts[frequent.argmax().item()].item() / truth.numel()
 
 
-def _pattern(words) -> re.Pattern:
+def pattern(words) -> re.Pattern:
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)

@@ -5,4 +5,8 @@ from vlobjectives import hookimpl
 
 @hookimpl
 def vlobj_components():
-    return {}
+    return {
+        "objective:tgmim": "vlobj_sycoca.tgmim:TGMIM",
+        "mask:attentive_patches": "vlobj_sycoca.attentive_patches:AttentivePatches",
+        "evaluation:painting": "vlobj_sycoca.painting:Painting",
+    }

@@ -22,16 +22,27 @@ OBJECTIVES = {
     "scl": GLOBAL, "scl l2": {**GLOBAL, "loss": "l2"}, "scl cosine": {**GLOBAL, "loss": "cosine"},
     "itc of clips": {}, "mgsc of clips": GLOBAL, "mgsc of clips over frames": {**GLOBAL, "norm_axis": "frame"},
     "scl of clips": GLOBAL, "scl of clips l2": {**GLOBAL, "loss": "l2"},
+    "ic": {}, "ic of what is left": {"mask": "clutter"},
+    "ic of what the encoder saw": {"mask": "farthest", "ic_image": "masked"},
+    "tgmim": {"mask": "spoken"}, "tgmim without text": {"mask": "by_chance", "memory": None},
+    "tgmim of dropped pixels": {"mask": "farthest", "target": "pixels", "distance": "l1", "decoder": "restorer"},
 }
+HALF = {"type": "attentive_patches", "ratio": 0.5, "hide": "most"}
 MASKS = {
     "dropped": {"type": "random_patches", "ratio": 0.6, "fill": "drop"},
     "replaced": {"type": "random_patches", "ratio": 0.4, "fill": "token"},
     "greyed": {"type": "random_patches", "ratio": 0.5, "fill": "pixels"},
     "tubes": {"type": "random_tubes", "ratio": 0.5, "fill": "drop"},
+    "spoken": HALF, "clutter": {**HALF, "hide": "least", "stream": "spoken", "ratio": 0.3},
+    "farthest": {**HALF, "select": "farthest", "score": "mean", "fill": "drop"},
+    "by_chance": {**HALF, "select": "random", "fill": "pixels"},
+    "block": {**HALF, "select": "block", "score": "class", "tie": "noise"},
     "exact": {"type": "random_tokens", "ratio": 0.5},
     "with_replacement": {"type": "random_tokens", "ratio": 0.4, "draw": "with_replacement"},
     "of_padded": {"type": "random_tokens", "ratio": 0.3, "draw": "of_padded", "fill": "bert"},
 }
+BY_CONTENT = {"spoken", "clutter", "farthest", "block"}
+"""Masks that draw the same at every step."""
 ROBERTA = {"model_type": "roberta-prelayernorm", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
            "intermediate_size": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 MODEL = {
@@ -41,10 +52,19 @@ MODEL = {
     "joint": {"type": "projection", "width": 8},
     "words": {"type": "vocabulary_head", "of": "text", "tied": True},
 }
+SMALL = {"width": 12, "depth": 1, "heads": 2}
+PAINTER = {"type": "cross_decoder", "query": "vision", "memory": "text", "mlp_per_layer": 1, **SMALL}
+COCA = {
+    "text": {"type": "causal_text", **SMALL},
+    "captioner": {"type": "cross_decoder", "query": "text", "memory": "vision", "causal": True, **SMALL, "width": 8},
+    "painter": PAINTER, "restorer": {**PAINTER, "restore": True},
+    "words": {"type": "vocabulary_head", "of": "captioner", "layers": "matrix"},
+}
 
 
 def toy_of(form: str) -> tuple[Toy, str]:
     """A toy with this form of an objective, and the name that the objective has in it."""
     name = form.split()[0]
     clips = {"frames": 2} if "clips" in form else {}
-    return Toy(objectives={name: OBJECTIVES[form]}, pairings=PAIRINGS, data={"pictures": 40, **clips}), name
+    return Toy(objectives={name: OBJECTIVES[form]}, pairings=PAIRINGS, masks=MASKS,
+               model=COCA if name in ("ic", "tgmim") else {}, data={"pictures": 40, **clips}), name

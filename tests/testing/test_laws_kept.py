@@ -1,7 +1,7 @@
 """Every built-in keeps every law."""
 
 import pytest
-from built_ins import MASKS, MODEL, OBJECTIVES, PAIRINGS, toy_of
+from built_ins import BY_CONTENT, COCA, MASKS, MODEL, OBJECTIVES, PAIRINGS, toy_of
 
 from vlobjectives.testing import Toy, mask_laws, objective_laws, pairing_laws, part_laws
 from vlobjectives.testing.toys import MODEL as TOYS
@@ -18,7 +18,7 @@ def test_objectives(form):
 
 @pytest.mark.parametrize("name", MASKS)
 def test_masks(name):
-    for law in mask_laws():
+    for law in mask_laws({"new_each_step": "chosen by content, no chance in it"} if name in BY_CONTENT else None):
         law.check(name, Toy(masks={name: MASKS[name]}))
 
 
@@ -51,6 +51,17 @@ def test_a_fusion_of_one_stream(more):
 def test_a_fusion_in_which_the_text_alone_looks():
     for law in part_laws({"asked_for": "the picture looks at nothing and has no maps"}):
         law.check("fusion", Toy(model={**MODEL, "fusion": {**MODEL["fusion"], "looks": "text"}}))
+
+
+@pytest.mark.parametrize("name", COCA)
+def test_parts_of_coca(name):
+    for law in part_laws():
+        law.check(name, Toy(model=COCA))
+
+
+def test_a_text_tower_by_the_rule_of_open_clip():
+    for law in part_laws({"padding_unseen": "[CLS] sees the first padding position"}):
+        law.check("text", Toy(model={"text": {**COCA["text"], "cls_mask": "open_clip"}}))
 
 
 def test_a_text_tower_that_is_causal_and_one_with_an_output_map():

@@ -5,6 +5,7 @@ Imports torch only. What evaluations measure with is in the modules `alignment` 
 
 from vlobjectives.functional import alignment, statistics
 from vlobjectives.functional.attention import attention, bias_of
+from vlobjectives.functional.attentive import best_count, ranked, word_scores, worst_count
 from vlobjectives.functional.completion import cosine_rows, l2_rows, unit_over
 from vlobjectives.functional.concepts import set_logits, set_nll
 from vlobjectives.functional.contrast import sym_nce, unit
@@ -22,13 +23,14 @@ from vlobjectives.functional.masking import (
 )
 from vlobjectives.functional.matching import half, partners
 from vlobjectives.functional.noise import bits, key, order, uniforms
-from vlobjectives.functional.pixels import fill, patchify, unpatchify
+from vlobjectives.functional.pixels import fill, normalised, patchify, unpatchify
 from vlobjectives.functional.statistics import holm, mean_interval, paired_interval, paired_probability, wilson
 from vlobjectives.functional.tiles import by_tiles, half_up, tile_means, tile_numbers
 
 __all__ = [
     "alignment",
     "attention",
+    "best_count",
     "bias_of",
     "bits",
     "by_tiles",
@@ -46,11 +48,13 @@ __all__ = [
     "l2_rows",
     "mark",
     "mean_interval",
+    "normalised",
     "order",
     "paired_interval",
     "paired_probability",
     "partners",
     "patchify",
+    "ranked",
     "replaced",
     "set_logits",
     "set_nll",
@@ -67,4 +71,6 @@ __all__ = [
     "unpatchify",
     "wilson",
     "with_replacement",
+    "word_scores",
+    "worst_count",
 ]

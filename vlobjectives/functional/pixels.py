@@ -47,6 +47,14 @@ def unpatchify(
     return x.reshape(batch, *(() if frames is None else (frames,)), channels, height, width)
 
 
+def normalised(patches: Tensor, eps: float = 1e-6) -> Tensor:
+    """Each patch [..., P] less its mean, over the root of its variance + eps: (v - mean v) / sqrt(var v + 1e-6).
+
+    The variance divides by P - 1 (as MAE, arXiv 2111.06377). A patch of one colour becomes all zeros.
+    """
+    return (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + eps).sqrt()
+
+
 def _grid(size: tuple[int, ...], patch_size: int) -> tuple[int, int]:
     height, width = size
     if height % patch_size or width % patch_size:

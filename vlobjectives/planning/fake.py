@@ -37,7 +37,7 @@ def hollow(module: nn.Module) -> nn.Module:
 
 
 def stand_in(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int) -> Batch:
-    """A batch of grey pictures and texts of full length; `fields`: input or lone field -> what it is made of.
+    """A batch of striped pictures and texts of full length; `fields`: input or lone field -> what it is made of.
 
     Under a FakeTensorMode a fake one. Numbers count from 0, and no two samples show the same picture.
     """
@@ -57,6 +57,8 @@ def _value(specs: Mapping[str, FieldSpec], rows: int) -> Any:
     if first.kind == "vectors":
         values = torch.zeros(rows, *first.shape)
         return Vectors(values, torch.ones(values.shape[:2], dtype=torch.bool))
+    if first.kind == "picture":
+        return (torch.arange(first.shape[-1]) % 2 * 2.0 - 1).expand(rows, *first.shape).clone()
     return torch.zeros(rows, *first.shape)
 
 

@@ -1,0 +1,53 @@
+"""Whether hidden patches are painted by the caption, or by what is left of the picture alone."""
+
+from dataclasses import replace
+
+import torch
+from pydantic import Field
+
+from vlobjectives import Encoded, Evaluation, EvaluationConfig, Held, ObjectiveName, Score
+from vlobjectives.functional import mean_interval
+
+
+class Painting(Evaluation):
+    """What a wrong caption adds to the loss of text-guided painting, the mask held fixed.
+
+        gain    L(picture, another picture's caption) - L(picture, its own), both under the mask that its own chose
+        loss    L(picture, its own caption)
+
+    Mean over pictures, Student's interval. A wrong caption is that of the next picture of its batch; where the two
+    captions are equal the picture is left out. Chance of `gain` is 0: who paints without reading cannot tell.
+    """
+
+    paper = "SyCoCa, arXiv 2401.02137"
+
+    class Config(EvaluationConfig):
+        of: ObjectiveName = Field("tgmim", description="objective that paints, and whose mask is taken")
+
+    def run(self, held: Held):
+        objective = held.objective(self.config.of)
+        config = objective.config
+        view = objective.views(held.inputs)["painted"]
+        right, wrong = [], []
+        for batch in held.batches():
+            if batch.size < 2:
+                continue
+            own = held.values({"painted": view}, batch)["painted"]
+            tokens = batch[config.memory]
+            turned = tokens.rows(torch.arange(batch.size, device=tokens.ids.device).roll(1))
+            other = replace(batch, values={**batch.values, config.memory: turned})
+            painted = held.values({"painted": view}, other, draws={config.mask: own.draw})["painted"]
+            for row, differs in enumerate((turned.ids != tokens.ids).any(1).tolist()):
+                if differs:
+                    right.append(_loss(objective, own, batch, row))
+                    wrong.append(_loss(objective, painted, batch, row))
+        gain, low, high = mean_interval(b - a for a, b in zip(right, wrong))
+        loss, least, most = mean_interval(right)
+        return {"gain": Score(gain, 0.0, low, high, len(right), per_cent=False),
+                "loss": Score(loss, None, least, most, len(right), per_cent=False)}
+
+
+def _loss(objective, painted: Encoded, batch, row: int) -> float:
+    rows = slice(row, row + 1)
+    term = objective(painted=painted.rows(rows), batch=batch.rows(rows))["pixels"]
+    return float(term.total / term.count)
