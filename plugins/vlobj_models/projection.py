@@ -38,7 +38,8 @@ class JointProjection(Projection):
                                                 "streams or for each: {image: mean, text: cls}")
         temperature: float = Field(0.07, gt=0, description="where the learned temperature starts")
         form: Literal["temperature", "log_scale"] = Field("temperature", description="what is learned: the temperature "
-                                                          "itself (ALBEF, GLSCL) or ln(1/temperature) (CLIP)")
+                                                          "itself (ALBEF, GLSCL) or ln(1/temperature), held at 0 or "
+                                                          "more (CLIP)")
         max_scale: float | None = Field(None, gt=0, description="upper bound of 1/temperature (CLIP: 100)")
         min_temperature: float = Field(1e-3, gt=0, description="lower bound of the temperature")
 
@@ -54,6 +55,9 @@ class JointProjection(Projection):
         if 1 / config.temperature > self.scale_bound:
             raise self.cannot(f"temperature {config.temperature} is below its bound {1 / self.scale_bound:g}",
                               "raise `temperature` or loosen `max_scale` or `min_temperature`")
+        if config.form == "log_scale" and config.temperature > 1:
+            raise self.cannot(f"temperature {config.temperature} begins below the scale of 1 that log_scale is held at",
+                              "lower `temperature`, or form: temperature")
         if config.form == "temperature":
             self.temperature = nn.Parameter(torch.tensor(config.temperature))
         else:
@@ -79,7 +83,7 @@ class JointProjection(Projection):
     def bounds(self) -> dict[str, tuple[float, float]]:
         if self.config.form == "temperature":
             return {"temperature": (1 / self.scale_bound, math.inf)}
-        return {"log_scale": (-math.inf, math.log(self.scale_bound))}
+        return {"log_scale": (0.0, math.log(self.scale_bound))}
 
     def forward(self, x: Encoded, of: Stream, want: Want) -> Joint:
         layers = getattr(self, of)
