@@ -23,6 +23,8 @@ def vlobj_components():
         "evaluation:rerank": "vlobj_common.rerank:Rerank",
         "evaluation:itm": "vlobj_common.matching_accuracy:MatchingAccuracy",
         "evaluation:vqa": "vlobj_common.answering:Answering",
+        "evaluation:captioning": "vlobj_common.captioning:Captioning",
+        "evaluation:zero_shot": "vlobj_common.zero_shot:ZeroShot",
         "evaluation:words": "vlobj_common.words:Words",
         "evaluation:naming": "vlobj_common.naming:Naming",
         "evaluation:binding": "vlobj_common.binding:Binding",

@@ -7,7 +7,18 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, decoded, encoded
+from vlobjectives import (
+    InputName,
+    MaskName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Spec,
+    Term,
+    Writing,
+    decoded,
+    encoded,
+)
 
 
 class IC(Objective):
@@ -50,6 +61,11 @@ class IC(Objective):
         field = next((field for field in head.fields.values() if field.kind == "tokens"), None)
         self.first = field.ids[0] if field and field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
+
+    def writes(self, inputs):
+        config = self.config
+        image = inputs[config.image]
+        return Writing(image.name, encoded(image), inputs[config.text], config.decoder, config.head, self.first)
 
     def forward(self, written, head, batch):
         logits = head(written.tokens[:, :-1])

@@ -1,12 +1,12 @@
 """Byte-level byte-pair encoding, learned from the training captions."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from vlobj_data.counting import captions, clean, shares
 from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
@@ -73,6 +73,11 @@ class BytePair(Reader):
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
         pieces = self._tokenizer.encode(clean(value[:self._reach]), add_special_tokens=False)
         return Pieces(pieces.ids, pieces.offsets)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the pieces spell, without the blank in front; bytes that are no text as U+FFFD."""
+        pieces = [self._tokenizer.id_to_token(number) for number in ids]
+        return decoders.ByteLevel().decode([piece for piece in pieces if piece is not None]).removeprefix(" ")
 
     def state(self) -> Mapping[str, Any]:
         return {"merges": [list(pair) for pair in self._learned], "share": list(self._spec.share)}

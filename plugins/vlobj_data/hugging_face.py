@@ -1,7 +1,7 @@
 """Text through the tokenizer of a pretrained Hugging Face model."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -84,6 +84,9 @@ class HuggingFace(Reader):
         pieces = self._tokenizer.encode(text, add_special_tokens=False)
         return Pieces(pieces.ids, [(first + (first < last and text[first].isspace()), last)
                                    for first, last in pieces.offsets])
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     def state(self) -> Mapping[str, Any]:
         share = {str(number): part for number, part in enumerate(self._spec.share) if part}

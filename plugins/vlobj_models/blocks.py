@@ -84,3 +84,8 @@ def causal_bias(rows: int, columns: int, like: Tensor) -> Tensor:
     """[rows, columns] to be added to scores: the last `rows` of `columns` positions see none that come after them."""
     place = torch.arange(columns, device=like.device)
     return torch.where(place[columns - rows:, None] < place, HIDDEN, 0.0).to(like.dtype)
+
+
+def joined(before: Keys | None, new: Keys) -> Keys:
+    """The keys and values of earlier positions (None: there are none) with those of new ones behind them."""
+    return new if before is None else (torch.cat([before[0], new[0]], 2), torch.cat([before[1], new[1]], 2))

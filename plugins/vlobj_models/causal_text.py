@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import Block, causal_bias
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want
+from vlobj_models.blocks import Block, causal_bias, joined
+from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Past, Spec, Tokens, Want
 from vlobjectives.functional.attention import bias_of
 
 
@@ -59,7 +59,7 @@ class CausalText(Encoder):
         for block in self.blocks:
             block.start(config.depth)
         self.spec = Spec(width=config.width, length=length, fields=dict(fields), embedding="words.weight",
-                         can=frozenset({"mask", "causal", "layers", "maps"}))
+                         can=frozenset({"mask", "causal", "continue", "layers", "maps"}))
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         h = self.embed(x.ids if draw is None else draw.ids)
@@ -75,6 +75,16 @@ class CausalText(Encoder):
                 maps[f"block{number}"] = seen
         return Encoded(h[:, :-1], x.valid, cls=h[:, -1:], draw=draw, segment=x.segment, special=x.special,
                        layers=layers, maps=maps)
+
+    def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+        """[CLS] stands behind all words, so that no word sees it: it is left out."""
+        h, past = self.embed(ids, past[0][0].shape[2] if past else 0), past or [None] * len(self.blocks)
+        kept = []
+        for block, before in zip(self.blocks, past):
+            keys = joined(before, block.keys(h))
+            h, _ = block(h, keys, causal_bias(h.shape[1], keys[0].shape[2], h))
+            kept.append(keys)
+        return h, kept
 
     def embed(self, ids: Tensor, first: int = 0) -> Tensor:
         """Words with their positions, [B,n,D] of ids [B,n] that stand at first, first+1, ..."""

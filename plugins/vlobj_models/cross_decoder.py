@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import NORM_EPS, Block, causal_bias
-from vlobjectives import Decoder, Encoded, PartConfig, PartName, Spec, Want
+from vlobj_models.blocks import NORM_EPS, Block, causal_bias, joined
+from vlobjectives import Decoder, Encoded, PartConfig, PartName, Past, Spec, Want
 from vlobjectives.functional.attention import bias_of
 from vlobjectives.functional.masking import take
 
@@ -80,7 +80,7 @@ class CrossDecoder(Decoder):
             nn.init.normal_(self.mask_token, std=0.02)
         self.grid = query.grid
         self.spec = replace(query, width=width, pooled=0, classes=0, extra={}, embedding=None,
-                            can=frozenset({"layers", "maps"} | ({"causal"} if config.causal else set())))
+                            can=frozenset({"layers", "maps"} | ({"causal", "continue"} if config.causal else set())))
 
     def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
         h, draw = self.query_in(query.tokens), query.draw
@@ -109,6 +109,22 @@ class CrossDecoder(Decoder):
         """Each cross block's keys and values of memory; they hang on no query position."""
         tokens = self.memory_in(memory.tokens)
         return [block.keys(tokens) for block in self.cross_blocks]
+
+    def continued(self, query: Tensor, memory: Encoded | None, past: Past | None) -> tuple[Tensor, Past]:
+        if past is None:
+            other = () if memory is None else (self.keys(memory), bias_of(memory.valid, query.dtype))
+            past = {"self": [None] * len(self.self_blocks), "cross": other}
+        h, kept = self.query_in(query), []
+        for number, block in enumerate(self.self_blocks):
+            keys = joined(past["self"][number], block.keys(h))
+            h, _ = block(h, keys, causal_bias(h.shape[1], keys[0].shape[2], h))
+            kept.append(keys)
+            if past["cross"]:
+                keys, bias = past["cross"]
+                h, _ = self.cross_blocks[number](h, keys[number], bias)
+            elif self.config.mlp_per_layer == 1 and self.cross_blocks:
+                h = self.cross_blocks[number].think(h)
+        return self.norm(h), {"self": kept, "cross": past["cross"]}
 
     def _restored(self, kept: Tensor, keep: Tensor, hidden: Tensor) -> Tensor:
         """The whole grid [B,N,D] of kept patches [B,k,D]."""

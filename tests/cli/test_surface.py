@@ -18,6 +18,7 @@ SURFACE = {
     "check": {"recipe", "overrides", "--strict", "--data", "--json", "--help"},
     "plan": {"recipe", "overrides", "--nproc", "--json", "--help"},
     "eval": {"run", "overrides", "--split", "--json", "--help"},
+    "caption": {"run", "images", "--beams", "--json", "--help"},
     "plugins": {"name", "--json", "--help"},
     "schema": {"--help"},
     "recipes": {"--json", "--help"},

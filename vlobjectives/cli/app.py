@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vlobjectives.cli import check, evaluate, plan, plugins, recipes, run, schema, sweep
+from vlobjectives.cli import caption, check, evaluate, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 
@@ -42,6 +42,7 @@ app.command("sweep")(sweep.sweep)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
 app.command("eval")(evaluate.evaluate)
+app.command("caption")(caption.caption)
 app.command("plugins")(plugins.plugins)
 app.add_typer(recipes.app, name="recipes")
 app.command("schema")(schema.schema)

@@ -59,6 +59,12 @@ class Held(Protocol):
     def losses(self, batch: Batch) -> Mapping[str, Any]:
         """objective/term -> Term for this batch, objectives at weight 0 too."""
 
+    def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
+        """A text for each picture of the batch by the decoder that objective `name` trains; `beams` 1 is greedy.
+
+        Raises RecipeError where that objective trains none.
+        """
+
     def objective(self, name: str) -> Objective: ...
 
     def part(self, name: str) -> Part | nn.Module: ...

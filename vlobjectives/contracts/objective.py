@@ -1,6 +1,7 @@
 """Objectives: a few views of a batch and how wrong they are."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import nn
@@ -9,6 +10,24 @@ from vlobjectives.contracts.config import ObjectiveConfig
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.values import Term
 from vlobjectives.contracts.views import Input, View
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How an objective has learned to write: head(decoder(text encoder(words so far), memory)) names the next word.
+
+    image    the input that the memory is made of
+    memory   the view of it that the decoder looks at
+    text     the input whose encoder reads what is written so far; it has one field of tokens
+    decoder  the part that joins both; head: the part that gives [B,n,V], whose row 0 is the id `first`
+    """
+
+    image: str
+    memory: View
+    text: Input
+    decoder: str
+    head: str
+    first: int = 0
 
 
 class Objective(nn.Module):
@@ -43,6 +62,10 @@ class Objective(nn.Module):
 
         May `raise self.cannot(why)`.
         """
+
+    def writes(self, inputs: Mapping[str, Input]) -> Writing | None:
+        """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
+        return None
 
     def forward(self, **given: Any) -> Mapping[str, Term]:
         """Term name -> Term; logged as `objective/term`."""

@@ -14,6 +14,8 @@ from vlobjectives.contracts.views import Reading
 
 Want = Reading
 """What a part is asked for beyond its plain output: `want.layers`, `want.maps`, `want.tokens`."""
+Past = Any
+"""Keys and values of the positions so far: tensors with the row axis in front, in lists, tuples or mappings."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Spec:
     extra       names of further outputs and their shapes without the row axis
     beside      the field of vectors beside the sequence whose rows the positions are (regions, not their tags), or None
     embedding   dotted name, within the part, of the token table that a head may be tied to
-    can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers
+    can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers, and of causal
+                ones continue (`Encoder.continued`, `Decoder.continued`)
     """
 
     width: int
@@ -117,6 +120,14 @@ class Encoder(Part):
         raise NotImplementedError
 
 
+    def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+        """Tokens [B,n,D] of ids [B,n] that stand behind those of `past` (None: at the start), and the past with them.
+
+        Of a causal encoder that says `continue` in `can`: equal to `forward` on the whole sequence, without padding.
+        """
+        raise NotImplementedError
+
+
 class Fusion(Part):
     """Mixes two streams. Config fields `image` and `text` (PartName) say whose Specs the constructor gets."""
 
@@ -134,6 +145,12 @@ class Decoder(Part):
         super().__init__(config)
 
     def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
+        raise NotImplementedError
+
+
+    def continued(self, query: Tensor, memory: Encoded | None, past: Past | None) -> tuple[Tensor, Past]:
+        """Tokens [B,n,D] of query positions [B,n,Dq] that stand behind those of `past`; as an encoder's. Memory is
+        looked at where `past` is None, and kept in it."""
         raise NotImplementedError
 
 

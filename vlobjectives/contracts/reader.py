@@ -1,6 +1,6 @@
 """Readers turn a column of a source into a field: tokenizers, phrase, concept and answer tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,6 +45,10 @@ class Reader:
         """A row of the field: Pieces for kind tokens (the host adds begin, end and padding and cuts at the length),
         a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number."""
         raise NotImplementedError
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of ids without begin and end; of tokenizers alone (captions that a decoder wrote)."""
+        raise self.cannot(f"a {type(self).__name__} gives no text back", "take a tokenizer, such as byte_pair")
 
     def state(self) -> Mapping[str, Any]:
         """What was learned, as JSON."""

@@ -17,7 +17,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, initial, reading
+from vlobjectives.running import assemble, checkpoint, initial, reading, writing
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
@@ -137,6 +137,24 @@ class Towers:
             raise TypeError("embed_texts takes a list of texts; one text is a list of one")
         return self._embed("text", list(texts), rows)
 
+    def write_texts(self, pictures: Sequence[Any], beams: int = 1, rows: int = 64) -> list[str]:
+        """A text for each picture (as in `embed_images`), by the decoder that some objective trained.
+
+        beams  beginnings that are kept while searching; 1 is greedy. Raises RecipeError where nothing was trained to
+        write.
+        """
+        able = writing.writers(self.system)
+        if not able:
+            raise RecipeError.one("no objective of this run trains a decoder of texts",
+                                  "take a run of a recipe with one that does, such as coca", path="objectives")
+        image = writing.of(self.system, self.system.pieces.fields, able[0]).image
+        spec, found = self._spec(image), []
+        values = [_picture(picture, spec.shape) for picture in pictures]
+        for start in range(0, len(values), rows):
+            found += writing.captions(self.system, self.system.pieces.fields, able[0],
+                                      self._batch(image, values[start:start + rows]), beams)
+        return found
+
     def _spec(self, name: str) -> FieldSpec:
         fields = self.system.pieces.fields
         return fields.spec(fields.inputs[name][0])
@@ -155,12 +173,16 @@ class Towers:
         found = [self._values(name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
         return torch.cat(found) if found else torch.empty(0, self.system.model[space].spec.pooled)
 
-    @torch.no_grad()
-    def _values(self, name: str, view: View, values: Iterable[Any]) -> Tensor:
+    def _batch(self, name: str, values: Iterable[Any]) -> Batch:
+        """A batch of one input alone."""
         fields = self.system.pieces.fields
         column = fields.of.get(fields.inputs[name][0], fields.inputs[name][0])
         samples = [Sample({column: value}, number) for number, value in enumerate(values)]
-        batch = fields.normalised(fields.batch(samples, range(len(samples)), inputs=(name,)).to(self.system.device))
+        return fields.normalised(fields.batch(samples, range(len(samples)), inputs=(name,)).to(self.system.device))
+
+    @torch.no_grad()
+    def _values(self, name: str, view: View, values: Iterable[Any]) -> Tensor:
+        batch = self._batch(name, values)
         share = of_views(self.system, {"x": view}, "embedding")
         with self.system.autocasting():
             computed = execute.run(share, self.system.stage("embedding"), batch)

@@ -23,6 +23,7 @@ from vlobjectives.running.loader import fetch, in_order
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import out_of_memory
 from vlobjectives.running.system import System
+from vlobjectives.running.writing import captions
 
 
 @dataclass
@@ -73,6 +74,9 @@ class HeldOut:
     def losses(self, batch: Batch) -> Mapping[str, Term]:
         with torch.no_grad():
             return self.system(batch, names=tuple(self.system.objectives), stage=self._stage()).terms
+
+    def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
+        return captions(self.system, self.fields, name, batch, beams, self._stage())
 
     def objective(self, name: str):
         return self.system.objectives[name]

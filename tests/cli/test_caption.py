@@ -1,0 +1,92 @@
+"""`vlobj caption`: captions of files by a run's decoder, and what is wrong with what people name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks.small import SMALL, vlobj
+from PIL import Image
+
+PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k" / "images"
+
+
+def trained(folder: Path, text: str) -> Path:
+    """A run of one step."""
+    from vlobjectives.cli import main
+    (folder / "recipe.yaml").write_text(text)
+    assert main(["run", str(folder / "recipe.yaml"), "--out", str(folder / "run"), "run.steps=1",
+                 "evaluate.losses=false"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """One that learned to write, a little."""
+    return trained(tmp_path_factory.mktemp("coca"), SMALL[:SMALL.index("  text:")] + """\
+  text: {type: causal_text, width: 32, depth: 1, heads: 2}
+  captioner: {type: cross_decoder, query: text, memory: vision, causal: true, width: 32, depth: 1, heads: 2}
+  words: {type: vocabulary_head, of: captioner}
+objectives: {ic: {}}
+optim: {lr: 1e-3}
+run: {steps: 4, device: cpu, precision: fp32}
+""")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    draw = np.random.default_rng(0)
+    paths = [tmp_path / "a.png", tmp_path / "b.jpg"]
+    for number, path in enumerate(paths):
+        Image.fromarray(draw.integers(0, 256, (20 + 9 * number, 40, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_a_line_a_picture(capsys, run, pictures):
+    ended = vlobj(capsys, "caption", run, *pictures)
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [str(path) for path in pictures]
+    assert vlobj(capsys, "caption", run, pictures[1]).out.splitlines() == lines[1:]
+
+
+def test_as_data_and_with_beams(capsys, run, pictures):
+    data = json.loads(vlobj(capsys, "caption", run, *pictures, "--json").out)
+    assert [one["image"] for one in data] == [str(path) for path in pictures]
+    assert [f"{one['image']}: {one['caption']}" for one in data] == vlobj(
+        capsys, "caption", run, *pictures, "--beams", 1).out.splitlines()
+    assert len(json.loads(vlobj(capsys, "caption", run, *pictures, "--beams", 4, "--json").out)) == 2
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not there")
+def test_photos(capsys, run):
+    photos = sorted(PHOTOS.iterdir())[:3]
+    assert len(vlobj(capsys, "caption", run, *photos).out.splitlines()) == 3
+
+
+def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
+    (tmp_path / "notes.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    for words, code, said in [
+            ((run,), 2, "IMAGE"),
+            ((run, tmp_path / "nowhere.png"), 3, "nowhere.png"),
+            ((run, pictures[0], tmp_path / "notes.png"), 3, "notes.png"),
+            ((run, tmp_path / "empty"), 3, "empty"),
+            ((tmp_path / "empty", pictures[0]), 2, "is no run folder"),
+            (("coca", pictures[0]), 2, "is no run folder"),
+            ((run, pictures[0], "--beams", "0"), 2, "--beams"),
+            ((run, pictures[0], "--beams", "many"), 2, "--beams")]:
+        ended = vlobj(capsys, "caption", *words)
+        assert ended.code == code and said in ended.err and ended.out == "", (words, ended)
+        assert "Traceback" not in ended.err
+
+
+def test_a_run_that_trains_no_decoder(capsys, pictures, tmp_path):
+    contrast = SMALL[:SMALL.index("  words:")] + """\
+objectives: {itc: {}}
+optim: {lr: 1e-3}
+run: {steps: 4, device: cpu, precision: fp32}
+"""
+    ended = vlobj(capsys, "caption", trained(tmp_path, contrast), pictures[0])
+    assert ended.code == 2 and "no objective of this run trains a decoder of texts" in ended.err
+    assert "mend: take a run of a recipe with one that does" in ended.err
