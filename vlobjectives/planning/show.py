@@ -13,6 +13,8 @@ from vlobjectives.planning.costs import Costs, Pass
 
 GIGA, TERA = 1e9, 1e12
 RIGHT = {"justify": "right"}
+READS, ASKERS = 40, 18
+"""Columns that passes' inputs may take up, and that who asked for them has in any case."""
 SCHEDULES = {"planned": "as planned: each pass once", "authors": "as published",
              "unshared": "every objective by itself"}
 PARTS = {"batch": "the batch", "weights": "weights", "weights cast": "half-precision copies", "gradients": "gradients",
@@ -59,11 +61,13 @@ def _head(costs: Costs) -> Text:
 
 def _passes(costs: Costs) -> Table:
     table = _table("What runs", "one micro-batch; captions and padding at full length")
-    for name, how in (("part", {}), ("weights", RIGHT), ("reads", {"no_wrap": True}),
-                      ("rows x tokens", RIGHT | {"no_wrap": True}), ("GFLOP\na sample", RIGHT),
-                      ("TFLOP\na step", RIGHT), ("kept for\nbackward", RIGHT), ("asked for by", {})):
+    whole = {"no_wrap": True}  # what is too wide for the line is folded in the two columns of words
+    for name, how in (("part", whole), ("weights", RIGHT | whole), ("reads", {"max_width": READS}),
+                      ("rows x tokens", RIGHT | whole), ("GFLOP\na sample", RIGHT | whole),
+                      ("TFLOP\na step", RIGHT | whole), ("kept for\nbackward", RIGHT | whole),
+                      ("asked for by", {"min_width": ASKERS})):
         table.add_column(name, **how)
-    whole = tuple(work.name for work in costs.objectives)
+    everybody = tuple(work.name for work in costs.objectives)
     held, groups = costs.full.memory.passes, _by_part(costs)
     weights = {**costs.parameters, **costs.averages}
     for part, passes in groups.items():
@@ -71,7 +75,7 @@ def _passes(costs: Costs) -> Table:
             first = place == 0
             table.add_row(Text(part, "bold") if first else "", _count(weights.get(part, 0)) if first else "",
                           one.reads, f"{one.rows} x {' + '.join(map(str, one.tokens))}", *_flops(costs, one.flops),
-                          sized(held.get(one.name, 0)), _askers(one.askers, whole), end_section=one is passes[-1])
+                          sized(held.get(one.name, 0)), _askers(one.askers, everybody), end_section=one is passes[-1])
     for place, work in enumerate(costs.objectives):
         own = sum(costs.parameters.get(name, 0) for name in (work.name, *work.heads))
         table.add_row(Text("losses", "bold") if place == 0 else "", _count(own) if own else "",
