@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from vlobj_data.counting import captions, clean, shares
+from vlobj_data.counting import captions, clean, shares, words
 from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
@@ -72,7 +72,7 @@ class BytePair(Reader):
     def read(self, value: str) -> Pieces:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
         pieces = self._tokenizer.encode(clean(value[:self._reach]), add_special_tokens=False)
-        return Pieces(pieces.ids, pieces.offsets)
+        return Pieces(pieces.ids, pieces.offsets, words(pieces))
 
     def text(self, ids: Sequence[int]) -> str:
         """What the pieces spell, without the blank in front; bytes that are no text as U+FFFD."""

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from tokenizers import Encoding
+
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -14,6 +16,19 @@ def clean(text: str) -> str:
 def captions(rows: Iterable[str | list[str]]) -> list[str]:
     """A column's captions, cleaned; a row is one or a list of them."""
     return [clean(text) for row in rows for text in ([row] if isinstance(row, str) else row)]
+
+
+def words(pieces: Encoding) -> list[int]:
+    """The number of each piece's word: a word ends where the tokenizer divides the text before it cuts pieces (at
+    punctuation too), and where characters between two pieces belong to none (blanks)."""
+    parts = zip(pieces.word_ids, pieces.offsets)
+    before, found = next(parts, None), []
+    if before is not None:
+        found.append(0)
+    for part in parts:
+        found.append(found[-1] + (part[0] != before[0] or part[1][0] > before[1][1]))
+        before = part
+    return found
 
 
 def shares(tokenizer, texts: list[str], vocabulary: int, room: int) -> tuple[float, ...]:

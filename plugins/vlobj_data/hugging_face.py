@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from transformers import AutoTokenizer
 
-from vlobj_data.counting import captions, clean, shares
+from vlobj_data.counting import captions, clean, shares, words
 from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
@@ -83,7 +83,7 @@ class HuggingFace(Reader):
         text = clean(value)
         pieces = self._tokenizer.encode(text, add_special_tokens=False)
         return Pieces(pieces.ids, [(first + (first < last and text[first].isspace()), last)
-                                   for first, last in pieces.offsets])
+                                   for first, last in pieces.offsets], words(pieces))
 
     def text(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True).strip()

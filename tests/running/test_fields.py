@@ -40,6 +40,24 @@ def test_vectors_lie_beside_the_tokens_of_their_input(fields):
     assert batch.rows(torch.tensor([1]))["image"].beside["regions"].valid.tolist() == [[False] * 3]
 
 
+class Syllables(Letters):
+    """Two letters are a word."""
+
+    def read(self, value):
+        return Pieces([ord(letter) - 87 for letter in value], [], [n // 2 for n in range(len(value))])
+
+
+def test_pieces_know_their_word():
+    whole = Fields({"a": FieldSpec("raw"), "b": FieldSpec("raw")}, {"a": Syllables(None), "b": Letters(None)},
+                   {"a": "a", "b": "b"}, {"text": ("a", "b")})
+    samples = [Sample({"a": "abc", "b": "de"}, 0), Sample({"a": "abcdef", "b": ""}, 1), Sample({"a": "", "b": "xy"}, 2)]
+    words = whole.batch(samples, range(3))["text"].word.tolist()
+    assert words == [[0, 1, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0], [0, 1, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0],
+                     [0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+    one = Fields({}, {"a": Syllables(None)}, {"a": "a"}, {"text": ("a",)})
+    assert one.batch(samples[1:2], range(1))["text"].word.tolist() == [[0, 1, 1, 2, 2, 0]]  # cut at the length
+
+
 def test_a_stand_in_has_the_same_form(fields):
     names = {"image": fields.specs(("tags", "regions")), "answers": fields.specs(("answers",))}
     batch = fake.stand_in(names, 5)

@@ -37,9 +37,12 @@ MASKS = {
     "farthest": {**HALF, "select": "farthest", "score": "mean", "fill": "drop"},
     "by_chance": {**HALF, "select": "random", "fill": "pixels"},
     "block": {**HALF, "select": "block", "score": "class", "tie": "noise"},
+    "blocks": {"type": "block_patches", "ratio": 0.5, "fill": "drop", "least": 2},
     "exact": {"type": "random_tokens", "ratio": 0.5},
     "with_replacement": {"type": "random_tokens", "ratio": 0.4, "draw": "with_replacement"},
     "of_padded": {"type": "random_tokens", "ratio": 0.3, "draw": "of_padded", "fill": "bert"},
+    "whole": {"type": "whole_words", "ratio": 0.5, "fill": "bert"},
+    "spans": {"type": "span_tokens", "ratio": 0.5, "fill": "bert"},
 }
 BY_CONTENT = {"spoken", "clutter", "farthest", "block"}
 """Masks that draw the same at every step."""

@@ -65,6 +65,16 @@ def test_spans_of_letters_beyond_ascii():
     assert {"a", "é", "图", "red"} <= covered
 
 
+def test_pieces_of_a_word_share_its_number():
+    text = "unheard-of words, né 42"
+    pieces = LEARNED.read(text)
+    assert pieces.words == sorted(pieces.words) and set(pieces.words) == set(range(max(pieces.words) + 1))
+    spans = {word: [span for one, span in zip(pieces.words, pieces.spans) if one == word] for word in pieces.words}
+    found = [text[min(first for first, _ in some):max(last for _, last in some)] for some in spans.values()]
+    assert found == ["unheard", "-", "of", "words", ",", "né", "42"]
+    assert len(pieces.ids) > len(found) and LEARNED.read("").words == []
+
+
 @pytest.mark.parametrize("text", ["<s>", "</s>", "<mask>", "<pad>", "[MASK] [CLS] [SEP]", "<|endoftext|>"])
 def test_text_that_spells_special_tokens_is_text(text):
     made = BytePair(BytePair.Config(size=600, length=34))

@@ -40,6 +40,7 @@ def test_spec_and_pieces(tmp_path):
     assert (made.spec.kind, made.spec.shape, made.spec.vocabulary) == ("tokens", (20,), 5 + 256 + 1)
     pieces = made.read("is a")
     assert pieces.ids[-1] == 261 and pieces.spans == [(0, 1), (1, 2), (3, 4)]
+    assert pieces.words == [0, 0, 1]
 
 
 def test_a_missing_mask_is_left_out_and_other_missing_tokens_are_refused(tmp_path):

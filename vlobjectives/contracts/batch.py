@@ -52,6 +52,8 @@ class Tokens(Rows):
     segment  [B,L] int64, the number of the field that a position belongs to (begin: 0, end and padding: the last)
     beside   the input's fields that are no tokens, by name (detector regions beside their tags); masks work on the
              sequence and leave these alone
+    word     [B,L] int64, the number of the word that a piece belongs to, from 1 upwards; 0 at begin, end and padding.
+             None in a batch made by hand: every piece is a word
     """
 
     ids: Tensor
@@ -59,6 +61,7 @@ class Tokens(Rows):
     special: Tensor
     segment: Tensor
     beside: Mapping[str, Any] = field(default_factory=dict)
+    word: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,14 @@ from vlobjectives.contracts.parts import CannotBuild
 
 @dataclass(frozen=True)
 class Pieces:
-    """A text in pieces: ids without begin and end, and for each its (first, last+1) character in the text."""
+    """A text in pieces: ids without begin and end, and for each its (first, last+1) character in the text.
+
+    words  the number of each piece's word, in order; None: every piece is a word
+    """
 
     ids: list[int]
     spans: list[tuple[int, int]]
+    words: list[int] | None = None
 
 
 class Reader:

@@ -75,7 +75,8 @@ def _tokens(specs: Sequence[FieldSpec], rows: int) -> Tokens:
     segment = torch.tensor([*where, len(specs) - 1]).expand(rows, -1).clone()
     position = torch.arange(ids.shape[1])
     ends = (position == 0) | (position == ids.shape[1] - 1)
-    return Tokens(ids, torch.ones_like(ids, dtype=torch.bool), ends.expand(rows, -1).clone(), segment)
+    ends = ends.expand(rows, -1).clone()
+    return Tokens(ids, torch.ones_like(ids, dtype=torch.bool), ends, segment, word=position.where(~ends, 0))
 
 
 @contextmanager

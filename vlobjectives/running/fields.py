@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -111,23 +112,24 @@ class Fields:
         specs = [self.spec(name) for name in names]
         length, special = sum(spec.shape[0] for spec in specs), specs[0].special
         ids = torch.full((len(samples), length), special["pad"], dtype=torch.int64)
-        segment = torch.full_like(ids, len(names) - 1)
+        segment, word = torch.full_like(ids, len(names) - 1), torch.zeros_like(ids)
         ends = torch.empty(len(samples), dtype=torch.int64)
         for row, sample in enumerate(samples):
-            line, where, end = [special["begin"]], [0], -1
+            line, where, words, end = [special["begin"]], [0], [0], -1
             for place, (name, spec) in enumerate(zip(names, specs)):
                 pieces: Pieces = self._read(name, sample)
                 end += spec.shape[0]  # what fields before it left is a field's too
                 kept = pieces.ids[:end - len(line)]
                 line += kept
                 where += [place] * len(kept)
+                words += _words(pieces, len(kept), words[-1])
             line.append(special["end"])
             ids[row, :len(line)] = torch.tensor(line)
-            segment[row, :len(where)] = torch.tensor(where)
+            segment[row, :len(where)], word[row, :len(words)] = torch.tensor(where), torch.tensor(words)
             ends[row] = len(line)
         position = torch.arange(length)
         valid = position < ends[:, None]
-        return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment)
+        return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment, word=word)
 
 
 def room(spec: FieldSpec, place: int) -> int:
@@ -136,6 +138,13 @@ def room(spec: FieldSpec, place: int) -> int:
     Behind a field that is not full it may hold more: it fills what those before it left.
     """
     return spec.shape[0] - (2 if place == 0 else 0)
+
+
+def _words(pieces: Pieces, count: int, last: int) -> list[int]:
+    """The numbers of the words of a field's first `count` pieces, counted on from `last`."""
+    numbers = (pieces.words or range(count))[:count]
+    starts = [place == 0 or number != numbers[place - 1] for place, number in enumerate(numbers)]
+    return [last + so_far for so_far in accumulate(starts)]
 
 
 def _labels(rows: Sequence[Sequence[int | tuple[int, float]]], most: int) -> Labels:

@@ -56,7 +56,7 @@ class ToyPairs(Source):
 
 
 class ToyWords(Reader):
-    """A word a token; `w0` is the first id that is not special."""
+    """Two tokens a word; `w0` is the first id that is not special."""
 
     Config = ReaderConfig
 
@@ -68,4 +68,4 @@ class ToyWords(Reader):
         words = value.split()
         ends = [sum(len(word) + 1 for word in words[:count]) - 1 for count in range(1, len(words) + 1)]
         return Pieces([int(word[1:]) + len(SPECIAL) for word in words],
-                      [(end - len(word), end) for word, end in zip(words, ends)])
+                      [(end - len(word), end) for word, end in zip(words, ends)], [n // 2 for n in range(len(words))])
