@@ -21,6 +21,10 @@ SHAPES = {
     "meter": ("glscl", METER, {"vision": 1, "text": 2, "fusion": 2}),
     # Contrast first, then a text that looks at a picture which stays as it is (arXiv 2107.07651); hard negatives.
     "albef": ("glscl", ALBEF, {"vision": 1, "text": 2, "joint": 2, "fusion": 3}),
+    # A causal text and a decoder that looks at the picture (arXiv 2205.01917).
+    "coca": ("coca", (), {"vision": 1, "text": 1, "joint": 2, "captioner": 1}),
+    # Tags and regions, a caption and its phrases, one stream for both (arXiv 2201.12596).
+    "mvptr": ("mvptr", (), {"vision": 1, "text": 1, "joint": 2, "fusion": 2}),
 }
 
 

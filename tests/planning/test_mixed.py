@@ -1,0 +1,64 @@
+"""The recipe that mixes papers: what they share, and that nobody's losses or gradients hang on who else is there."""
+
+from functools import cache
+
+import pytest
+import torch
+from planned import registry
+
+import vlobjectives
+from vlobjectives.planning.plan import title
+from vlobjectives.recipe import dump, load
+from vlobjectives.running.tiny import tiny
+from vlobjectives.testing.law import gradients, same, same_gradients
+from vlobjectives.testing.objective_laws import own, weighted
+
+NAMES = ("itc", "ic", "tgmim", "mcr", "mgsc")
+PAPERS = {"tgmim": "SyCoCa", "mgsc": "GLSCL", "mcr": "MVPTR"}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """`build(*overrides)`: the tiny form of the recipe in float64, in eval mode."""
+    path = tmp_path_factory.mktemp("mixed") / "mixed.yaml"
+    path.write_text(dump(tiny(load("mixed"), registry())[0].recipe))
+
+    @cache
+    def made(*overrides):
+        return vlobjectives.build(path, *overrides).double().eval()
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(build):
+    return next(build().batches()).map(lambda x: x.double() if x.is_floating_point() else x)
+
+
+def test_it_mixes_papers(build):
+    objectives = build().objectives
+    assert set(objectives) == set(NAMES)
+    for name, paper in PAPERS.items():
+        assert paper in objectives[name].paper
+
+
+def test_passes_of_one_paper_serve_another(build):
+    passes = {title(work.key): work.askers for work in build().plan(NAMES).passes}
+    assert {"tgmim", "mgsc"} <= set(passes["vision(image * spoken)"])
+    assert {"itc", "ic", "mcr", "mgsc", "mask spoken"} <= set(passes["vision(image)"])
+    assert sum(name.startswith("vision(") for name in passes) == sum(name.startswith("text(") for name in passes) == 2
+
+
+def test_each_objective_is_what_it_is_alone(build, batch):
+    """Value and gradients at 1e-9: in the mix, unshared, and in a recipe without the others."""
+    mix, apart = build(), build("plan.share=none")
+    wanted, found = mix(batch), apart(batch)
+    for key in wanted.terms:
+        same(found.value(key), wanted.value(key), key)
+    same_gradients(gradients(apart, found.total), gradients(mix, wanted.total))
+    for name in NAMES:
+        alone = build(*(f"objectives.{other}=null" for other in NAMES if other != name))
+        losses = alone(batch)
+        for key, value in own(losses, name).items():
+            same(value, own(wanted, name)[key], f"{key} alone")
+        same_gradients(gradients(alone, weighted(losses, name)), gradients(mix, weighted(mix(batch), name)))
+    assert torch.isfinite(wanted.total)
