@@ -1,6 +1,8 @@
 """What the verbs print, and how a command line ends that means nothing."""
 
+import gc
 import json
+import re
 import subprocess
 import sys
 
@@ -138,3 +140,19 @@ def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypa
     assert plain.code == 1 and "ZeroDivisionError: a bug" in plain.err and "Traceback" not in plain.err
     assert f"vlobj --debug check {recipe}" in plain.err
     assert "Traceback" in vlobj(capsys, "--debug", "check", recipe).err
+
+
+@pytest.mark.parametrize("words", [("check", "RECIPE", "itc=1"), ("plan", "RECIPE", "--json")])
+def test_a_brief_process_says_all_and_ends_with_its_code(tmp_path, capsys, words):
+    """It leaves without taking modules down: through a pipe nothing is lost, what waits for the exit is called."""
+    recipe = str(changed(tmp_path, {}))
+    words = [recipe if word == "RECIPE" else word for word in words]
+    here = vlobj(capsys, *words)
+    assert gc.isenabled()
+    code = "import atexit, sys; from vlobjectives.cli import main; atexit.register(print, 'left'); sys.exit(main())"
+    there = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert there.returncode == here.code
+    said = there.stdout.removesuffix("left\n")
+    assert said != there.stdout
+    assert [re.sub(r", \d.* s$", "", text) for text in (said.strip(), there.stderr)] == \
+        [re.sub(r", \d.* s$", "", text) for text in (here.out.strip(), here.err)]

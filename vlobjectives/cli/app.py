@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vlobjectives.cli import caption, check, evaluate, plan, plugins, recipes, run, schema, sweep
+from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 
@@ -49,8 +50,15 @@ app.command("schema")(schema.schema)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line (by default this process's) and gives its exit code."""
+    """Runs a command line and gives its exit code. By default this process's own, which may end in here."""
     options = Options()
+    code = _run(arguments, options)
+    if arguments is None and options.brief:
+        leave(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None, options: Options) -> int:
     try:
         app(arguments, obj=options)
     except SystemExit as end:  # how typer ends

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlobjectives.cli.brief import brief
+
 if TYPE_CHECKING:
     from vlobjectives.recipe.checks import Report
 
@@ -22,6 +24,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
+    context.with_resource(brief(context.obj))
     from vlobjectives.recipe import load
     begun = time.monotonic()
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once

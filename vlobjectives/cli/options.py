@@ -16,6 +16,8 @@ class Options:
     left_out: tuple[str, ...] = ()
     no_plugins: bool = False
     debug: bool = False
+    brief: bool = False
+    """Set by a verb that trains nothing; see `brief`."""
 
     def registry(self) -> "Registry":
         """All plug-ins but those that the command line leaves out. Raises RecipeError for a `-p` that means nothing."""

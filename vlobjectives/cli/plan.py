@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vlobjectives.cli.brief import brief
+
 
 def plan(
     context: typer.Context,
@@ -15,6 +17,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
 ) -> None:
     """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network."""
+    context.with_resource(brief(context.obj))
     from rich.console import Console
 
     from vlobjectives.contracts.views import ViewError

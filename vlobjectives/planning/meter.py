@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -18,6 +19,7 @@ from vlobjectives.planning.memory import Storages
 WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD = "weights", "weights cast", "gradients", "optimiser", "backward"
 BATCH = "batch"
 CAST = torch.ops.aten._to_copy.default
+DEVICE = torch.ops.prim.device.default  # asked more often than all else together, above all by the backward pass
 
 # Operators of torch that multiply matrices or might, by a part of their name. One of them that torch's counter has
 # no formula for is listed; sums, norms, softmax and look-ups are left out of every count by convention.
@@ -50,6 +52,8 @@ class Meter(TorchDispatchMode):
         self.at_work = before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if func is DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].fake_device
         out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:
