@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from vlobj_models.causal_text import CausalText
 
 from vlobjectives import (
     Draw,
@@ -374,6 +375,19 @@ def test_a_text_encoder_that_sees_padding():
     toy = Toy(model={"text": {"type": "it"}}, components={"encoder:it": SeesPadding})
     with pytest.raises(Broken, match=r"(?s)model.text breaks the law 'padding_unseen'.*cls"):
         law(part_laws(), "padding_unseen").check("text", toy)
+
+
+class Forgets(CausalText):
+    """Reads each piece as if it were the beginning."""
+
+    def continued(self, ids, past):
+        return super().continued(ids, None)
+
+
+def test_a_causal_encoder_that_forgets_what_it_read():
+    toy = Toy(model={"text": {"type": "it", "width": 16, "depth": 1, "heads": 2}}, components={"encoder:it": Forgets})
+    with pytest.raises(Broken, match=r"(?s)model.text breaks the law 'continued': piece by piece"):
+        law(part_laws(), "continued").check("text", toy)
 
 
 # ---- expected failures

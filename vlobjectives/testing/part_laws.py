@@ -226,6 +226,18 @@ def quiet_in_eval(toy: Toy, name: str) -> None:
         equal(call(), call(), "a second time in eval mode, ", 0.0)
 
 
+def continued(toy: Toy, name: str) -> None:
+    for call in calls(toy, name) if "continue" in toy.system().model[name].spec.can else ():
+        x, other, *_ = call.args
+        steps, more = (x.ids, ()) if isinstance(x, Tokens) else (x.tokens, (other,))
+        found, past = [], None
+        for piece in (steps[:, :1], steps[:, 1:2], steps[:, 2:]):  # a word, a word, and several at once
+            tokens, past = call.part.continued(piece, *more, past)
+            found.append(tokens)
+        wanted = call()
+        equal(at_valid(replace(wanted, tokens=torch.cat(found, 1))), at_valid(wanted), "piece by piece, ")
+
+
 def starts_in_bounds(toy: Toy, name: str) -> None:
     part = toy.system().model[name]
     for key, (low, high) in part.bounds().items():
@@ -290,6 +302,8 @@ _LAWS = [
          "keep no state between calls.", recomputed),
     _law("quiet_in_eval", "In eval mode two calls give the same.", "nn.Dropout, or F.dropout with self.training.",
          quiet_in_eval),
+    _law("continued", "A part that says `continue` in Spec.can gives piece by piece what it gives at once.",
+         "keep keys and values of all positions so far, and count positions from there.", continued),
     _law("starts_in_bounds", "Bounded parameters start within their bounds.", "refuse such a start: raise "
          "self.cannot(...).", starts_in_bounds),
     _law("tiny", "Config.tiny() is the same thing small: it reads the same inputs and can do the same.",

@@ -1,0 +1,58 @@
+"""Questions about scenes: a GLSCL run answers better than who sees no picture, and than the same model from scratch.
+
+VLOBJ_MAIN_RUN names the folder of a finished run of recipes/glscl.yaml; without it the recipe is trained here.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from vlobj_common.answering import answered
+
+from vlobjectives.functional.statistics import paired_interval
+from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble, checkpoint, evaluating
+from vlobjectives.running.folder import RunFolder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def runs(placed):
+    """Folders of recipes/vqa.yaml, begun from the main run and from first weights."""
+    main = placed("glscl", os.environ.get("VLOBJ_MAIN_RUN"))
+    return {"init": placed("vqa", overrides=[f"init={main}"]), "scratch": placed("vqa")}
+
+
+def right(place: Path) -> torch.Tensor:
+    """Which questions of the test split a run answers, 0 or 1, [n]."""
+    recipe, registry, folder = load(place).recipe, Registry(), RunFolder(place)
+    made = assemble.pieces(recipe, registry)
+    made.fields.load(folder.fields)
+    system = assemble.system(recipe, registry, made).eval()
+    checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
+    held = evaluating.HeldOut(system, made.source, made.fields, "test", recipe.seed, recipe.data.batch,
+                              torch.device("cpu"))
+    return answered(held, evaluating.evaluations(recipe, registry)["vqa"])[1]
+
+
+def test_it_beats_the_best_guess_without_a_picture(runs, trained):
+    summary = trained("vqa", runs["init"])
+    score, guess = (summary[f"vqa/test/{name}"] for name in ("accuracy", "question_only"))
+    assert score["low"] > guess["high"] and score["chance"] == guess["value"] > 0.3
+
+
+def test_pretraining_answers_more_of_the_same_questions(runs, trained):
+    """The paired 95 % interval of the difference, question by question."""
+    hits = {name: right(place) for name, place in runs.items()}
+    for name, place in runs.items():
+        assert hits[name].mean() == pytest.approx(trained("vqa", place)["vqa/test/accuracy"]["value"], abs=0.01)
+    difference, low, high = paired_interval(hits["init"].tolist(), hits["scratch"].tolist())
+    assert low > 0, (difference, low, high)
+
+
+def test_held_out_loss_is_below_chance(runs, trained):
+    score = trained("vqa", runs["init"])["losses/test/vqa/answer"]
+    assert score["high"] < score["chance"]
