@@ -169,7 +169,7 @@ class _Small:
             gone.append(f"evaluate.{name} (needs {', '.join(missing)})")
         for path, one in named.items():
             if path[0] == "evaluate" and path[1] in self.data["evaluate"] and "count" in type(one.config).model_fields:
-                self.put((*path, "count"), min(one.config.count, COUNT))
+                self.put((*path, "count"), min(one.config.count or COUNT, COUNT))
         return gone
 
 
