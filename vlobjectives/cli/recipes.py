@@ -31,6 +31,6 @@ def copy(
     name: Annotated[str, typer.Argument(help="A shipped recipe.", show_default=False)],
     target: Annotated[str, typer.Argument(help="A new .yaml file, or a folder.")] = ".",
 ) -> None:
-    """Copy a shipped recipe, to be changed."""
+    """Copy a shipped recipe, to be changed, with the plug-in files that it names."""
     from vlobjectives.recipe.recipes import copy as copied
-    print(copied(name, target))
+    print(*copied(name, target), sep="\n")

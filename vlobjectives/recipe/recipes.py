@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vlobjectives.errors import RecipeError
+from vlobjectives.recipe.yaml import read
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -51,12 +52,30 @@ def describe(path: Path) -> str:
     return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
 
 
-def copy(name: str, target: str | Path) -> Path:
-    """Copies a shipped recipe to a file, or into a folder, to be changed there. An existing file is not replaced."""
+def copy(name: str, target: str | Path) -> list[Path]:
+    """Copies a shipped recipe to a file, or into a folder, to be changed there, and beside it the plug-in files that it
+    names by a relative path. Gives the recipe's file, then theirs. An existing file is not replaced."""
     source, target = find(name), Path(target).expanduser()
     target = target / source.name if target.is_dir() else target
-    if target.suffix != ".yaml" or target.exists() or not target.parent.is_dir():
-        why = "the file exists" if target.exists() else "a recipe is a .yaml file in a folder that exists"
-        raise RecipeError.one(f"cannot copy to {target}: {why}", "name another file")
-    shutil.copyfile(source, target)
-    return target
+    if target.suffix != ".yaml" or not target.parent.is_dir():
+        raise _no_copy(target, "a recipe is a .yaml file in a folder that exists")
+    lines, document, made = source.read_text(encoding="utf-8").splitlines(keepends=True), read(source), {}
+    for number, written in enumerate(document.data.get("plugins") or ()):
+        beside = target.with_name(Path(written).name)
+        if Path(written).is_absolute() or beside in made:
+            continue
+        made[beside] = source.parent / written
+        spot = document.spots["plugins", number].value
+        line, start = lines[spot.line - 1], spot.column - 1
+        lines[spot.line - 1] = line[:start] + line[start:].replace(written, f"./{beside.name}", 1)
+    for path in (target, *made):
+        if path.exists():
+            raise _no_copy(path, "the file exists")
+    target.write_text("".join(lines), encoding="utf-8")
+    for beside, plugin in made.items():
+        shutil.copyfile(plugin, beside)
+    return [target, *made]
+
+
+def _no_copy(target: Path, why: str) -> RecipeError:
+    return RecipeError.one(f"cannot copy to {target}: {why}", "name another file")
