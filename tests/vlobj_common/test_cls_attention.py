@@ -94,8 +94,8 @@ def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
     assert torch.equal(again.hidden, one.hidden), "nothing is random"
 
 
-@pytest.mark.parametrize("vision", [{"type": "toy_vision"}, TIMM])
-@pytest.mark.parametrize("options", [{}, {"fill": "token", "hide": "most", "tile": 1}])
+@pytest.mark.parametrize(("vision", "options"), [
+    (TIMM, {}), ({"type": "toy_vision"}, {"fill": "token", "hide": "most", "tile": 1})])
 def test_mask_laws(vision, options):
     toy = Toy(model={"vision": vision}, masks={"looked_at": {"type": "cls_attention", **options}})
     for law in mask_laws(CONTENT):
