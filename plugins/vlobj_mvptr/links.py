@@ -1,5 +1,6 @@
 """Which word pieces of a caption each of its phrases covers."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +39,10 @@ class Links(Reader):
         text = value if isinstance(value, str) else value["caption"]
         placed, most = self._phrases.placed(value), self.spec.shape[1]
         pieces = self._words.read(text).spans[:most]
-        rows = torch.zeros(len(placed), most)
-        for row, (_, spans) in enumerate(placed):
-            for place, (first, last) in enumerate(pieces):
-                if any(first < end and start < last for start, end in spans):
-                    rows[row, place] = 1
-        return rows
+        starts, ends = [first for first, _ in pieces], [last for _, last in pieces]
+        rows = [[0.0] * most for _ in placed]
+        for row, (_, spans) in zip(rows, placed):
+            for first, end in spans:
+                for piece in range(bisect_right(ends, first), bisect_left(starts, end)):
+                    row[piece] = 1.0
+        return torch.tensor(rows).reshape(len(placed), most)

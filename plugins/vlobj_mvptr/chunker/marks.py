@@ -6,7 +6,9 @@ from typing import NamedTuple
 from vlobj_mvptr.chunker import lemmas, words
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*|&|[.,;:!?()]")
-_LONGEST = max(map(len, words.LINKS))
+_LINKS = {first: sorted((link for link in words.LINKS if link[0] == first), key=len, reverse=True)
+          for first in {link[0] for link in words.LINKS}}
+"""By their first word, longer ones first."""
 
 
 class Word(NamedTuple):
@@ -50,9 +52,9 @@ def _linked(found: list[Word]) -> list[Word]:
     """Links of several words as one; words that say nothing here left out."""
     joined, at = [], 0
     while at < len(found):
-        size = next((size for size in range(min(_LONGEST, len(found) - at), 1, -1)
-                     if tuple(word.text for word in found[at:at + size]) in words.LINKS), 1)
         word = found[at]
+        size = next((len(link) for link in _LINKS.get(word.text, ())
+                     if all(at + n < len(found) and found[at + n].text == text for n, text in enumerate(link))), 1)
         if size > 1:
             several = found[at:at + size]
             word = Word(" ".join(one.text for one in several), word.first, several[-1].end, "P")
