@@ -245,6 +245,16 @@ def test_columns_that_were_computed_before(folder):
     assert made.digest() != with_columns(folder, {"tags": "names"}).digest()
 
 
+def test_what_a_detector_gave_is_enough(folder):
+    path = precomputed(folder, image="far away.jpg")
+    made = Captions(Captions.Config(manifest=str(path), pictures=False, columns=COLUMNS))
+    assert list(made.columns) == list(Captions.described(made.config)) == ["caption", *COLUMNS]
+    sample = made.sample("train", 0, 0, 0)
+    assert list(sample.values) == list(made.columns) and (sample.same, sample.key) == (0, "far away.jpg")
+    assert made.problems() == [] and made.value("train", 0, "tags", 0, 0) == ["dog", "ball", "dog"]
+    assert isinstance(with_columns(folder, image="far away.jpg").sample("train", 0, 0, 0), Bad)
+
+
 @pytest.mark.parametrize("changes, why", [
     ({"tags": None}, "no tags, which data.columns names"),
     ({"tags": "dog"}, "a text where tags, a list of texts, should be"),

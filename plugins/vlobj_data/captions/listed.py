@@ -158,8 +158,10 @@ class Listed(Source):
         which = _which(entry, which, draw)
         caption = entry.captions[which]
         try:
-            whole = self.shown(self._path(entry), draw)
             beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
+            if self.column not in self.columns:
+                return Sample({"caption": caption, **beside}, entry.number, entry.file)
+            whole = self.shown(self._path(entry), draw)
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
         height, width = whole.shape[-2:]
@@ -191,7 +193,8 @@ class Listed(Source):
             if not what and entry.file not in seen:
                 seen.add(entry.file)
                 try:
-                    self.looked_at(self._path(entry))
+                    if self.column in self.columns:
+                        self.looked_at(self._path(entry))
                     for name in self._further:
                         self.beside(name, entry.more[0], entry.captions[0])
                 except (PathError, PictureError) as error:

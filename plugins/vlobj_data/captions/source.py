@@ -32,6 +32,8 @@ class Captions(Listed):
         images: str | None = Field(None, json_schema_extra=PATH,
                                    description="folder of the pictures; by default the manifest's")
         form: Form | None = Field(None, description="the manifest's form; by default found out")
+        pictures: bool = Field(True, description="false: no column `image`, and no picture need be there: what a "
+                                                 "detector gave of them is enough")
         columns: dict[str, Column] = Field({}, description="further keys of each record: names, phrases, or [M, W]: at "
                                                            "most M vectors of W numbers")
         vectors: str | None = Field(None, json_schema_extra=PATH, description="folder of the files of vectors; by "
@@ -75,7 +77,8 @@ class Captions(Listed):
 
     @classmethod
     def described(cls, config):
-        return super().described(config) | specs(config.columns)
+        found = super().described(config) | specs(config.columns)
+        return found if config.pictures else {name: spec for name, spec in found.items() if name != cls.column}
 
     def shown(self, path, draw):
         return read_picture(path, self.max_pixels)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
+from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Pieces
 from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import Problem, VlobjError
@@ -20,8 +21,7 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
 
     Readers that learn do so from these records alone, which gives at most as many pieces as all of them would.
     """
-    texts = {name: place for place, name in _texts(made.fields)}
-    if not texts:
+    if not any(_texts(made.fields)):
         return
     rows = {column: _rows(loaded, made, column) for column in dict.fromkeys(made.fields.of.values())}
     fields = deepcopy(made.fields)
@@ -29,26 +29,40 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
         fields.fit(rows.__getitem__)
     except VlobjError:  # too few records to learn from: a run says so of all
         return
-    for name, place in texts.items():
-        values = rows[fields.of[name]]
-        read = [fields.readers[name].read(value) for value in values]
-        path = ("fields", name, *(["length"] if "length" in loaded.recipe.fields[name].options else []))
-        holds, length = room(fields.spec(name), place), fields.spec(name).shape[0]
-        longest, cut = max((len(one.ids) for one in read), default=0), sum(len(one.ids) > holds for one in read)
-        if holds < 1 or (read and not any(_word(value, one, holds) for value, one in zip(values, read))):
-            yield loaded.problem(path, f"a length of {length} leaves no word of '{name}'", "raise it: the longest of "
-                                 f"the first {len(read)} needs {longest + length - holds} or more")
-        elif cut:
-            yield loaded.problem(path, f"{cut / len(read):.0%} of the first {len(read)} are longer than {length} and "
-                                 "lose their end", f"the longest of them needs {longest + length - holds} or more; "
-                                 "nothing, if they may be cut", note=True)
+    told: set[str] = set()
+    for names in _texts(fields):
+        spare: list[int] = []  # of each record, what the fields before left of their length
+        for place, name in names:
+            values = rows[fields.of[name]]
+            read = [fields.readers[name].read(value) for value in values]
+            spare = spare if len(spare) == len(read) else [0] * len(read)
+            if name not in told:
+                yield from _fits(loaded, fields.spec(name), place, name, values, read, spare)
+            told.add(name)
+            spare = [max(0, room(fields.spec(name), place) + more - len(one.ids)) for one, more in zip(read, spare)]
 
 
-def _texts(fields: Fields) -> Iterator[tuple[int, str]]:
-    """Fields of tokens that a reader makes for an input, each with its place among those of the input."""
+def _fits(loaded: Loaded, spec: FieldSpec, place: int, name: str, values: Sequence[Any], read: Sequence[Pieces],
+          spare: Sequence[int]) -> Iterator[Problem]:
+    path = ("fields", name, *(["length"] if "length" in loaded.recipe.fields[name].options else []))
+    holds, length = room(spec, place), spec.shape[0]
+    longest = max((len(one.ids) - more for one, more in zip(read, spare)), default=0)
+    cut = sum(len(one.ids) > holds + more for one, more in zip(read, spare))
+    if holds < 1 or (read and not any(_word(value, one, holds + more)
+                                      for value, one, more in zip(values, read, spare))):
+        yield loaded.problem(path, f"a length of {length} leaves no word of '{name}'", "raise it: the longest of "
+                             f"the first {len(read)} needs {longest + length - holds} or more")
+    elif cut:
+        yield loaded.problem(path, f"{cut / len(read):.0%} of the first {len(read)} are longer than {length} and "
+                             "lose their end", f"the longest of them needs {longest + length - holds} or more; "
+                             "nothing, if they may be cut", note=True)
+
+
+def _texts(fields: Fields) -> Iterator[list[tuple[int, str]]]:
+    """Of each input the fields of tokens that a reader makes, each with its place among those of the input."""
     for names in fields.inputs.values():
         tokens = [name for name in names if fields.spec(name).kind == "tokens"]
-        yield from ((place, name) for place, name in enumerate(tokens) if name in fields.readers)
+        yield [(place, name) for place, name in enumerate(tokens) if name in fields.readers]
 
 
 def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
