@@ -84,6 +84,18 @@ def test_places_after_a_merge():
     assert layered.spot(("a", "x", "deeper", 3)) == layered.spots[("a", "x")]
 
 
+def test_another_source_or_reader_replaces_the_one_below():
+    """Its options would be unknown keys; a mask of another type keeps what both understand."""
+    base = {"data": {"type": "scenes", "samples": 4}, "masks": {"a": {"type": "x", "ratio": 1}},
+            "fields": {"caption": {"size": 9}, "tags": {"type": "x", "size": 9}}}
+    over = {"data": {"type": "captions", "batch": 2}, "masks": {"a": {"type": "y"}},
+            "fields": {"caption": {"type": "caption", "length": 3}, "tags": {"type": "y"}}}
+    assert merged(base, over).data == {
+        "data": {"type": "captions", "batch": 2}, "masks": {"a": {"type": "y", "ratio": 1}},
+        "fields": {"caption": {"size": 9, "type": "caption", "length": 3}, "tags": {"type": "y"}}}
+    assert merged(base, {"data": {"samples": 5}}).data["data"] == {"type": "scenes", "samples": 5}
+
+
 def at(folder: Path, path: Path) -> Layered:
     return layer(folder / path, find)
 

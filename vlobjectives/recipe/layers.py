@@ -2,13 +2,14 @@
 
 How a layer lies over another:
   - mappings are merged key by key, lists and plain values replaced
+  - data, or a field, of another `type` replaces what lies below: sources and readers have few options in common
   - `key: null` takes away what the layers below hold under the key if that is a mapping (an objective, a mask);
     over a plain value or a list, or where there was nothing, null is a value like any other
 A relative path counts from the folder of the file that it is written in, on the command line from the working
 folder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ class Layered:
 
     def _put_key(self, holder: dict, path: KeyPath, over: Document, there: KeyPath) -> None:
         key, value = path[-1], _at(over.data, there)
-        if isinstance(value, dict) and isinstance(holder.get(key), dict):
+        if isinstance(value, dict) and isinstance(holder.get(key), dict) and not _another(path, holder[key], value):
             self._merge(path, over, there)
             return
         removed = value is None and isinstance(holder.get(key), dict)
@@ -146,6 +147,13 @@ def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place
     if not path.is_file():
         raise RecipeError.one(f"there is no file {base}", f"`extends` counts from {folder}", place, "extends")
     return path
+
+
+def _another(path: KeyPath, below: Mapping, above: Mapping) -> bool:
+    """Whether an entry at `path` is another source or reader than the one below it; a reader is called as its field."""
+    if path != ("data",) and (path[0] != "fields" or len(path) != 2):
+        return False
+    return above.get("type", below.get("type", path[-1])) != below.get("type", path[-1])
 
 
 def _at(data: Any, path: KeyPath) -> Any:
