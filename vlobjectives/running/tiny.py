@@ -127,7 +127,7 @@ class _Small:
             column = entry.get("of", name)
             # what another source says of its captions (phrases, found elsewhere) is here to be found in the caption
             here = column in columns and not (foreign and columns[column].of_caption)
-            if not here and entry.get("of") not in fields:
+            if not here and entry.get("of") not in fields.keys() - {name}:
                 entry["of"] = "caption"
             if name in fed and "with" not in entry:
                 of = {"of": entry["of"]} if "of" in entry else {}
