@@ -154,9 +154,8 @@ CASES = [
     Case("group of a pairing", {"type: random_negatives": "type: random_negatives, group: 3"},
          ("pairings.others.group", "pairings.others.group=8"), "group: 3"),
     Case("group of a loss", {"itc: {}": "itc: {group: 5}"}, ("objectives.itc.group=4",), "itc:"),
-    Case("nobody at work", {f"{name}: {{": f"{name}: {{weight: [[0.5, 0], [0.6, 1]], " for name in ("itm", "mlm",
-         "mgsc",
-         "mltc")} | {"itc: {}": "itc: {weight: 0}"}, ("at step 0 no objective has a weight",), None),
+    Case("nobody at work", {f"{name}: {{": f"{name}: {{weight: 0, " for name in ("itm", "mlm", "mgsc", "mltc")}
+         | {"itc: {}": "itc: {weight: 0}"}, ("no objective ever has a weight",), None),
     Case("warm-up", {"  lr: 1e-3": "  lr: 1e-3\n  schedule: {warmup: 9}"}, ("longer than the run of 4 steps",),
          "warmup"),
     Case("late group", {", lr: 2.0": ", lr: 2.0, start: 9"}, ("the run ends at step 4",), "start: 9"),
@@ -222,6 +221,13 @@ def test_captions_that_are_cut_are_a_note(tmp_path, capsys):
     needs = int(re.search(r"the longest of them needs (\d+) or more", ended.out)[1])
     ended = vlobj(capsys, "check", recipe, f"fields.caption.length={needs + 40}")
     assert ended.out.startswith("small: no errors, no notes")
+
+
+def test_steps_that_train_nothing_are_a_note(tmp_path, capsys):
+    idle = {f"{name}: {{": f"{name}: {{weight: [[2, 0], [3, 1]], " for name in ("itm", "mlm", "mgsc", "mltc")}
+    ended = vlobj(capsys, "check", changed(tmp_path, idle | {"itc: {}": "itc: {weight: 0}"}))
+    assert ended.code == 0
+    assert "objectives  from step 0 on 3 of the 4 steps train nothing" in ended.out
 
 
 def test_processes_share_a_batch(tmp_path):

@@ -87,6 +87,14 @@ def test_loop_of_ones_own_lowers_the_loss():
     assert values[-1] < 0.5 * values[0]
 
 
+def test_a_step_without_an_objective_can_be_stepped():
+    system = vlobjectives.build("itc", *TINY, "objectives.itc.weight=[[0, 0], [1, 1]]").train()
+    total = system(next(system.batches()), 0).total
+    total.backward()
+    assert total == 0
+    assert all(p.grad is None for p in system.parameters())
+
+
 def test_loaded_weights_are_the_checkpoints(run, towers):
     assert towers.step == 2
     assert not towers.system.training

@@ -3,7 +3,12 @@
 import math
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from torch.utils._pytree import tree_leaves
 from trial_runs import lines, recipe, run
+
+from vlobjectives.running import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +46,22 @@ def test_rate_norm_speed_waiting_and_memory(rows):
         assert row["samples_per_second"] == pytest.approx(8 / row["seconds"])
         assert 0 < row["waiting"] < 1
         assert row["memory"] > 50e6
+
+
+def test_a_step_without_an_objective(tmp_path):
+    """It is logged and counted, and moves nothing: no weight, no average of the optimiser; samples go by."""
+    path, out = recipe(tmp_path), tmp_path / "run"
+    idle = [f"objectives.{name}.weight=[[2, 1], [3, 0], [5, 0], [6, 1]]" for name in ("itc", "mlm", "itm")]
+    child = run(path, out, *idle, "run.steps=8", "run.checkpoint={steps: 1, keep: 8}", "optim.schedule.then=constant")
+    assert child.wait() == 0, child.text
+    rows = lines(out)
+    assert [bool(row["terms"]) for row in rows] == [True] * 3 + [False] * 3 + [True] * 2
+    assert all((row["loss"], row["gradient_norm"]) == (0, 0) for row in rows[3:6])
+    saved = [checkpoint.load_state(out / "checkpoints" / f"step-{step:06d}")["optimiser"] for step in (3, 6, 7)]
+    models = [load_file(out / "checkpoints" / f"step-{step:06d}" / checkpoint.MODEL) for step in (3, 6, 7)]
+    same = [all(torch.equal(value, other[name]) for name, value in models[0].items()) for other in models[1:]]
+    assert same == [True, False]
+    averages = [[leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)] for state in saved]
+    assert averages[0]
+    same = [all(map(torch.equal, averages[0], other)) for other in averages[1:]]
+    assert same == [True, False]

@@ -39,13 +39,19 @@ class Trainer:
     """Unusable samples that this process met since somebody emptied the list."""
 
     def step(self, step: int, batches: Iterator[Loaded]) -> dict[str, Any]:
-        """One optimiser step; gives its metrics. Raises NumbersError before the optimiser moves."""
+        """One optimiser step; gives its metrics. Raises NumbersError before the optimiser moves.
+
+        Where no objective has a weight the samples go by, nothing is computed and the optimiser does not move.
+        """
         self.clock.begin()
         loaded = [next(batches) for _ in range(self.layout.micro_steps)]
         self.clock.waited()
         self.bad += [met for item in loaded for met in item.bad]
         rate = self.optimiser.set_rates(step)
         self.optimiser.zero()
+        if not self.system.live(step):
+            return {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate} | \
+                self.clock.end(self.layout.batch)
         ready = Ready(loaded, self.fields, self.device)
         counts = self._counts(ready, step)
         table: dict[str, list[torch.Tensor]] = {}

@@ -40,8 +40,11 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """The weighted sum of all terms; its gradient, summed over processes and micro-batches, is the step's."""
-        return sum(self.weighted(name) for name in self.terms)
+        """The weighted sum of all terms; its gradient, summed over processes and micro-batches, is the step's.
+
+        Without a term, at a step at which no objective has a weight, a zero that no parameter has a gradient of.
+        """
+        return sum(self.weighted(name) for name in self.terms) if self.terms else torch.zeros((), requires_grad=True)
 
     def value(self, name: str) -> Tensor:
         """This micro-batch's share of a term's value: sum over global count; 0 where nothing was scored."""

@@ -8,6 +8,7 @@ from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.views import EncodedView, FusedView, JointView, View
 from vlobjectives.errors import Problem
+from vlobjectives.planning.costs import spans
 from vlobjectives.planning.plan import DrawKey, make
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
@@ -154,10 +155,13 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
     """Times at which nothing would happen."""
     recipe, steps = loaded.recipe, loaded.recipe.run.steps
     weights: Mapping = {name: entry.weight for name, entry in recipe.objectives.items()}
-    first = live_sets(dict(weights), steps).get(())
-    if first is not None:
-        yield loaded.problem(("objectives",), f"at step {first} no objective has a weight",
-                             "give one a weight from the start to the end of the run")
+    idle = spans(weights, steps).get((), 0)
+    if idle:
+        first = live_sets(dict(weights), steps)[()]
+        what = "no objective ever has a weight" if idle == steps else \
+            f"from step {first} on {idle} of the {steps} steps train nothing: no objective has a weight then"
+        yield loaded.problem(("objectives",), what, "give one a weight from the start to the end of the run",
+                             note=idle < steps)
     every = recipe.evaluate.every
     if every is not None and every.steps is not None and every.steps > steps:
         yield loaded.problem(("evaluate", "every", "steps"), f"the run ends at step {steps}, before the first of these "
