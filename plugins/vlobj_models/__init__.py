@@ -7,6 +7,7 @@ from vlobjectives import hookimpl
 def vlobj_components():
     return {
         "encoder:timm_vision": "vlobj_models.timm_vision:TimmVision",
+        "encoder:pooled_vision": "vlobj_models.pooled_vision:PooledVision",
         "encoder:causal_text": "vlobj_models.causal_text:CausalText",
         "encoder:hf_text": "vlobj_models.hf_text:HFText",
         "encoder:tagged_regions": "vlobj_models.tagged_regions:TaggedRegions",

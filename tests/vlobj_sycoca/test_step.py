@@ -1,9 +1,12 @@
-"""One whole step of SyCoCa by the real host against the golden one (spec/sycoca.md 2.4, 3, 5)."""
+"""Whole steps of CoCa and SyCoCa by the real host against the golden ones (spec/sycoca.md 2.4, 3, 5)."""
 
 import pytest
 import torch
 from coca_numbers import close, coca, needs_numbers
-from whole import batch, drawn, published, step, system
+from test_pooled_vision import tower
+from vlobj_models.pooled_vision import PooledVision
+from vlobj_models.timm_vision import TimmVision
+from whole import batch, coca_system, drawn, published, step, system
 
 from vlobjectives import joint
 
@@ -35,3 +38,27 @@ def test_golden(share):
     scores = whole.masks["spoken"]._score(found.of(joint(whole.inputs["image"]).with_tokens()),
                                           found.of(joint(whole.inputs["text"]).with_tokens()), given)
     close(scores, z["out_score"])
+
+
+@needs_numbers
+@pytest.mark.parametrize("name", ["model_patches", "model_pooled"])
+def test_golden_of_coca(name):
+    """Without a pooler the decoder reads the patches, with one what its queries found."""
+    z = coca(name)
+    if name == "model_patches":
+        vision = tower(TimmVision, z, "visual.", "in_vision_heads")
+    else:
+        queries, width = z["w_visual.attn_pool.query"].shape
+        vision = tower(PooledVision, z, "visual.", "in_vision_heads", pooling="single", queries=queries,
+                       pooled_width=width, pooler_heads=int(z["in_pooler_heads"]))
+    whole, given = coca_system(z, vision), batch(z["in_image"], z["in_text"])
+    found = step(whole, given)
+    for side in ("image", "text"):
+        close(found.of(joint(whole.inputs[side])).pooled, z[f"out_{side}_features"])
+    close(found.of(joint(whole.inputs["image"])).scale, z["out_logit_scale"])
+    written = whole.objectives["ic"].views(whole.inputs)["written"]
+    seen = given["text"].valid
+    close(whole.model["words"](found.of(written).tokens)[seen], z["out_logits"][seen])
+    close(found.losses.weighted("itc/contrast"), z["out_contrastive"])
+    close(found.losses.weighted("ic/words"), z["out_caption"])
+    close(found.losses.total, z["out_total"])

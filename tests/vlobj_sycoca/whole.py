@@ -63,6 +63,36 @@ def system(length: int = 6, vocabulary: int = 12, size: int = 8, patch: int = 2,
     return System(parts, objectives, masks, {}, inputs, sites, slots, settings).double().eval()
 
 
+def coca_system(z: dict[str, Tensor], vision: TimmVision) -> System:
+    """CoCa by the rule of open_clip, with the weights of a golden file and the picture's tower that it holds."""
+    length, text, captioner = z["in_text"].shape[1], weights(z, "text."), weights(z, "text_decoder.")
+    vocabulary, width = text["token_embedding.weight"].shape
+    fields = {"caption": FieldSpec("tokens", (length,), vocabulary)}
+    heads = int(z["in_text_heads"])
+    tower = CausalText(CausalText.Config(width=width, depth=2, heads=heads, cls_mask="open_clip"), fields).double()
+    tower.load_state_dict(text_weights(text))
+    joint = JointProjection(JointProjection.Config(
+        width=text["text_projection"].shape[1], form="log_scale", max_scale=100.0, norm=("text",), bias=False),
+        vision.spec, tower.spec).double()
+    joint.load_state_dict({
+        "image.0.weight": z["w_visual.proj"].T, "text.0.weight": text["ln_final.weight"],
+        "text.0.bias": text["ln_final.bias"], "text.1.weight": text["text_projection"].T,
+        "log_scale": z["w_logit_scale"]})
+    decoder = CrossDecoder(CrossDecoder.Config(query="text", memory="vision", causal=True, width=width, depth=2,
+                                               heads=heads), tower.spec, vision.spec).double()
+    decoder.load_state_dict(decoder_weights(captioner))
+    words = VocabularyHead(VocabularyHead.Config(of="captioner", layers="matrix"), decoder.spec).double()
+    words.load_state_dict({"decoder.weight": captioner["text_projection"].T})
+    objectives = {"itc": ITC(ITC.Config()), "ic": IC(IC.Config())}
+    objectives["ic"].build(written=decoder.spec, head=words.spec)
+    settings = Settings(seed=0, weights={"itc": 1, "ic": 2}, group=dict.fromkeys(objectives, "all"), streams={},
+                        pairing_groups={})
+    parts = {"vision": vision, "text": tower, "joint": joint, "captioner": decoder, "words": words}
+    slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
+    return System(parts, objectives, {}, {}, {"image": Input("image", "vision"), "text": Input("text", "text")}, {},
+                  slots, settings).eval()
+
+
 def published(whole: System, z: dict[str, Tensor]) -> None:
     """The weights of `sycoca_step` in place of first ones."""
     parts = whole.model
