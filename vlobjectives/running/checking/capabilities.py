@@ -9,7 +9,7 @@ from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, 
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.foreign import reason_of, where_raised
-from vlobjectives.planning.plan import make
+from vlobjectives.planning.plan import make, seen_input
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.loading import Loaded
@@ -24,6 +24,7 @@ from vlobjectives.running.checking.data import told
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
 WANTED = {EncodedView: Encoder, FusedView: Fusion, DecodedView: Decoder, JointView: Projection}
+PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
@@ -130,6 +131,8 @@ def _views(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Foun
     yield from _readings(view, part, path, one)
     if isinstance(view, EncodedView) and view.input.mask:
         yield from _fill(view.input, part, path, one, built)
+    if view.reading.visible:
+        yield from _sight(view.reading.visible, seen_input(view), path, one, built)
     if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
         slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
         yield (_at(path, one, "part", view.part), f"the projection '{view.part}' does not take the encoder "
@@ -152,6 +155,14 @@ def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Foun
                    f"take a part that can, or leave out {path[0]}.{path[1]}")
 
 
+def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """Whether positions can be taken from sight by a mask: a pooled encoder's tokens are not the mask's patches."""
+    first = built.made.fields.spec(built.made.fields.inputs[x.name][0])
+    if first.kind == "picture" and built.parts[x.part].spec.grid is None:
+        yield (_at(path, one, "mask", mask), f"the tokens of '{x.part}' are no patches, and the mask '{mask}' has none "
+               "to take from sight", f"{PATCHES.format(part=x.part)}, or no mask")
+
+
 def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
     """Whether an encoder can hide what a mask hides."""
     mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields
@@ -170,7 +181,7 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
     elif fill not in spec.can or (not spec.length and fill != "pixels"):
         could = [other for other in fills if other in spec.can]
         yield (at, f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
-               f"give masks.{x.mask} fill: {could[0]}" if could else "take an encoder that can")
+               f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part))
 
 
 def _at(path: KeyPath, one: Named, kind: str, name: str, slots: Sequence[str] = ()) -> KeyPath:
