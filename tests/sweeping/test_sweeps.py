@@ -128,7 +128,11 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):
 
 
 def test_a_dry_run_makes_nothing(tmp_path):
-    path = written(tmp_path, "base: small.yaml\nseeds: [3, 4]\n")
-    code, said = ended(path, "--dry-run", "--out", str(tmp_path / "out"), "data.samples=40")
-    assert code == 0 and not (tmp_path / "out").exists()
+    path = written(tmp_path, "base: small.yaml\ngrid: {data.batch: [4]}\ndrop_one: objectives\nseeds: [3, 4]\n"
+                   "out: out\n")
+    code, said = ended(path, "--dry-run", "--tiny", "data.samples=40")
+    assert code == 0, said
+    assert {one.name for one in tmp_path.iterdir()} == {"tiny.yaml", "small.yaml", "trial.yaml", "trial.said.txt"}
     assert "checking row 1 of 1: base" in said and "2 to train" in said and "2 runs, " in said and "FLOP" in said
+    assert "tiny: every part small" in said and "row batch=4 is the same recipe as row base, and left out" in said
+    assert "row without_itc is left out: without this objective none has a weight at step 0" in said
