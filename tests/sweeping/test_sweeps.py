@@ -9,6 +9,13 @@ import pytest
 from trial_runs import lines, until
 from trial_sweeps import SWEEP, ended, summary, sweep, until_gone, written
 
+from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.log import Log
+from vlobjectives.sweeping.file import read_sweep
+from vlobjectives.sweeping.prepare import Prepared, Ready, Run
+from vlobjectives.sweeping.rows import loaded
+from vlobjectives.sweeping.sweep import Order, Sweep
+
 SCORE = "losses/test/itc/contrast"
 
 
@@ -113,6 +120,21 @@ def test_stopped_in_every_way_and_gone_on_with(tmp_path):
     starts = json.loads((place / "manifest.json").read_text())["starts"]
     after = [one["after_step"] for one in starts]
     assert len(after) == 4 and after[0] == 0 and after == sorted(set(after))
+
+
+def test_a_run_of_another_recipe_is_in_no_table_before_it_is_trained_anew(tmp_path):
+    file = read_sweep(written(tmp_path))
+    rows = loaded(file)
+    ready = []
+    for row, recipe in rows:
+        place = tmp_path / f"out/{row.name}-seed0"
+        place.mkdir(parents=True)
+        (place / "summary.json").write_text(json.dumps({SCORE: {"value": 1.0, "chance": None, "per_cent": False}}))
+        state = "finished" if row.name == "base" else "other"
+        ready.append(Ready(row, recipe.recipe, "", 4, 1e9, (Run(row.name, 0, place, state),)))
+    out = tmp_path / "out"
+    [score], costs, _ = Sweep(Order(file, rows, out), Prepared(tuple(ready), ()), RunFolder(out), Log(False)).write()
+    assert [cell.row for cell in score.cells] == ["base"] and [cost.done for cost in costs] == [1, 0]
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):

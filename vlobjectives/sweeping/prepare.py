@@ -121,7 +121,7 @@ def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, smal
             notes.append(f"row {row.name} is the same recipe as row {kept[one.key].row.name}, and left out")
         else:
             kept[one.key or row.name] = one
-    notes += _check([one for one in kept.values() if not one.finished(before)], out, say)
+    notes += _check([one for one in kept.values() if not one.finished(before)], len(kept), out, say)
     return Prepared(tuple(Ready(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs)
                           for key, one in kept.items()), tuple(notes))
 
@@ -132,8 +132,8 @@ def _idle(recipe: Recipe) -> int | None:
     return live_sets(weights, recipe.run.steps).get(())
 
 
-def _check(found: Sequence[_Found], out: Path, say: Callable[[str], None]) -> list[str]:
-    """Every check of every row; gives the notes. Raises Refused with all errors."""
+def _check(found: Sequence[_Found], rows: int, out: Path, say: Callable[[str], None]) -> list[str]:
+    """Every check of these of so many rows; gives the notes. Raises Refused with all errors."""
     problems: dict[Problem, list[str]] = {}
     codes = []
     for number, one in enumerate(found, 1):
@@ -142,7 +142,7 @@ def _check(found: Sequence[_Found], out: Path, say: Callable[[str], None]) -> li
         for problem in (*report.errors, *report.notes):
             problems.setdefault(problem, []).append(one.row.name)
         codes.append(report.code)
-    told = [problem if len(rows) == len(found) else of_rows(problem, rows) for problem, rows in problems.items()]
+    told = [problem if len(names) == rows else of_rows(problem, names) for problem, names in problems.items()]
     if errors := [problem for problem in told if not problem.note]:
         raise Refused(errors, next(code for code in codes if code))
     return [str(problem) for problem in told]

@@ -41,7 +41,7 @@ class Order:
 
 @dataclass
 class Sweep:
-    """A prepared sweep in its folder; `failed`: run -> how it ended."""
+    """A prepared sweep in its folder. `done`: runs that are whole now; `failed`: name of a run -> how it ended."""
 
     order: Order
     prepared: Prepared
@@ -49,12 +49,15 @@ class Sweep:
     log: Log
     failed: dict[str, Outcome] = field(default_factory=dict)
 
+    def __post_init__(self):
+        self.done = {run for run in self.prepared.runs if run.state == "finished"}
+
     def train(self, signals: Signals) -> None:
         """Every run that is left, one after the other. Raises Halt when a signal or a run's own stop ends the sweep."""
         steps = {one.row.name: one.recipe.run.steps for one in self.prepared.rows}
         runs = self.prepared.runs
         for number, run in enumerate(runs, 1):
-            if run.state == "finished":
+            if run in self.done:
                 continue
             if run.state == "other":
                 self.log.say(f"{run.place.name} is a run of another recipe or version: kept as {set_aside(run.place)}")
@@ -66,13 +69,14 @@ class Sweep:
                 raise Halt
             if outcome.code:
                 self._failed(run, outcome)
+            else:
+                self.done.add(run)
             self.write()
 
     def write(self) -> tuple[list[tables.Score], list[tables.Cost], list[str]]:
         """The tables of all runs that are whole, as table.md and table.csv; gives what they show."""
         rows = {one.row.name: {run.seed: RunFolder(run.place).read("summary.json") for run in one.runs
-                               if run.name not in self.failed and RunFolder(run.place).has("summary.json")}
-                for one in self.prepared.rows}
+                               if run in self.done} for one in self.prepared.rows}
         base = self.prepared.rows[0].recipe
         patterns = self.order.file.sweep.metrics
         names = tables.chosen(patterns, next(iter(base.evaluate.entries), "losses"), rows)
