@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from vlobjectives import (
+    Batch,
     Encoded,
     Fused,
     InputName,
@@ -19,7 +20,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import grounding_score, partners, similarities
+from vlobjectives.functional import grounding_score, similarities
 
 
 class WPG(Objective):
@@ -30,17 +31,16 @@ class WPG(Objective):
                  (mean), or one of these at random (pick, published; k = 3)
         L = mean_i max(0, s(negative of i) + margin - s(i,i))                   over captions that have phrases
 
-    pairwise (published): the negative is s(i, j), j another picture of the group at random, both sides from their own
-    matched pass. reencoded: s of a wrong pair of `negatives` that went through the fusion together. Under pairwise the
-    positive shares one fused sequence and the negative does not, so its loss can fall without any grounding: judge by
-    boxes (evaluation `grounding`) or by reencoded negatives. Regions are all positions that the picture's stream has,
-    phrases the positions of a field of the text input, masked ones too. Fewer than k regions are all taken; a caption
-    without phrases or partner, a picture without regions is not counted. MVPTR (arXiv 2201.12596, its code; `max` is a
-    line switched off there). Who knows nothing pays the margin.
+    pairwise (published): the negative is s(i, j), j another picture at random (published: of the same process; here of
+    all, or of the `group`), both sides from their own matched pass. reencoded: s of a wrong pair of `negatives` that
+    went through the fusion together. Under pairwise the positive shares one fused sequence and the negative does not,
+    so its loss can fall without any grounding: judge by boxes (evaluation `grounding`) or by reencoded negatives.
+    Regions are all positions that the picture's stream has, phrases the positions of a field of the text input, masked
+    ones too. Fewer than k regions are all taken; a caption without phrases or partner, a picture without regions is not
+    counted. MVPTR (arXiv 2201.12596, its code; `max` is a line switched off there). Who knows nothing pays the margin.
     """
 
     paper = "MVPTR, arXiv 2201.12596"
-    group = 16
 
     class Config(ObjectiveConfig):
         mode: Literal["pairwise", "reencoded"] = Field("pairwise", description="where negatives come from: each side's "
@@ -76,45 +76,49 @@ class WPG(Objective):
                               f"inputs.{self.config.text}.fields: [{', '.join([*tokens, self.config.phrases])}]")
         self.segment = tokens.index(self.config.phrases)
 
-    def forward(self, matched, batch, noise, wrong=None):
-        own = self.score(matched, matched, noise, "matched")
+    def forward(self, matched, batch, noise, gather, wrong=None):
+        phrase, phrases = self.phrase(matched), self.tokens(matched.text)
+        regions, there = self.tokens(matched.image), matched.image.valid
+        own = self.score(phrases, phrase, regions, there, noise, "matched")
         if wrong is None:
-            image, scored = self._partners(matched, batch, noise)
-            other = self.score(matched, Fused(matched.image.rows(image), matched.text), noise, "wrong")
+            image, scored = self._partners(matched, batch, noise, gather)
+            other = self.score(phrases, phrase, gather(regions)[image], gather(there)[image], noise, "wrong")
         else:
-            scored = self._opposed(matched, wrong)
-            own, other = own[wrong.pairs.anchor], self.score(wrong, wrong, noise, "wrong")
+            scored, own = self._opposed(matched, wrong), own[wrong.pairs.anchor]
+            other = self.score(self.tokens(wrong.text), self.phrase(wrong), self.tokens(wrong.image), wrong.image.valid,
+                               noise, "wrong")
         hinge = torch.where(scored, (other + self.config.margin - own).clamp_min(0), 0.0)
         return {"grounding": Term(hinge.sum(), scored.sum(), chance=self.config.margin)}
 
-    def counts(self, batch, noise, matched=None, wrong=None):
+    def counts(self, batch, noise, gather, matched=None, wrong=None):
         if matched is None or (wrong is None and self.config.negatives is not None):
             return {}  # a pairing that looks at views chooses after their passes
-        scored = self._partners(matched, batch, noise)[1] if wrong is None else self._opposed(matched, wrong)
+        scored = self._partners(matched, batch, noise, gather)[1] if wrong is None else self._opposed(matched, wrong)
         return {"grounding": scored.sum()}
 
     def phrase(self, x: Fused) -> Tensor:
         """[R,L] bool, where phrases stand."""
         return (x.text.segment == self.segment) & ~x.text.special
 
-    def score(self, text: Fused, image: Fused, noise: Noise, name: str) -> Tensor:
-        """s [R] of the phrases of one pass and the regions of another; several rows a sample draw apart."""
-        phrase, rule, uniform = self.phrase(text), self.config.rule, None
+    def score(self, phrases: Tensor, phrase: Tensor, regions: Tensor, region: Tensor, noise: Noise,
+              name: str) -> Tensor:
+        """s [R] of texts [R,L,D] at phrase [R,L] and pictures [R,N,D] at region [R,N]; a sample's rows draw apart."""
+        rule, uniform = self.config.rule, None
         if rule == "pick":
             each = phrase.shape[0] // noise.number.shape[0]
             uniform = noise(name, each, phrase.shape[1]).flatten(0, 1)
-        alike = similarities(self.tokens(text.text), self.tokens(image.image))
-        return grounding_score(alike, phrase, image.image.valid, self.config.k, rule, uniform)
+        return grounding_score(similarities(phrases, regions), phrase, region, self.config.k, rule, uniform)
 
     def tokens(self, x: Encoded) -> Tensor:
         """A layer's stream has class tokens in front of the positions."""
         return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1]:]
 
-    def _partners(self, matched: Fused, batch, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Another picture for each caption, [B] int64, and which rows are counted, [B] bool."""
-        image, valid = partners(noise.between("wrong picture"), batch.same)
-        there = matched.image.valid.any(1)
-        return image, valid & self.phrase(matched).any(1) & there & there[image]
+    def _partners(self, matched: Fused, batch: Batch, noise: Noise, gather) -> tuple[Tensor, Tensor]:
+        """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""
+        other = batch.same[:, None] != gather(batch.same)
+        lot = noise.between("wrong picture", gather(batch.number))
+        image, there = lot.masked_fill(~other, -1.0).argmax(1), matched.image.valid.any(1)
+        return image, other.any(1) & self.phrase(matched).any(1) & there & gather(there)[image]
 
     def _opposed(self, matched: Fused, wrong: Fused) -> Tensor:
         """Which wrong pairs are counted, [R] bool: both sides have phrases and regions."""

@@ -144,7 +144,7 @@ class Given(Noise):
     def __call__(self, name: str, *shape: int) -> Tensor:
         return self.given[name].reshape(-1, *shape)
 
-    def between(self, name: str) -> Tensor:
+    def between(self, name: str, others: Tensor) -> Tensor:
         return self.given[name]
 
 
@@ -206,7 +206,7 @@ def test_whole_step(name: str):
     uniforms = {key: torch.zeros(phrase.shape).masked_scatter(phrase, (z[f"in_wpg_pick_{short}"] + 0.5).float() / 3)
                 for key, short in (("matched", "pos"), ("wrong", "neg"))}
     other = torch.zeros(size, size).scatter(1, z["in_wpg_neg_image"][:, None], 1.0)
-    losses["wpg"] = wpg(matched, batch, Given(size, **uniforms, **{"wrong picture": other}))["grounding"]
+    losses["wpg"] = wpg(matched, batch, Given(size, **uniforms, **{"wrong picture": other}), lambda x: x)["grounding"]
     for key, term in losses.items():
         close(value(term), z[f"out_loss_{key}"])
     close(sum(value(term) for term in losses.values()), z["out_loss_total"])

@@ -4,6 +4,7 @@ import pytest
 from toy_detections import toy
 
 from vlobjectives.testing import objective_laws, part_laws
+from vlobjectives.testing.processes import broken, cases
 
 MINED = {"micro_batches_equal_one": "whose texts have phrases hangs on whom mining chose, known after the passes only"}
 WORDS = {"phrases": "caption"}  # of the toys every word is a phrase
@@ -25,6 +26,11 @@ def test_objectives(form):
     for law in objective_laws(MINED if options.get("negatives") == "mined" else None):
         if law.name != "processes_equal_one":
             law.check(name, toy(model, objectives={name: options}))
+
+
+def test_two_processes_are_one():
+    assert not broken([case for form, (model, options) in FORMS.items()
+                       for case in cases(toy(model, objectives={form.split()[0]: options}), form.split()[0])])
 
 
 @pytest.mark.parametrize("more", [{}, {"norm": "pre", "region_norm": True}], ids=str)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from handmade import batch, noise
+from handmade import batch, itself, noise
 from pydantic import ValidationError
 from vlobj_mvptr.wpg import WPG
 
@@ -30,7 +30,7 @@ def passes(phrases: list[int], regions: list[int], seed: int = 0) -> Fused:
 
 def term(value: Fused, same: list[int] | None = None, **config):
     rows = len(value.text.tokens)
-    return made(**config)(value, batch(rows, same=same), noise(rows))["grounding"]
+    return made(**config)(value, batch(rows, same=same), noise(rows), itself)["grounding"]
 
 
 def test_phrases_and_partners_count_and_pictures_without_regions_do_not():
@@ -90,12 +90,13 @@ def test_encoded_negatives_stand_against_their_anchor():
     order = torch.tensor([0, 1, 2])
     wrong = Fused(other.image, other.text, pairs=Pairs(order.roll(1), order, order, torch.tensor([True, True, False])))
     objective = made(mode="reencoded", negatives="hard")
-    found = objective(value, batch(3), noise(3), wrong)["grounding"]
+    found = objective(value, batch(3), noise(3), itself, wrong)["grounding"]
     assert found.count == 1  # row 1 has no phrase, row 2 no partner
-    own, theirs = (objective.score(x, x, noise(3), "") for x in (value, other))
+    own, theirs = (objective.score(x.text.tokens, objective.phrase(x), x.image.tokens, x.image.valid, noise(3), "")
+                   for x in (value, other))
     assert found.total.item() == pytest.approx((theirs[0] + 0.2 - own[0]).clamp_min(0).item())
-    assert objective.counts(batch(3), noise(3), value, wrong) == {"grounding": 1}
-    assert objective.counts(batch(3), noise(3), value) == {}
+    assert objective.counts(batch(3), noise(3), itself, value, wrong) == {"grounding": 1}
+    assert objective.counts(batch(3), noise(3), itself, value) == {}
 
 
 def test_what_cannot_be_is_refused():

@@ -33,9 +33,12 @@ class Noise(Rows):
         """Uniforms in [0,1), float32 [B, *shape]."""
         return arithmetic.uniforms(self._key(name), self.number, *shape)
 
-    def between(self, name: str) -> Tensor:
-        """Uniforms [B,B] that hang on the numbers of both samples and not on their places: order of rows is nothing."""
-        both = (self.number[:, None] << 32) | self.number
+    def between(self, name: str, others: Tensor | None = None) -> Tensor:
+        """Uniforms [B,N] that hang on the numbers of both samples and not on their places: order of rows is nothing.
+
+        others  [N] int64, numbers of the samples that stand against these; None: these themselves
+        """
+        both = (self.number[:, None] << 32) | (self.number if others is None else others)
         return replace(self, number=both.flatten())(name).reshape(both.shape)
 
     def order(self, name: str, n: int) -> Tensor:
