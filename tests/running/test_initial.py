@@ -2,11 +2,12 @@
 
 import json
 import shutil
+import socket
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from trial_runs import lines, recipe, run, same_weights, stream, weights
+from trial_runs import lines, processes, recipe, run, same_weights, stream, weights
 
 from vlobjectives.recipe import load
 from vlobjectives.running import checkpoint, door
@@ -99,3 +100,20 @@ def test_what_is_missing_and_left_over_is_named(origin, tmp_path):
 
 def test_a_run_that_began_nowhere_else_has_no_such_checkpoint(origin):
     assert [folder.name for folder in (origin[1] / "checkpoints").iterdir()] == ["step-000002"]
+
+
+def test_processes_begin_from_the_same_weights(origin, tmp_path):
+    path, there = origin
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = (*QUICK, f"init={there}", "model.fusion.dropout=0.0", "model.text.config.hidden_dropout_prob=0.0",
+             "model.text.config.attention_probs_dropout_prob=0.0", "seed=9")  # dropout hangs on the process
+    children = processes(path, tmp_path / "run", port, 2, *words)
+    assert [child.wait() for child in children] == [0, 0], children[0].text + children[1].text
+    alone = run(path, tmp_path / "alone", *words)
+    assert alone.wait() == 0, alone.text
+    both = list(zip(lines(tmp_path / "run"), lines(tmp_path / "alone"), strict=True))
+    assert len(both) == 2
+    for one, other in both:
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
