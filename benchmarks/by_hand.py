@@ -41,7 +41,7 @@ class ByHand:
         spec = system.pieces.fields.spec("image")
         self.mean = torch.tensor(spec.mean, device=system.device).view(3, 1, 1) * 255
         self.std = torch.tensor(spec.std, device=system.device).view(3, 1, 1) * 255
-        self.site, self.patches = system.sites["text"], system.sites["image"].positions
+        self.site, self.patches = system.sites[""]["text"], system.sites[""]["image"].positions
 
     def step(self, loaded: Any) -> tuple[float, float]:
         """One optimiser step on a batch in memory; (loss, gradient norm)."""

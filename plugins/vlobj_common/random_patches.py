@@ -63,10 +63,13 @@ class RandomPatches(Mask):
 
 
 class RandomTubes(RandomPatches):
-    """Hides the same places in every frame of a clip: one draw a clip. Of a picture it is `random_patches`.
+    """Hides the same places in every frame of a clip: one draw a clip. Pictures in a mix with clips are hidden as
+    `random_patches` hides them; without clips `check` refuses it.
 
     Published for video (GLSCL, arXiv 2306.07096, its code): what moves little cannot be read off the next frame.
     """
+
+    needs = frozenset({"frames"})
 
     def _name(self, frame: int) -> str:
         return super()._name(0)

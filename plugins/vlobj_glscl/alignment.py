@@ -41,14 +41,14 @@ class Alignment(Evaluation):
 
     def run(self, held):
         picture, text = (held.part(held.inputs[name].part).spec for name in (self.config.image, self.config.text))
-        if picture.frames > 1:
-            return {}
         reader = held.readers[next(iter(text.fields))]
         rows: dict[str, list[tuple[float, float]]] = {}
         for first in range(0, held.size(), ROWS):
             numbers = range(first, min(first + ROWS, held.size()))
             samples = [held.sample(number) for number in numbers]
             batch = held.batch(samples, numbers)
+            if batch[self.config.image].dim() > 4:
+                return {}
             tokens = batch[self.config.text]
             maps = held.values(self.views(held.inputs), batch)["pairs"].text.maps["cross"].cpu()
             room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()

@@ -16,7 +16,10 @@ def plan(
     nproc: Annotated[int, typer.Option("--nproc", min=1, help="Processes that the run will have.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
 ) -> None:
-    """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network."""
+    """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network.
+
+    Of a mix there is a plan for each source.
+    """
     context.with_resource(brief(context.obj))
     from rich.console import Console
 
@@ -31,14 +34,17 @@ def plan(
     for path in loaded.recipe.plugins:
         registry.add_file(path)
     try:
-        found = measure(loaded.recipe, registry, nproc)
+        found = [measure(loaded.recipe, registry, nproc, source) for source in loaded.recipe.sources]
     except Trouble as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
     except ViewError as error:
         raise RecipeError([loaded.problem(("objectives",), str(error), "`vlobj check` says where")]) from error
     if as_json:
-        print(json.dumps(show.data(found), indent=1))
+        shown = [show.data(one) for one in found]
+        print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=1))
     else:
         console = Console()
         # Into a file or a pipe the tables are as wide as they need to be.
-        Console(width=None if console.is_terminal else max(120, console.width)).print(show.renderable(found))
+        wide = Console(width=None if console.is_terminal else max(120, console.width))
+        for one in found:
+            wide.print(show.renderable(one))

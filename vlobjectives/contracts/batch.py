@@ -87,6 +87,7 @@ class Batch(Rows, Mapping):
 
     number  [B] int64, the samples' numbers in their split; all randomness hangs on it
     same    [B] int64, equal numbers mean the same picture
+    source  the name of the source that all its samples come from; '' where there is one alone
     values  input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens,
             Labels or Vectors
     """
@@ -94,6 +95,7 @@ class Batch(Rows, Mapping):
     number: Tensor
     same: Tensor
     values: Mapping[str, Any]
+    source: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]

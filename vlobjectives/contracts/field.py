@@ -34,3 +34,8 @@ class FieldSpec:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     of_caption: bool = False
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip; 1 for anything else."""
+        return self.shape[0] if self.kind == "picture" and len(self.shape) == 4 else 1

@@ -40,6 +40,8 @@ class Mask:
 
     Config: ClassVar[type[MaskConfig]] = MaskConfig
     paper: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What it asks of an input: `frames`. `check` refuses it where no source has that."""
 
     def __init__(self, config: MaskConfig):
         self.config = config

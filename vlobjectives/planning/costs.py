@@ -1,7 +1,7 @@
 """What a plan costs: passes, objectives, memory, and what sharing saved. Data only; `running.dry` counts them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -108,6 +108,7 @@ class Schedule:
 class Costs:
     """What `vlobj plan` shows. The passes and losses are those of the phase with the most work.
 
+    source      the source of data.mix whose steps these are; '' where nothing is mixed
     device, precision  what was counted for
     batch, micro_batch, processes  pairs a step, pairs that a process passes at once
     parameters  part or objective -> trained numbers, shared ones counted where they are made
@@ -118,6 +119,7 @@ class Costs:
     """
 
     recipe: str
+    source: str
     device: str
     precision: str
     batch: int
@@ -188,9 +190,11 @@ def together(group: int | str, micro_batch: int, processes: int) -> int:
     return micro_batch * processes if group == "all" else min(group, micro_batch)
 
 
-def spans(weights: Mapping[str, Weight], steps: int) -> dict[tuple[str, ...], int]:
+def spans(weights: Mapping[str, Weight], steps: int,
+          before: Callable[[int], int] = lambda step: step) -> dict[tuple[str, ...], int]:
     """Set of live objectives -> for how many of the run's steps.
 
+    before  how many of the steps before one count: of a mix those of one source
     Between two points in time a weight is a straight line that is nowhere negative, so who is live does not change.
     """
     ends = {0, steps}
@@ -200,5 +204,6 @@ def spans(weights: Mapping[str, Weight], steps: int) -> dict[tuple[str, ...], in
     marks = sorted(end for end in ends if 0 <= end <= steps)
     found: Counter[tuple[str, ...]] = Counter()
     for start, end in pairwise(marks):
-        found[tuple(name for name, weight in weights.items() if weight_at(weight, start, steps))] += end - start
+        live = tuple(name for name, weight in weights.items() if weight_at(weight, start, steps))
+        found[live] += before(end) - before(start)
     return dict(found)

@@ -27,7 +27,7 @@ class Stage:
 
     inputs     the recipe's inputs: what pairings look at, and, without their own masks, masks
     parts      the model's parts by name
-    sites      where masks work, by input
+    sites      where masks work, by source and input
     streams    mask -> its random stream
     groups     pairing -> consecutive rows among which partners are looked for
     slots      projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
@@ -43,7 +43,7 @@ class Stage:
     parts: Mapping[str, nn.Module]
     masks: Mapping[str, Mask]
     pairings: Mapping[str, Pairing]
-    sites: Mapping[str, Site]
+    sites: Mapping[str, Mapping[str, Site]]
     streams: Mapping[str, str]
     groups: Mapping[str, int]
     slots: Mapping[tuple[str, str], str]
@@ -70,7 +70,8 @@ class Stage:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
         with torch.no_grad(), _full_precision(batch):
-            return mask.draw(self.noise(self.streams[key.mask], batch), self.sites[key.input], batch, **values)
+            return mask.draw(self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch,
+                             **values)
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
         pairs = self.pairs[key.pairing] if key.pairing in self.pairs else self._wrong(key.pairing, batch, values)

@@ -36,13 +36,13 @@ def hollow(module: nn.Module) -> nn.Module:
     return module
 
 
-def stand_in(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int) -> Batch:
+def stand_in(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int, source: str = "") -> Batch:
     """A batch of striped pictures and texts of full length; `fields`: input or lone field -> what it is made of.
 
     Under a FakeTensorMode a fake one. Numbers count from 0, and no two samples show the same picture.
     """
     number = torch.arange(rows)
-    return Batch(number, number.clone(), {name: _value(specs, rows) for name, specs in fields.items()})
+    return Batch(number, number.clone(), {name: _value(specs, rows) for name, specs in fields.items()}, source)
 
 
 def _value(specs: Mapping[str, FieldSpec], rows: int) -> Any:

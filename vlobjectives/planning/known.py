@@ -66,6 +66,7 @@ def _encoded(x: Tensor | Tokens, draw: Draw | None, spec: Spec) -> Encoded:
     if isinstance(x, Tokens):
         empty = torch.empty(*x.ids.shape, 0, device=x.ids.device)
         return Encoded(empty, x.valid, draw=draw, segment=x.segment, special=x.special)
-    kept = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
+    length = spec.length // spec.frames * (x.shape[1] if x.dim() == 5 else 1)
+    kept = length if draw is None or draw.keep is None else draw.keep.shape[1]
     valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)
     return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)

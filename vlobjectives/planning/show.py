@@ -44,8 +44,9 @@ def renderable(costs: Costs) -> RenderableType:
 def _head(costs: Costs) -> Text:
     full, pairs = costs.full, costs.micro_batch * costs.processes
     step = (full.forward + full.backward) / costs.micro_batch * costs.batch
+    whose = f", batches of {costs.source}" if costs.source else ""
     lines = [
-        Text.assemble((costs.recipe, "bold"), f"  {_count(sum(costs.parameters.values()))} parameters trained, "
+        Text.assemble((costs.recipe, "bold"), f"{whose}  {_count(sum(costs.parameters.values()))} parameters trained, "
                       f"{costs.steps:,} steps of {costs.batch:,} pairs; counted for "
                       f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it."),
         Text(f"A sample costs {_sample(costs, full.forward) / GIGA:,.1f} GFLOP forward and "

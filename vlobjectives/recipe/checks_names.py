@@ -13,7 +13,7 @@ from vlobjectives.errors import PluginError, Problem
 from vlobjectives.recipe import known
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.model import Entry, Recipe
+from vlobjectives.recipe.model import Entry, Recipe, source_path
 from vlobjectives.recipe.schema import _mend, _must, _path, _shown
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
@@ -34,7 +34,8 @@ class Named:
 
 def entries(recipe: Recipe) -> Iterator[tuple[KeyPath, str, Entry]]:
     """Key path, kind and entry of everything in a recipe that a plug-in brings."""
-    yield ("data",), "source", recipe.data
+    for name, source in recipe.sources.items():
+        yield source_path(name), "source", source
     for section, kind in SECTIONS.items():
         for name, entry in getattr(recipe, section).items():
             yield (section, name), kind, entry

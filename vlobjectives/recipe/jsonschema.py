@@ -11,6 +11,7 @@ from vlobjectives.recipe.model import (
     EvaluationEntry,
     FieldEntry,
     MaskEntry,
+    MixEntry,
     ObjectiveEntry,
     PairingEntry,
     PartEntry,
@@ -44,20 +45,22 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     if registry is not None:
         for section, (kind, entry) in _ENTRIES.items():
             _complete(schema, section, kind, entry, registry)
+        _complete(schema, "data.mix", "source", MixEntry, registry)
     return schema
 
 
 def _complete(schema: dict[str, Any], section: str, kind: str, entry: type[Entry], registry: Registry) -> None:
     """Puts the Configs of a kind into the schema: chosen by an entry's `type`, or by its name if it has none."""
     definitions, names = schema["$defs"], registry.names(kind)
+    own = kind if section != "data.mix" else "mixed"
     for name in names:
-        definitions |= _of(kind, name, entry, registry)
+        definitions |= _of(kind, name, entry, registry, own)
     general = definitions[entry.__name__]
     # a like-named component of a stranger is always known as package/name
     general["properties"]["type"] |= {"anyOf": [{"enum": names}, {"type": "string", "pattern": "/"}]}
     general["allOf"] = [{"if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                         "then": _reference(kind, name)} for name in names]
-    if section == "data":
+                         "then": _reference(own, name)} for name in names]
+    if section in ("data", "data.mix"):
         return
     holder = definitions["Evaluate"] if section == "evaluate" else schema["properties"][section]
     off = ("null", "boolean") if section == "evaluate" else ("null",)
@@ -66,9 +69,9 @@ def _complete(schema: dict[str, Any], section: str, kind: str, entry: type[Entry
     holder["properties"] = named | holder.get("properties", {})
 
 
-def _of(kind: str, name: str, entry: type[Entry], registry: Registry) -> dict[str, Any]:
+def _of(kind: str, name: str, entry: type[Entry], registry: Registry, label: str) -> dict[str, Any]:
     """Definitions of one plug-in's entry: the host's keys and its Config's, and what that refers to."""
-    own = _label(kind, name)
+    own = _label(label, name)
     host = _relaxed(entry.model_json_schema())["properties"]
     try:
         plugin = registry.get(kind, name)

@@ -10,7 +10,7 @@ from typing import Any
 from vlobjectives.errors import Place, Problem
 from vlobjectives.recipe import overrides as _overrides
 from vlobjectives.recipe.layers import Layered, layer
-from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.model import DataEntry, Recipe
 from vlobjectives.recipe.recipes import find, locate
 from vlobjectives.recipe.schema import prepared, validated
 from vlobjectives.recipe.yaml import KeyPath, dotted
@@ -56,9 +56,29 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = ()) 
     path = locate(recipe)
     layered = layer(path, find)
     _overrides.apply(layered, overrides)
+    _spread(layered)
     layered.data = prepared(layered.data)
     _settle(layered, path)
     return Loaded(validated(layered), layered, path.resolve())
+
+
+def _spread(layered: Layered) -> None:
+    """Gives each source of data.mix the options that stand beside the mix, unless it is of another type."""
+    data = layered.data.get("data")
+    mix = data.get("mix") if isinstance(data, dict) else None
+    if not isinstance(mix, dict):
+        return
+    own = [key for key in data if key == "type" or key not in DataEntry.model_fields]
+    takers = [name for name, entry in mix.items() if isinstance(entry, dict)
+              and ("type" not in data or entry.get("type", data["type"]) == data["type"])]
+    for name in takers:
+        for key in own:
+            if key not in mix[name]:
+                mix[name][key] = deepcopy(data[key])
+                layered.spots |= {("data", "mix", name, *path[1:]): spot for path, spot in list(layered.spots.items())
+                                  if path[:2] == ("data", key)}
+    for key in own if takers else ():
+        del data[key]
 
 
 def _settle(layered: Layered, path: Path) -> None:

@@ -34,8 +34,17 @@ class Entry(Section):
         return dict(self.model_extra or {})
 
 
+class MixEntry(Entry):
+    type: str = Field(description="the source of samples; by default data.type, or else the entry's name")
+    weight: float = Field(1.0, gt=0, description="its share of the steps, beside the other sources' weights")
+    columns: dict[str, str] = Field({}, description="column that the recipe reads -> what the source calls it, where "
+                                                    "that differs: {image: clip}")
+
+
 class DataEntry(Entry):
-    type: str = Field(description="the source of samples, such as scenes or captions")
+    type: str = Field(description="the source of samples, such as scenes or captions; with `mix` of its entries")
+    mix: dict[Name, MixEntry] | None = Field(
+        None, description="sources by name that take turns, a step each, with what differs from the options beside")
     batch: Count = Field(description="pairs per optimiser step over all processes")
     micro_batch: Count | None = Field(None, description="pairs a process passes at once; default batch / processes")
     workers: int = Field(0, ge=0, description="loader processes a training process; 0: loads in the process itself")
@@ -67,10 +76,14 @@ class ObjectiveEntry(Entry):
     weight: Weight = Field(1.0, description="a number, or [time, weight] points with straight lines between; "
                                             "whole times are steps, times with a point shares of the run")
     group: Group | None = Field(None, description="rows that the loss sees together: all, or so many consecutive ones")
+    sources: tuple[str, ...] | None = Field(None, description="sources of data.mix on whose batches it is computed; "
+                                                              "by default all")
 
 
 class EvaluationEntry(Entry):
     type: str = Field(description="the evaluation; by default the key's name")
+    sources: tuple[str, ...] | None = Field(None, description="sources of data.mix that it scores; by default those "
+                                                              "that have what it needs")
 
 
 class InputEntry(Section):
@@ -181,9 +194,19 @@ class Recipe(Section):
     plan: Plan = Field(Plan(), description="what is shared and what is recomputed")
     evaluate: Evaluate = Field(Evaluate(), description="what to measure and when")
 
+    @property
+    def sources(self) -> dict[str, Entry]:
+        """The sources by name; one that stands alone has none ('')."""
+        return dict(self.data.mix or {}) or {"": self.data}
+
     def column(self, field: str) -> str:
         """The column of the source that a field reads: that of the field which its `of` names, else what `of` says."""
         entry, order = self.fields[field], list(self.fields)
         if entry.of in self.fields and order.index(entry.of) < order.index(field):
             return self.column(entry.of)
         return entry.of or field
+
+
+def source_path(name: str) -> tuple[str, ...]:
+    """Where the options of a source stand."""
+    return ("data", "mix", name) if name else ("data",)

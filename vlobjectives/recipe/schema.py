@@ -22,6 +22,8 @@ from vlobjectives.recipe.yaml import KeyPath, dotted
 NAMED_BY_KEY = ("fields", "model", "masks", "pairings", "objectives")
 DEFAULT_INPUTS = {"image": {"fields": ["image"], "part": "vision"}, "text": {"fields": ["caption"], "part": "text"}}
 S = TypeVar("S", bound=Section)
+MIX = "mix"
+"""What data.type says where data.mix does."""
 _MUST = {
     "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
     "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "model_attributes_type": "a mapping",
@@ -35,6 +37,9 @@ def prepared(data: dict[str, Any]) -> dict[str, Any]:
     for section in NAMED_BY_KEY:
         if isinstance(data.get(section), dict):
             data[section] = {name: _typed(name, entry) for name, entry in data[section].items()}
+    if isinstance(data.get("data"), dict) and isinstance(mix := data["data"].get("mix"), dict) and mix:
+        mix = {name: _typed(name, entry) for name, entry in mix.items()}
+        data["data"] = {**data["data"], "type": MIX, "mix": mix}
     if isinstance(data.get("evaluate"), dict):
         data["evaluate"] = _switched(data["evaluate"])
     inputs, model = data.get("inputs", {}), data.get("model")
@@ -166,6 +171,17 @@ def _inconsistent(recipe: Recipe, layered: Layered):
         return Problem(spot.value if spot else None, dotted(path), what, mend)
 
     data, steps = recipe.data, recipe.run.steps
+    for key in data.options if data.mix else ():
+        yield problem(("data", key), f"no source of data.mix takes '{key}'", "put it under the source that it is for: "
+                      + ", ".join(f"data.mix.{name}.{key}" for name in data.mix))
+    if data.type == MIX and not data.mix:
+        yield problem(("data", "type"), "a mix of no sources", "name sources under data.mix, or one as data.type")
+    for section, entries in (("objectives", recipe.objectives), ("evaluate", recipe.evaluate.entries)):
+        for name, entry in entries.items():
+            for number, source in enumerate(entry.sources or ()):
+                if source not in (data.mix or {}):
+                    yield problem((section, name, "sources", number), f"there is no source '{source}' in data.mix",
+                                  f"there are {', '.join(data.mix)}" if data.mix else "leave `sources` out")
     if data.micro_batch is not None and data.batch % data.micro_batch:
         yield problem(("data", "micro_batch"), f"{data.micro_batch} does not divide the batch of {data.batch}",
                       "micro-batches are equal parts of data.batch")

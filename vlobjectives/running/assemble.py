@@ -1,7 +1,8 @@
-"""From a recipe to its pieces: source, fields, parts, masks, pairings, objectives, and the System of them all."""
+"""From a recipe to its pieces: sources, fields, parts, masks, pairings, objectives, and the System of them all."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.mask import Site
@@ -17,18 +19,62 @@ from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, 
 from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import Input, View
 from vlobjectives.functional import noise
+from vlobjectives.recipe.model import source_path
 from vlobjectives.registry import Registry
 from vlobjectives.running.fields import Fields, input_fields
+from vlobjectives.running.mixing import Feed, turns
 from vlobjectives.running.system import Settings, System
 
 
 @dataclass
 class Pieces:
-    """What a recipe names, made but not yet joined."""
+    """What a recipe names, made but not yet joined. Readers are the same for all sources."""
 
-    source: Source
-    fields: Fields
+    feeds: Mapping[str, Feed]
     inputs: Mapping[str, Input]
+
+    @property
+    def source(self) -> Source:
+        """The first source, which is the only one where nothing is mixed."""
+        return next(iter(self.feeds.values())).source
+
+    @property
+    def fields(self) -> Fields:
+        """The first source's; what readers learned is that of all."""
+        return next(iter(self.feeds.values())).fields
+
+    def fields_on(self, sources: Sequence[str] | None) -> Fields:
+        """The fields of the first of these sources; None: of the first of all."""
+        return self.feeds[sources[0]].fields if sources else self.fields
+
+    def source_at(self, step: int) -> str:
+        """The name of the source that a training step's batch comes from."""
+        return list(self.feeds)[turns(self.feeds)(step)[0]]
+
+    def size(self, split: str) -> int:
+        """Samples of a split, of all sources together."""
+        return sum(feed.source.size(split) for feed in self.feeds.values())
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits in which some source has samples."""
+        return tuple(dict.fromkeys(split for feed in self.feeds.values() for split in feed.source.splits()
+                                   if feed.source.size(split)))
+
+    def digest(self) -> str:
+        """What the data is: the source's own digest, of several one over theirs."""
+        if len(self.feeds) == 1:
+            return self.source.digest()
+        text = "\n".join(f"{name} {feed.source.digest()}" for name, feed in self.feeds.items())
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def normalised(self, batch: Batch) -> Batch:
+        """The batch as encoders get it, by the mean and spread of its own source."""
+        return self.feeds[batch.source].fields.normalised(batch)
+
+    def read(self, part: str) -> Mapping[str, FieldSpec]:
+        """The fields that an encoder reads; of a mix those of the source whose clips have most frames."""
+        of = (feed.fields.specs(input_fields(self.inputs, feed.fields.inputs, part)) for feed in self.feeds.values())
+        return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
 
 
 class Trouble(Exception):
@@ -45,27 +91,37 @@ def config_of(cls: type, options: Mapping[str, Any]) -> Config:
 
 
 def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
-    """Source, readers and inputs of a recipe; readers are not fitted yet.
+    """Sources, readers and inputs of a recipe; readers are not fitted yet.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
                so and opens no file: what is made then serves for shapes, not for samples
     samples    False: so for the source alone; readers read
     """
-    source = make_source(recipe, registry, described or not samples)
+    sources = {name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources}
     readers: dict[str, Any] = {}
     for name in recipe.fields:
         readers[name] = make_reader(recipe, registry, name, readers, described)
-    of = {name: recipe.column(name) for name in recipe.fields}
-    named = {name: tuple(entry.fields) for name, entry in recipe.inputs.items()}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
-    return Pieces(source, Fields(source.columns, readers, of, named, lone_fields(recipe, registry)), inputs)
+    weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
+    return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
+                   for name, source in sources.items()}, inputs)
 
 
-def make_source(recipe: Any, registry: Registry, described: bool = False) -> Source:
-    """The source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
-    cls = registry.get("source", recipe.data.type)
-    return _made(("data",), lambda: _told(cls, described)(
-        config_of(cls, recipe.data.options), **_offered(cls, max_pixels=recipe.data.max_pixels)))
+def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
+    """A source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
+    entry = recipe.sources[name]
+    cls = registry.get("source", entry.type)
+    return _made(source_path(name), lambda: _told(cls, described)(
+        config_of(cls, entry.options), **_offered(cls, max_pixels=recipe.data.max_pixels)))
+
+
+def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
+    """The fields as a source fills them."""
+    renamed = recipe.data.mix[name].columns if name else {}
+    again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
+    return Fields({**source.columns, **again}, readers, {field: recipe.column(field) for field in recipe.fields},
+                  {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
+                  lone_fields(recipe, registry, name), renamed, name)
 
 
 def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False) -> Any:
@@ -90,10 +146,11 @@ def _told(cls: type, described: bool) -> Any:
     return make
 
 
-def lone_fields(recipe: Any, registry: Registry) -> tuple[str, ...]:
-    """Fields that an objective or a mask reads by name."""
+def lone_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
+    """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
     found: dict[str, None] = {}
-    for kind, entries in (("objective", recipe.objectives), ("mask", recipe.masks)):
+    objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}
+    for kind, entries in (("objective", objectives), ("mask", recipe.masks)):
         for entry in entries.values():
             config = config_of(registry.get(kind, entry.type), entry.options)
             found |= dict.fromkeys(config.named("field").values())
@@ -116,9 +173,11 @@ def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) ->
         streams={name: entry.stream or name for name, entry in recipe.masks.items()},
         pairing_groups={name: entry.group or micro for name, entry in recipe.pairings.items()},
         steps=recipe.run.steps, share=recipe.plan.share, recompute=frozenset(recipe.plan.checkpoint),
-        gradient=recipe.run.gradient)
+        gradient=recipe.run.gradient,
+        sources={name: entry.sources for name, entry in recipe.objectives.items() if entry.sources is not None})
     for name, objective in objectives.items():
-        build_objective(name, objective, made.inputs, parts, made.fields, recipe.seed)
+        of = made.fields_on(recipe.objectives[name].sources)
+        build_objective(name, objective, made.inputs, parts, of, recipe.seed)
     whole = System(parts, objectives, masks, pairings, made.inputs, sites(made, parts),
                    projection_slots(parts), settings)
     tie(whole)
@@ -180,7 +239,7 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
 def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
     named = {key: parts[other].spec for key, other in config.named("part").items()}
     if issubclass(cls, Encoder):
-        return cls(config, made.fields.specs(input_fields(made.inputs, made.fields.inputs, name)), **named)
+        return cls(config, made.read(name), **named)
     if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
         raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
     return cls(config, **named, **{key: made.fields.spec(field) for key, field in config.named("field").items()})
@@ -217,17 +276,22 @@ def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input]
         _made(("objectives", name), lambda: objective.build(**{k: v for k, v in offered.items() if k in wanted}))
 
 
-def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, Site]:
-    """Where masks work, for each input whose encoder is there."""
+def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
+    """Where masks work: source -> for each input whose encoder is there."""
+    return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
+
+
+def _sites(made: Pieces, of: Fields, parts: Mapping[str, Part]) -> dict[str, Site]:
     found = {}
     for name, x in made.inputs.items():
         if x.part not in parts:
             continue
-        spec, fields = parts[x.part].spec, made.fields.specs(made.fields.inputs[name])
+        spec, fields = parts[x.part].spec, of.specs(of.inputs[name])
         tokens = [field for field in fields.values() if field.kind == "tokens"]
-        length = sum(field.shape[0] for field in tokens) if tokens else spec.length
+        frames = max(field.frames for field in fields.values()) if "frames" in spec.can else spec.frames
+        length = sum(field.shape[0] for field in tokens) if tokens else spec.length // spec.frames * frames
         special = tokens[0].special if tokens else {}
-        found[name] = Site(name, length, spec.grid, spec.frames, fields, special,
+        found[name] = Site(name, length, spec.grid, frames, fields, special,
                            max(field.vocabulary for field in fields.values()))
     return found
 

@@ -13,6 +13,7 @@ from vlobjectives.recipe.times import weight_at
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.dry import Dry, Step, build, specs
+from vlobjectives.running.mixing import turns
 from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
@@ -20,25 +21,32 @@ SMALL = 64
 """Rows up to which chance levels are computed: a contrast of tokens grows with their square."""
 
 
-def measure(recipe: Any, registry: Registry, processes: int = 1) -> Costs:
+def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None) -> Costs:
     """What a recipe's plan costs a process. FLOPs of losses over gathered rows are those of the process's own rows.
 
+    source  of a mix the source whose steps are meant; None: the first
     Raises Trouble where a step fails or the recipe cannot be built.
     """
-    dry = build(recipe, registry, processes)
+    made = assemble.pieces(recipe, registry, described=True)
+    dry = build(recipe, registry, processes, made)
+    who = list(made.feeds).index(source) if source is not None else 0
+    source = list(made.feeds)[who]
+    whose = turns(made.feeds)
     system, steps = dry.system, recipe.run.steps
-    weights = system.settings.weights
-    spans = costs.spans(weights, steps)
-    counted = {names: (first, dry.step(names, first)) for names, first in live_sets(weights, steps).items() if names}
+    weights = system.weights(source)
+    spans = costs.spans(weights, steps, lambda step: whose.before(step, who))
+    counted = {names: (first, dry.step(names, first, source))
+               for names, first in live_sets(weights, steps).items() if names}
     phases = tuple(costs.Phase(names, first, spans.get(names, 0), len(system.plan(names).passes),
                                sum(step.forward.values()), step.backward, step.memory)
                    for names, (first, step) in counted.items())
     full = max(phases, key=lambda phase: phase.forward).objectives
     step = counted[full][1]
     return Costs(
-        recipe=recipe.run.name or "", device=dry.device, precision=dry.precision, batch=recipe.data.batch,
-        micro_batch=dry.rows, processes=processes, steps=steps, passes=_passes(system, full, step),
-        objectives=_objectives(recipe, registry, dry, full, step, processes), parameters=_parameters(system),
+        recipe=recipe.run.name or "", source=source, device=dry.device, precision=dry.precision,
+        batch=recipe.data.batch,
+        micro_batch=dry.rows, processes=processes, steps=whose.before(steps, who), passes=_passes(system, full, step),
+        objectives=_objectives(recipe, registry, dry, full, step, processes, source), parameters=_parameters(system),
         averages=_averages(system), phases=phases, schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),
         unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
@@ -51,8 +59,8 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pas
 
 
 def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
-                processes: int) -> tuple[costs.Work, ...]:
-    settings, terms = dry.system.settings, _terms(recipe, registry, names, dry.rows * processes)
+                processes: int, source: str) -> tuple[costs.Work, ...]:
+    settings, terms = dry.system.settings, _terms(recipe, registry, names, dry.rows * processes, source)
     through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
@@ -66,7 +74,7 @@ def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str],
     return tuple(found)
 
 
-def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int) -> Mapping[str, Term]:
+def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, source: str) -> Mapping[str, Term]:
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. Empty where there are too many rows."""
     if rows > SMALL:
@@ -75,7 +83,7 @@ def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int) -> 
     made = assemble.pieces(small, registry, described=True)
     system = assemble.system(small, registry, made).eval()
     with torch.no_grad():
-        return system(fake.stand_in(specs(made), rows), 0, names=names).terms
+        return system(fake.stand_in(specs(made, source), rows, source), 0, names=names).terms
 
 
 def _tiny(entry: Any, registry: Registry) -> Any:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
@@ -18,9 +17,11 @@ from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, initial, reading, writing
-from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
+from vlobjectives.running.fields import Fields
+from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
+from vlobjectives.running.mixing import training
 from vlobjectives.running.system import System
 
 
@@ -43,9 +44,9 @@ class Built(System):
         pictures normalised."""
         recipe = self.recipe
         layout = Layout(recipe.data.batch, recipe.data.batch)
-        data = MicroBatches(self.pieces.source, self.pieces.fields, "train", layout, recipe.seed)
+        data = training(self.pieces.feeds, layout, recipe.seed)
         for loaded in micro_batches(data, first, recipe.run.steps, recipe.data.workers, False):
-            yield self.pieces.fields.normalised(loaded.batch.to(self.device))
+            yield self.pieces.normalised(loaded.batch.to(self.device))
 
 
 def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
@@ -123,19 +124,20 @@ class Towers:
         raise AttributeError(f"the model has no part '{name}'; it has {', '.join(parts)}")
 
     def embed_images(self, pictures: Sequence[Any], rows: int = 64) -> Tensor:
-        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]) -> unit vectors [N,E], `rows` at once.
+        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]), or clips [F,3,H,W] -> unit vectors [N,E], `rows` at
+        once. A model of pictures and clips takes either, all of a call of one kind.
 
         A picture of another size than the model's is squeezed to it: cut it first where training cut. Raises DataError
         for what is no picture.
         """
-        spec = self._spec("image")
-        return self._embed("image", [_picture(picture, spec.shape) for picture in pictures], rows)
+        fields = self._fields("image", pictures)
+        return self._embed(fields, "image", [_picture(picture, _shape(fields, "image")) for picture in pictures], rows)
 
     def embed_texts(self, texts: Sequence[str], rows: int = 64) -> Tensor:
         """Texts -> unit vectors [N,E], cut at the model's length; `rows` at once."""
         if isinstance(texts, str):
             raise TypeError("embed_texts takes a list of texts; one text is a list of one")
-        return self._embed("text", list(texts), rows)
+        return self._embed(self.system.pieces.fields, "text", list(texts), rows)
 
     def write_texts(self, pictures: Sequence[Any], beams: int = 1, rows: int = 64) -> list[str]:
         """A text for each picture (as in `embed_images`), by the decoder that some objective trained.
@@ -148,16 +150,19 @@ class Towers:
             raise RecipeError.one("no objective of this run trains a decoder of texts",
                                   "take a run of a recipe with one that does, such as coca", path="objectives")
         image = writing.of(self.system, self.system.pieces.fields, able[0]).image
-        spec, found = self._spec(image), []
-        values = [_picture(picture, spec.shape) for picture in pictures]
+        fields, found = self._fields(image, pictures), []
+        values = [_picture(picture, _shape(fields, image)) for picture in pictures]
         for start in range(0, len(values), rows):
-            found += writing.captions(self.system, self.system.pieces.fields, able[0],
-                                      self._batch(image, values[start:start + rows]), beams)
+            found += writing.captions(self.system, fields, able[0],
+                                      self._batch(fields, image, values[start:start + rows]), beams)
         return found
 
-    def _spec(self, name: str) -> FieldSpec:
-        fields = self.system.pieces.fields
-        return fields.spec(fields.inputs[name][0])
+    def _fields(self, image: str, pictures: Sequence[Any]) -> Fields:
+        """Those of the source whose pictures have as many frames; else the first's, which says what is wrong."""
+        shape = getattr(pictures[0], "shape", ()) if len(pictures) else ()
+        frames = shape[0] if len(shape) == 4 else 1
+        known = [feed.fields for feed in self.system.pieces.feeds.values()]
+        return next((fields for fields in known if fields.spec(fields.inputs[image][0]).frames == frames), known[0])
 
     def _space(self) -> str:
         """The projection whose joint space is meant: `joint`, or the only one."""
@@ -167,26 +172,30 @@ class Towers:
         raise RecipeError.one(f"the model has {len(found)} projections to a joint space and none named 'joint'",
                               "compute the views that you want with the parts by name", path="model")
 
-    def _embed(self, name: str, values: list[Any], rows: int) -> Tensor:
+    def _embed(self, fields: Fields, name: str, values: list[Any], rows: int) -> Tensor:
         space = self._space()
         view = joint(self.system.bare[name], part=space)
-        found = [self._values(name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
+        found = [self._values(fields, name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
         return torch.cat(found) if found else torch.empty(0, self.system.model[space].spec.pooled)
 
-    def _batch(self, name: str, values: Iterable[Any]) -> Batch:
+    def _batch(self, fields: Fields, name: str, values: Iterable[Any]) -> Batch:
         """A batch of one input alone."""
-        fields = self.system.pieces.fields
         column = fields.of.get(fields.inputs[name][0], fields.inputs[name][0])
+        column = fields.renamed.get(column, column)
         samples = [Sample({column: value}, number) for number, value in enumerate(values)]
         return fields.normalised(fields.batch(samples, range(len(samples)), inputs=(name,)).to(self.system.device))
 
     @torch.no_grad()
-    def _values(self, name: str, view: View, values: Iterable[Any]) -> Tensor:
-        batch = self._batch(name, values)
+    def _values(self, fields: Fields, name: str, view: View, values: Iterable[Any]) -> Tensor:
+        batch = self._batch(fields, name, values)
         share = of_views(self.system, {"x": view}, "embedding")
         with self.system.autocasting():
             computed = execute.run(share, self.system.stage("embedding"), batch)
         return execute.read(view, computed).pooled.float()
+
+
+def _shape(fields: Fields, image: str) -> Sequence[int]:
+    return fields.spec(fields.inputs[image][0]).shape
 
 
 def _picture(picture: Any, shape: Sequence[int]) -> Tensor:

@@ -51,14 +51,14 @@ class Step:
 class Dry:
     """A system without numbers.
 
-    fields       input or lone field -> the FieldSpecs of its row
+    fields       source -> input or lone field -> the FieldSpecs of its row
     rows         of a micro-batch
     device, precision  what is counted for; GPU attention is fused, whatever computes it here
     accumulates  gradients of earlier micro-batches are there when a micro-batch begins
     """
 
     system: System
-    fields: Mapping[str, Mapping[str, FieldSpec]]
+    fields: Mapping[str, Mapping[str, Mapping[str, FieldSpec]]]
     rows: int
     mode: FakeTensorMode
     device: str = "cpu"
@@ -66,13 +66,13 @@ class Dry:
     accumulates: bool = False
     _keys: dict[str, Key | str] = field(default_factory=dict)
 
-    def step(self, names: Sequence[str], step: int) -> Step:
-        """Forward and backward with these objectives live. Raises Trouble at whoever fails."""
+    def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
+        """Forward and backward with these objectives live, on a batch of this source. Raises Trouble at who fails."""
         meter, shapes = Meter(), {}
         gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
         try:
             with self._watched(meter, shapes), gpu, self.mode:
-                held = self._run(meter, names, step)
+                held = self._run(meter, names, step, source)
         except Exception as error:
             raise self._trouble(meter.at_work, error) from error
         forward = dict(meter.flops)
@@ -85,7 +85,7 @@ class Dry:
         return Step(forward, forward.pop(BACKWARD, 0), Memory(meter.memory.peak + moments, parts, passes, holders),
                     shapes, dict(meter.unknown))
 
-    def _run(self, meter: Meter, names: Sequence[str], step: int) -> dict[str, int]:
+    def _run(self, meter: Meter, names: Sequence[str], step: int, source: str) -> dict[str, int]:
         """The step; gives what each maker had alive between forward and backward."""
         self.system.zero_grad(set_to_none=True)
         for tensor in (*self.system.parameters(), *self.system.buffers()):
@@ -94,7 +94,7 @@ class Dry:
             self._gradients(meter, names)
         with meter:
             with meter.work(BATCH):
-                batch = fake.stand_in(self.fields, self.rows)
+                batch = fake.stand_in(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
             total = self.system(batch, step, names=names, stage=stage).total
@@ -166,10 +166,16 @@ def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:
     """Rows, and tokens of each stream with its class tokens and registers."""
     if isinstance(out, Encoded):
         registers = out.extra["registers"].shape[1] if "registers" in out.extra else 0
-        return out.tokens.shape[0], (out.tokens.shape[1] + part.spec.classes + registers,)
+        return out.tokens.shape[0], (out.tokens.shape[1] + _classes(part, out) + registers,)
     if isinstance(out, Fused):
-        return out.text.tokens.shape[0], (out.image.tokens.shape[1] + part.spec.classes, out.text.tokens.shape[1])
+        return out.text.tokens.shape[0], (out.image.tokens.shape[1] + _classes(part, out.image),
+                                          out.text.tokens.shape[1])
     return out.pooled.shape[0], (1 if out.tokens is None else 1 + out.tokens.shape[1],)
+
+
+def _classes(part: nn.Module, out: Encoded) -> int:
+    """Class tokens beside the others: of a clip as many as it has frames."""
+    return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
 
 
 def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | None = None) -> Dry:
@@ -184,7 +190,8 @@ def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | No
     if precision in KINDS:
         system.autocast = ("cpu", KINDS[precision])
     rows = recipe.data.micro_batch or recipe.data.batch // processes
-    return Dry(system, specs(made), rows, mode, device, precision, recipe.data.batch > rows * processes)
+    fields = {name: specs(made, name) for name in made.feeds}
+    return Dry(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
 
 
 def means(recipe: Any) -> tuple[str, str]:
@@ -197,10 +204,11 @@ def means(recipe: Any) -> tuple[str, str]:
     return device, "bf16" if device == "cuda" else "fp32"
 
 
-def specs(made: Pieces) -> dict[str, dict[str, FieldSpec]]:
-    """Input or lone field -> the FieldSpecs of its row."""
-    named = {**made.fields.inputs, **{name: (name,) for name in made.fields.lone}}
-    return {name: made.fields.specs(fields) for name, fields in named.items()}
+def specs(made: Pieces, source: str = "") -> dict[str, dict[str, FieldSpec]]:
+    """Input or lone field -> the FieldSpecs of its row, as a source fills them."""
+    of = made.feeds[source].fields
+    named = {**of.inputs, **{name: (name,) for name in of.lone}}
+    return {name: of.specs(fields) for name, fields in named.items()}
 
 
 def troubles(recipe: Any, registry: Registry, made: Pieces | None = None) -> list[Trouble]:
@@ -210,10 +218,11 @@ def troubles(recipe: Any, registry: Registry, made: Pieces | None = None) -> lis
     except Trouble as error:
         return [error]
     found: dict[str, Trouble] = {}
-    for names, step in live_sets(dry.system.settings.weights, recipe.run.steps).items():
-        try:
-            if names:
-                dry.step(names, step)
-        except Trouble as error:
-            found.setdefault(str(error), error)
+    for source in dry.fields:
+        for names, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
+            try:
+                if names:
+                    dry.step(names, step, source)
+            except Trouble as error:
+                found.setdefault(str(error), error)
     return list(found.values())

@@ -64,9 +64,10 @@ def _memory(error: BaseException, at: Where) -> VlobjError:
         names = tuple(at.recipe.objectives)
         return exhausted(error, "memory ran out while the run was built", "make the model smaller", at.recipe,
                          at.registry, names)
-    live, now = run.system.live(run.done), run.trainer.layout.micro
+    source = run.pieces.source_at(run.done)
+    live, now = run.system.live(run.done, source), run.trainer.layout.micro
     parts = ", ".join(run.system.model)
     return exhausted(error, f"step {run.done}: memory ran out with {', '.join(live)}",
                      f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
                      f"needs: plan.checkpoint: [{parts}]", run.recipe, run.registry, live, run.done, run.world.size,
-                     run.pieces)
+                     run.pieces, source)

@@ -1,6 +1,6 @@
 """Held-out scores: the facade that evaluations work on, and the losses that every run reports."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from vlobjectives.running.writing import captions
 
 @dataclass
 class HeldOut:
-    """A system on one split; implements `contracts.evaluation.Held`.
+    """A system on one split of a source; implements `contracts.evaluation.Held`.
 
     rows  of a batch: as in training, so that losses which compare rows mean the same
     """
@@ -40,6 +40,11 @@ class HeldOut:
     seed: int
     rows: int
     device: torch.device
+
+    @property
+    def name(self) -> str:
+        """The split as scores name it, after its source where there are several."""
+        return f"{self.fields.source}.{self.split}" if self.fields.source else self.split
 
     @property
     def inputs(self):
@@ -73,7 +78,7 @@ class HeldOut:
 
     def losses(self, batch: Batch) -> Mapping[str, Term]:
         with torch.no_grad():
-            return self.system(batch, names=tuple(self.system.objectives), stage=self._stage()).terms
+            return self.system(batch, names=tuple(self.system.weights(batch.source)), stage=self._stage()).terms
 
     def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
         return captions(self.system, self.fields, name, batch, beams, self._stage())
@@ -130,18 +135,19 @@ def losses(held: HeldOut) -> dict[str, Score]:
 
 def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool,
              begun=lambda name: None) -> dict[str, Score]:
-    """All scores of one split as `evaluation/split/name`. Modules are put into eval mode and back."""
+    """All scores of one split as `evaluation/split/name` (of a mix `evaluation/source.split/name`). Modules are put
+    into eval mode and back."""
     was = held.system.training
     held.system.eval()
     scores: dict[str, Score] = {}
     try:
         for name, evaluation in evaluations.items():
-            begun(f"{name} on {held.split}")
+            begun(f"{name} on {held.name}")
             with torch.no_grad():
-                scores |= {f"{name}/{held.split}/{key}": score for key, score in evaluation.run(held).items()}
+                scores |= {f"{name}/{held.name}/{key}": score for key, score in evaluation.run(held).items()}
         if with_losses:
-            begun(f"losses on {held.split}")
-            scores |= {f"losses/{held.split}/{key}": score for key, score in losses(held).items()}
+            begun(f"losses on {held.name}")
+            scores |= {f"losses/{held.name}/{key}": score for key, score in losses(held).items()}
     finally:
         held.system.train(was)
     return scores
@@ -154,9 +160,14 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
     rows  of a batch: as in training, so that losses which compare rows mean the same
     """
     scores: dict[str, Any] = {}
-    splits = splits or recipe.evaluate.splits or held_out(made.source)
-    chosen = evaluations(recipe, registry)
-    total = len(splits) * (len(chosen) + recipe.evaluate.losses)
+    todo = []
+    for name, feed in made.feeds.items():
+        chosen = evaluations(recipe, registry, name, feed.source.can)
+        for split in splits or recipe.evaluate.splits or held_out(feed.source):
+            if feed.source.size(split):  # of a mix one source may have a split that another lacks
+                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device)
+                todo.append((held, chosen))
+    total = sum(len(chosen) + recipe.evaluate.losses for _, chosen in todo)
     with log.progress(total, what="evaluating") as bar:
         begun, at_work = iter(range(total)), ""
 
@@ -165,8 +176,7 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
             at_work = what
             bar.to(next(begun), what)
         try:
-            for split in splits:
-                held = HeldOut(system, made.source, made.fields, split, recipe.seed, rows, device)
+            for held, chosen in todo:
                 scores |= evaluate(held, chosen, recipe.evaluate.losses, begins)
         except Exception as error:
             if not out_of_memory(error):
@@ -177,12 +187,14 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
     return scores
 
 
-def evaluations(recipe: Any, registry: Registry) -> dict[str, Any]:
-    """The evaluations that a recipe switches on."""
+def evaluations(recipe: Any, registry: Registry, source: str, can: Collection[str]) -> dict[str, Any]:
+    """The evaluations that a recipe switches on for a source: those that name it, or that name none and find what they
+    need in what it `can`."""
     made = {}
     for name, entry in recipe.evaluate.entries.items():
         cls = registry.get("evaluation", entry.type)
-        made[name] = cls(assemble.config_of(cls, entry.options))
+        if source in entry.sources if entry.sources is not None else cls.needs <= set(can):
+            made[name] = cls(assemble.config_of(cls, entry.options))
     return made
 
 

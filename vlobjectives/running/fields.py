@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from vlobjectives.contracts.views import Input
 
 @dataclass
 class Fields:
-    """The fields of a recipe: where each comes from and who reads it.
+    """The fields of a recipe as one source fills them: where each comes from and who reads it.
 
-    columns  the source's columns
+    columns  the source's columns, those in `renamed` under the recipe's name too
     readers  field -> its reader
     of       field -> the column that it reads
     inputs   input -> names of its fields, in order
     lone     fields that go into the batch by themselves (some objective or mask reads them)
+    renamed  column as the recipe calls it -> as the source does, where that differs
+    source   the source's name
     """
 
     columns: Mapping[str, FieldSpec]
@@ -33,6 +35,8 @@ class Fields:
     of: Mapping[str, str]
     inputs: Mapping[str, Sequence[str]]
     lone: Sequence[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     def spec(self, name: str) -> FieldSpec:
         """The FieldSpec of a field; a column that needs no reader is a field as it is."""
@@ -80,7 +84,7 @@ class Fields:
         for name in self.lone if inputs is None else ():
             values[name] = self._plain(name, samples)
         return Batch(torch.tensor(list(numbers), dtype=torch.int64),
-                     torch.tensor([sample.same for sample in samples], dtype=torch.int64), values)
+                     torch.tensor([sample.same for sample in samples], dtype=torch.int64), values, self.source)
 
     def normalised(self, batch: Batch) -> Batch:
         """The batch as encoders get it: uint8 pictures as floats less `mean` over `std`. Run on the device."""
@@ -95,7 +99,8 @@ class Fields:
         return replace(batch, values=values)
 
     def _read(self, name: str, sample: Sample) -> Any:
-        value = sample.values[self.of.get(name, name)]
+        column = self.of.get(name, name)
+        value = sample.values[self.renamed.get(column, column)]
         return self.readers[name].read(value) if name in self.readers else value
 
     def _plain(self, name: str, samples: Sequence[Sample]) -> Any:

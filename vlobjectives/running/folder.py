@@ -157,7 +157,7 @@ def _git() -> str | None:
 
 def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
     """The plug-ins that a recipe names, with the distributions that brought them."""
-    named = {("source", recipe.data.type)}
+    named = {("source", entry.type) for entry in recipe.sources.values()}
     for kind, entries in (("reader", recipe.fields), ("part", recipe.model), ("mask", recipe.masks),
                           ("pairing", recipe.pairings), ("objective", recipe.objectives),
                           ("evaluation", recipe.evaluate.entries)):

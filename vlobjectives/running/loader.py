@@ -111,7 +111,7 @@ class MicroBatches(Dataset):
 class _Kept(Dataset):
     """The same items; an error meant for a person comes as an item, since torch would bury it in a traceback."""
 
-    def __init__(self, data: MicroBatches):
+    def __init__(self, data: Dataset):
         self.data = data
 
     def __getitem__(self, item: int) -> Loaded | VlobjError:
@@ -121,7 +121,7 @@ class _Kept(Dataset):
             return error
 
 
-def micro_batches(data: MicroBatches, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
+def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
     """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
     Raises what reading raises, and MeansError when a worker died while handing over; else torch says so wherever this

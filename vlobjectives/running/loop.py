@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -12,7 +12,6 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import NumbersError
 from vlobjectives.running import distributed
-from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import Layout, Loaded
 from vlobjectives.running.optimiser import Optimiser
 from vlobjectives.running.system import Losses, System, summed
@@ -21,16 +20,22 @@ SHOWN = 16
 """So many sample keys stand in an error's message; log.txt has all."""
 
 
+class Normaliser(Protocol):
+    """Makes of what was loaded what encoders get; a recipe's Pieces, or the Fields of one source."""
+
+    def normalised(self, batch: Batch) -> Batch: ...
+
+
 @dataclass
 class Trainer:
-    """A system with its optimiser, stepping through micro-batches.
+    """A system with its optimiser, stepping through micro-batches. All of a step come from one source.
 
     scaler  of fp16; None otherwise
     """
 
     system: System
     optimiser: Optimiser
-    fields: Fields
+    fields: Normaliser
     layout: Layout
     device: torch.device
     scaler: torch.amp.GradScaler | None = None
@@ -72,6 +77,8 @@ class Trainer:
                  for name, (value, count, chance) in rows.items()}
         metrics = {"step": step, "loss": sum(term["weighted"] for term in terms.values()), "terms": terms,
                    "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
+        if source := loaded[0].batch.source:
+            metrics["source"] = source
         return metrics | self.clock.end(self.layout.batch)
 
     def _counts(self, ready: Sequence[Batch], step: int) -> dict[str, torch.Tensor]:
@@ -125,7 +132,8 @@ class Trainer:
         bad = [name for name, row in rows.items() if not math.isfinite(row[0])]
         if not bad and (math.isfinite(norm) or (self.scaler and self.scaler.get_scale() > 1)):
             return
-        suspects = [name for name in self.system.live(step) if not bad or any(x.startswith(f"{name}/") for x in bad)]
+        live = self.system.live(step, loaded[0].batch.source)
+        suspects = [name for name in live if not bad or any(x.startswith(f"{name}/") for x in bad)]
         found = {name: [m for m, batch in enumerate(ready) if self._broken(name, step, m, batch, len(ready), counts)]
                  for name in suspects}
         own = [key for m, item in enumerate(loaded) if any(m in there for there in found.values()) for key in item.keys]
@@ -157,7 +165,7 @@ class Ready(Sequence):
     """The micro-batches of a step as encoders get them, made one by one: a device holds one at a time."""
 
     loaded: list[Loaded]
-    fields: Fields
+    fields: Normaliser
     device: torch.device
 
     def __len__(self) -> int:

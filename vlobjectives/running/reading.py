@@ -20,16 +20,20 @@ def learned(made: assemble.Pieces, seed: int, place: RunFolder, log: Log, brough
 
 
 def fit(made: assemble.Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
-    """Lets readers learn from the training split, in order of number; those of fields that are brought do not."""
-    source = made.source
-    size = source.size("train")
-
+    """Lets readers learn from the training splits of all sources, one after the other, in order of number; those of
+    fields that are brought do not. Weights of sources do not matter here: every sample is read once."""
     def rows(column: str):
-        with log.progress(size, what=f"reading {column}") as bar:
-            for number in range(size):
-                value = source.value("train", number, column, source.settled_epoch, seed)
-                if not isinstance(value, Bad):
-                    yield value
-                if number % 256 == 0:
-                    bar.to(number)
+        with log.progress(made.size("train"), what=f"reading {column}") as bar:
+            done = 0
+            for feed in made.feeds.values():
+                source, own = feed.source, feed.fields.renamed.get(column, column)
+                if own not in source.columns:  # objectives that need it are not computed on this source's batches
+                    continue
+                for number in range(source.size("train")):
+                    value = source.value("train", number, own, source.settled_epoch, seed)
+                    if not isinstance(value, Bad):
+                        yield value
+                    if done % 256 == 0:
+                        bar.to(done)
+                    done += 1
     made.fields.fit(rows, brought)

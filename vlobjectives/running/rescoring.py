@@ -47,7 +47,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     device = device_of(recipe.run.device)
     made = assemble.pieces(recipe, registry)
     made.fields.load(place.fields)
-    _refuse_splits(splits, made.source)
+    _refuse_splits(splits, made)
     try:
         system = assemble.system(recipe, registry, made)
         checkpoint.load_weights(system, found.folder)
@@ -67,8 +67,8 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     return scores, found.step, path / name
 
 
-def _refuse_splits(splits: Sequence[str], source: Any) -> None:
-    there = [split for split in source.splits() if source.size(split)]
+def _refuse_splits(splits: Sequence[str], made: assemble.Pieces) -> None:
+    there = made.splits()
     for split in splits:
         if split not in there:
             raise RecipeError.one(f"the data has no split '{split}'", f"it has {', '.join(there)}", Place(COMMAND_LINE),

@@ -28,10 +28,11 @@ from vlobjectives.running import (
 )
 from vlobjectives.running.bad import BadSamples
 from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
+from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.loop import Trainer
 from vlobjectives.running.means import KINDS, device_of, die_with_parent, peak_memory, precision_of
+from vlobjectives.running.mixing import training
 from vlobjectives.running.optimiser import Optimiser
 from vlobjectives.running.reading import learned
 from vlobjectives.running.signals import Halt, Signals
@@ -61,7 +62,7 @@ class Session:
     def train(self) -> None:
         """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises Halt then."""
         recipe, steps = self.recipe, self.recipe.run.steps
-        data = MicroBatches(self.pieces.source, self.pieces.fields, "train", self.trainer.layout, recipe.seed)
+        data = training(self.pieces.feeds, self.trainer.layout, recipe.seed)
         each = self.trainer.layout.micro_steps
         batches = micro_batches(data, self.done * each, steps * each, recipe.data.workers,
                                 self.trainer.device.type == "cuda")
@@ -126,7 +127,7 @@ class Session:
         """An evaluation on the way; a signal ends it at once, and the steps so far are saved."""
         try:
             with self.signals.at_once():
-                self.evaluate(("val",) if "val" in self.pieces.source.splits() else None)
+                self.evaluate(("val",) if "val" in self.pieces.splits() else None)
         except Halt:
             if self.saved < self.done:
                 self.save()
@@ -171,10 +172,10 @@ def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, worl
             part.compile()
     log.say(f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
             f"{assemble.trainable(system):,} parameters")
-    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made.fields, layout_of(loaded, world),
+    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made, layout_of(loaded, world),
                       device, torch.amp.GradScaler(device.type) if precision == "fp16" else None)
     return Session(recipe, registry, place, made, trainer, world, log, precision,
-                   BadSamples(recipe.data.max_bad, made.source.size("train"), log), signals)
+                   BadSamples(recipe.data.max_bad, made.size("train"), log), signals)
 
 
 def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> initial.Origin | None:
@@ -249,7 +250,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,
                                                   origin.learned(recipe) if origin else {}))
     if world.first:
-        manifest = folder.manifest(folder.used_plugins(recipe, registry), made.source.digest(),
+        manifest = folder.manifest(folder.used_plugins(recipe, registry), made.digest(),
                                    folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
         if origin:
             manifest["init"] = origin.facts

@@ -1,7 +1,7 @@
 """The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -63,6 +63,7 @@ class Settings:
 
     weights   objective -> a number or points in time (see schedule)
     group     objective -> `all` or rows
+    sources   objective -> the sources on whose batches it is computed, where those are not all
     steps     length of the run, which shares of time are of
     share     all | none, see planning
     recompute parts whose passes are recomputed in the backward pass
@@ -78,6 +79,7 @@ class Settings:
     share: str = "all"
     recompute: frozenset[str] = frozenset()
     gradient: str = "exact"
+    sources: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class System(nn.Module):
@@ -88,7 +90,7 @@ class System(nn.Module):
     """
 
     def __init__(self, model: Mapping[str, nn.Module], objectives: Mapping[str, Objective], masks: Mapping[str, Mask],
-                 pairings: Mapping[str, Pairing], inputs: Mapping[str, Input], sites: Mapping[str, Site],
+                 pairings: Mapping[str, Pairing], inputs: Mapping[str, Input], sites: Mapping[str, Mapping[str, Site]],
                  slots: Mapping[tuple[str, str], str], settings: Settings):
         super().__init__()
         self.model = nn.ModuleDict(model)
@@ -100,10 +102,15 @@ class System(nn.Module):
         self.autocast: tuple[str, torch.dtype] | None = None
         self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
 
-    def live(self, step: int) -> tuple[str, ...]:
-        """Objectives with a weight at this step."""
-        weights = self.settings.weights
-        return tuple(name for name in self.objectives if weight_at(weights[name], step, self.settings.steps))
+    def weights(self, source: str = "") -> dict[str, Any]:
+        """Objectives that are computed on batches of a source, with their weights over time."""
+        of = self.settings.sources
+        return {name: self.settings.weights[name] for name in self.objectives if source in of.get(name, (source,))}
+
+    def live(self, step: int, source: str = "") -> tuple[str, ...]:
+        """Objectives with a weight at this step, on a batch of this source."""
+        return tuple(name for name, weight in self.weights(source).items()
+                     if weight_at(weight, step, self.settings.steps))
 
     def plan(self, names: Sequence[str], share: str | Sequence[Sequence[str]] | None = None) -> Plan:
         """The plan for these objectives; `share`: all, none, or groups that share."""
@@ -132,7 +139,7 @@ class System(nn.Module):
         names   the objectives to compute; by default those live at `step`
         stage   how passes draw; by default as training does at `step`
         """
-        names = self.live(step) if names is None else tuple(names)
+        names = self.live(step, batch.source) if names is None else tuple(names)
         stage = stage or self.stage(step, micro, _rank())
         terms: dict[str, Term] = {}
         with self._random_state_kept(stage), self.autocasting():
@@ -153,7 +160,7 @@ class System(nn.Module):
 
     def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
         """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
-        names, stage = self.live(step), self.stage(step, micro, _rank())
+        names, stage = self.live(step, batch.source), self.stage(step, micro, _rank())
         found: dict[str, Tensor] = {}
         for share in self.plan(names).shares:
             counting = [name for name in share.objectives if hasattr(self.objectives[name], "counts")]

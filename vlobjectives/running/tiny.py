@@ -18,8 +18,8 @@ from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named, add_files, names
 from vlobjectives.recipe.layers import COMMAND_LINE
-from vlobjectives.recipe.model import DataEntry
-from vlobjectives.recipe.schema import validated
+from vlobjectives.recipe.model import DataEntry, source_path
+from vlobjectives.recipe.schema import MIX, validated
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 
@@ -46,8 +46,10 @@ def tiny(loaded: Loaded, registry: Registry, processes: int = 1) -> tuple[Loaded
     small.times()
     gone = small.evaluations(named)
     made = small.loaded
-    line = (f"tiny: every part small, {SOURCE} of {made.recipe.data.options['image_size']} pixels in place of "
-            f"{loaded.recipe.data.type}, no weights, {made.recipe.run.steps} steps")
+    pixels = next(iter(made.recipe.sources.values())).options["image_size"]
+    before = ", ".join(dict.fromkeys(source.type for source in loaded.recipe.sources.values()))
+    line = (f"tiny: every part small, {SOURCE} of {pixels} pixels in place of {before}, no weights, "
+            f"{made.recipe.run.steps} steps")
     return made, line + (f"; left out: {', '.join(gone)}" if gone else "")
 
 
@@ -81,15 +83,30 @@ class _Small:
         else:
             holder[path[-1]] = value
 
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """The sources by name, as in a Recipe."""
+        return self.data["data"].get("mix") or {"": self.data["data"]}
+
     def source(self, processes: int) -> None:
-        old = self.data["data"]
-        moving = "frames" in old or any("clip" in entry["fields"] for entry in self.data["inputs"].values())
+        old, sources = self.data["data"], self.sources
         accumulates = old.get("micro_batch") is not None and old["micro_batch"] < old["batch"]
-        fresh = {"type": SOURCE, "image_size": SIDES[1], **SAMPLES, "batch": BATCH * processes}
-        fresh |= {"frames": FRAMES} if moving else {}
-        fresh |= {"micro_batch": BATCH // 2} if accumulates else {}
-        takes = {*DataEntry.model_fields, *self.registry.get("source", SOURCE).Config.model_fields} - {"type"}
-        self.data["data"] = fresh | {key: old[key] for key in takes if key in old and self.given("data", key)}
+        fresh = {"batch": BATCH * processes} | ({"micro_batch": BATCH // 2} if accumulates else {})
+        fresh |= {key: old[key] for key in {*DataEntry.model_fields} - {"type", "mix"} if self.given("data", key)}
+        made = {name: self._small_source(name, entry) for name, entry in sources.items()}
+        self.data["data"] = fresh | made.get("", {"type": MIX, "mix": made})
+
+    def _small_source(self, name: str, old: Mapping[str, Any]) -> dict[str, Any]:
+        """`scenes` in place of a source, moving where that has clips; in a mix clips stand in the column `image`."""
+        columns = old.get("columns", {}) if name else {}
+        read = [columns.get(field, field) for entry in self.data["inputs"].values() for field in entry["fields"]]
+        moving = "frames" in old or "clip" in read
+        found = {"type": SOURCE, "image_size": SIDES[1], **SAMPLES} | ({"frames": FRAMES} if moving else {})
+        takes = {*self.registry.get("source", SOURCE).Config.model_fields}
+        found |= {key: old[key] for key in takes if key in old and self.given(*source_path(name), key)}
+        if name:
+            found |= {"weight": old.get("weight", 1.0), "columns": {"image": "clip"} if moving else {}}
+        return found
 
     def parts(self, named: Mapping[KeyPath, Named]) -> None:
         """Each part's own small form, without weights."""
@@ -104,25 +121,29 @@ class _Small:
 
     def pictures(self, named: Mapping[KeyPath, Named]) -> None:
         """Inputs of pictures read the source's; they get the smallest size that every encoder takes."""
-        moving = "frames" in self.data["data"]
+        alone = "frames" in self.sources.get("", {})
+        moving = any("frames" in source for source in self.sources.values())
         encoders = []
         for entry in self.data["inputs"].values():
             if any(field in self.data.get("fields", {}) for field in entry["fields"]):
                 continue
-            entry["fields"] = ["clip" if moving else "image"]
+            entry["fields"] = ["clip" if alone else "image"]
             one = named.get(("model", entry["part"]))
             if one is not None and issubclass(one.cls, Encoder):
                 encoders.append((one.cls, one.config.tiny()))
-        if not self.given("data", "image_size"):
-            shape = (FRAMES, 3) if moving else (3,)
-            fits = (side for side in SIDES if all(_takes(*encoder, (*shape, side, side)) for encoder in encoders))
-            self.data["data"]["image_size"] = next(fits, SIDES[-1])
+        shape = (FRAMES, 3) if moving else (3,)
+        fits = (side for side in SIDES if all(_takes(*encoder, (*shape, side, side)) for encoder in encoders))
+        side = next(fits, SIDES[-1])
+        for name, source in self.sources.items():
+            if not self.given(*source_path(name), "image_size"):
+                source["image_size"] = side
 
     def words(self) -> None:
         """Readers of an input's tokens: one that needs no file, short."""
         fed = {name for entry in self.data["inputs"].values() for name in entry["fields"]}
-        columns = self.registry.get("source", SOURCE)(self._config()).columns
-        fields, foreign = self.data.get("fields", {}), self.before.recipe.data.type != SOURCE
+        columns = {name: spec for made in self._made() for name, spec in made.columns.items()}
+        fields = self.data.get("fields", {})
+        foreign = any(source.type != SOURCE for source in self.before.recipe.sources.values())
         for name, entry in fields.items():
             column = entry.get("of", name)
             # what another source says of its captions (phrases, found elsewhere) is here to be found in the caption
@@ -134,9 +155,11 @@ class _Small:
                 length = min(LENGTH, entry.get("length", LENGTH))
                 self.data["fields"][name] = {"type": READER, "size": SIZE, "length": length} | of
 
-    def _config(self) -> Any:
+    def _made(self) -> list[Any]:
+        """The sources."""
         cls = self.registry.get("source", SOURCE)
-        return cls.Config.model_validate(self.loaded.recipe.data.options, strict=False)
+        return [cls(cls.Config.model_validate(source.options, strict=False))
+                for source in self.loaded.recipe.sources.values()]
 
     def times(self) -> None:
         """Two steps in which everything is live."""
@@ -162,7 +185,7 @@ class _Small:
         """Few samples and the end alone; those that ask for what `scenes` cannot are left out, and named."""
         self.put(("evaluate", "every"), None)
         self.put(("evaluate", "splits"), None)
-        can = self.registry.get("source", SOURCE)(self._config()).can
+        can = frozenset().union(*(made.can for made in self._made()))
         gone = []
         for name, missing in _missing(named, can):
             self.data["evaluate"].pop(name)

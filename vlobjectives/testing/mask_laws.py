@@ -28,7 +28,7 @@ def mask_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
 def inputs_for(system: System, name: str) -> list[str]:
     """The inputs that the mask can be worn by: texts for `mask` and `bert`, pictures for all other fills."""
     text = system.masks[name].fill in TEXT_FILLS
-    return [key for key, site in system.sites.items() if bool(site.special) == text]
+    return [key for key, site in system.sites[""].items() if bool(site.special) == text]
 
 
 def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around=None) -> Draw:
@@ -46,7 +46,7 @@ def each(toy: Toy, name: str) -> Iterator[tuple[System, Site, Batch, Draw]]:
     for one in (toy, toy.with_data(words=(0, 0))) if text else (toy, toy.with_data(frames=3)):
         system, batch = one.system(), one.batch()
         for x in inputs_for(system, name):
-            yield system, system.sites[x], batch, drawn(system, name, x, batch)
+            yield system, system.sites[""][x], batch, drawn(system, name, x, batch)
 
 
 def equal_draws(one: Draw, other: Draw) -> bool:

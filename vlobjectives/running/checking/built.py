@@ -18,14 +18,14 @@ from vlobjectives.running.assemble import Pieces
 class Built:
     """What stages after `data` look at; a `planning.plan.Cast` too.
 
-    sites  input -> where masks work
+    sites  source -> input -> where masks work
     slots  (projection, encoder) -> the stream of the projection that the encoder is
     rows   pairing -> consecutive rows that partners are found among
     """
 
     made: Pieces
     parts: Mapping[str, Part]
-    sites: Mapping[str, Site]
+    sites: Mapping[str, Mapping[str, Site]]
     slots: Mapping[tuple[str, str], str]
     rows: Mapping[str, int]
     masks: dict[str, Mask] = field(default_factory=dict)

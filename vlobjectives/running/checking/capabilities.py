@@ -44,7 +44,8 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
             parts = {}
         report.add(STAGE, [told(loaded, error) for error in failed])
         report.add(STAGE, broken, PluginError.code)
-        if failed or broken:
+        report.add(STAGE, _forms(loaded, made, parts))
+        if report.errors:
             return None
         micro = loaded.recipe.data.micro_batch or max(1, loaded.recipe.data.batch // processes)
         built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
@@ -68,12 +69,37 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         if not report.errors:
             for name, objective in built.objectives.items():
                 try:
-                    assemble.build_objective(name, objective, made.inputs, parts, made.fields, loaded.recipe.seed)
+                    assemble.build_objective(name, objective, made.inputs, parts,
+                                             made.fields_on(loaded.recipe.objectives[name].sources), loaded.recipe.seed)
                 except Trouble as error:
                     report.add(STAGE, [told(loaded, error)])
                 except Exception as error:  # a plug-in's own code
                     report.add(STAGE, [_fault(loaded, ("objectives", name), error)], PluginError.code)
     return None if report.errors else built
+
+
+def _forms(loaded: Loaded, made: Pieces, parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Pictures of sources that are mixed: of one size, and of several lengths only for an encoder that takes them."""
+    for name, x in made.inputs.items():
+        specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
+        if any(spec.kind != "picture" for spec in specs.values()):
+            continue
+        sizes = {source: spec.shape[-3:] for source, spec in specs.items()}
+        first, *others = sizes
+        for other in others:
+            if sizes[other] != sizes[first]:
+                yield loaded.problem(("data", "mix", other), f"its pictures are {_by(sizes[other])}, and those of "
+                                     f"'{first}' {_by(sizes[first])}: one model takes one size",
+                                     "give both the same size (image_size)", key=True)
+        frames = {spec.frames for spec in specs.values()}
+        if len(frames) > 1 and x.part in parts and "frames" not in parts[x.part].spec.can:
+            yield loaded.problem(("model", x.part), f"it takes clips of one length, and the sources of data.mix have "
+                                 f"{' and '.join(map(str, sorted(frames)))} frames", "take an encoder of pictures and "
+                                 "clips, such as timm_vision", key=True)
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
@@ -86,9 +112,10 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
     """What is wrong with the views of an objective, mask, pairing or evaluation."""
     name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
-    if one.kind == "evaluation" and (missing := sorted(one.cls.needs - built.made.source.can)):
-        yield loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{loaded.recipe.data.type}' does "
-                             "not have", f"leave it out: evaluate.{name}=false", key=True)
+    if one.kind == "evaluation" and (lacking := _lacking(loaded, one, built)):
+        missing, source = lacking
+        yield loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{source}' does not have",
+                             f"leave it out: evaluate.{name}=false", key=True)
         return
     try:
         views = whole.views(built.made.inputs if one.kind in ("objective", "pairing") else built.bare)
@@ -101,6 +128,14 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
             make(built, [(name,)])
     except ViewError as error:
         yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
+
+
+def _lacking(loaded: Loaded, one: Named, built: Built) -> tuple[list[str], str] | None:
+    """What an evaluation needs and a source that it names (or, where it names none, every source) lacks."""
+    recipe, feeds = loaded.recipe, built.made.feeds
+    found = [(missing, recipe.sources[name].type) for name in one.entry.sources or feeds
+             if (missing := sorted(one.cls.needs - feeds[name].source.can))]
+    return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
 
 
 def _averages(loaded: Loaded, path: KeyPath, views: Mapping[str, View], built: Built) -> Iterator[Problem]:
@@ -169,7 +204,12 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
     first = fields.spec(fields.inputs[x.name][0])
     slots = [slot for slot, name in one.config.named("input").items() if name == x.name]
     fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask, slots)
-    if fill not in fills:
+    frames = {sites[x.name].frames for sites in built.sites.values()}
+    if "frames" in mask.needs and frames == {1}:
+        yield (at, f"the mask '{x.mask}' is for clips, and the input '{x.name}' shows pictures",
+               f"add under inputs: {x.name}: {{fields: [clip]}}, with a source that has frames (data.frames=4), or "
+               "take a mask for pictures")
+    elif fill not in fills:
         yield (at, f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
                f"take a mask with fill {' or '.join(fills) or 'of its own'}")
     elif first.kind == "tokens":

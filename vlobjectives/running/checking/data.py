@@ -1,16 +1,18 @@
 """Stage `data`: the source can be opened and has the columns that fields and inputs read; its records are sound."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Bad, Source
 from vlobjectives.errors import DataError, Problem
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.checks_references import example
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.recipe.model import source_path
+from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.assemble import Pieces, Trouble
@@ -23,17 +25,18 @@ FIRST = 4
 
 def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
          report: Report) -> Pieces | None:
-    """Source, readers and inputs, none of them fitted; None where something is wrong with them."""
-    recipe, readers = loaded.recipe, {}
+    """Sources, readers and inputs, none of them fitted; None where something is wrong with them."""
+    recipe, sources, readers = loaded.recipe, {}, {}
     found: list[Problem] = []
-    try:
-        source = assemble.make_source(recipe, registry)
-    except DataError as error:
-        what = f"{error.what} ({error.place})" if error.place else error.what
-        report.add(STAGE, [loaded.problem(("data",), what, error.mend)], DataError.code)
-        return None
-    except Trouble as error:
-        report.add(STAGE, [told(loaded, error)])
+    for name in recipe.sources:
+        try:
+            sources[name] = assemble.make_source(recipe, registry, name)
+        except DataError as error:
+            what = f"{error.what} ({error.place})" if error.place else error.what
+            report.add(STAGE, [loaded.problem(source_path(name), what, error.mend)], DataError.code)
+        except Trouble as error:
+            report.add(STAGE, [told(loaded, error)])
+    if len(sources) < len(recipe.sources):
         return None
     for name, entry in recipe.fields.items():
         try:
@@ -41,7 +44,12 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
                 readers[name] = assemble.make_reader(recipe, registry, name, readers)
         except Trouble as error:
             found.append(told(loaded, error))
-    found += [*_columns(loaded, source), *_fed(loaded, named, source), *_splits(loaded, source)]
+    for name, source in sources.items():
+        columns = _known(loaded, name, source)
+        fed = dict(_wanted(loaded, named, name))
+        found += [*_columns(loaded, name, source, columns, fed), *_fed(loaded, name, source, fed, columns),
+                  *_splits(loaded, name, source)]
+    found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
     if not report.add(STAGE, found):
         return None
     made = assemble.pieces(recipe, registry)
@@ -57,49 +65,76 @@ def told(loaded: Loaded, error: Trouble) -> Problem:
     return loaded.problem(error.path, error.why, mend, key=len(error.path) > 1)
 
 
-def _columns(loaded: Loaded, source: Source) -> Iterator[Problem]:
-    """Columns that readers read."""
-    for name, entry in loaded.recipe.fields.items():
-        column = loaded.recipe.column(name)
-        if column not in source.columns:
-            path = ("fields", name, "of") if entry.of else ("fields", name)
-            yield loaded.problem(path, f"the source '{loaded.recipe.data.type}' has no column '{column}'",
-                                 source.offer(column) or _near(column, source.columns, "it has"), key=not entry.of)
+def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]:
+    """A source's columns, under the recipe's names too."""
+    renamed = loaded.recipe.data.mix[name].columns if name else {}
+    return {**source.columns, **{ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}}
 
 
-def _fed(loaded: Loaded, named: Mapping[KeyPath, Named], source: Source) -> Iterator[Problem]:
-    """Fields that inputs, and by themselves objectives and masks, read: defined, or a column that needs no reader."""
+def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iterator[tuple[KeyPath, str]]:
+    """(key path, field) of what inputs, and by themselves masks and objectives of this source, read."""
+    for name, entry in loaded.recipe.inputs.items():
+        yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
+    for path, one in named.items():
+        if one.kind == "mask" or (one.kind == "objective" and source in (one.entry.sources or (source,))):
+            yield from (((*path, key), field) for key, field in one.config.named("field").items())
+
+
+def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, FieldSpec],
+             fed: Mapping[KeyPath, str]) -> Iterator[Problem]:
+    """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
     recipe = loaded.recipe
-    wanted: list[tuple[KeyPath, str]] = [(("inputs", name, "fields", number), field)
-                                         for name, entry in recipe.inputs.items()
-                                         for number, field in enumerate(entry.fields)]
-    wanted += [((*path, key), field) for path, one in named.items() for key, field in one.config.named("field").items()
-               if one.kind in ("objective", "mask")]
-    for path, field in wanted:
+    if name:
+        for ours, own in recipe.data.mix[name].columns.items():
+            if own not in columns:
+                yield loaded.problem((*source_path(name), "columns", ours), f"the source has no column '{own}'",
+                                     _near(own, columns, "it has"))
+    for field, entry in recipe.fields.items():
+        column = recipe.column(field)
+        if column not in columns and (not name or field in fed.values()):
+            path = ("fields", field, "of") if entry.of else ("fields", field)
+            who = f"the source '{recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else "")
+            mend = source.offer(column) or _near(column, columns, "it has")
+            yield loaded.problem(path, f"{who} has no column '{column}'", mend + (
+                f"; data.mix.{name}.columns can name another" if name else ""), key=not entry.of)
+
+
+def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
+         columns: Mapping[str, FieldSpec]) -> Iterator[Problem]:
+    """Fields that are read: defined, or a column that needs no reader."""
+    recipe = loaded.recipe
+    for path, field in fed.items():
         if field in recipe.fields:
             continue
-        if field not in source.columns:
-            known = [*recipe.fields, *(name for name, spec in source.columns.items() if spec.kind != "raw")]
+        if field not in columns and name:
+            own = [column for column, spec in columns.items() if spec.kind != "raw"] or ["..."]
+            yield loaded.problem(source_path(name), f"it has no column '{field}', which {dotted(path[:2])} reads",
+                                 f"add to it columns: {{{field}: {own[0]}}}", key=True)
+        elif field not in columns:
+            known = [*recipe.fields, *(name for name, spec in columns.items() if spec.kind != "raw")]
             yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
                                  source.offer(field) or _near(field, known, "there are"))
-        elif source.columns[field].kind == "raw":
+        elif columns[field].kind == "raw":
             line = example("fields", field, recipe)
             yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
                                  f"add under fields: {line or f'{field}: {{type: ...}}'}")
 
 
-def _splits(loaded: Loaded, source: Source) -> Iterator[Problem]:
-    there = [split for split in source.splits() if source.size(split)]
-    if "train" not in there:
-        yield loaded.problem(("data",), "the source has no training samples", "look at its split `train`")
-    elif source.size("train") < loaded.recipe.data.batch:
-        yield loaded.problem(("data", "batch"), f"a batch of {loaded.recipe.data.batch} is more than the "
-                             f"{source.size('train')} training samples, so that some stand in it twice",
-                             "lower data.batch", note=True)
+def _splits(loaded: Loaded, name: str, source: Source) -> Iterator[Problem]:
+    batch, size = loaded.recipe.data.batch, source.size("train")
+    if not size:
+        yield loaded.problem(source_path(name), "the source has no training samples", "look at its split `train`")
+    elif size < batch:
+        whose = f" of '{name}'" if name else ""
+        yield loaded.problem(("data", "batch"), f"a batch of {batch} is more than the {size} training samples{whose}, "
+                             "so that some stand in it twice", "lower data.batch", note=True)
+
+
+def _missing(loaded: Loaded, there: Collection[str]) -> Iterator[Problem]:
     for number, split in enumerate(loaded.recipe.evaluate.splits or ()):
         if split not in there:
             yield loaded.problem(("evaluate", "splits", number), f"the source has no samples in a split '{split}'",
-                                 _near(split, there, "it has"))
+                                 _near(split, sorted(there), "it has"))
 
 
 def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
@@ -115,21 +150,26 @@ def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
 
 def _records(loaded: Loaded, made: Pieces, thorough: bool) -> Iterator[Problem]:
     """What is wrong with records; as many as data.max_bad allows are notes, since a run skips them."""
-    source, most = made.source, loaded.recipe.data.max_bad
+    for name, feed in made.feeds.items():
+        yield from _records_of(loaded, source_path(name), feed.source, thorough)
+
+
+def _records_of(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> Iterator[Problem]:
+    most = loaded.recipe.data.max_bad
     found = source.problems(thorough)
     note = len(found) <= most * source.size("train")
     for text in found:
         what, _, mend = text.partition("\n    mend: ")
-        yield loaded.problem(("data",), what, "a run skips it, as data.max_bad allows" if note else mend, note=note)
+        yield loaded.problem(path, what, "a run skips it, as data.max_bad allows" if note else mend, note=note)
     for split in source.splits():
         try:
             samples = [source.sample(split, number, source.settled_epoch, loaded.recipe.seed)
                        for number in range(min(FIRST, source.size(split)))]
         except DataError as error:
-            yield loaded.problem(("data",), error.what, error.mend)
+            yield loaded.problem(path, error.what, error.mend)
             continue
         if samples and all(isinstance(sample, Bad) for sample in samples):
-            yield loaded.problem(("data",), f"none of the first {len(samples)} samples of split '{split}' can be used: "
+            yield loaded.problem(path, f"none of the first {len(samples)} samples of split '{split}' can be used: "
                                  f"{samples[0].reason}", "look at the files")
 
 

@@ -66,9 +66,12 @@ def _texts(fields: Fields) -> Iterator[list[tuple[int, str]]]:
 
 
 def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
-    source, seed = made.source, loaded.recipe.seed
-    rows = [source.value("train", number, column, source.settled_epoch, seed)
-            for number in range(min(FIRST, source.size("train")))]
+    rows = []
+    for feed in made.feeds.values():
+        source, own = feed.source, feed.fields.renamed.get(column, column)
+        if own in source.columns:
+            rows += [source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
+                     for number in range(min(FIRST, source.size("train")))]
     return [row for row in rows if not isinstance(row, Bad)]
 
 

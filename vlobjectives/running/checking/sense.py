@@ -1,7 +1,7 @@
 """Stage `sense`: what can be built and yet cannot be meant."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 from vlobjectives.contracts.objective import Objective
@@ -14,6 +14,7 @@ from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.running.checking.built import Built
+from vlobjectives.running.mixing import Turns
 from vlobjectives.running.optimiser import assign
 from vlobjectives.running.schedule import live_sets
 
@@ -76,8 +77,8 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """Under every mask something is hidden and something seen."""
     used = {work.key: None for name in built.objectives for work in make(built, [(name,)]).shares[0].work
             if isinstance(work.key, DrawKey)}
-    for key in used:
-        site, mask = built.sites[key.input], built.masks[key.mask]
+    for key, sites in ((key, sites) for key in used for sites in built.sites.values()):
+        site, mask = sites[key.input], built.masks[key.mask]
         words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
         try:
             fewest, most = mask.hides(site)
@@ -154,14 +155,20 @@ def _nearest(pattern: str, names: list[str]) -> str:
 def _when(loaded: Loaded) -> Iterator[Problem]:
     """Times at which nothing would happen."""
     recipe, steps = loaded.recipe, loaded.recipe.run.steps
-    weights: Mapping = {name: entry.weight for name, entry in recipe.objectives.items()}
-    idle = spans(weights, steps).get((), 0)
-    if idle:
-        first = live_sets(dict(weights), steps)[()]
-        what = "no objective ever has a weight" if idle == steps else \
-            f"from step {first} on {idle} of the {steps} steps train nothing: no objective has a weight then"
-        yield loaded.problem(("objectives",), what, "give one a weight from the start to the end of the run",
-                             note=idle < steps)
+    mix = recipe.data.mix or {}
+    whose = Turns([entry.weight for entry in mix.values()] or [1.0])
+    for who, source in enumerate(recipe.sources):
+        weights = {name: entry.weight for name, entry in recipe.objectives.items()
+                   if source in (entry.sources or (source,))}
+        own = whose.before(steps, who)
+        idle = spans(weights, steps, lambda step, who=who: whose.before(step, who)).get((), 0)
+        if idle:
+            where = f" on batches of '{source}'" if source else ""
+            first = live_sets(weights, steps)[()]
+            what = f"no objective ever has a weight{where}" if idle == own else \
+                f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight then"
+            yield loaded.problem(("objectives",), what, "give one a weight from the start to the end of the run",
+                                 note=idle < own)
     every = recipe.evaluate.every
     if every is not None and every.steps is not None and every.steps > steps:
         yield loaded.problem(("evaluate", "every", "steps"), f"the run ends at step {steps}, before the first of these "

@@ -35,14 +35,15 @@ def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, proce
         report.add(STAGE, [told(loaded, error)])
         return None
     system.accumulates = False  # gradients of earlier micro-batches would look like reached parameters
-    live = live_sets(system.system.settings.weights, recipe.run.steps)
     with _quiet():
-        for names in _largest(system.system, live):
-            try:
-                steps.append(system.step(names, live[names]))
-            except Trouble as error:
-                failed.setdefault(str(error), _told(loaded, error, built))
-            reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
+        for source in made.feeds:
+            live = live_sets(system.system.weights(source), recipe.run.steps)
+            for names in _largest(system.system, live):
+                try:
+                    steps.append(system.step(names, live[names], source))
+                except Trouble as error:
+                    failed.setdefault(str(error), _told(loaded, error, built))
+                reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
     if not report.add(STAGE, failed.values()):
         return None
     report.add("sense", _unreached(loaded, system, reached))
