@@ -32,4 +32,5 @@ def vlobj_components():
         "evaluation:naming": "vlobj_common.naming:Naming",
         "evaluation:binding": "vlobj_common.binding:Binding",
         "evaluation:probe": "vlobj_common.probe:Probe",
+        "evaluation:motion": "vlobj_common.motion:Motion",
     }

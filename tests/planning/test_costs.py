@@ -234,7 +234,7 @@ def test_a_stand_in_batch_is_what_the_fields_say():
     it = recipe("glscl", "data.batch=4")
     dry = build(it, registry())
     batch = fake.stand_in(dry.fields[""], 4)
-    text, spec = batch["text"], dry.fields["text"]["caption"]
+    text, spec = batch["text"], dry.fields[""]["text"]["caption"]
     assert batch["image"].shape == (4, 3, 64, 64) and text.ids.shape == (4, spec.shape[0]) and text.valid.all()
     assert text.special.sum(1).tolist() == [2] * 4 and len(set(batch.same.tolist())) == 4
     assert not set(text.ids[:, 1:-1].unique().tolist()) & set(spec.special.values())

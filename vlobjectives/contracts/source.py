@@ -51,7 +51,8 @@ class Source:
     columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is; `of_caption` marks
              those that the caption is, or that are made of it
     can      of: twins (`twins(split, kind, count)`), regions (sample values `phrases`, `boxes`, `masks`: see
-             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape)
+             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape),
+             frames (clips, whose frames have an order)
 
     A class may have a classmethod `described(config) -> columns` that opens no file: a plan then needs no data.
     """

@@ -115,7 +115,7 @@ def example(section: str, name: str, recipe: Recipe) -> str:
         entries, source = data.get(section), data.get("data")
         if isinstance(entries, dict) and isinstance(entries.get(name), dict):
             line = dump_data({name: entries[name]}).strip()
-            alike = isinstance(source, dict) and source.get("type") == recipe.data.type
+            alike = isinstance(source, dict) and source.get("type") in {one.type for one in recipe.sources.values()}
             if "\n" not in line and len(line) <= WIDEST:
                 found.append((not alike, len(line), line))
     return min(found)[2] if found else ""

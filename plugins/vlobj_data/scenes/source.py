@@ -92,7 +92,7 @@ class Scenes(Source):
         if config.frames is None:
             self.columns["regions"] = FieldSpec("vectors", (regions.MOST, regions.WIDTH))
         else:
-            self.can = self.can - {"twins"}
+            self.can = self.can - {"twins"} | {"frames"}
         self.settled_epoch = config.start_epochs
         self._cache: dict[tuple[str, int], np.ndarray] = {}
         self._room = CACHE_BYTES // int(np.prod(shape))

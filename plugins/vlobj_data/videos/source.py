@@ -20,6 +20,7 @@ class VideoCaptions(Listed):
     """
 
     column, folder, plural = "clip", "videos", "clips"
+    can = frozenset({"frames"})
 
     class Config(ListedConfig):
         videos: str | None = Field(None, json_schema_extra=PATH,
