@@ -54,8 +54,10 @@ class Trainer:
         self.bad += [met for item in loaded for met in item.bad]
         rate = self.optimiser.set_rates(step)
         self.optimiser.zero()
-        if not self.system.live(step):
-            return {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate} | \
+        source = loaded[0].batch.source
+        told = {"source": source} if source else {}
+        if not self.system.live(step, source):
+            return {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate} | told | \
                 self.clock.end(self.layout.batch)
         ready = Ready(loaded, self.fields, self.device)
         counts = self._counts(ready, step)
@@ -77,9 +79,7 @@ class Trainer:
                  for name, (value, count, chance) in rows.items()}
         metrics = {"step": step, "loss": sum(term["weighted"] for term in terms.values()), "terms": terms,
                    "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
-        if source := loaded[0].batch.source:
-            metrics["source"] = source
-        return metrics | self.clock.end(self.layout.batch)
+        return metrics | told | self.clock.end(self.layout.batch)
 
     def _counts(self, ready: Sequence[Batch], step: int) -> dict[str, torch.Tensor]:
         """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself."""
