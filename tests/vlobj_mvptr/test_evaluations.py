@@ -1,6 +1,7 @@
 """Grounding and recovery on a small real system of scenes, and on features made to be right."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from vlobjectives.errors import RecipeError
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
+from vlobjectives.running.door import Towers
 from vlobjectives.running.evaluating import HeldOut
 
 RECIPE = """
@@ -84,6 +86,12 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
     monkeypatch.setattr(held, "values", knowing)
     right = evaluation.run(held)["box"]
     assert right.value == 1 and right.chance == blind.chance and sum(sums) == 40
+
+
+def test_pictures_alone_cannot_be_embedded_where_regions_are_read(held):
+    towers = Towers(SimpleNamespace(pieces=SimpleNamespace(feeds={"": held}), model={}), 0)
+    with pytest.raises(RecipeError, match="reads tags, regions, which a picture alone does not tell"):
+        towers.embed_images([])
 
 
 def test_centres_of_patches_and_of_regions():

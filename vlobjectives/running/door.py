@@ -158,10 +158,16 @@ class Towers:
         return found
 
     def _fields(self, image: str, pictures: Sequence[Any]) -> Fields:
-        """Those of the source whose pictures have as many frames; else the first's, which says what is wrong."""
+        """Those of the source whose pictures have as many frames; else the first's, which says what is wrong. Raises
+        RecipeError where the input reads something else, such as regions."""
         shape = getattr(pictures[0], "shape", ()) if len(pictures) else ()
         frames = shape[0] if len(shape) == 4 else 1
         known = [feed.fields for feed in self.system.pieces.feeds.values()]
+        read = known[0].inputs[image]
+        if known[0].spec(read[0]).kind != "picture":
+            raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone does "
+                                  "not tell", "make a batch of these fields, and call the parts by name",
+                                  path=f"inputs.{image}.fields")
         return next((fields for fields in known if fields.spec(fields.inputs[image][0]).frames == frames), known[0])
 
     def _space(self) -> str:
