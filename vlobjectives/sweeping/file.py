@@ -60,9 +60,9 @@ class SweepFile:
             return Path.cwd() / "runs" / self.name
         return (self.path.parent / Path(self.sweep.out).expanduser()).resolve()
 
-    def problem(self, path: KeyPath, what: str, mend: str, note: bool = False) -> Problem:
+    def problem(self, path: KeyPath, what: str, mend: str) -> Problem:
         """A Problem at a key path of the sweep file."""
-        return _problem(self.layered, path, what, mend, note)
+        return _problem(self.layered, path, what, mend)
 
     def change(self, name: str, path: KeyPath) -> Change:
         """The value at a key path of the sweep file, to be laid over the recipe's entry `name`."""
@@ -129,6 +129,6 @@ def _inconsistent(sweep: Sweep, layered: Layered):
                            "run twice is no second measurement")
 
 
-def _problem(layered: Layered, path: KeyPath, what: str, mend: str, note: bool = False) -> Problem:
+def _problem(layered: Layered, path: KeyPath, what: str, mend: str) -> Problem:
     spot = layered.spot(path)
-    return Problem(spot.value if spot else None, dotted(path), what, mend, note)
+    return Problem(spot.value if spot else None, dotted(path), what, mend)
