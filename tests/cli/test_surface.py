@@ -14,7 +14,7 @@ HEAVY = ("torch", "timm", "transformers", "torchvision", "numpy")
 SURFACE = {
     "": {"-p", "--no-plugins", "--debug", "--version", "--help"},
     "run": {"recipe", "overrides", "--tiny", "--out", "--resume", "--nproc", "--accept-changes", "--help"},
-    "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--out", "--help"},
+    "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--nproc", "--out", "--help"},
     "check": {"recipe", "overrides", "--strict", "--data", "--json", "--help"},
     "plan": {"recipe", "overrides", "--nproc", "--json", "--help"},
     "eval": {"run", "overrides", "--split", "--json", "--help"},

@@ -17,16 +17,18 @@ from vlobjectives.sweeping.training import train
 
 def outcome(tmp_path, signals: Signals) -> training.Outcome:
     run = Run("base", 3, tmp_path / "base-seed3", "new")
-    return train(run, tmp_path / "none.yaml", 4, ["--no-plugins"], signals, Log(first=False))
+    return train(run, tmp_path / "none.yaml", 4, ["--no-plugins"], 2, signals, Log(first=False))
 
 
 @pytest.fixture
-def child(monkeypatch):
+def child(monkeypatch, tmp_path):
     """Lets some Python code stand in for the run; gives the processes that were started."""
     found = []
 
     def stand_in(code: str) -> list[subprocess.Popen]:
         def started(command, said):
+            assert command == ["--no-plugins", "run", str(tmp_path / "none.yaml"), "seed=3", "--out",
+                               str(tmp_path / "base-seed3"), "--resume", "--nproc", "2"]
             found.append(subprocess.Popen([sys.executable, "-c", code], stderr=said, start_new_session=True))
             return found[-1]
         monkeypatch.setattr(training, "started", started)

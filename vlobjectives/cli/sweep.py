@@ -15,6 +15,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and print the runs with their passes and "
                                           "FLOPs; train nothing.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="A trial: every row in its tiny form, two steps a run.")] = False,
+    nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes of each run.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", show_default=False, help="The folder of runs and "
                                              "tables; by default that of the file, or runs/NAME.")] = None,
 ) -> None:
@@ -28,5 +29,5 @@ def sweep(
     whole.check_metrics(file, rows)
     place = out.expanduser().resolve() if out else file.out
     order = whole.Order(file, rows, place.with_name(f"{place.name}-tiny") if tiny and not out else place, tiny,
-                        context.obj.words)
+                        nproc, context.obj.words)
     raise typer.Exit(whole.sweep(order, context.obj.registry, Log(), dry_run))

@@ -38,6 +38,9 @@ def launch(count: int, words: Sequence[str]) -> int:
     if count < 1 or "WORLD_SIZE" in os.environ:
         raise RecipeError.one(f"--nproc {count} cannot be" if count < 1 else "--nproc under torchrun cannot be",
                               "give the number of processes to one of them")
+    if "VLOBJ_LAUNCHER" in os.environ:  # a run of a sweep: it must not outlive it
+        from vlobjectives.running.means import die_with_parent
+        die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
     with ExitStack() as stack:
         port = _port()
         processes = [_start(rank, count, port, words, stack) for rank in range(count)]

@@ -73,6 +73,7 @@ class _Found:
     row: Row
     loaded: Loaded
     registry: Registry
+    processes: int
     plugins: Plugins = ()
     files: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
@@ -83,7 +84,7 @@ class _Found:
         with suppress(PluginError, OSError):  # the checks say what is wrong
             for path in self.loaded.recipe.plugins:
                 self.registry.add_file(path)
-            self.loaded = resuming.settled(resolved(self.loaded, self.registry), 1)
+            self.loaded = resuming.settled(resolved(self.loaded, self.registry), self.processes)
             self.plugins = folder.used_plugins(self.loaded.recipe, self.registry)
             self.files = folder.hashes(map(Path, self.loaded.recipe.plugins))
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
@@ -99,10 +100,10 @@ class _Found:
 
 
 def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, small: bool,
-            registry: Callable[[], Registry], say: Callable[[str], None]) -> Prepared:
+            processes: int, registry: Callable[[], Registry], say: Callable[[str], None]) -> Prepared:
     """Checks every row, counts what it costs, and looks for what earlier starts of the sweep left in `out`.
 
-    small  every row in its `--tiny` form
+    small  every row in its `--tiny` form; processes: of each run
     A row that is the same as an earlier one is left out, and noted. Raises Refused with the problems of all rows.
     """
     seeds, before = file.sweep.seeds, _before(out)
@@ -112,9 +113,9 @@ def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, smal
         if row.path == ("drop_one",) and (gone := _idle(loaded.recipe)) is not None:
             notes.append(f"row {row.name} is left out: without this objective none has a weight at step {gone}")
             continue
-        one = _Found(row, loaded.replaced({("seed",): seeds[0]}), registry())
+        one = _Found(row, loaded.replaced({("seed",): seeds[0]}), registry(), processes)
         if small:
-            one.loaded, said = tiny(one.loaded, one.registry)
+            one.loaded, said = tiny(one.loaded, one.registry, processes)
             notes += [] if kept else [said]
         one.settle(out, seeds)
         if one.key in kept:
@@ -138,7 +139,7 @@ def _check(found: Sequence[_Found], rows: int, out: Path, say: Callable[[str], N
     codes = []
     for number, one in enumerate(found, 1):
         say(f"checking row {number} of {len(found)}: {one.row.name}")
-        one.loaded, report = check(one.loaded, one.registry, place=out / one.row.name)
+        one.loaded, report = check(one.loaded, one.registry, one.processes, out / one.row.name)
         for problem in (*report.errors, *report.notes):
             problems.setdefault(problem, []).append(one.row.name)
         codes.append(report.code)
@@ -169,5 +170,5 @@ def _before(out: Path) -> dict[str, Any]:
 def _costs(one: _Found, before: Mapping[str, Any] | None) -> tuple[int, float]:
     if before is not None:
         return before["passes"], before["flops"]
-    costs = measure(one.loaded.recipe, one.registry)
+    costs = measure(one.loaded.recipe, one.registry, one.processes)
     return len(costs.passes), costs.flops

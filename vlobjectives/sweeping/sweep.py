@@ -27,15 +27,16 @@ from vlobjectives.sweeping.training import Outcome, train
 class Order:
     """What was asked for.
 
-    rows   the rows with their recipes, of `rows.loaded`
-    out    the folder of the sweep; tiny: every row in its `--tiny` form
-    words  options that stand before the verb, handed on to every run
+    rows       the rows with their recipes, of `rows.loaded`
+    out        the folder of the sweep; tiny: every row in its `--tiny` form
+    processes  of each run; words: options that stand before the verb, handed on to every run
     """
 
     file: SweepFile
     rows: Sequence[tuple[Row, Loaded]]
     out: Path
     tiny: bool = False
+    processes: int = 1
     words: Sequence[str] = ()
 
 
@@ -63,7 +64,7 @@ class Sweep:
                 self.log.say(f"{run.place.name} is a run of another recipe or version: kept as {set_aside(run.place)}")
             self.log.say(f"{number} of {len(runs)}: {run.name}" + (", goes on" if run.state == "begun" else ""))
             outcome = train(run, self.folder.path / "rows" / f"{run.row}.yaml", steps[run.row], self.order.words,
-                            signals, self.log)
+                            self.order.processes, signals, self.log)
             if signals.seen is not None or outcome.stopped:
                 signals.seen = signals.seen or (SIGTERM if outcome.code == Stopped.code else SIGINT)
                 raise Halt
@@ -113,7 +114,7 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
     out = RunFolder(order.out)
     with Signals() as signals, ExitStack() as held:
         try:
-            prepared = prepare(order.file, order.rows, order.out, order.tiny, registry, log.say)
+            prepared = prepare(order.file, order.rows, order.out, order.tiny, order.processes, registry, log.say)
             for note in prepared.notes:
                 log.say(note)
             wide = Console(width=None if log.console.is_terminal else max(120, log.console.width))

@@ -45,14 +45,16 @@ class Outcome:
         return self.code in (Stopped.code, Interrupted.code)
 
 
-def train(run: Run, recipe: Path, steps: int, words: Sequence[str], signals: Signals, log: Log) -> Outcome:
+def train(run: Run, recipe: Path, steps: int, words: Sequence[str], processes: int, signals: Signals,
+          log: Log) -> Outcome:
     """Trains a run or goes on with it. A signal to this process is passed on, and the run saves and ends.
 
-    recipe  file of the row's resolved recipe
-    words   options that stand before the verb
+    recipe     file of the row's resolved recipe
+    words      options that stand before the verb
     A second Ctrl-C raises KeyboardInterrupt, and the run is killed.
     """
-    command = [*words, "run", str(recipe), f"seed={run.seed}", "--out", str(run.place), "--resume"]
+    command = [*words, "run", str(recipe), f"seed={run.seed}", "--out", str(run.place), "--resume",
+               *(["--nproc", str(processes)] if processes > 1 else [])]
     with tempfile.TemporaryFile() as said, signals.later(), log.progress(steps, _done(run.place), run.name) as bar:
         child = started(command, said)
         told = False
