@@ -165,8 +165,8 @@ class Towers:
         known = [feed.fields for feed in self.system.pieces.feeds.values()]
         read = known[0].inputs[image]
         if known[0].spec(read[0]).kind != "picture":
-            raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone does "
-                                  "not tell", "make a batch of these fields, and call the parts by name",
+            raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone "
+                                  "does not tell", "make a batch of these fields, and call the parts by name",
                                   path=f"inputs.{image}.fields")
         return next((fields for fields in known if fields.spec(fields.inputs[image][0]).frames == frames), known[0])
 
