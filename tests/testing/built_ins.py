@@ -24,7 +24,7 @@ OBJECTIVES = {
     "scl of clips": GLOBAL, "scl of clips l2": {**GLOBAL, "loss": "l2"},
     "ic": {}, "ic of what is left": {"mask": "clutter"},
     "ic of what the encoder saw": {"mask": "farthest", "ic_image": "masked"},
-    "tgmim": {"mask": "spoken"}, "tgmim without text": {"mask": "by_chance", "memory": None},
+    "tgmim": {"mask": "spoken"}, "tgmim without text": {"mask": "by_chance", "memory": None, "decoder": "plain"},
     "tgmim of dropped pixels": {"mask": "farthest", "target": "pixels", "distance": "l1", "decoder": "restorer"},
 }
 HALF = {"type": "attentive_patches", "ratio": 0.5, "hide": "most"}
@@ -60,7 +60,7 @@ PAINTER = {"type": "cross_decoder", "query": "vision", "memory": "text", "mlp_pe
 COCA = {
     "text": {"type": "causal_text", **SMALL},
     "captioner": {"type": "cross_decoder", "query": "text", "memory": "vision", "causal": True, **SMALL, "width": 8},
-    "painter": PAINTER, "restorer": {**PAINTER, "restore": True},
+    "painter": PAINTER, "restorer": {**PAINTER, "restore": True}, "plain": {**PAINTER, "memory": None},
     "words": {"type": "vocabulary_head", "of": "captioner", "layers": "matrix"},
 }
 

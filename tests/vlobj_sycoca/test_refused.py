@@ -26,6 +26,9 @@ CASES = {
     "no pixel decoder": (("sycoca", "model.painter=null"), "objectives.tgmim", "'painter'", "model"),
     "a painter that decodes words": (
         ("sycoca", "objectives.tgmim.decoder=captioner"), "objectives.tgmim", "decodes no patches", "query: vision"),
+    "a painter without memory that is given one": (
+        ("sycoca", "model.painter.memory=null"), "objectives.tgmim", "looks at no memory, and is given one",
+        "model.painter.memory=text"),
     "a pooled encoder under a mask that drops": (
         ("sycoca", *POOLED, "objectives.ic.mask=null", "masks.spoken.fill=drop"), "objectives.tgmim.mask",
         "cannot hide patches by drop", "give model.vision a type whose tokens are patches, such as timm_vision"),

@@ -139,9 +139,9 @@ class Fusion(Part):
 
 
 class Decoder(Part):
-    """Query positions that look at memory positions."""
+    """Query positions that look at memory positions. A Config whose `memory` is null gets no Spec of it."""
 
-    def __init__(self, config: PartConfig, query: Spec, memory: Spec):
+    def __init__(self, config: PartConfig, query: Spec, memory: Spec | None = None):
         super().__init__(config)
 
     def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:

@@ -53,8 +53,9 @@ def views_of(system: System, name: str, mask: str | None = None) -> list[View]:
     if isinstance(part, Fusion):
         return [fused(of[named["image"]], of[named["text"]], part=name)]
     if isinstance(part, Decoder):
-        query, memory = of[named["query"]], of[named["memory"]]
-        return [decoded(query, memory, part=name), decoded(query, None, part=name)]
+        query = of[named["query"]]
+        with_memory = [decoded(query, of[named["memory"]], part=name)] if "memory" in named else []
+        return [*with_memory, decoded(query, None, part=name)]
     if isinstance(part, Projection):
         return [joint(of[encoder], part=name) for encoder in named.values() if encoder in of]
     return []

@@ -166,6 +166,9 @@ def _views(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Foun
     yield from _readings(view, part, path, one)
     if isinstance(view, EncodedView) and view.input.mask:
         yield from _fill(view.input, part, path, one, built)
+    if isinstance(view, DecodedView) and view.memory is not None and "memory" not in part.config.named("part"):
+        yield (_at(path, one, "part", view.part), f"the decoder '{view.part}' looks at no memory, and is given one",
+               f"model.{view.part}.memory={view.memory.part}")
     if view.reading.visible:
         yield from _sight(view.reading.visible, seen_input(view), path, one, built)
     if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
