@@ -60,7 +60,10 @@ class ClsAttention(Mask):
     def scores(self, seen: Encoded, site: Site) -> Tensor:
         """[B,F,n] of maps [B,heads,N',N'], which count the class tokens of all F frames first, then the patches."""
         if seen.cls is None:
-            raise ValueError(f"the encoder of '{site.input}' has no class token whose attention could choose")
+            raise ValueError(f"the encoder of '{self.config.image}' has no class token whose attention could choose")
+        if seen.tokens.shape[1] != site.positions:
+            raise ValueError(f"it masks '{site.input}' and looks at '{self.config.image}', which has other positions: "
+                             f"image: {site.input}")
         frames = site.frames
         maps = torch.stack(list(seen.maps.values())).mean((0, 2))
         looks = maps[:, :frames, frames:frames + site.positions].unflatten(2, (frames, -1))

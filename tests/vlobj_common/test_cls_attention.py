@@ -126,7 +126,9 @@ def test_scores_are_the_mean_over_all_layers_and_heads_of_the_average():
     assert not torch.equal(drawn(toy.system(), "looked_at", "image", data).keep, draw.keep)
 
 
-def test_an_encoder_without_class_token_is_refused():
+def test_an_encoder_without_class_token_or_of_another_input_is_refused():
     without = replace(seen(LOOKS), cls=None)
     with pytest.raises(ValueError, match="no class token"):
         mask().draw(noise(1), site(4, 4), batch(1), seen=without)
+    with pytest.raises(ValueError, match="has other positions: image: image"):
+        mask(image="text").draw(noise(1), site(4, 6), batch(1), seen=seen(LOOKS))
