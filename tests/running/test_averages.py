@@ -15,6 +15,7 @@ from trial_runs import lines, processes, recipe, run, same_weights, stream, unti
 
 from vlobjectives import Objective, Term, ViewError, encoded, fused, joint
 from vlobjectives.planning import execute, show
+from vlobjectives.planning.costs import reads
 from vlobjectives.planning.plan import of_views, title
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
@@ -56,7 +57,8 @@ def test_an_averaged_view_is_another_pass_and_averages_all_that_it_is_fed():
     assert view.averaged and view.image.averaged and view.text.averaged and view.run == view
     assert title(view) == "fusion~ema(vision~ema(image), text~ema(text))"
     live = joint(encoded(image).ema().layer(0))
-    assert not live.averaged and title(live) == "joint(vision~ema(image))"
+    assert not live.averaged and title(live) == "joint(vision~ema(image))" and reads(live) == "image~ema"
+    assert reads(view) == "image + text" and view.ema() == view
     assert encoded(image).layer(1).ema() == encoded(image).ema().layer(1) != encoded(image).layer(1)
 
 
