@@ -162,3 +162,10 @@ def test_what_it_cannot_work_on():
         of.size(Site("text", 10, fields=alone, special=SPECIAL))
     with pytest.raises(CannotBuild, match="mask token"):
         of.size(Site("text", 10, fields=alone, special={"begin": 0}))
+
+
+@pytest.mark.parametrize("n", [8, 16, 33, 68])
+def test_more_pieces_than_are_kept_are_hardly_ever_drawn(n):
+    size = LinkedTokens(LinkedTokens.Config()).size(site(n + 2, 4))
+    assert size < n
+    assert sum(math.comb(n, k) * 0.15**k * 0.85**(n - k) for k in range(size + 1, n + 1)) < 1e-6
