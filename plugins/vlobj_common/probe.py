@@ -5,7 +5,6 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Evaluation, EvaluationConfig, Fused, InputName, PartName, Score, fused
-from vlobjectives.errors import DataError
 from vlobjectives.functional.statistics import t_quantile
 
 PARTS = 16
@@ -27,7 +26,7 @@ class Probe(Evaluation):
     that share their training scenes would not. A scene's things are its `tags` ("red circle").
     """
 
-    needs = frozenset({"words"})
+    needs = frozenset({"words", "tags"})
 
     class Config(EvaluationConfig):
         train: float = Field(0.5, gt=0, lt=1, description="share of the split, from its start, that is fitted on")
@@ -59,10 +58,7 @@ class Probe(Evaluation):
         colours, shapes = held.source.words("colour"), held.source.words("shape")
         together = torch.zeros(held.size(), len(colours), len(shapes), dtype=torch.bool)
         for number in range(held.size()):
-            values = held.sample(number).values
-            if "tags" not in values:
-                raise DataError("the probe reads the column 'tags', which this source does not have", "leave it out")
-            for tag in values["tags"]:
+            for tag in held.sample(number).values["tags"]:
                 words = tag.split()
                 here = [[names.index(word) for word in words if word in names] for names in (colours, shapes)]
                 for colour in here[0]:

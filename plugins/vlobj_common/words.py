@@ -25,7 +25,6 @@ from vlobjectives import (
     encoded,
     fused,
 )
-from vlobjectives.errors import RecipeError
 from vlobjectives.functional import indices, mark, take
 
 ROWS = 64
@@ -57,12 +56,14 @@ class Words(Evaluation):
     def views(self, inputs):
         return {"pairs": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
 
+    def suits(self, objectives):
+        if self.config.mask is None and objectives[self.config.of].config.mask is None:
+            raise self.cannot(f"objective '{self.config.of}' names no mask of its own", "name one of the text's masks: "
+                              "evaluate.words.mask=NAME")
+
     def run(self, held):
         objective = held.objective(self.config.of)
         mask = self.config.mask or objective.config.mask
-        if mask is None:
-            raise RecipeError.one(f"objective '{self.config.of}' names no mask of its own",
-                                  "name one of the text's masks", path="evaluate.words.mask")
         text = held.inputs[self.config.text]
         spec = next(iter(held.part(text.part).spec.fields.values()))
         kinds = {f"{kind}s": pattern(held.source.words(kind))

@@ -19,7 +19,6 @@ from vlobjectives import (
     accuracy,
     encoded,
 )
-from vlobjectives.errors import RecipeError
 from vlobjectives.functional import paired_interval
 
 
@@ -39,12 +38,15 @@ class Recovery(Evaluation):
         mask: MaskName | None = Field(None, description="mask of the picture's input that hides pieces of tags; null: "
                                       "the objective's own, or none where it names a field of concepts")
 
+    def suits(self, objectives):
+        judged = objectives[self.config.of].config
+        if judged.targets is None and self.config.mask is None and judged.mask is None:
+            raise self.cannot(f"objective '{self.config.of}' names no mask of its own", "name the one of the picture's "
+                              "input: evaluate.recovery.mask=NAME")
+
     def run(self, held):
         objective = held.objective(self.config.of)
         config, mask = objective.config, self.config.mask or objective.config.mask
-        if config.targets is None and mask is None:
-            raise RecipeError.one(f"objective '{self.config.of}' names no mask of its own",
-                                  "name the one of the picture's input", path="evaluate.recovery.mask")
         view, head = encoded(held.inputs[config.image].masked(mask)), held.part(config.head)
         found: dict[str, list[Tensor]] = {"right": [], "other": [], "guess": []}
         most = next(iter(head.spec.fields.values())).share

@@ -128,6 +128,11 @@ CASES = [
          "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
          "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
          ("inputs.image.fields.0", "'told' is made of the caption", "handed the answer"), "inputs:"),
+    Case("words of no mask", {"mlm: {mask: hidden_words}": "mlm: {mask: null}", "retrieval: {gallery: 16}": "words: {}",
+         "fields:\n": "inputs: {text: {mask: hidden_words}}\nfields:\n", "itm: {negatives: others}": "itm: {weight: 0, "
+         "negatives: others}", "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+         "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
+         ("evaluate.words", "names no mask of its own", "evaluate.words.mask=NAME"), "words: {}"),
     Case("no word", {"size: 400, length: 48": "size: 260, length: 3"}, ("fields.caption.length", "leaves no word",
          "raise it"), "length: 3"),
     Case("vocabulary of a fusion", {"of: text, tied": "of: fusion, tied"}, ("model.words", "token"), "words:"),
@@ -153,6 +158,8 @@ CASES = [
     Case("micro-batch", {"batch: 8": "batch: 8, micro_batch: 3"}, ("3 does not divide the batch of 8",), "data:"),
     Case("group of a pairing", {"type: random_negatives": "type: random_negatives, group: 3"},
          ("pairings.others.group", "pairings.others.group=8"), "group: 3"),
+    Case("group beyond a process", {"type: random_negatives": "type: random_negatives, group: 16"},
+         ("pairings.others.group", "groups of 16 rows do not fit into the 8", "pairings.others.group=8"), "group: 16"),
     Case("group of a loss", {"itc: {}": "itc: {group: 5}"}, ("objectives.itc.group=4",), "itc:"),
     Case("nobody at work", {f"{name}: {{": f"{name}: {{weight: 0, " for name in ("itm", "mlm", "mgsc", "mltc")}
          | {"itc: {}": "itc: {weight: 0}"}, ("no objective ever has a weight",), None),

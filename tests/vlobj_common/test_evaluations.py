@@ -19,8 +19,7 @@ from vlobj_common.rerank import Rerank
 from vlobj_common.retrieval import Retrieval, within
 from vlobj_common.words import Words, unigram
 
-from vlobjectives import Encoded, Fused
-from vlobjectives.errors import RecipeError
+from vlobjectives import CannotBuild, Encoded, Fused
 from vlobjectives.functional import wilson
 
 WAYS = ("image_to_text", "text_to_image")
@@ -274,8 +273,8 @@ def test_words_hangs_on_no_training_step_and_wants_a_mask(held):
     assert one == run(Words, held) and all(score.low <= score.value <= score.high for score in one.values())
     maskless = Naming(held, True)
     maskless.objective = lambda name: SimpleNamespace(config=SimpleNamespace(mask=None, head="words"), first=0)
-    with pytest.raises(RecipeError, match="names no mask"):
-        run(Words, maskless)
+    with pytest.raises(CannotBuild, match="names no mask"):
+        Words(Words.Config()).suits({"mlm": maskless.objective("mlm")})
     assert run(Words, maskless, mask="hidden_words")["all"].value == 1.0
 
 

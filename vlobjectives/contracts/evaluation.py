@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import EvaluationConfig
 from vlobjectives.contracts.objective import Objective
-from vlobjectives.contracts.parts import Part
+from vlobjectives.contracts.parts import CannotBuild, Part
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source
 from vlobjectives.contracts.values import Draw
@@ -71,7 +71,7 @@ class Held(Protocol):
 
 
 class Evaluation:
-    """A family of scores. `needs` says what it asks of the source beyond samples (see `Source.can`)."""
+    """A family of scores. `needs` says what it asks of the source beyond samples: what it `can`, or columns."""
 
     Config: ClassVar[type[EvaluationConfig]] = EvaluationConfig
     paper: ClassVar[str] = ""
@@ -84,9 +84,15 @@ class Evaluation:
         """The views that `run` will ask for, so that `check` can refuse what the model cannot give."""
         return {}
 
+    def suits(self, objectives: Mapping[str, Objective]) -> None:
+        """Raises `self.cannot(why, mend)` where an objective that Config names is none that it can judge."""
+
     def run(self, held: Held) -> Mapping[str, Score]:
         """Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`."""
         raise NotImplementedError
+
+    def cannot(self, why: str, mend: str = "") -> CannotBuild:
+        return CannotBuild(why, mend)
 
 
 def accuracy(hits: Tensor, chance: float | None) -> Score:

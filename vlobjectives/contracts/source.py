@@ -69,6 +69,11 @@ class Source:
     def __init__(self, config: SourceConfig):
         self.config = config
 
+    @property
+    def has(self) -> frozenset[str]:
+        """What an evaluation may need: what the source `can`, and its columns."""
+        return frozenset({*self.can, *self.columns})
+
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, `train` among them."""
         return ("train", "val", "test")

@@ -162,7 +162,7 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
     scores: dict[str, Any] = {}
     todo = []
     for name, feed in made.feeds.items():
-        chosen = evaluations(recipe, registry, name, feed.source.can)
+        chosen = evaluations(recipe, registry, name, feed.source.has)
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
                 held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device)
@@ -187,13 +187,13 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
     return scores
 
 
-def evaluations(recipe: Any, registry: Registry, source: str, can: Collection[str]) -> dict[str, Any]:
+def evaluations(recipe: Any, registry: Registry, source: str, has: Collection[str]) -> dict[str, Any]:
     """The evaluations that a recipe switches on for a source: those that name it, or that name none and find what they
-    need in what it `can`."""
+    need in what it `has`."""
     made = {}
     for name, entry in recipe.evaluate.entries.items():
         cls = registry.get("evaluation", entry.type)
-        if source in entry.sources if entry.sources is not None else cls.needs <= set(can):
+        if source in entry.sources if entry.sources is not None else cls.needs <= set(has):
             made[name] = cls(assemble.config_of(cls, entry.options))
     return made
 

@@ -74,24 +74,26 @@ class Bar:
 
 
 def score_table(scores: Mapping[str, Score], title: str) -> Table:
-    """Scores side by side over splits; names are `evaluation/split/score`."""
+    """Scores side by side over splits, an evaluation's under its name; flat names are `evaluation/split/score`.
+
+    Two splits fit into 80 columns, names of scores in one line each.
+    """
     splits = list(dict.fromkeys(name.split("/")[1] for name in scores))
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("score", overflow="fold")
+    table.add_column("score", no_wrap=True)
     for split in splits:
         table.add_column(split, justify="right")
     table.add_column("chance", justify="right")
-    rows: dict[str, dict[str, Score]] = {}
+    rows: dict[str, dict[str, dict[str, Score]]] = {}
     for name, score in scores.items():
         kind, split, key = name.split("/", 2)
-        rows.setdefault(f"{kind}/{key}", {})[split] = score
-    section = None
-    for name, row in rows.items():
-        if section not in (None, name.split("/")[0]):
-            table.add_section()
-        section = name.split("/")[0]
-        chances = {_number(score.chance, score.per_cent) for score in row.values()}
-        table.add_row(name, *(_cell(row.get(split)) for split in splits), " / ".join(sorted(chances)))
+        rows.setdefault(kind, {}).setdefault(key, {})[split] = score
+    for kind, below in rows.items():
+        table.add_section()
+        table.add_row(kind, style="bold")
+        for key, row in below.items():
+            chances = {_number(score.chance, score.per_cent) for score in row.values()}
+            table.add_row(f"  {key}", *(_cell(row.get(split)) for split in splits), " / ".join(sorted(chances)))
     return table
 
 

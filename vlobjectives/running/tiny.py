@@ -185,9 +185,9 @@ class _Small:
         """Few samples and the end alone; those that ask for what `scenes` cannot are left out, and named."""
         self.put(("evaluate", "every"), None)
         self.put(("evaluate", "splits"), None)
-        can = frozenset().union(*(made.can for made in self._made()))
+        has = frozenset().union(*(made.has for made in self._made()))
         gone = []
-        for name, missing in _missing(named, can):
+        for name, missing in _missing(named, has):
             self.data["evaluate"].pop(name)
             gone.append(f"evaluate.{name} (needs {', '.join(missing)})")
         for path, one in named.items():
@@ -196,9 +196,9 @@ class _Small:
         return gone
 
 
-def _missing(named: Mapping[KeyPath, Named], can: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
+def _missing(named: Mapping[KeyPath, Named], has: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
     for path, one in named.items():
-        if one.kind == "evaluation" and (missing := sorted(one.cls.needs - can)):
+        if one.kind == "evaluation" and (missing := sorted(one.cls.needs - has)):
             yield str(path[1]), missing
 
 

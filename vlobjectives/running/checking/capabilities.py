@@ -120,6 +120,7 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
     try:
         views = whole.views(built.made.inputs if one.kind in ("objective", "pairing") else built.bare)
         if one.kind == "evaluation":
+            whole.suits(built.objectives)
             yield from _averages(loaded, path, views, built)
         for view in views.values():
             for view_path, what, mend in _views(view, path, one, built):
@@ -128,13 +129,15 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
             make(built, [(name,)])
     except ViewError as error:
         yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
+    except CannotBuild as error:
+        yield loaded.problem(path, error.why, error.mend, key=True)
 
 
 def _lacking(loaded: Loaded, one: Named, built: Built) -> tuple[list[str], str] | None:
     """What an evaluation needs and a source that it names (or, where it names none, every source) lacks."""
     recipe, feeds = loaded.recipe, built.made.feeds
     found = [(missing, recipe.sources[name].type) for name in one.entry.sources or feeds
-             if (missing := sorted(one.cls.needs - feeds[name].source.can))]
+             if (missing := sorted(one.cls.needs - feeds[name].source.has))]
     return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
 
 

@@ -51,10 +51,9 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
             yield loaded.problem(("pairings", name, "group"), "among one row there is no wrong partner",
                                  "give it two rows or more: `group`, or data.micro_batch")
         elif micro % group:
-            cut = group > micro
             yield loaded.problem(("pairings", name, "group"), f"groups of {group} rows do not fit into the {micro} "
-                                 "rows that a process passes at once" + (", and are cut to them" if cut else ""),
-                                 f"pairings.{name}.group={micro}", note=cut)
+                                 "rows that a process passes at once, and partners would be others than these groups "
+                                 "give", f"pairings.{name}.group={micro}")
 
 
 def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes: int) -> Iterator[Problem]:

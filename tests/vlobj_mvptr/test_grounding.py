@@ -8,8 +8,7 @@ import torch
 from vlobj_mvptr.grounding import Grounding, centres, within
 from vlobj_mvptr.recovery import Recovery, exchanged
 
-from vlobjectives import Batch, Spec, Tokens, Vectors
-from vlobjectives.errors import RecipeError
+from vlobjectives import Batch, CannotBuild, Spec, Tokens, Vectors
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
@@ -106,8 +105,8 @@ def test_centres_of_patches_and_of_regions():
 
 
 def test_recovery_of_an_untrained_system_needs_no_picture(held):
-    with pytest.raises(RecipeError, match="names no mask of its own"):
-        Recovery(Recovery.Config()).run(held)
+    with pytest.raises(CannotBuild, match="names no mask of its own"):
+        Recovery(Recovery.Config()).suits(held.system.objectives)
     scores = Recovery(Recovery.Config(mask="noisy_tags")).run(held)
     assert scores["right"].chance == scores["other_picture"].chance and 0 < scores["right"].chance < 0.5
     gain = scores["gain"]
