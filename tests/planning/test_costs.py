@@ -238,3 +238,15 @@ def test_a_stand_in_batch_is_what_the_fields_say():
     assert batch["image"].shape == (4, 3, 64, 64) and text.ids.shape == (4, spec.shape[0]) and text.valid.all()
     assert text.special.sum(1).tolist() == [2] * 4 and len(set(batch.same.tolist())) == 4
     assert not set(text.ids[:, 1:-1].unique().tolist()) & set(spec.special.values())
+
+
+def test_chance_levels_of_many_rows():
+    """Of as many as a loss sees together: those of a group do not grow with the batch."""
+    live = [f"objectives.{name}.weight=1" for name in ("itc", "itm", "mlm", "mgsc", "mltc")]
+    found = costs("glscl", "data.batch=1000", "objectives.mgsc.group=100", *live)
+    losses = {f"{work.name}/{loss.name}": loss for work in found.objectives for loss in work.losses}
+    assert losses["itc/contrast"].chance == pytest.approx(math.log(1000))
+    assert losses["mgsc/image"].chance == pytest.approx(2 * math.log(100))
+    assert losses["itm/match"].chance == pytest.approx(math.log(2))
+    assert (losses["itm/match"].scored, losses["itc/contrast"].scored) == (1000, 1000)
+    assert losses["mltc/text"].chance == pytest.approx(2 * math.log(losses["mltc/text"].scored), rel=0.01)

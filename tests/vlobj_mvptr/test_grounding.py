@@ -9,6 +9,7 @@ from vlobj_mvptr.grounding import Grounding, centres, within
 from vlobj_mvptr.recovery import Recovery, exchanged
 
 from vlobjectives import Batch, CannotBuild, Spec, Tokens, Vectors
+from vlobjectives.errors import RecipeError
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble

@@ -99,8 +99,6 @@ def _losses(costs: Costs) -> Table:
             table.add_row(f"{work.name}/{loss.name}", f"{loss.weight:g}" if loss.weight else "0 (metric)",
                           "" if loss.scored is None else f"{loss.scored:,.0f}", together,
                           "" if loss.chance is None else f"{loss.chance:.3f}")
-        if not work.losses:
-            table.add_row(work.name, "", "", together, "not computed for so many rows")
     return table
 
 

@@ -1,12 +1,15 @@
 """What a recipe costs: a dry step of every set of objectives that is ever live, counted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isnan
 from typing import Any
 
 import torch
 
 from vlobjectives.contracts.values import Term
 from vlobjectives.planning import costs, fake
+from vlobjectives.planning.continuing import continued
 from vlobjectives.planning.costs import Costs
 from vlobjectives.planning.plan import runner, title
 from vlobjectives.recipe.times import weight_at
@@ -18,7 +21,8 @@ from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
 SMALL = 64
-"""Rows up to which chance levels are computed: a contrast of tokens grows with their square."""
+"""Rows up to which counts and chance levels are computed, and from which on they are continued: a contrast of tokens
+grows with the square of its rows."""
 
 
 def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None) -> Costs:
@@ -60,30 +64,42 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pas
 
 def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
                 processes: int, source: str) -> tuple[costs.Work, ...]:
-    settings, terms = dry.system.settings, _terms(recipe, registry, names, dry.rows * processes, source)
+    settings = dry.system.settings
+    seen = {name: costs.together(settings.group[name], dry.rows, processes) for name in names}
+    terms = _terms(recipe, registry, names, dry.rows * processes, seen, source)
     through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
-        losses = tuple(costs.Loss(key.split("/", 1)[1], weight * term.weight, float(term.count),
-                                  None if term.chance is None else float(term.chance))
+        losses = tuple(costs.Loss(key.split("/", 1)[1], weight * term.weight, _known(term.count),
+                                  _known(term.chance))
                        for key, term in terms.items() if key.split("/")[0] == name)
         group = settings.group[name]
         heads = [part for part in dry.system.objectives[name].config.named("part").values() if part not in through]
-        found.append(costs.Work(name, losses, costs.together(group, dry.rows, processes), group, tuple(heads),
+        found.append(costs.Work(name, losses, seen[name], group, tuple(heads),
                                 step.forward.get(name, 0)))
     return tuple(found)
 
 
-def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, source: str) -> Mapping[str, Term]:
+def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, seen: Mapping[str, int],
+           source: str) -> Mapping[str, Term]:
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
-    draws and vocabularies, not on widths. Empty where there are too many rows."""
-    if rows > SMALL:
-        return {}
+    draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
     made = assemble.pieces(small, registry, described=True)
     system = assemble.system(small, registry, made).eval()
-    with torch.no_grad():
-        return system(fake.stand_in(specs(made, source), rows, source), 0, names=names).terms
+
+    def step(rows: int) -> Mapping[str, Term]:
+        with torch.no_grad():
+            return system(fake.stand_in(specs(made, source), rows, source), 0, names=names).terms
+
+    if rows <= SMALL:
+        return step(rows)
+    system.settings = replace(system.settings, group=dict.fromkeys(system.settings.group, "all"))
+    return continued({size: step(size) for size in (SMALL // 4, SMALL // 2, SMALL)}, rows, seen)
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or isnan(float(value)) else float(value)
 
 
 def _tiny(entry: Any, registry: Registry) -> Any:
