@@ -19,7 +19,7 @@ def placed(tmp_path_factory) -> Callable[..., Path]:
     def place_of(recipe: str, folder: str | None = None, overrides: Sequence[str] = ()) -> Path:
         if folder:
             return Path(folder).resolve()
-        place = tmp_path_factory.mktemp(recipe) / "run"
+        place = tmp_path_factory.mktemp(Path(recipe).stem) / "run"
         environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         subprocess.run([sys.executable, "-m", "vlobjectives", "run", recipe, *overrides, "--out", place], check=True,
                        env=environment, cwd=place.parent)
