@@ -139,6 +139,19 @@ def test_a_share_of_training_numbers_is_followed_by_its_twin(share, least, most)
     assert least <= followed / 2000 <= most
 
 
+def test_the_twin_of_a_clip_runs_the_other_way():
+    world = World(moving=True, twins=0.5)
+    for number in range(0, 200, 2):
+        scene, twin = scene_of(world, "train", number), scene_of(world, "train", number + 1)
+        assert twin == motion.turned(scene) and motion.turned(twin) == scene
+        ends = {(thing.pair, track.last) for thing, track in zip(scene.things, motion.tracks(scene, 64), strict=True)}
+        for thing, track in zip(twin.things, motion.tracks(twin, 64), strict=True):
+            assert any(pair == thing.pair and max(abs(a - b) for a, b in zip(last, track.first)) < 16
+                       for pair, last in ends)
+        for one, other in ((scene, twin), (twin, scene)):
+            assert not any(fits(caption.claims, other) for caption in captions(world, one))
+
+
 def test_start_scenes_are_single_and_half_of_the_neighbours_are_shape_twins():
     scenes = [start_scene(STILL, number) for number in range(1000)]
     assert all(len(scene.things) == 1 for scene in scenes)

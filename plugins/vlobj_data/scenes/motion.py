@@ -45,6 +45,19 @@ def draw_moving(world: World, split: str, dice: Dice, things: int | None = None)
     return Scene(tuple(thing._replace(motion=motion[thing.cell]) for thing in still), dice.word())
 
 
+def turned(scene: Scene) -> Scene:
+    """The scene that runs the other way: every mover begins where it ended and goes where it came from."""
+    found = []
+    for thing in scene.things:
+        along = next((along for along, ways in _WAYS.items() if MOTIONS[thing.motion] in ways), None)
+        if along is not None:
+            lane = next(lane for lane in _LANES[along] if thing.cell in lane)
+            way = _WAYS[along].index(MOTIONS[thing.motion])
+            thing = thing._replace(cell=lane[1 - way], motion=MOTIONS.index(_WAYS[along][1 - way]))
+        found.append(thing)
+    return Scene(tuple(sorted(found, key=lambda thing: thing.cell)), scene.look)
+
+
 def tracks(scene: Scene, image_size: int) -> list[Track]:
     """The way of each thing's centre; still things have a way of length 0."""
     found = []

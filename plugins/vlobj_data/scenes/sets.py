@@ -14,7 +14,7 @@ from threading import Lock
 
 from vlobj_data.scenes.claims import Claims, fits
 from vlobj_data.scenes.dice import Dice, stream
-from vlobj_data.scenes.motion import draw_moving, motion_caption
+from vlobj_data.scenes.motion import draw_moving, motion_caption, turned
 from vlobj_data.scenes.words import TEMPLATES, Caption, caption
 from vlobj_data.scenes.world import COLOURS, SHAPES, SPLITS, NoScene, Scene, World, draw_scene, legal, reshaped, swapped
 
@@ -47,14 +47,17 @@ def fixed_template(world: World, split: str, number: int) -> int:
 
 
 def _training_scene(world: World, number: int) -> Scene:
-    """An odd number may be the colour-swap twin of the even one before it, which is then one that has a twin."""
+    """An odd number may be the twin of the even one before it, which is then one that has a twin.
+
+    The twin of a picture has two colours exchanged; that of a clip runs the other way.
+    """
     key = (world.seed, SPLITS.index("train"))
     even = number - number % 2
     if not Dice(*key, _TWIN, even).chance(2 * world.twins):
         return draw(world, "train", Dice(*key, _SCENE, number, 0))
     for attempt in range(_ATTEMPTS):
         scene = draw(world, "train", Dice(*key, _SCENE, even, attempt))
-        twins = colour_swaps(world, scene, "train")
+        twins = [turned(scene)] if world.moving else colour_swaps(world, scene, "train")
         if twins:
             return Dice(*key, _TWIN, even, 1).pick(twins) if number % 2 else scene
     raise NoScene("no scene has a colour-swap twin: counts allows single things only; set twins to 0")

@@ -63,7 +63,8 @@ class Scenes(Source):
         counts: Odds = World.counts
         evaluation_counts: Odds = World.evaluation_counts
         twins: float = Field(World.twins, ge=0, le=0.5,
-                             description="share of training numbers followed by the twin with two colours exchanged")
+                             description="share of training numbers followed by their twin: of pictures the one with "
+                                         "two colours exchanged, of clips the one that runs the other way")
         frames: int | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
         start_epochs: int = Field(0, ge=0, description="first epochs, in which training shows single things only")
         start_words: Share = Field(0.8, description="share of captions cut to their shape word in those epochs")
