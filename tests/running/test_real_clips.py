@@ -8,7 +8,6 @@ import pytest
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import session
-from vlobjectives.running.checking import check
 from vlobjectives.running.log import Log
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "clips"
@@ -26,9 +25,7 @@ SMALL = (
 def test_real_clips_beside_scenes(tmp_path):
     films = (f"data.mix={{clips: null, films: {{type: video_captions, manifest: {CLIPS / 'msrvtt_clips_small.json'}, "
              f"videos: {CLIPS / 'videos'}, captions: one, image_size: 64, columns: {{image: clip}}}}}}")
-    loaded, report = check(load("glscl_video", (films, *SMALL)), Registry())
-    assert not report.errors, report.errors
-    summary = session.run(loaded, Registry(), tmp_path / "run", Log(first=False), False)
+    summary = session.run(load("glscl_video", (films, *SMALL)), Registry(), tmp_path / "run", Log(first=False), False)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["source"] for row in rows] == ["pictures", "films", "pictures", "films"]
     assert {name.split("/")[0] for name in rows[1]["terms"]} == {"itc", "itm", "mlm", "mgsc"}

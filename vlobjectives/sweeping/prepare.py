@@ -170,5 +170,6 @@ def _before(out: Path) -> dict[str, Any]:
 def _costs(one: _Found, before: Mapping[str, Any] | None) -> tuple[int, float]:
     if before is not None:
         return before["passes"], before["flops"]
-    costs = measure(one.loaded.recipe, one.registry, one.processes)
-    return len(costs.passes), costs.flops
+    recipe = one.loaded.recipe
+    costs = [measure(recipe, one.registry, one.processes, source) for source in recipe.sources]
+    return max(len(of.passes) for of in costs), sum(of.flops for of in costs)
