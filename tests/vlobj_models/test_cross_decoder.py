@@ -131,3 +131,11 @@ def test_what_cannot_be_is_refused():
         decoder(restore=True)
     with pytest.raises(CannotBuild, match="do not divide"):
         decoder(heads=3)
+
+
+def test_property_20_masked_words_do_not_matter_and_none_at_all_stays_finite():
+    part, query, memory = decoder(PICTURE, TEXT), encoded(drawn(2, 6, 8)), drawn(2, 4, 8, seed=1)
+    seen = torch.tensor([[True, True, False, False], [False] * 4])
+    other = memory.masked_fill(~seen[..., None], 5.0)
+    one, two = (part(query, encoded(x, seen), PLAIN).tokens for x in (memory, other))
+    assert torch.equal(one[0], two[0]) and one.isfinite().all()

@@ -105,6 +105,16 @@ def test_property_10_a_hidden_patch_of_the_clean_pass_changes_no_logit_by_itself
         assert torch.equal(one, two) is blind
 
 
+def test_property_12_the_last_id_changes_the_logit_that_is_thrown_away_and_a_label():
+    whole, given = system(), example(rows=1)
+    ids = given["text"].ids
+    draws, view = drawn(whole, given), whole.objectives["ic"].views(whole.inputs)["written"]
+    one, two = (step(whole, x, draws) for x in (given, other_text(given, torch.cat([ids[:, :-1], ids[:, -1:] - 4], 1))))
+    same = (one.of(view).tokens == two.of(view).tokens).all(-1)[0]
+    assert same.tolist() == [True] * 5 + [False]
+    assert one.losses.value("ic/words") != two.losses.value("ic/words")
+
+
 def test_property_13_what_stands_in_padding_changes_no_loss():
     whole, given = system(), example()
     table = whole.model["text"].words.weight

@@ -55,8 +55,8 @@ def system(length: int = 6, vocabulary: int = 12, size: int = 8, patch: int = 2,
                   "tgmim": TGMIM(TGMIM.Config(**{"mask": "spoken", **(tgmim or {})}))}
     objectives["ic"].build(written=parts["captioner"].spec, head=parts["words"].spec)
     objectives["tgmim"].build(painted=parts["painter"].spec)
-    sites = {"image": Site("image", image.length, image.grid, fields=picture),
-             "text": Site("text", length, fields=caption)}
+    sites = {"": {"image": Site("image", image.length, image.grid, fields=picture),
+                  "text": Site("text", length, fields=caption)}}
     slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
     settings = Settings(seed=0, weights=dict(WEIGHTS), group=dict.fromkeys(WEIGHTS, "all"),
                         streams={"spoken": "spoken", "clutter": "spoken"}, pairing_groups={}, share=share)
@@ -89,8 +89,8 @@ def coca_system(z: dict[str, Tensor], vision: TimmVision) -> System:
                         pairing_groups={})
     parts = {"vision": vision, "text": tower, "joint": joint, "captioner": decoder, "words": words}
     slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
-    return System(parts, objectives, {}, {}, {"image": Input("image", "vision"), "text": Input("text", "text")}, {},
-                  slots, settings).eval()
+    inputs = {"image": Input("image", "vision"), "text": Input("text", "text")}
+    return System(parts, objectives, {}, {}, inputs, {"": {}}, slots, settings).eval()
 
 
 def published(whole: System, z: dict[str, Tensor]) -> None:
