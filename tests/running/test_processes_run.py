@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -214,11 +215,60 @@ def test_the_exit_code_of_the_error(tmp_path):
     assert launcher.text.count("there is no file") == 1
 
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            "-m", "vlobjectives", "run"]
+
+
 @pytest.mark.slow
 def test_under_torchrun(alone, tmp_path):
     """The same metrics."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-               "vlobjectives", "run", str(alone[0]), *STILL, "--out", str(tmp_path / "run")]
+    command = [*TORCHRUN, str(alone[0]), *STILL, "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     compare(tmp_path / "run", alone[1])
+
+
+def below(pid):
+    """Process ids of all that a process started, and they in turn."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        own = [int(word) for word in file.read().split()]
+    return own + [deeper for child in own for deeper in below(child)]
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["SIGTERM", "one dies"])
+def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
+    """SIGTERM to the launcher: each process saves at the step and says so; the run is taken up. One is killed: the
+    other says what it lost and how to go on, and nobody is left. Exit codes are torchrun's own there: it ends with 1,
+    and sends SIGTERM to the other before that can leave with 6."""
+    out, said = tmp_path / "run", tmp_path / "said.txt"
+    with said.open("w") as file:
+        launcher = subprocess.Popen([*TORCHRUN, str(alone[0]), *STILL, "run.steps=5000", "run.checkpoint.steps=5000",
+                                     "optim.schedule.then=constant", "--out", str(out)], stdout=file, stderr=file)
+    try:
+        end = time.monotonic() + 200
+        while not lines(out):
+            assert launcher.poll() is None and time.monotonic() < end, said.read_text()
+            time.sleep(0.05)
+        pids = [pid for pid in below(launcher.pid) if f"--out\0{out}".encode() in
+                Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert len(pids) == 2
+        if how == "SIGTERM":
+            launcher.send_signal(signal.SIGTERM)
+        else:
+            os.kill(pids[1], signal.SIGKILL)
+        assert launcher.wait(100) != 0
+    finally:
+        launcher.kill()
+    text = said.read_text()
+    assert all(map(gone, pids))
+    if how == "one dies":
+        assert "lost another process of this run" in text and f"`vlobj run {out}` goes on" in text, text
+        return
+    done = len(lines(out))
+    assert text.count(f"stopped by SIGTERM after step {done} of 5000; saved") == 2, text
+    assert [one.name for one in (out / "checkpoints").iterdir()] == [f"step-{done:06d}"]
+    rest = run(out / "recipe.yaml", out, f"run.steps={done + 2}")
+    assert rest.wait() == 0, rest.text
+    assert [row["step"] for row in lines(out)] == list(range(done + 2))
