@@ -61,10 +61,8 @@ def test_the_verb_needs_neither_data_nor_weights_nor_network(tmp_path):
     """The published model's plan, its captions and weights missing, every hub switched off, under 3 GB."""
     code = """
 import resource, sys
-from types import SimpleNamespace
-from vlobjectives.cli.plan import plan
-from vlobjectives.registry import Registry
-plan(SimpleNamespace(obj=SimpleNamespace(registry=Registry)), "glscl_base", None, 1, True)
+from vlobjectives.cli import main
+assert main(["plan", "glscl_base", "--json"]) == 0
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300,
