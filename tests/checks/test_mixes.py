@@ -6,7 +6,7 @@ from .small import changed, line_of, vlobj
 
 DATA = "data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}"
 COMMON = "type: scenes, samples: 64, val: 16, test: 16, test_new: 0, batch: 8"
-GOOD = f"data: {{{COMMON}, image_size: 32, mix: {{still: {{}}, moving: {{frames: 2, columns: {{image: clip}}}}}}}}"
+GOOD = f"data: {{{COMMON}, image_size: 32, mix: {{still: {{}}, moving: {{frames: 2, rename: {{clip: image}}}}}}}}"
 
 
 def checked(capsys, tmp_path, changes):
@@ -25,9 +25,9 @@ def test_a_sound_mix(capsys, tmp_path):
 @pytest.mark.parametrize(("changes", "at", "says"), [
     ({DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 64}")}, "mix",
      ("data.mix.moving", "its pictures are 3 x 32 x 32, and those of 'still' 3 x 64 x 64", "same size")),
-    ({DATA: GOOD.replace(", columns: {image: clip}", "")}, "mix",
-     ("data.mix.moving", "no column 'image', which inputs.image reads", "add to it columns: {image: clip}")),
-    ({DATA: GOOD.replace("image: clip", "image: video")}, "mix", ("no column 'video'", "it has")),
+    ({DATA: GOOD.replace(", rename: {clip: image}", "")}, "mix",
+     ("data.mix.moving", "no column 'image', which inputs.image reads", "add to it rename: {clip: image}")),
+    ({DATA: GOOD.replace("clip: image", "video: image")}, "mix", ("no column 'video'", "it has")),
     ({DATA: GOOD.replace("still: {}", "still: {type: captions}").replace("moving: {", "moving: {type: captions, ")},
      "mix", ("no source of data.mix takes 'samples'", "data.mix.still.samples")),
     ({DATA: GOOD, "itc: {}": "itc: {sources: [stil]}"}, "itc", ("there is no source 'stil'", "still, moving")),

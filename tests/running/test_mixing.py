@@ -18,7 +18,7 @@ from vlobjectives.running.loader import Layout
 from vlobjectives.running.log import Log
 from vlobjectives.running.mixing import Turns, training
 
-MIX = "data.mix={pictures: {weight: 2}, clips: {frames: 2, samples: 24, columns: {image: clip}}}"
+MIX = "data.mix={pictures: {weight: 2}, clips: {frames: 2, samples: 24, rename: {clip: image}}}"
 WEIGHTS = st.lists(st.floats(0.01, 10), min_size=1, max_size=5)
 
 

@@ -24,7 +24,7 @@ SMALL = (
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no clips at {CLIPS}")
 def test_real_clips_beside_scenes(tmp_path):
     films = (f"data.mix={{clips: null, films: {{type: video_captions, manifest: {CLIPS / 'msrvtt_clips_small.json'}, "
-             f"videos: {CLIPS / 'videos'}, captions: one, image_size: 64, columns: {{image: clip}}}}}}")
+             f"videos: {CLIPS / 'videos'}, captions: one, image_size: 64, rename: {{clip: image}}}}}}")
     summary = session.run(load("glscl_video", (films, *SMALL)), Registry(), tmp_path / "run", Log(first=False), False)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["source"] for row in rows] == ["pictures", "films", "pictures", "films"]

@@ -73,7 +73,8 @@ class ReaderConfig(Config):
 
 
 class SourceConfig(Config):
-    """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels` are the host's keys."""
+    """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels`, `mix`, and in a mix `weight` and
+    `rename`, are the host's keys."""
 
 
 class EvaluationConfig(Config):

@@ -37,8 +37,8 @@ class Entry(Section):
 class MixEntry(Entry):
     type: str = Field(description="the source of samples; by default data.type, or else the entry's name")
     weight: float = Field(1.0, gt=0, description="its share of the steps, beside the other sources' weights")
-    columns: dict[str, str] = Field({}, description="column that the recipe reads -> what the source calls it, where "
-                                                    "that differs: {image: clip}")
+    rename: dict[str, str] = Field({}, description="column of the source -> what the recipe calls it, where that "
+                                                   "differs: {clip: image}")
 
 
 class DataEntry(Entry):

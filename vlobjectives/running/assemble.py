@@ -117,7 +117,7 @@ def make_source(recipe: Any, registry: Registry, name: str = "", described: bool
 
 def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
     """The fields as a source fills them."""
-    renamed = recipe.data.mix[name].columns if name else {}
+    renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
     return Fields({**source.columns, **again}, readers, {field: recipe.column(field) for field in recipe.fields},
                   {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},

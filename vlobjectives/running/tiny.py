@@ -98,14 +98,14 @@ class _Small:
 
     def _small_source(self, name: str, old: Mapping[str, Any]) -> dict[str, Any]:
         """`scenes` in place of a source, moving where that has clips; in a mix clips stand in the column `image`."""
-        columns = old.get("columns", {}) if name else {}
-        read = [columns.get(field, field) for entry in self.data["inputs"].values() for field in entry["fields"]]
+        renamed = {ours: own for own, ours in old.get("rename", {}).items()} if name else {}
+        read = [renamed.get(field, field) for entry in self.data["inputs"].values() for field in entry["fields"]]
         moving = "frames" in old or "clip" in read
         found = {"type": SOURCE, "image_size": SIDES[1], **SAMPLES} | ({"frames": FRAMES} if moving else {})
         takes = {*self.registry.get("source", SOURCE).Config.model_fields}
         found |= {key: old[key] for key in takes if key in old and self.given(*source_path(name), key)}
         if name:
-            found |= {"weight": old.get("weight", 1.0), "columns": {"image": "clip"} if moving else {}}
+            found |= {"weight": old.get("weight", 1.0), "rename": {"clip": "image"} if moving else {}}
         return found
 
     def parts(self, named: Mapping[KeyPath, Named]) -> None:

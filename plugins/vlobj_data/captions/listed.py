@@ -78,12 +78,7 @@ class ListedConfig(SourceConfig):
 
 
 class Listed(Source):
-    """Files with captions from a manifest. A subclass says how the manifest and the files are read.
-
-    `same` is the number of the file, so the captions of one file share it. What cannot be used comes out as Bad, with
-    the manifest's line or the file's fault. Only the split `train` is augmented and, with `captions: one`, draws which
-    caption it shows; other splits show the middle (`resize: crop`) or all (`squash`) of a file and its first caption.
-    """
+    """Files with captions from a manifest. A subclass says how the manifest and the files are read."""
 
     column: ClassVar[str]
     """What a file becomes: the column's name."""

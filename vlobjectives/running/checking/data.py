@@ -67,8 +67,8 @@ def told(loaded: Loaded, error: Trouble) -> Problem:
 
 def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]:
     """A source's columns, under the recipe's names too."""
-    renamed = loaded.recipe.data.mix[name].columns if name else {}
-    return {**source.columns, **{ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}}
+    renamed = loaded.recipe.data.mix[name].rename if name else {}
+    return {**source.columns, **{ours: source.columns[own] for own, ours in renamed.items() if own in source.columns}}
 
 
 def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iterator[tuple[KeyPath, str]]:
@@ -85,10 +85,10 @@ def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, Fi
     """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
     recipe = loaded.recipe
     if name:
-        for ours, own in recipe.data.mix[name].columns.items():
-            if own not in columns:
-                yield loaded.problem((*source_path(name), "columns", ours), f"the source has no column '{own}'",
-                                     _near(own, columns, "it has"))
+        for own in recipe.data.mix[name].rename:
+            if own not in source.columns:
+                yield loaded.problem((*source_path(name), "rename", own), f"the source has no column '{own}'",
+                                     _near(own, source.columns, "it has"), key=True)
     for field, entry in recipe.fields.items():
         column = recipe.column(field)
         if column not in columns and (not name or field in fed.values()):
@@ -96,7 +96,7 @@ def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, Fi
             who = f"the source '{recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else "")
             mend = source.offer(column) or _near(column, columns, "it has")
             yield loaded.problem(path, f"{who} has no column '{column}'", mend + (
-                f"; data.mix.{name}.columns can name another" if name else ""), key=not entry.of)
+                f"; data.mix.{name}.rename can call another so" if name else ""), key=not entry.of)
 
 
 def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
@@ -109,7 +109,7 @@ def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
         if field not in columns and name:
             own = [column for column, spec in columns.items() if spec.kind != "raw"] or ["..."]
             yield loaded.problem(source_path(name), f"it has no column '{field}', which {dotted(path[:2])} reads",
-                                 f"add to it columns: {{{field}: {own[0]}}}", key=True)
+                                 f"add to it rename: {{{own[0]}: {field}}}", key=True)
         elif field not in columns:
             known = [*recipe.fields, *(name for name, spec in columns.items() if spec.kind != "raw")]
             yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
