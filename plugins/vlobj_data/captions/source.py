@@ -19,13 +19,14 @@ OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
 class Captions(Listed):
     """Photos with captions from a manifest: Karpathy's JSON, a JSON list, JSON lines, CSV or TSV.
 
-    Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions
-    of one photo share it. What cannot be used comes out as Bad, with the manifest's line or the file's fault. Only the
+    Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions of
+    one photo share it. What cannot be used comes out as Bad, with the manifest's line or the file's fault. Only the
     split `train` is augmented and, with `captions: one`, draws which caption it shows; other splits show the middle
-    (`resize: crop`) or all (`squash`) of a photo and its first caption. JSON (a list, or lines) may hold more of what `columns` names: `tags: [dog, ball]` as `names`, raw; `phrases: [[dog],
-    [dog, brown]]` of the record's one caption as `phrases`, raw, a mapping of `caption` and `phrases`; `regions:
-    vinvl.safetensors#123` as [M, W], the first M rows of a tensor [R,W], which belong to the whole picture, whatever of
-    it is cut out. A record that lacks one, or has it broken, is a bad sample.
+    (`resize: crop`) or all (`squash`) of a photo and its first caption. JSON (a list, or lines) may hold more of what
+    `columns` names: `tags: [dog, ball]` as `names`, raw; `phrases: [[dog], [dog, brown]]` of the record's one caption
+    as `phrases`, raw, a mapping of `caption` and `phrases`; `regions: vinvl.safetensors#123` as [M, W], the first M
+    rows of a tensor [R,W], which belong to the whole picture, whatever of it is cut out. A record that lacks one, or
+    has it broken, is a bad sample.
     """
 
     column, folder, plural = "image", "images", "pictures"
