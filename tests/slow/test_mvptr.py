@@ -5,9 +5,13 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["mvptr", "mvptr_patch"])
+OVERRIDES = {"mvptr": [], "mvptr_patch": ["run.steps=420"]}
+"""The recipe of patches needs four minutes for its 600 steps; these do."""
+
+
+@pytest.fixture(scope="module", params=OVERRIDES)
 def summary(request, trained):
-    return trained(request.param)
+    return trained(request.param, overrides=OVERRIDES[request.param])
 
 
 @pytest.mark.parametrize("name", ["mcr/concepts", "vsc/contrast", "mlm/words", "itm/match", "wpg/grounding"])
