@@ -11,10 +11,10 @@ from torch import Tensor
 from vlobj_common.answers import Answer, scores
 from vlobj_common.retrieval import share
 from vlobjectives import Bad, Evaluation, EvaluationConfig, Held, InputName, ObjectiveName, PartName, fused
-from vlobjectives.errors import DataError
 
 WORDS = 4
 """A question is known by its first 1, ..., WORDS words, or as a whole."""
+COLUMNS = ("question", "answer")
 Asked = tuple[str, Answer]
 
 
@@ -27,23 +27,22 @@ class Answering(Evaluation):
     """
 
     paper = "VQA 2.0, arXiv 1612.00837"
+    needs = frozenset(COLUMNS)
 
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("vqa", description="objective that answers: `head` gives [B,V]")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the question")
         fusion: PartName = Field("fusion", description="fusion that the objective reads")
-        question: str = Field("question", description="the source's column of questions")
-        answer: str = Field("answer", description="the source's column of answers")
 
     def views(self, inputs):
         return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
 
+    def suits(self, objectives):
+        if "answer" not in objectives[self.config.of].config.named("field"):
+            raise self.cannot(f"the objective '{self.config.of}' answers no questions", "of: vqa, for one")
+
     def run(self, held):
-        for name in (self.config.question, self.config.answer):
-            if name not in held.source.columns:
-                raise DataError(f"the source has no column '{name}' to ask from",
-                                "evaluate.vqa: {question: ..., answer: ...} names the columns")
         asked, right = answered(held, self)
         learned = self._training(held)
         blind = max((guessed(learned, asked, kind) for kind in kinds()), key=lambda hits: hits.sum().item())
@@ -54,7 +53,7 @@ class Answering(Evaluation):
         source, found = held.source, []
         for number in range(source.size("train")):
             pair = [source.value("train", number, name, source.settled_epoch, held.seed)
-                    for name in (self.config.question, self.config.answer)]
+                    for name in COLUMNS]
             if not any(isinstance(value, Bad) for value in pair):
                 found.append((pair[0], pair[1]))
         return found
@@ -73,8 +72,8 @@ def answered(held: Held, evaluation: Answering) -> tuple[list[Asked], Tensor]:
         given = objective.head(held.values(views, batch)["asked"].pooled).argmax(-1).tolist()
         for number, answer in zip(batch.number.tolist(), given):
             values = held.sample(number).values
-            asked.append((values[config.question], values[config.answer]))
-            right.append(dict(table.read(values[config.answer])).get(answer, 0.0))
+            asked.append((values["question"], values["answer"]))
+            right.append(dict(table.read(values["answer"])).get(answer, 0.0))
     return asked, torch.tensor(right, dtype=torch.float64)
 
 

@@ -7,8 +7,17 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.caption_scores import Cider, bleu, bleu_counts, bootstrap
-from vlobjectives import Bad, Evaluation, EvaluationConfig, Held, InputName, ObjectiveName, Score, encoded
-from vlobjectives.errors import DataError
+from vlobjectives import (
+    Bad,
+    Evaluation,
+    EvaluationConfig,
+    Held,
+    InputName,
+    Objective,
+    ObjectiveName,
+    Score,
+    encoded,
+)
 
 TURNS = 4
 """How often captions are handed to other pictures for the chance level."""
@@ -24,17 +33,20 @@ class Captioning(Evaluation):
     """
 
     paper = "BLEU, ACL 2002; CIDEr, arXiv 1411.5726"
+    needs = frozenset({"caption"})
 
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("ic", description="objective whose decoder writes")
         beams: int = Field(1, ge=1, description="beginnings that are kept while searching; 1 is greedy")
         count: int | None = Field(256, ge=1, description="pictures that are described; null: all of the split")
         image: InputName = Field("image", description="input that shows the picture")
-        captions: str = Field("captions", description="the source's column of references, lists of texts; where it has "
-                              "none, each sample's `caption` is one")
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image])}
+
+    def suits(self, objectives):
+        if type(objectives[self.config.of]).writes is Objective.writes:
+            raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts", "of: ic, for one")
 
     def run(self, held):
         written = described(held, self.config)
@@ -69,10 +81,7 @@ class Described:
 
 def described(held: Held, config: Captioning.Config) -> list[Described]:
     """The first `count` pictures of a split with a caption each."""
-    column = config.captions if config.captions in held.source.columns else "caption"
-    if column not in held.source.columns:
-        raise DataError(f"the source has no column '{config.captions}' of captions to compare with",
-                        "evaluate.captioning: {captions: ...} names it")
+    column = "captions" if "captions" in held.source.columns else "caption"
     found: dict[int, Described] = {}
     most = config.count or held.size()
     for batch in held.batches():

@@ -10,8 +10,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobj_common.retrieval import share
-from vlobjectives import Bad, CannotBuild, Evaluation, EvaluationConfig, Held, InputName, PartName, Sample, joint
-from vlobjectives.errors import DataError
+from vlobjectives import (
+    Bad,
+    Evaluation,
+    EvaluationConfig,
+    Held,
+    InputName,
+    PartName,
+    Sample,
+    joint,
+)
 
 PLACE = "{}"
 
@@ -21,7 +29,8 @@ class ZeroShot(Evaluation):
 
         u_c = unit(mean over prompts of joint("a photo of a {c}"));   right where argmax_c <v, u_c> is there
 
-    A class is there where one of the picture's own words names it (column `words`; a plural s does not matter).
+    A class is there where one of the picture's own words names it (`tags` where there are some, else its captions;
+    a plural s does not matter).
     Pictures in which none or all of the classes are there decide nothing and are left out. Chance is what always naming
     the most frequent class would score; Wilson's interval over pictures. On `scenes` the classes are its shapes and its
     colours, `shape` and `colour`; elsewhere those of `classes`, `top1`.
@@ -35,8 +44,6 @@ class ZeroShot(Evaluation):
         kinds: tuple[str, ...] = Field(("shape", "colour"), min_length=1, description="the source's kinds of words "
                                        "that are classes")
         prompts: tuple[str, ...] = Field((PLACE,), min_length=1, description="sentences with {} where the name stands")
-        words: str | None = Field(None, description="the source's column that says what is there; null: `tags` where "
-                                  "there are some, else `caption`")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that reads the sentences")
         column: str = Field("caption", description="the source's column that the text input reads")
@@ -45,7 +52,8 @@ class ZeroShot(Evaluation):
     def __init__(self, config):
         super().__init__(config)
         if lost := [prompt for prompt in config.prompts if PLACE not in prompt]:
-            raise CannotBuild(f"the prompt '{lost[0]}' has no place for a name", f"write {PLACE} where it stands")
+            raise self.cannot(f"the prompt '{lost[0]}' has no place for a name", f"write {PLACE} where it stands")
+        self.needs = frozenset({"caption"} if config.classes else {"caption", "words"})
 
     def views(self, inputs):
         image, text = inputs[self.config.image], inputs[self.config.text]
@@ -75,16 +83,11 @@ class ZeroShot(Evaluation):
         return scores
 
     def _kinds(self, held: Held) -> dict[str, Sequence[str]]:
-        if "words" not in held.source.can:
-            raise DataError("this source knows no classes of its own", "evaluate.zero_shot: {classes: [dog, cat, ...]}")
         return {kind: held.source.words(kind) for kind in self.config.kinds}
 
     def _said(self, held: Held, number: int) -> str:
         """All that a sample says of its picture."""
-        columns = held.source.columns
-        column = self.config.words or ("tags" if "tags" in columns else "caption")
-        if column not in columns:
-            raise DataError(f"the source has no column '{column}' that says what is there", "name one under `words`")
+        column = "tags" if "tags" in held.source.columns else "caption"
         value = held.source.value(held.split, number, column, 0, held.seed)
         return "" if isinstance(value, Bad) else value if isinstance(value, str) else " ".join(value)
 

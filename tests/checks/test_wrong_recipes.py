@@ -111,6 +111,8 @@ CASES = [
     Case("of", {"length: 48": "length: 48, of: captoin"}, ("fields.caption.of", "'caption'?"), "captoin"),
     Case("split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"),
          "tset"),
+    Case("evaluation of another objective", {"retrieval: {gallery: 16}": "captioning: {of: itc}"},
+         ("evaluate.captioning", "'itc' trains no decoder of texts"), "captioning"),
     Case("two kinds in an input", {"fields:": "inputs: {text: {fields: [caption, image]}}\nfields:"},
          ("caption: tokens, image: picture", "an input of its own"), "inputs:"),
     Case("manifest", {DATA: "data: {type: captions, manifest: no.json, batch: 8}"},

@@ -6,9 +6,11 @@ import pytest
 from helds import RECIPE, Given, scenes
 from vlobj_common.caption_scores import Cider
 from vlobj_common.captioning import Captioning
+from vlobj_common.ic import IC
+from vlobj_common.itc import ITC
 from vlobj_data.captions.source import Captions
 
-from vlobjectives.errors import DataError
+from vlobjectives import CannotBuild
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
@@ -96,11 +98,10 @@ def test_photos_are_described_once_beside_all_of_their_captions():
     assert scores["cider"].low > 1 > scores["cider"].chance
 
 
-def test_a_source_without_captions():
-    source = scenes(test=4)
-    source.columns = {"image": source.columns["image"]}
-    with pytest.raises(DataError, match="no column 'captions' of captions"):
-        run(Writer(source, str))
+def test_an_objective_that_does_not_write():
+    Captioning(Captioning.Config()).suits({"ic": IC(IC.Config())})
+    with pytest.raises(CannotBuild, match="'itc' trains no decoder"):
+        Captioning(Captioning.Config(of="itc")).suits({"itc": ITC(ITC.Config())})
 
 
 def test_on_a_real_system(tmp_path):

@@ -8,10 +8,11 @@ import pytest
 import torch
 from handmade import batch, close, encoded, golden, leaf, total, value
 from helds import RECIPE, scenes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_common.answering import Answering, answered, guessed, kinds
 from vlobj_common.answers import Answers
+from vlobj_common.itm import ITM
 from vlobj_common.vqa import VQA
 
 from vlobjectives import CannotBuild, FieldSpec, Fused, Input, Labels, Spec, fused
@@ -137,6 +138,7 @@ def test_a_guess_by_the_beginning_of_the_question():
     assert guessed([], asked, one).tolist() == [0, 0, 0, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a b", "a c", "d"]), st.sampled_from(["x", "y", "z"])), min_size=1))
 def test_no_constant_beats_the_guess_where_it_learned(pairs):
     """On its own training pairs, a finer kind is never worse, and the coarsest no worse than any one answer."""
@@ -196,9 +198,10 @@ def test_on_a_real_system(held):
     assert math.isclose(scores["accuracy"].chance, scores["question_only"].value)
 
 
-def test_a_source_without_questions(held):
-    with pytest.raises(DataError, match="no column 'riddle'"):
-        Answering(Answering.Config(question="riddle")).run(held)
+def test_an_objective_that_does_not_answer(held):
+    Answering(Answering.Config()).suits({"vqa": held.objective("vqa")})
+    with pytest.raises(CannotBuild, match="'itm' answers no questions"):
+        Answering(Answering.Config(of="itm")).suits({"itm": ITM(ITM.Config(negatives="others"))})
 
 
 def test_scenes_ask_without_painting():

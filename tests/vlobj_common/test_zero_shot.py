@@ -10,7 +10,6 @@ from vlobj_common.zero_shot import ZeroShot, names
 from vlobj_data.captions.source import Captions
 
 from vlobjectives import Batch, CannotBuild, Joint
-from vlobjectives.errors import DataError
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k"
 CLASSES = ("dog", "man", "water", "child")
@@ -94,9 +93,5 @@ def test_names():
 def test_what_cannot_be_asked():
     with pytest.raises(CannotBuild, match="no place for a name"):
         ZeroShot(ZeroShot.Config(prompts=("a photo",)))
-    source = scenes(test=4)
-    source.can = frozenset()
-    with pytest.raises(DataError, match="knows no classes"):
-        run(Eyes(source, (), str))
-    with pytest.raises(DataError, match="no column 'labels'"):
-        run(Eyes(scenes(test=4), ("circle",), str), words="labels")
+    assert ZeroShot(ZeroShot.Config()).needs == {"caption", "words"}
+    assert ZeroShot(ZeroShot.Config(classes=CLASSES)).needs == {"caption"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.errors import PluginError, Problem
@@ -112,7 +113,7 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
     """What is wrong with the views of an objective, mask, pairing or evaluation."""
     name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
-    if one.kind == "evaluation" and (lacking := _lacking(loaded, one, built)):
+    if one.kind == "evaluation" and (lacking := _lacking(loaded, one, whole, built)):
         missing, source = lacking
         yield loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{source}' does not have",
                              f"leave it out: evaluate.{name}=false", key=True)
@@ -133,11 +134,11 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
         yield loaded.problem(path, error.why, error.mend, key=True)
 
 
-def _lacking(loaded: Loaded, one: Named, built: Built) -> tuple[list[str], str] | None:
+def _lacking(loaded: Loaded, one: Named, whole: Evaluation, built: Built) -> tuple[list[str], str] | None:
     """What an evaluation needs and a source that it names (or, where it names none, every source) lacks."""
-    recipe, feeds = loaded.recipe, built.made.feeds
+    recipe, feeds, needs = loaded.recipe, built.made.feeds, whole.needs
     found = [(missing, recipe.sources[name].type) for name in one.entry.sources or feeds
-             if (missing := sorted(one.cls.needs - feeds[name].source.has))]
+             if (missing := sorted(needs - feeds[name].source.has))]
     return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
 
 
