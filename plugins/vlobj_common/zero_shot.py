@@ -29,11 +29,10 @@ class ZeroShot(Evaluation):
 
         u_c = unit(mean over prompts of joint("a photo of a {c}"));   right where argmax_c <v, u_c> is there
 
-    A class is there where one of the picture's own words names it (`tags` where there are some, else its captions;
-    a plural s does not matter).
-    Pictures in which none or all of the classes are there decide nothing and are left out. Chance is what always naming
-    the most frequent class would score; Wilson's interval over pictures. On `scenes` the classes are its shapes and its
-    colours, `shape` and `colour`; elsewhere those of `classes`, `top1`.
+    A class is there where one of the picture's own words names it (`tags` where there are some, else its captions; a
+    plural s does not matter). Pictures in which none or all of the classes are there decide nothing and are left out.
+    Chance is what always naming the most frequent class would score; Wilson's interval over pictures. On `scenes` the
+    classes are its shapes and its colours, `shape` and `colour`; elsewhere those of `classes`, `top1`.
     """
 
     paper = "CLIP, arXiv 2103.00020"
