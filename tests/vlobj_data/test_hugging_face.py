@@ -90,7 +90,7 @@ def test_what_is_no_tokenizer_is_said_with_a_mend(tmp_path, monkeypatch):
             reader(name)
         assert "tokenizer.json" in caught.value.mend
     with pytest.raises(CannotBuild, match="of its own"):
-        HuggingFace(HuggingFace.Config(name="x", length=9), other=None)
+        HuggingFace(HuggingFace.Config(name="x", length=9), **{"with": None})
 
 
 def test_a_real_tokenizer():
