@@ -76,24 +76,23 @@ class Bar:
 def score_table(scores: Mapping[str, Score], title: str) -> Table:
     """Scores side by side over splits, an evaluation's under its name; flat names are `evaluation/split/score`.
 
-    Two splits fit into 80 columns, names of scores in one line each.
+    Two splits fit into 80 columns, each score in one line.
     """
     splits = list(dict.fromkeys(name.split("/")[1] for name in scores))
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("score", no_wrap=True)
     for split in splits:
-        table.add_column(split, justify="right")
-    table.add_column("chance", justify="right")
+        table.add_column(split, justify="right", no_wrap=True)
+    table.add_column("chance", justify="right", no_wrap=True)
     rows: dict[str, dict[str, dict[str, Score]]] = {}
     for name, score in scores.items():
         kind, split, key = name.split("/", 2)
         rows.setdefault(kind, {}).setdefault(key, {})[split] = score
     for kind, below in rows.items():
-        table.add_section()
         table.add_row(kind, style="bold")
         for key, row in below.items():
             chances = {_number(score.chance, score.per_cent) for score in row.values()}
-            table.add_row(f"  {key}", *(_cell(row.get(split)) for split in splits), " / ".join(sorted(chances)))
+            table.add_row(f" {key}", *(_cell(row.get(split)) for split in splits), " / ".join(sorted(chances)))
     return table
 
 
