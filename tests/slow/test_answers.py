@@ -35,7 +35,7 @@ def right(place: Path) -> torch.Tensor:
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
     held = evaluating.HeldOut(system, made.source, made.fields, "test", recipe.seed, recipe.data.batch,
                               torch.device("cpu"))
-    return answered(held, evaluating.evaluations(recipe, registry)["vqa"])[1]
+    return answered(held, evaluating.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]
 
 
 def test_it_beats_the_best_guess_without_a_picture(runs, trained):
