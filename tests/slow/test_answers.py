@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 def runs(placed):
     """Folders of recipes/vqa.yaml, begun from the main run and from first weights."""
     main = placed("glscl", os.environ.get("VLOBJ_MAIN_RUN"))
-    return {"init": placed("vqa", overrides=[f"init={main}"]), "scratch": placed("vqa")}
+    many = ["data.test=4096", "data.test_new=0"]  # a few points between the two want many questions
+    return {"init": placed("vqa", overrides=[f"init={main}", *many]), "scratch": placed("vqa", overrides=many)}
 
 
 def right(place: Path) -> torch.Tensor:
