@@ -62,8 +62,10 @@ class TimmVision(Encoder):
         out: int | None = Field(None, gt=0, description="a linear map to this width at the end (METER's transform)")
         init_std: float | None = Field(None, gt=0, description="linear weights start from N(0, init_std), about "
                                        "1/sqrt(width) from scratch (default: timm's start, 0.02)")
-        position_std: float | None = Field(None, gt=0, description="positions, of patches and of frames, start "
-                                       "from N(0, position_std) (frames by default: N(0, 1/width), published)")
+        position_std: float | None = Field(None, gt=0, description="the patches' positions start from "
+                                           "N(0, position_std) (default: timm's 0.02)")
+        temporal_std: float | None = Field(None, gt=0, description="the frames' vectors start from N(0, temporal_std) "
+                                           "(default: 1/sqrt(width), published)")
         mask_std: float = Field(1.0, ge=0, description="the mask token starts from N(0, mask_std) (published: 1)")
         weights: str | None = Field(None, description="a timm pretrained name, or a file or folder (safetensors or "
                                     "state dict; timm's or CLIP's names) to start from")
@@ -159,9 +161,9 @@ class TimmVision(Encoder):
             nn.init.normal_(layer.weight, std=config.init_std or TRANSFORM_STD)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        for positions in (module.pos_embed, self.temporal):
-            if config.position_std and positions is not None:
-                nn.init.normal_(positions, std=config.position_std)
+        for positions, std in ((module.pos_embed, config.position_std), (self.temporal, config.temporal_std)):
+            if std and positions is not None:
+                nn.init.normal_(positions, std=std)
 
     def load_weights(self) -> list[str]:
         config = self.config

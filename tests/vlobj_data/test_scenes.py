@@ -162,6 +162,14 @@ def test_start_scenes_are_single_and_half_of_the_neighbours_are_shape_twins():
                                and a.things[0]._replace(shape=b.things[0].shape) == b.things[0])
 
 
+def test_of_the_start_of_clips_half_of_the_neighbours_run_the_other_way():
+    scenes = [start_scene(MOVING, number) for number in range(1000)]
+    assert all(len(scene.things) == 1 and scene.things[0].motion for scene in scenes)
+    twins = [(a, b) for a, b in zip(scenes[::2], scenes[1::2], strict=True) if a.look == b.look]
+    assert 200 < len(twins) < 300
+    assert all(motion.turned(a) == b != a for a, b in twins)
+
+
 # --- captions and the proof -----------------------------------------------------------------------------------
 
 
@@ -466,6 +474,10 @@ def test_the_start_shows_single_things_and_mostly_their_word():
         assert sample.values["phrases"][0][:3] == (text, 0, len(text))
     assert same(here.sample("train", 9, 2, 0), source().sample("train", 9, 2, 0))
     assert same(here.sample("val", 9, 0, 0), source().sample("val", 9, 0, 0))
+    clips = source(start_epochs=1, frames=4)
+    cut = [sample for sample in (clips.sample("train", number, 0, 0) for number in range(100)) if sample.same < 0]
+    assert {(sample.values["caption"], sample.same) for sample in cut} == {
+        (way, -1 - number) for number, way in enumerate(MOTIONS) if number}
 
 
 def test_twins_of_the_source_agree_outside_of_where():

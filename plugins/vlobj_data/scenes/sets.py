@@ -16,7 +16,19 @@ from vlobj_data.scenes.claims import Claims, fits
 from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.motion import draw_moving, motion_caption, turned
 from vlobj_data.scenes.words import TEMPLATES, Caption, caption
-from vlobj_data.scenes.world import COLOURS, SHAPES, SPLITS, NoScene, Scene, World, draw_scene, legal, reshaped, swapped
+from vlobj_data.scenes.world import (
+    COLOURS,
+    MOTIONS,
+    SHAPES,
+    SPLITS,
+    NoScene,
+    Scene,
+    World,
+    draw_scene,
+    legal,
+    reshaped,
+    swapped,
+)
 
 _SCENE, _TWIN, _START, _FIXED = stream("scene"), stream("twin"), stream("start"), stream("fixed caption")
 _ATTEMPTS = 2000
@@ -80,15 +92,26 @@ def told_apart(world: World, a: Scene, b: Scene, template: int) -> bool:
 
 
 def start_scene(world: World, number: int) -> Scene:
-    """The single-object training scene of a number; of neighbours (2k, 2k+1) some are twins that differ in shape."""
+    """The single-object training scene of a number; of neighbours (2k, 2k+1) some are twins.
+
+    Twins of the start differ in what `start_word` says: pictures in the shape, clips in the way that the thing runs.
+    """
     key = (world.seed, SPLITS.index("train"), _START)
     even = number - number % 2
     twin = number % 2 == 1 and Dice(*key, _TWIN, even).chance(world.start_twins)
     scene = draw(world, "train", Dice(*key, _SCENE, even if twin else number), 1)
     if not twin:
         return scene
+    if world.moving:
+        return turned(scene)
     shapes = Dice(*key, _TWIN, even, 1).shuffled([s for s in range(len(SHAPES)) if s != scene.things[0].shape])
     return next(other for other in (reshaped(scene, 0, shape) for shape in shapes) if legal(other, "train"))
+
+
+def start_word(world: World, scene: Scene) -> tuple[str, int]:
+    """The word to which a caption of the start is cut, and its number: the thing's shape, or which way it runs."""
+    thing = scene.things[0]
+    return (MOTIONS[thing.motion], thing.motion) if world.moving else (SHAPES[thing.shape], thing.shape)
 
 
 class EvaluationSet:

@@ -12,7 +12,7 @@ from vlobj_data.scenes import motion, paint, regions
 from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS
-from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene
+from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene, start_word
 from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
@@ -67,9 +67,10 @@ class Scenes(Source):
                                          "two colours exchanged, of clips the one that runs the other way")
         frames: int | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
         start_epochs: int = Field(0, ge=0, description="first epochs, in which training shows single things only")
-        start_words: Share = Field(0.8, description="share of captions cut to their shape word in those epochs")
+        start_words: Share = Field(0.8, description="share of captions cut to one word in those epochs: the shape, of "
+                                  "clips the motion")
         start_twins: Share = Field(
-            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in shape alone, in those epochs")
+            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone")
 
         @model_validator(mode="after")
         def _odds(self):
@@ -109,8 +110,8 @@ class Scenes(Source):
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
         """See the class. In the first `start_epochs` epochs of training the scenes are other, single-object ones.
 
-        A caption cut to its shape word fits every picture of that shape; such samples share a (negative) `same`, so
-        that they are no negatives of each other.
+        A caption cut to one word, a picture's shape or a clip's motion, fits every sample of that word; such samples
+        share a (negative) `same`, so that they are no negatives of each other.
         """
         if not 0 <= number < self.size(split):
             raise IndexError(f"split {split} has no sample {number}; it has {self.size(split)}")
@@ -128,8 +129,8 @@ class Scenes(Source):
                                 f"{split}/{number}", asking)
         same = number
         if Dice(seed, _CUT, number, epoch).chance(self.config.start_words):
-            shape = scene.things[0].shape
-            caption, same = cut(caption, SHAPES[shape]), -1 - shape
+            word, kind = start_word(self.world, scene)
+            caption, same = cut(caption, word), -1 - kind
         return self._sample(scene, caption, partial(self._paint, scene), same, f"train/start/{number}", asking)
 
     def twins(self, split: str, kind: str, count: int) -> list[Twin]:

@@ -72,7 +72,7 @@ class World:
     counts             odds of 1, 2, 3, 4 things in training (of clips the layout of lanes decides instead)
     evaluation_counts  the same in val, test and test_new
     twins              share of training numbers that are followed by their twin (see sets), at most 0.5
-    start_twins        share of neighbours (2k, 2k+1) that are shape twins among single-object scenes
+    start_twins        share of neighbours (2k, 2k+1) that are twins among single-object scenes (see sets)
     moving             scenes of clips
     """
 
