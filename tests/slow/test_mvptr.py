@@ -3,15 +3,13 @@
 import pytest
 
 pytestmark = pytest.mark.slow
+STEPS = {"mvptr": 440, "mvptr_patch": 420}
+"""Of 640 and 600, which take four minutes each; three do."""
 
 
-OVERRIDES = {"mvptr": [], "mvptr_patch": ["run.steps=420"]}
-"""The recipe of patches needs four minutes for its 600 steps; these do."""
-
-
-@pytest.fixture(scope="module", params=OVERRIDES)
+@pytest.fixture(scope="module", params=STEPS)
 def summary(request, trained):
-    return trained(request.param, overrides=OVERRIDES[request.param])
+    return trained(request.param, overrides=[f"run.steps={STEPS[request.param]}", "data.test_new=0"])
 
 
 @pytest.mark.parametrize("name", ["mcr/concepts", "vsc/contrast", "mlm/words", "itm/match", "wpg/grounding"])

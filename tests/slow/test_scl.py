@@ -4,10 +4,14 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+ASKED = ("data.test=512", "data.test_new=0", *(f"evaluate.{name}=false" for name in (
+    "rerank", "itm", "words", "completion", "binding", "alignment", "probe")))
+"""Only the scores that are held here."""
+
 
 @pytest.fixture(scope="module")
 def summary(trained):
-    return trained("scl")
+    return trained("scl", overrides=ASKED)
 
 
 @pytest.mark.parametrize("name", ["itc/contrast", "itm/match", "mlm/words", "scl/image", "scl/text"])
