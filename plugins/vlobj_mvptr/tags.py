@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives.errors import DataError
 
 
 class Tags(Reader):
@@ -42,6 +43,10 @@ class Tags(Reader):
         self._shares(counts)
 
     def read(self, value: Sequence[str]) -> Pieces:
+        """Raises DataError for a text, whose letters are no names."""
+        if isinstance(value, str):
+            raise DataError(f"tags are read from a list of names, not from {value!r:.40}", "a source whose column "
+                            "`tags` holds one")
         names = value if self.config.duplicates else dict.fromkeys(value)
         return self._words.read(" ".join(names))
 

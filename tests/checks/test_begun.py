@@ -61,15 +61,18 @@ def test_a_field_of_another_type_is_refused(capsys, tmp_path, there):
     assert ended.code == 2 and "type is letters there, byte_pair here" in ended.err
 
 
-@pytest.mark.parametrize("word", ["nowhere", "glscl", "empty", "unsaved", "damaged"])
+@pytest.mark.parametrize("word", ["nowhere", "glscl", "file", "empty", "unsaved", "damaged", "unlearned"])
 def test_what_is_no_run(capsys, tmp_path, there, word):
     (tmp_path / "empty").mkdir()
-    for name in ("unsaved", "damaged"):
+    (tmp_path / "file").touch()
+    for name in ("unsaved", "damaged", "unlearned"):
         shutil.copytree(there, tmp_path / name)
     shutil.rmtree(tmp_path / "unsaved" / "checkpoints")
     (tmp_path / "damaged" / "checkpoints" / "step-000001" / "model.safetensors").write_bytes(b"no")
+    (tmp_path / "unlearned" / "fields" / "caption.json").write_text("{")
     ended = check(capsys, begins(tmp_path, f"./{word}"))
-    said = {"nowhere": "is not there", "glscl": "is not there", "empty": "has no recipe.yaml",
+    said = {"nowhere": "is not there", "glscl": "is not there", "file": "has no recipe.yaml",
+            "empty": "has no recipe.yaml", "unlearned": "caption' learned cannot be read: it is damaged",
             "unsaved": "has no whole checkpoint", "damaged": "step-000001 is damaged"}[word]
     assert ended.code == 2 and said in ended.err and "small.yaml:1:7  init" in ended.err
 

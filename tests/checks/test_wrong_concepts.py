@@ -61,6 +61,8 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
     path = recipe(listed, fields, **{SCENES: LISTED.replace("hold", "columns: {tags: names}, hold")})
     ended = vlobj(capsys, "check", path)
     assert ended.code == 3 and "listed.jsonl:1" in ended.err and "no tags, which data.columns names" in ended.err
+    assert "listed.jsonl:5" not in ended.err and "and 12 more records\n    mend: `vlobj check --data`" in ended.err
+    assert "listed.jsonl:16" in vlobj(capsys, "check", path, "--data").err
 
 
 @pytest.mark.parametrize("change, words, at", [
@@ -72,13 +74,18 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
     ({"fields": FIELDS.splitlines()[0] + "\n"}, ("masks.linked.links", "there is no field 'links'"), "linked: {type"),
     ({"fields": FIELDS.replace("size: 100", "file: no.json")}, ("fields.phrases", "no.json cannot be read"),
      "phrases: {type"),
-], ids=["with", "of", "one field", "no links", "file"])
+    ({"fields": FIELDS.replace("of: caption, with", "with")},  # scenes have a column of this name, for alignments
+     ("fields.phrases", "phrases are read from a caption, or", "mend: `of: caption`"), "phrases: {type"),
+    ({"fields": FIELDS + "  tags: {type: tags, of: caption, with: caption, length: 9}\n"},
+     ("fields.tags.of", "tags are read from a list of names, not from '"), "tags: {"),
+], ids=["with", "of", "one field", "no links", "file", "phrases of another kind", "tags of a text"])
 def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
     path = recipe(tmp_path, **change)
     ended = vlobj(capsys, "check", path)
     assert ended.code == 2 and "Traceback" not in ended.err and "mend:" in ended.err
     assert all(word in ended.err for word in words), ended.err
     assert f"small.yaml:{line_of(path, at)}:" in ended.err
+    assert ended.err.count("mend:") == 1  # what reads what cannot be read is told once
 
 
 def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):

@@ -109,6 +109,11 @@ CASES = [
     Case("column", {"  caption: {type": "  captoin: {type"}, ("has no column 'captoin'", "did you mean 'caption'?"),
          "captoin"),
     Case("of", {"length: 48": "length: 48, of: captoin"}, ("fields.caption.of", "'caption'?"), "captoin"),
+    Case("column of pictures", {"length: 48": "length: 48, of: image"},
+         ("fields.caption.of", "its reader fails on the column 'image', which holds array(",
+          "`vlobj plugins byte_pair`"), "length: 48"),
+    Case("clips alone", {DATA: DATA.replace("batch: 8", "batch: 8, frames: 2")},
+         ("there is no field 'image'", "inputs: image: {fields: [clip]}"), "data:"),
     Case("split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"),
          "tset"),
     Case("evaluation of another objective", {"retrieval: {gallery: 16}": "captioning: {of: itc}"},
@@ -199,6 +204,14 @@ def test_a_sound_recipe_passes(tmp_path, capsys):
     ended = vlobj(capsys, "check", changed(tmp_path, {}))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("small: no errors, no notes")
+
+
+def test_a_vocabulary_may_be_learned_from_what_no_batch_reads(tmp_path, capsys):
+    """Lists of captions teach word pieces; only what a batch needs is read one by one."""
+    shared = {"  caption: {type: byte_pair, size: 400, length: 48}\n":
+              "  all: {type: byte_pair, size: 400, length: 48, of: captions}\n"
+              "  caption: {type: byte_pair, length: 48, with: all}\n"}
+    assert vlobj(capsys, "check", changed(tmp_path, shared)).code == 0
 
 
 def test_all_problems_of_a_stage_at_once(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`vlobj caption`: captions of files by a run's decoder, and what is wrong with what people name."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,13 @@ def test_photos(capsys, run):
 def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
     (tmp_path / "notes.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.png").write_bytes(pictures[0].read_bytes()[:700])
     for words, code, said in [
             ((run,), 2, "IMAGE"),
             ((run, tmp_path / "nowhere.png"), 3, "nowhere.png"),
             ((run, pictures[0], tmp_path / "notes.png"), 3, "notes.png"),
-            ((run, tmp_path / "empty"), 3, "empty"),
+            ((run, *pictures, tmp_path / "cut.png"), 3, "cut.png  cannot be read as a picture: "),
+            ((run, tmp_path / "empty"), 3, "empty  cannot be read as a picture: Is a directory"),
             ((tmp_path / "empty", pictures[0]), 2, "is no run folder"),
             (("coca", pictures[0]), 2, "is no run folder"),
             ((run, pictures[0], "--beams", "0"), 2, "--beams"),
@@ -79,6 +82,17 @@ def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
         ended = vlobj(capsys, "caption", *words)
         assert ended.code == code and said in ended.err and ended.out == "", (words, ended)
         assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("kept", [None, "{"])
+def test_a_run_that_lost_what_it_learned(capsys, run, pictures, tmp_path, kept):
+    shutil.copytree(run, tmp_path / "run")
+    learned = tmp_path / "run" / "fields" / "caption.json"
+    learned.unlink() if kept is None else learned.write_text(kept)
+    for words in (("caption", tmp_path / "run", pictures[0]), ("eval", tmp_path / "run")):
+        ended = vlobj(capsys, *words)
+        assert ended.code == 3 and f"{learned}  what the field 'caption' learned cannot be read" in ended.err
+        assert "mend: take " in ended.err
 
 
 def test_a_run_that_trains_no_decoder(capsys, pictures, tmp_path):

@@ -25,6 +25,7 @@ WRONG = [
     (["recipes", "copy", "glscl", "glscl.txt"], 2, "a recipe is a .yaml file"),
     (["eval", "nowhere"], 2, "is no run folder"),
     (["check", "glscl", "objectives.itc.wieght=1"], 2, "did you mean 'weight'?"),
+    (["-p", "no:nobody", "check", "glscl"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
     (["-p", "no:objective:itc", "check", "glscl"], 2, "there is no objective 'itc'"),
 ]
 
@@ -43,6 +44,9 @@ def test_run_folders_take_no_contradictions(capsys, tmp_path):
     assert "--tiny cannot change" in vlobj(capsys, "run", run, "--tiny").err
     beside = vlobj(capsys, "run", run, "--out", tmp_path / "other")
     assert beside.code == 2 and f"vlobj run {run}/recipe.yaml --out" in beside.err
+    (tmp_path / "notes").touch()
+    over = vlobj(capsys, "run", run / "recipe.yaml", "--out", tmp_path / "notes")
+    assert over.code == 2 and "is already there\n    mend: --out names another folder" in over.err
 
 
 def test_several_processes_must_agree_on_a_folder(capsys, monkeypatch):

@@ -93,6 +93,10 @@ WRONG = {
     "an entry that is not there": ("{optim.lr: 1e-4}", "{objectives.mgsc: null}", 4, "objectives.mgsc",
                                    "row slow: null takes away", "leave it out"),
     "what all change": ("{run.steps: 8}", "{run.stops: 8}", 2, "run.stops", "there is no key 'stops'", "run.steps"),
+    "a misspelt entry": ("{optim.lr: 1e-4}", "{objectives.itn: null}", 4, "objectives.itn", "row slow: null takes away",
+                         "did you mean 'itm'?"),
+    "a row's own seed": ("{optim.lr: 1e-4}", "{seed: 3}", 4, "rows.slow.seed", "none has a seed of its own", "seeds:"),
+    "a grid of seeds": ("seeds:", "grid: {seed: [3, 4]}\nseeds:", 5, "grid.seed", "none has a seed of its own", ""),
     "a grid without values": ("seeds:", "grid: {optim.lr: []}\nseeds:", 5, "grid.optim.lr", "[] must be longer", ""),
     "a grid of one value": ("seeds:", "grid: {optim.lr: 1}\nseeds:", 5, "grid.optim.lr", "1 must be a list", ""),
     "drop what": ("seeds:", "drop_one: masks\nseeds:", 5, "drop_one", '"masks" must be one of \'objectives\'', ""),
@@ -115,6 +119,11 @@ def test_wrong_sweep_files(write, kind):
     problem = caught.value.problems[0]
     assert problem.place.file.endswith("mine.yaml") and problem.place.line == line, problem
     assert problem.path == path and what in problem.what and mend in problem.mend, problem
+
+
+def test_seeds_stand_in_the_file(write):
+    with pytest.raises(RecipeError, match="none has a seed of its own"):
+        rows(write(), "seed=3")
 
 
 def test_problems_of_all_rows_are_told_together(write):

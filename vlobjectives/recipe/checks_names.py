@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlobjectives.contracts.config import Config
-from vlobjectives.errors import PluginError, Problem
+from vlobjectives.errors import Place, PluginError, Problem
 from vlobjectives.recipe import known
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
@@ -44,14 +44,17 @@ def entries(recipe: Recipe) -> Iterator[tuple[KeyPath, str, Entry]]:
 
 
 def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
-    """Takes in the plug-in files that a recipe names; whether all could be."""
+    """Takes in the plug-in files that a recipe names; whether all could be, and all that is left out is there."""
     broken = []
     for number, path in enumerate(loaded.recipe.plugins):
         try:
             registry.add_file(path)
         except PluginError as error:
             broken.append(loaded.problem(("plugins", number), _with_place(error), error.mend))
-    return report.add(STAGE, broken, PluginError.code)
+    idle = [Problem(Place(fault.distribution), f"-p {fault.name}", fault.reason, "no:PLUG-IN, or no:KIND:NAME of "
+                    "a component; `vlobj plugins` lists them")
+            for fault in registry.faults if fault.name.startswith("no:")]
+    return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 
 
 def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, Named] | None:

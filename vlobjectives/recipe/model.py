@@ -44,7 +44,8 @@ class MixEntry(Entry):
 class DataEntry(Entry):
     type: str = Field(description="the source of samples, such as scenes or captions; with `mix` of its entries")
     mix: dict[Name, MixEntry] | None = Field(
-        None, description="sources by name that take turns, a step each, with what differs from the options beside")
+        None, min_length=1,
+        description="sources by name that take turns, a step each, with what differs from the options beside")
     batch: Count = Field(description="pairs per optimiser step over all processes")
     micro_batch: Count | None = Field(None, description="pairs a process passes at once; default batch / processes")
     workers: int = Field(0, ge=0, description="loader processes a training process; 0: loads in the process itself")

@@ -125,7 +125,10 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
     value = layered.at(path)
     if value is None and len(path) == 2 and path[0] in NAMED_BY_KEY:
+        there = [name for name, entry in layered.at(path[:1]).items() if entry is not None]
+        near = get_close_matches(path[1], there, 1)
         return Problem(place, dotted(path), "null takes away an entry of the extended recipe, and there is none",
+                       f"did you mean '{near[0]}'?" if near else
                        "write {} for an entry whose options are all defaults, or leave it out")
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",

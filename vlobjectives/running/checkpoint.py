@@ -79,7 +79,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         reason = _fault(path)
         if reason is None:
             return Checkpoint(path, json.loads((path / MANIFEST).read_text())["step"]), broken
-        broken.append(f"checkpoint {path.name} is damaged ({reason}); the one before is taken")
+        broken.append(f"checkpoint {path.name} is damaged ({reason})")
     return None, broken
 
 

@@ -11,7 +11,7 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
-from vlobjectives.errors import DataError, RecipeError
+from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
@@ -209,11 +209,13 @@ def _picture(picture: Any, shape: Sequence[int]) -> Tensor:
     from PIL import Image, ImageOps
     from torchvision.transforms.v2 import functional as transforms
     if isinstance(picture, str | Path):
+        place = Place(str(picture))
         try:
             picture = Image.open(picture)
             picture.load()
-        except (OSError, Image.DecompressionBombError) as error:
-            raise DataError(f"cannot be read as a picture: {error}", "name a file that Pillow opens") from error
+        except Exception as error:  # decoders raise nearly anything on damaged files
+            raise DataError(f"cannot be read as a picture: {getattr(error, 'strerror', None) or error}",
+                            "name a file that Pillow opens", place) from error
     if isinstance(picture, Image.Image):
         picture = transforms.pil_to_tensor(ImageOps.exif_transpose(picture).convert("RGB"))
     picture = torch.as_tensor(picture)

@@ -15,6 +15,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Pieces, Reader
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import Input
+from vlobjectives.errors import DataError, Place
 
 
 @dataclass
@@ -67,8 +68,9 @@ class Fields:
             (folder / f"{name}.json").write_text(json.dumps(reader.state(), ensure_ascii=False))
 
     def load(self, folder: Path) -> None:
+        """Takes back what `save` wrote. Raises DataError where that cannot be read."""
         for name, reader in self.readers.items():
-            reader.load(json.loads((folder / f"{name}.json").read_text()))
+            reader.load(learned(folder, name))
 
     def batch(self, samples: Sequence[Sample], numbers: Iterable[int], inputs: Iterable[str] | None = None) -> Batch:
         """Samples side by side, pictures still uint8 (see `normalised`); with `inputs` those inputs alone."""
@@ -135,6 +137,17 @@ class Fields:
         position = torch.arange(length)
         valid = position < ends[:, None]
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment, word=word)
+
+
+def learned(folder: Path, name: str) -> Any:
+    """What a field learned, as `Fields.save` wrote it. Raises DataError where that cannot be read."""
+    path = folder / f"{name}.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"it is damaged ({error})"
+        raise DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj "
+                        "run` with the run folder learns it anew from the same data", Place(str(path))) from error
 
 
 def room(spec: FieldSpec, place: int) -> int:

@@ -39,8 +39,8 @@ class RunFolder:
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             if path.exists():
-                raise RecipeError.one(f"{path} is already there", f"`vlobj run {path}` goes on with that run; --out "
-                                      "names another folder") from error
+                on = f"`vlobj run {path}` goes on with that run; " if (path / "recipe.yaml").is_file() else ""
+                raise RecipeError.one(f"{path} is already there", f"{on}--out names another folder") from error
             raise MeansError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error
         return cls(path)
 

@@ -16,12 +16,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from vlobjectives.contracts.config import Config
-from vlobjectives.errors import Problem, RecipeError
+from vlobjectives.errors import DataError, Problem, RecipeError
 from vlobjectives.recipe import Loaded, Recipe
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint
-from vlobjectives.running.fields import Fields
+from vlobjectives.running.fields import Fields, learned
 from vlobjectives.running.system import System
 
 KEY = ("init",)
@@ -52,31 +52,35 @@ class Origin:
                     for name in file.keys()}  # noqa: SIM118
 
     def learned(self, recipe: Recipe) -> dict[str, Any]:
-        """Field -> what its reader learned there, of the fields that the recipe has too."""
-        return {name: json.loads((self.folder / "fields" / f"{name}.json").read_text())
-                for name in recipe.fields if name in self.recipe.fields}
+        """Field -> what its reader learned there, of the fields that the recipe has too. Raises DataError where that
+        cannot be read."""
+        return {name: learned(self.folder / "fields", name) for name in recipe.fields if name in self.recipe.fields}
 
 
 def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     """The run to begin from, None where the recipe names none.
 
-    Raises RecipeError where the folder is no run, has no whole checkpoint, or has a field that the recipe defines
-    otherwise: its ids would mean other words than those that the weights have learned.
+    Raises RecipeError where the folder is no run, has no whole checkpoint, lost what a field learned, or has a field
+    that the recipe defines otherwise: its ids would mean other words than those that the weights have learned.
     """
     if loaded.recipe.init is None:
         return None
     folder = Path(loaded.recipe.init)
     if not (folder / "recipe.yaml").is_file():
-        what = "is no run folder: it has no recipe.yaml" if folder.is_dir() else "is not there"
+        what = "is no run folder: it has no recipe.yaml" if folder.exists() else "is not there"
         raise RecipeError([loaded.problem(KEY, f"{folder} {what}", "name the folder that `vlobj run` made")])
     found, broken = checkpoint.newest(folder / "checkpoints")
     if found is None:
-        why = "".join(f"; {line.split('; ')[0]}" for line in broken)
+        why = "".join(f"; {line}" for line in broken)
         raise RecipeError([loaded.problem(KEY, f"{folder} has no whole checkpoint{why}",
                                           f"`vlobj run {folder}` goes on with it")])
     known = Origin(folder, found, load_recipe(folder).recipe)
     if problems := list(_other_fields(loaded, known, registry)):
         raise RecipeError(problems)
+    try:
+        known.learned(loaded.recipe)
+    except DataError as error:
+        raise RecipeError([loaded.problem(KEY, f"{error.what} ({error.place})", error.mend)]) from error
     return known
 
 

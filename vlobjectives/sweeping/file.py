@@ -17,6 +17,7 @@ from vlobjectives.recipe.yaml import Document, KeyPath, dotted, read
 
 BASE = "base"
 """The row that changes nothing; the others are compared with it."""
+SEEDED, SEEDS = "every row is trained with each of `seeds`, and none has a seed of its own", "seeds: [0, 1, 2], say"
 
 
 class Sweep(Section):
@@ -123,6 +124,10 @@ def _inconsistent(sweep: Sweep, layered: Layered):
     if BASE in sweep.rows:
         yield _problem(layered, ("rows", BASE), f"'{BASE}' is the row that changes nothing", "give this row another "
                        "name; what all rows change stands under `change`")
+    written = {("change",): sweep.change, ("grid",): sweep.grid}
+    for path, changes in (written | {("rows", name): row for name, row in sweep.rows.items()}).items():
+        if "seed" in changes:
+            yield _problem(layered, (*path, "seed"), SEEDED, SEEDS)
     for place, seed in enumerate(sweep.seeds):
         if seed in sweep.seeds[:place]:
             yield _problem(layered, ("seeds", place), f"seed {seed} stands here twice", "keep one of the two: the same "

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlobjectives.errors import Problem, RecipeError
+from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe import Loaded, load
+from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.overrides import Change
 from vlobjectives.recipe.yaml import KeyPath
-from vlobjectives.sweeping.file import BASE, SweepFile
+from vlobjectives.sweeping.file import BASE, SEEDED, SEEDS, SweepFile
 
 LONGEST = 80
 """Characters of a row's name: it names folders."""
@@ -35,6 +36,8 @@ def loaded(file: SweepFile, overrides: Sequence[str] = ()) -> list[tuple[Row, Lo
 
     Raises RecipeError with the problems of all rows.
     """
+    if any(word.partition("=")[0] == "seed" for word in overrides):
+        raise RecipeError.one(SEEDED, f"write them in {file.path.name}: {SEEDS}", Place(COMMAND_LINE), "seed")
     common = [file.change(key, ("change", key)) for key in file.sweep.change]
     base = Row(BASE, (), ())
     recipe = load(file.base, [*common, *overrides])  # what is wrong with all rows is said once

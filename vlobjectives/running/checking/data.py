@@ -21,6 +21,8 @@ from vlobjectives.running.checking.lengths import lengths
 STAGE = "data"
 FIRST = 4
 """Samples of each split that are read whole, as a batch would."""
+SHOWN = 4
+"""Bad records that are told one by one where not all were asked for."""
 
 
 def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
@@ -28,6 +30,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     """Sources, readers and inputs, none of them fitted; None where something is wrong with them."""
     recipe, sources, readers = loaded.recipe, {}, {}
     found: list[Problem] = []
+    broken: set[str | None] = set()
     for name in recipe.sources:
         try:
             sources[name] = assemble.make_source(recipe, registry, name)
@@ -40,9 +43,12 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         return None
     for name, entry in recipe.fields.items():
         try:
-            if entry.with_ is None or entry.with_ in readers:
+            if not {entry.with_, entry.of} & broken:
                 readers[name] = assemble.make_reader(recipe, registry, name, readers)
+            else:
+                broken.add(name)
         except Trouble as error:
+            broken.add(name)
             found.append(told(loaded, error))
     for name, source in sources.items():
         columns = _known(loaded, name, source)
@@ -85,10 +91,14 @@ def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, Fi
     """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
     recipe = loaded.recipe
     if name:
-        for own in recipe.data.mix[name].rename:
+        ours = list(recipe.data.mix[name].rename.values())
+        for place, own in enumerate(recipe.data.mix[name].rename):
             if own not in source.columns:
                 yield loaded.problem((*source_path(name), "rename", own), f"the source has no column '{own}'",
                                      _near(own, source.columns, "it has"), key=True)
+            elif ours[place] in ours[:place]:
+                yield loaded.problem((*source_path(name), "rename", own), f"two columns would be called "
+                                     f"'{ours[place]}'", "give each a name of its own")
     for field, entry in recipe.fields.items():
         column = recipe.column(field)
         if column not in columns and (not name or field in fed.values()):
@@ -112,8 +122,11 @@ def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
                                  f"add to it rename: {{{own[0]}: {field}}}", key=True)
         elif field not in columns:
             known = [*recipe.fields, *(name for name, spec in columns.items() if spec.kind != "raw")]
+            pictures = [column for column, spec in columns.items() if spec.kind == "picture"]
+            line = f"inputs: {path[1]}: {{fields: [{pictures[0]}]}}, if the source's pictures are meant; " \
+                if pictures and path[0] == "inputs" and not source.offer(field) else ""
             yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
-                                 source.offer(field) or _near(field, known, "there are"))
+                                 line + (source.offer(field) or _near(field, known, "there are")))
         elif columns[field].kind == "raw":
             line = example("fields", field, recipe)
             yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
@@ -158,9 +171,13 @@ def _records_of(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -
     most = loaded.recipe.data.max_bad
     found = source.problems(thorough)
     note = len(found) <= most * source.size("train")
-    for text in found:
+    shown = found if thorough or len(found) <= SHOWN + 1 else found[:SHOWN]
+    for text in shown:
         what, _, mend = text.partition("\n    mend: ")
         yield loaded.problem(path, what, "a run skips it, as data.max_bad allows" if note else mend, note=note)
+    if len(shown) < len(found):
+        yield loaded.problem(path, f"and {len(found) - len(shown)} more records", "`vlobj check --data` names all",
+                             note=note)
     for split in source.splits():
         try:
             samples = [source.sample(split, number, source.settled_epoch, loaded.recipe.seed)

@@ -1,7 +1,7 @@
-"""Whether texts fit into their fields: the first hundred training records, read as a run would read them."""
+"""What readers make of the first hundred training records: whether they can read them, and texts fit into fields."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -9,6 +9,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Pieces
 from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import Problem, VlobjError
+from vlobjectives.foreign import reason_of
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.running.assemble import Pieces as Made
 from vlobjectives.running.fields import Fields, room
@@ -17,17 +18,16 @@ FIRST = 100
 
 
 def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
-    """A note on a field that cuts texts, an error on one that holds no word.
+    """An error on a field whose reader cannot read its column, or that holds no word; a note on one that cuts texts.
 
     Readers that learn do so from these records alone, which gives at most as many pieces as all of them would.
     """
-    if not any(_texts(made.fields)):
-        return
-    rows = {column: _rows(loaded, made, column) for column in dict.fromkeys(made.fields.of.values())}
+    rows = {made.fields.of[name]: _rows(loaded, made, made.fields.of[name]) for name in made.fields.readers}
     fields = deepcopy(made.fields)
-    try:
-        fields.fit(rows.__getitem__)
-    except VlobjError:  # too few records to learn from: a run says so of all
+    short: list[str] = []
+    unread = list(_unread(loaded, made, fields, rows, short))
+    yield from unread
+    if unread or short:
         return
     told: set[str] = set()
     for names in _texts(fields):
@@ -40,6 +40,49 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
                 yield from _fits(loaded, fields.spec(name), place, name, values, read, spare)
             told.add(name)
             spare = [max(0, room(fields.spec(name), place) + more - len(one.ids)) for one, more in zip(read, spare)]
+
+
+def _unread(loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Sequence[Any]],
+            short: list[str]) -> Iterator[Problem]:
+    """Fits the readers, and lets those that a batch needs read; one problem for each that cannot.
+
+    short  takes in those for which so few records are too few to learn from: a run says so of all
+    """
+    needed = {name for feed in made.feeds.values() for name in feed.fields.lone}.union(*fields.inputs.values())
+    broken: set[str | None] = set()
+    for name, reader in fields.readers.items():
+        entry, column = loaded.recipe.fields[name], fields.of[name]
+        if broken & {entry.with_, entry.of}:
+            broken.add(name)
+            continue
+        values = rows[column]
+        error, value = _raised(reader.fit, values), values[0] if values else None
+        learned = error is None
+        if isinstance(error, VlobjError):
+            short.append(name)
+        if (learned and name in needed) or isinstance(error, VlobjError):
+            error, value = next(((error, value) for value in values
+                                 if (error := _raised(reader.read, value)) is not None
+                                 and (learned or isinstance(error, VlobjError))), (None, None))
+        if error is not None:
+            broken.add(name)
+            what, mend = (error.what, error.mend) if isinstance(error, VlobjError) else (
+                f"its reader fails on the column '{column}', which holds {_brief(value)}: {reason_of(error)}", "")
+            yield loaded.problem(("fields", name, *(["of"] if entry.of else [])), what, mend or "name with `of` a "
+                                 f"column that it reads; `vlobj plugins {entry.type}` explains it", key=not entry.of)
+
+
+def _raised(act: Callable[[Any], object], value: Any) -> Exception | None:
+    try:
+        act(value)
+    except Exception as error:  # a reader may be anybody's
+        return error
+    return None
+
+
+def _brief(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _fits(loaded: Loaded, spec: FieldSpec, place: int, name: str, values: Sequence[Any], read: Sequence[Pieces],
