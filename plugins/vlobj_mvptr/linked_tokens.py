@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, FieldName, Mask, MaskConfig, Noise, Site, Tokens
+from vlobjectives import Batch, Draw, FieldName, Mask, MaskConfig, Noise, Site, Tokens, Vectors
 from vlobjectives.functional import indices
 
 
@@ -44,7 +44,7 @@ class LinkedTokens(Mask):
         """Word pieces that the first field has room for. Raises CannotBuild where the input is not such a sequence."""
         if "mask" not in site.special:
             raise self.cannot(f"input '{site.input}' has no mask token", "use a tokenizer that has one")
-        if len(site.fields) != 2:
+        if [field.kind for field in site.fields.values()] != ["tokens", "tokens"]:
             raise self.cannot(f"input '{site.input}' holds {', '.join(site.fields)}, not a caption and its phrases",
                               f"inputs.{site.input}.fields: [caption, phrases]")
         return next(iter(site.fields.values())).shape[0] - 2
@@ -60,7 +60,11 @@ class LinkedTokens(Mask):
         scored = scored & (scored.cumsum(1) <= most)
         other = self._instead(how, site, tokens, self._words(noise, site, words.vocabulary))
         ids = torch.where(scored, other, tokens.ids)
-        given_away = phrase & self._linked(scored, word, batch[self.config.links].values)
+        links = batch[self.config.links]
+        if not isinstance(links, Vectors):
+            raise self.cannot(f"'{self.config.links}' holds no links of phrases to pieces", "add under fields: links: "
+                              f"{{type: links, of: {list(site.fields)[1]}, with: {next(iter(site.fields))}}}")
+        given_away = phrase & self._linked(scored, word, links.values)
         how = noise("phrases", length) / ratio
         first, count = phrases.ids
         other = self._instead(how, site, tokens, first + noise.integers("other phrase", count, length))

@@ -9,6 +9,7 @@ from vlobjectives import (
     Batch,
     Encoded,
     FieldName,
+    FieldSpec,
     InputName,
     MaskName,
     Objective,
@@ -53,7 +54,10 @@ class MCR(Objective):
             raise ViewError(f"input '{image.name}' has no mask of its own: name one under `mask`, or `targets`")
         return {"picture": encoded(image)}
 
-    def build(self, picture: Spec, head: Spec):
+    def build(self, picture: Spec, head: Spec, targets: FieldSpec | None = None):
+        if targets is not None and targets.kind != "labels":
+            raise self.cannot(f"'{self.config.targets}' is a field of {targets.kind}, and targets are labels",
+                              "add under fields: concepts: {type: counted, of: caption}, and targets: concepts")
         if self.config.source not in picture.extra:
             raise self.cannot(f"the encoder of '{self.config.image}' gives no '{self.config.source}'", (
                 f"source: {next(iter(picture.extra))}" if picture.extra else

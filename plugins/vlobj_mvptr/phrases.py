@@ -73,7 +73,10 @@ class Phrases(Reader):
         return self.config.length + spare
 
     def fit(self, rows: Iterable[Any]) -> None:
-        """Counts phrases over captions; nothing is learned where a file is given, but that it fits `with`."""
+        """Counts phrases over captions; nothing is learned where a file is given, but that it fits `with`.
+
+        Raises DataError where no phrase is in enough captions.
+        """
         if self.config.file is not None:
             self._check_reused()
             return
@@ -86,6 +89,9 @@ class Phrases(Reader):
                 self._ids[words] = piece
             elif free < self._first + self.config.size:
                 self._ids[words], free = free, free + 1
+        if not self._ids:
+            raise DataError(f"no phrase is in {self.config.least} of the training captions",
+                            "lower `least`, or look at the column that it reads")
 
     def read(self, value: str | Mapping[str, Any]) -> Pieces:
         """Ids of the phrases with an id; a span reaches from a phrase's first character to its last."""

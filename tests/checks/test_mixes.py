@@ -34,6 +34,7 @@ def test_a_sound_mix(capsys, tmp_path):
     ({DATA: GOOD.replace("clip: image", "video: image")}, "mix", ("no column 'video'", "it has")),
     ({DATA: GOOD.replace("still: {}", "still: {type: captions}").replace("moving: {", "moving: {type: captions, ")},
      "mix", ("no source of data.mix takes 'samples'", "data.mix.still.samples")),
+    ({DATA: GOOD, "itc: {}": "itc: {sources: []}"}, "itc", ("objectives.itc.sources  [] must be longer",)),
     ({DATA: GOOD, "itc: {}": "itc: {sources: [stil]}"}, "itc", ("there is no source 'stil'", "still, moving")),
     ({DATA: GOOD, "itc: {}": "itc: {sources: [still]}", "itm: {": "itm: {sources: [still], ",
       "mlm: {": "mlm: {sources: [still], ", "mgsc: {": "mgsc: {sources: [still], ",

@@ -78,7 +78,14 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
      ("fields.phrases", "phrases are read from a caption, or", "mend: `of: caption`"), "phrases: {type"),
     ({"fields": FIELDS + "  tags: {type: tags, of: caption, with: caption, length: 9}\n"},
      ("fields.tags.of", "tags are read from a list of names, not from '"), "tags: {"),
-], ids=["with", "of", "one field", "no links", "file", "phrases of another kind", "tags of a text"])
+    ({"masks": MASKS.replace("linked_tokens", "linked_tokens, links: phrases")},
+     ("masks.linked", "'phrases' holds no links", "add under fields: links: {type: links, of: phrases, with: caption}"),
+     "linked: {type"),
+    ({"patch: 8": "patch: 8, slots: 2", "itc: {}": "itc: {}\n  mcr: {source: slots, targets: phrases, head: words}"},
+     ("objectives.mcr", "'phrases' is a field of tokens, and targets are labels", "{type: counted, of: caption}"),
+     "mcr: {"),
+], ids=["with", "of", "one field", "no links", "file", "phrases of another kind", "tags of a text", "no field of links",
+        "targets"])
 def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
     path = recipe(tmp_path, **change)
     ended = vlobj(capsys, "check", path)
@@ -86,6 +93,21 @@ def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, w
     assert all(word in ended.err for word in words), ended.err
     assert f"small.yaml:{line_of(path, at)}:" in ended.err
     assert ended.err.count("mend:") == 1  # what reads what cannot be read is told once
+
+
+def test_a_plan_says_how_to_mend_what_a_plugin_refuses(tmp_path, capsys):
+    path = recipe(tmp_path, masks=MASKS.replace("linked_tokens", "linked_tokens, links: phrases"))
+    ended = vlobj(capsys, "plan", path)
+    assert ended.code == 2 and "masks.linked  'phrases' holds no links" in ended.err
+    assert "mend: add under fields: links: {" in ended.err
+
+
+def test_phrases_that_no_caption_has_often_enough(tmp_path, capsys):
+    """A run would train without any; what other fields lose is said all the same."""
+    path = recipe(tmp_path, FIELDS.replace("least: 2", "least: 65"), **{"length: 48": "length: 12"})
+    assert "fields.caption.length" in vlobj(capsys, "check", path).out
+    ended = vlobj(capsys, "run", path, "--out", tmp_path / "run")
+    assert ended.code == 3 and "no phrase is in 65 of the training captions" in ended.err
 
 
 def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):

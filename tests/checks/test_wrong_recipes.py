@@ -116,6 +116,7 @@ CASES = [
          ("there is no field 'image'", "inputs: image: {fields: [clip]}"), "data:"),
     Case("split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"),
          "tset"),
+    Case("no split", {"retrieval: {gallery: 16}": "splits: []"}, ("evaluate.splits  [] must be longer",), "splits"),
     Case("evaluation of another objective", {"retrieval: {gallery: 16}": "captioning: {of: itc}"},
          ("evaluate.captioning", "'itc' trains no decoder of texts"), "captioning"),
     Case("two kinds in an input", {"fields:": "inputs: {text: {fields: [caption, image]}}\nfields:"},

@@ -77,14 +77,15 @@ class ObjectiveEntry(Entry):
     weight: Weight = Field(1.0, description="a number, or [time, weight] points with straight lines between; "
                                             "whole times are steps, times with a point shares of the run")
     group: Group | None = Field(None, description="rows that the loss sees together: all, or so many consecutive ones")
-    sources: tuple[str, ...] | None = Field(None, description="sources of data.mix on whose batches it is computed; "
-                                                              "by default all")
+    sources: tuple[str, ...] | None = Field(
+        None, min_length=1, description="sources of data.mix on whose batches it is computed; by default all")
 
 
 class EvaluationEntry(Entry):
     type: str = Field(description="the evaluation; by default the key's name")
-    sources: tuple[str, ...] | None = Field(None, description="sources of data.mix that it scores; by default those "
-                                                              "that have what it needs")
+    sources: tuple[str, ...] | None = Field(
+        None, min_length=1,
+        description="sources of data.mix that it scores; by default those that have what it needs")
 
 
 class InputEntry(Section):
@@ -169,7 +170,7 @@ class Evaluate(Section):
     __pydantic_extra__: dict[str, EvaluationEntry] = Field(init=False)
     every: Every | None = Field(None, description="how often during the run; null: at its end alone")
     losses: bool = Field(True, description="every objective on held-out samples, those at weight 0 too")
-    splits: tuple[str, ...] | None = Field(None, description="splits that are evaluated")
+    splits: tuple[str, ...] | None = Field(None, min_length=1, description="splits that are evaluated")
 
     @property
     def entries(self) -> dict[str, EvaluationEntry]:

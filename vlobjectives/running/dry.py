@@ -14,6 +14,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.values import Encoded, Fused
 from vlobjectives.contracts.views import View
 from vlobjectives.planning import fake
@@ -151,15 +152,18 @@ class Dry:
             why = f"it asks the device for a number ({error.func})"
             mend = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"
         key = self._keys.get(at_work)
+        path, what = ("objectives",), at_work or "sum of the losses"
         if isinstance(key, DrawKey):
-            return Trouble(("masks", key.mask), f"the draw {title(key)} failed: {why}", mend)
-        if isinstance(key, PairsKey):
-            return Trouble(("pairings", key.pairing), f"the choice of wrong pairs failed: {why}", mend)
-        if isinstance(key, View):
-            return Trouble(("model", key.part), f"the pass {title(key)} failed: {why}", mend)
-        if isinstance(key, str):
-            return Trouble(("objectives", key), f"the loss failed: {why}", mend)
-        return Trouble(("objectives",), f"the {at_work or 'sum of the losses'} failed: {why}", mend)
+            path, what = ("masks", key.mask), f"draw {title(key)}"
+        elif isinstance(key, PairsKey):
+            path, what = ("pairings", key.pairing), "choice of wrong pairs"
+        elif isinstance(key, View):
+            path, what = ("model", key.part), f"pass {title(key)}"
+        elif isinstance(key, str):
+            path, what = ("objectives", key), "loss"
+        if isinstance(error, CannotBuild):  # a plug-in that refuses says why
+            return Trouble(path, error.why, error.mend)
+        return Trouble(path, f"the {what} failed: {why}", mend)
 
 
 def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:

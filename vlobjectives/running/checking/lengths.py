@@ -27,12 +27,12 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
     short: list[str] = []
     unread = list(_unread(loaded, made, fields, rows, short))
     yield from unread
-    if unread or short:
+    if unread:
         return
     told: set[str] = set()
     for names in _texts(fields):
         spare: list[int] = []  # of each record, what the fields before left of their length
-        for place, name in names:
+        for place, name in ((place, name) for place, name in names if name not in short):
             values = rows[fields.of[name]]
             read = [fields.readers[name].read(value) for value in values]
             spare = spare if len(spare) == len(read) else [0] * len(read)

@@ -72,15 +72,13 @@ def _largest(system: System, live: Iterable[tuple[str, ...]]) -> list[tuple[str,
 
 
 def _told(loaded: Loaded, error: Trouble, built: Built) -> Problem:
-    """With the line of the plug-in where it happened, and the mend of a plug-in that refuses."""
-    cause, mend = error.__cause__, error.mend
-    if isinstance(cause, CannotBuild):
-        return loaded.problem(error.path, cause.why, cause.mend, key=True)
-    what, owner = error.why, _owner(error, built)
-    place = where_raised(cause, owner) if cause is not None and owner is not None else None
+    """With the line of the plug-in where it happened, but where the plug-in itself refuses."""
+    cause, what, owner = error.__cause__, error.why, _owner(error, built)
+    refused = cause is None or owner is None or isinstance(cause, CannotBuild)
+    place = None if refused else where_raised(cause, owner)
     if place is not None and place.line is not None:
         what += f" ({place})"
-    return loaded.problem(error.path, what, mend, key=True)
+    return loaded.problem(error.path, what, error.mend, key=True)
 
 
 def _owner(error: Trouble, built: Built) -> Path | None:
