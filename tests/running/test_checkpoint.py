@@ -43,9 +43,18 @@ def test_comes_back_bit_by_bit(tmp_path):
 
 
 def test_the_newest_stay(tmp_path):
-    saved(tmp_path, 2, 4, 999_999, 1_000_001, keep=2)
+    saved(tmp_path, 2, 999_998, 999_999, 1_000_001, keep=2)
     assert names(tmp_path) == ["step-1000001", "step-999999"]
     assert checkpoint.newest(tmp_path)[0].step == 1_000_001
+
+
+def test_what_somebody_keeps_under_another_name_is_left_alone(tmp_path):
+    saved(tmp_path, 2)
+    (tmp_path / "step-000002").rename(tmp_path / "step-000002-best")
+    saved(tmp_path, 4, 6, keep=1)
+    assert names(tmp_path) == ["step-000002-best", "step-000006"]
+    checkpoint.set_aside(tmp_path, 0)
+    assert checkpoint.newest(tmp_path) == (None, [])
 
 
 @pytest.mark.parametrize("damage", ["flip model", "flip state", "no model", "no manifest", "empty manifest"])

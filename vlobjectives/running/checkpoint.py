@@ -66,7 +66,7 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
         raise MeansError(f"the checkpoint of step {step} could not be written: {error}",
                          f"free disk space under {folder} ({_free(folder)} free) and go on with the run folder: the "
                          "checkpoints that were there are whole") from error
-    earlier = [old for old in sorted(folder.glob("step-*")) if _step(old) <= step]
+    earlier = [old for old in _all(folder) if _step(old) <= step]
     for old in earlier[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return Checkpoint(target, step)
@@ -75,7 +75,7 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint whose hashes hold, and a line for each newer one that does not."""
     broken = []
-    for path in sorted(folder.glob("step-*"), key=_step, reverse=True):
+    for path in reversed(_all(folder)):
         reason = _fault(path)
         if reason is None:
             return Checkpoint(path, json.loads((path / MANIFEST).read_text())["step"]), broken
@@ -85,7 +85,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 def set_aside(folder: Path, after: int) -> None:
     """Renames checkpoints of later steps than `after` to damaged-*: they are neither taken nor counted again."""
-    for path in folder.glob("step-*"):
+    for path in _all(folder):
         if _step(path) > after:
             grave = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(grave, ignore_errors=True)
@@ -123,9 +123,14 @@ def _fault(path: Path) -> str | None:
         return str(error)
 
 
+def _all(folder: Path) -> list[Path]:
+    """The checkpoints by number of steps, not by name: from a million on names have a digit more. What somebody keeps
+    under a longer name (`step-000400-best`) is none of them."""
+    return sorted((path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
+
+
 def _step(path: Path) -> int:
-    number = path.name.removeprefix("step-")
-    return int(number) if number.isdigit() else -1
+    return int(path.name.removeprefix("step-"))
 
 
 def _free(folder: Path) -> str:
