@@ -3,9 +3,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from vlobjectives import Draw, Mask, MaskConfig, Objective, ObjectiveConfig, Pairing, Pairs, Term, encoded, joint
 from vlobjectives.functional import indices
+from vlobjectives.planning import execute
+from vlobjectives.running.system import _random_state_kept
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import equal, gradients, same, same_gradients
 from vlobjectives.testing.mask_laws import drawn
@@ -109,6 +112,15 @@ def test_the_callers_random_state_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_random_state_is_kept_of_the_batchs_device_alone(device, monkeypatch):
+    """By default torch keeps that of every GPU, which makes a context on each of them."""
+    kept, stage = [], Toy().system(True).stage(0)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices=None: kept.append(devices))
+    _random_state_kept(stage, torch.device(device))
+    assert kept == [[] if device == "cpu" else [torch.device(device)]]
+
+
 def test_dropout_differs_between_steps_and_micro_batches():
     toy = Toy(dropout=0.3)
     system, batch = toy.system(True), toy.batch()
@@ -131,6 +143,31 @@ def test_recomputed_parts_give_the_same_gradients_dropout_included():
         runs.append(len(calls))
     same_gradients(found[1], found[0])
     assert runs[1] == 2 * runs[0], "nothing was recomputed"
+
+
+def test_torch_sees_on_which_device_a_recomputed_pass_draws_its_dropout(monkeypatch):
+    """It keeps the random state of the devices of tensors among the arguments, and looks into no Rows."""
+    seen = []
+
+    def watched(work, *given, **how):
+        seen.append(any(isinstance(x, torch.Tensor) for x in given))
+        return checkpoint(work, *given, **how)
+
+    monkeypatch.setattr(execute, "checkpoint", watched)
+    toy = Toy(objectives={"mgsc": GLOBAL}, plan={"checkpoint": ["vision", "text", "fusion"]})
+    toy.system(True)(toy.batch())
+    assert seen and all(seen)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_recomputed_parts_draw_the_same_dropout_on_a_gpu():
+    toy = Toy(objectives={"mgsc": GLOBAL}, dropout=0.3)
+    batch, found = toy.batch().to("cuda"), []
+    for each in (toy, toy.changed(plan={"checkpoint": ["vision", "text", "fusion"]})):
+        system = each.system(True).cuda()
+        found.append(gradients(system, system(batch).total))
+    same_gradients(found[1], found[0])
 
 
 # ---- precision

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -146,34 +147,37 @@ def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, 
 
 def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Any:
     part = stage.parts[key.part]
+    call = partial(_call, part, stage, key, batch)
     if isinstance(key, EncodedView):
         x = batch[key.input.name]
         draw = values[DrawKey(key.input.mask, key.input.name)] if key.input.mask else None
         if draw is not None and draw.fill == "pixels":
             x = pixels.fill(x, draw.hidden, part.spec.patch_size)
-        return _call(part, stage, key, x, draw, want)
+        return call(x, draw, want)
     if isinstance(key, JointView):
-        return _call(part, stage, key, read(key.of, values), stage.slots[key.part, key.of.part], want)
+        return call(read(key.of, values), stage.slots[key.part, key.of.part], want)
     if isinstance(key, FusedView):
         image, text = read(key.image, values), read(key.text, values)
         if key.pairing is None:
-            return _call(part, stage, key, image, text, want)
+            return call(image, text, want)
         pairs = values[PairsKey(key.pairing, key.keep)]
-        fused = _call(part, stage, key, image.rows(pairs.image), text.rows(pairs.text), want)
+        fused = call(image.rows(pairs.image), text.rows(pairs.text), want)
         return replace(fused, pairs=pairs)
     if isinstance(key, DecodedView):
         memory = None if key.memory is None else read(key.memory, values)
-        return _call(part, stage, key, read(key.query, values), memory, want)
+        return call(read(key.query, values), memory, want)
     raise TypeError(f"no such view: {type(key).__name__}")
 
 
-def _call(part: nn.Module, stage: Stage, key: View, *inputs: Any) -> Any:
+def _call(part: nn.Module, stage: Stage, key: View, batch: Batch, *inputs: Any) -> Any:
     """One pass."""
     stage.reseed(title(key))
     if key.averaged:
         return functional_call(part, _averaged(key, part, stage), inputs)
     if key.part in stage.recompute and torch.is_grad_enabled():
-        return checkpoint(part, *inputs, use_reentrant=False)
+        # Dropout is to be drawn again as it was: torch keeps the random state of devices that it sees a tensor of among
+        # the arguments, and it does not look into an Encoded.
+        return checkpoint(lambda _, *given: part(*given), batch.number, *inputs, use_reentrant=False)
     return part(*inputs)
 
 

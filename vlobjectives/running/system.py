@@ -142,7 +142,7 @@ class System(nn.Module):
         names = self.live(step, batch.source) if names is None else tuple(names)
         stage = stage or self.stage(step, micro, _rank())
         terms: dict[str, Term] = {}
-        with self._random_state_kept(stage), self.autocasting():
+        with _random_state_kept(stage, batch.number.device), self.autocasting():
             for share in self.plan(names).shares:
                 values = execute.run(share, stage, batch)
                 wide = {view: widened(execute.read(view, values))
@@ -215,11 +215,6 @@ class System(nn.Module):
     def _full_precision(self):
         return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], enabled=False)
 
-    @staticmethod
-    def _random_state_kept(stage: execute.Stage):
-        """Dropout is seeded by pass; the caller's own random state is left as it was."""
-        return torch.random.fork_rng() if stage.seed_dropout else nullcontext()
-
     def keep_averages(self, decay: float) -> None:
         """Starts averages of the parts that this system looks at by averaged weights, and of no others."""
         parts = wanted(self)
@@ -232,6 +227,16 @@ class System(nn.Module):
             for name, (low, high) in part.bounds().items():
                 part.get_parameter(name).clamp_(low, high)
         self.averages.follow(self.model)
+
+
+def _random_state_kept(stage: execute.Stage, device: torch.device):
+    """Dropout is seeded by pass; the caller's own random state, on the CPU and on this device, is left as it was.
+
+    Without a list of devices torch would make a context on every GPU of the machine, in every process.
+    """
+    if not stage.seed_dropout:
+        return nullcontext()
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
