@@ -217,6 +217,30 @@ def test_masks_pairings_and_losses_are_computed_in_full_precision_under_autocast
     assert losses.terms["itm/match"].total.item() != toy.system().float()(batch).terms["itm/match"].total.item()
 
 
+class LookingAtText(Looking):
+    """Looks at the clean text, on which nobody trains, before its encoder is trained on the masked one."""
+
+    def views(self, inputs):
+        return {"image": joint(inputs["text"])}
+
+
+class OnMasked(Dropping):
+    def views(self, inputs):
+        return {"x": joint(inputs["text"].masked("it"))}
+
+
+def test_a_pass_without_gradient_leaves_no_cast_weight_to_a_trained_one():
+    toy = Toy(objectives={"it": {}}, masks={"it": {}}, components={"objective:it": OnMasked, "mask:it": LookingAtText})
+    system, batch = toy.system().float(), toy.batch(dtype=torch.float32)
+    system.autocast, kept = ("cpu", torch.bfloat16), {True: set(), False: set()}
+    for part in system.model.values():
+        part.register_forward_hook(
+            lambda *_: kept[torch.is_grad_enabled()].add(torch.is_autocast_cache_enabled()))
+    found = gradients(system, system(batch).total)
+    assert kept == {True: {True}, False: {False}}
+    assert all(f"model.text.block.{name}.weight" in found for name in "qkv")
+
+
 # ---- counts before passes
 
 

@@ -1,7 +1,7 @@
 """Running a share of a plan on a batch: draws, pairs and passes in order, each distinct one once."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -136,8 +136,21 @@ def _one(work, stage: Stage, batch: Batch, values: dict[Key, Any]) -> Any:
         return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))
     if isinstance(key, PairsKey):
         return stage.choose(key, batch, _watched(stage.pairings[key.pairing].views(stage.inputs), values))
-    with nullcontext() if work.trained else torch.no_grad():
+    with nullcontext() if work.trained else _untrained():
         return _pass(key, work.reading, stage, batch, values)
+
+
+@contextmanager
+def _untrained() -> Iterator[None]:
+    """Without gradient. Autocast keeps no weight that it casts in here: in torch before 2.11 a trained pass of the same
+    part would take it up, and its weights would get no gradient (pytorch issue 112583)."""
+    kept = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_autocast_cache_enabled(kept)
 
 
 def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, Any]:
