@@ -72,3 +72,23 @@ def test_a_field_of_a_field_reads_the_same_column():
                    "links": {"type": "it", "of": "phrases"}, "tags": {"type": "it", "of": "objects"}}}, strict=False)
     assert {name: recipe.column(name) for name in recipe.fields} == {
         "caption": "caption", "phrases": "caption", "links": "caption", "tags": "objects"}
+
+
+def test_what_normalises_is_brought_to_a_device_once(monkeypatch):
+    """A copy from the host waits for all that the device has to do."""
+    mean, std = (0.11, 0.12, 0.13), (0.21, 0.22, 0.23)
+    fields = Fields({"image": FieldSpec("picture", (3, 4, 4), mean=mean, std=std)}, {}, {}, {"image": ("image",)})
+    batch = fields.batch([Sample({"image": torch.full((3, 4, 4), 51, dtype=torch.uint8)}, 0)], [0])
+    found = fields.normalised(batch)["image"]
+    assert torch.allclose(found[0, :, 0, 0], (0.2 - torch.tensor(mean)) / torch.tensor(std))
+    monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("copied again"))
+    assert torch.equal(fields.normalised(batch)["image"], found)
+
+
+def test_a_batch_that_comes_back_to_the_host_is_waited_for(monkeypatch):
+    fields = Fields({"number": FieldSpec("number")}, {}, {}, {}, ("number",))
+    batch, waited = fields.batch([Sample({"number": 1.0}, 0)], [0]), {}
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, to, non_blocking: waited.update({to: not non_blocking}) or x)
+    for device in ("cpu", "cuda"):
+        batch.to(device)
+    assert waited == {"cpu": True, "cuda": False}

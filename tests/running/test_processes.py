@@ -9,6 +9,7 @@ from torch import distributed, multiprocessing
 
 from vlobjectives import Objective, Term, joint
 from vlobjectives.functional import sym_nce
+from vlobjectives.running.distributed import join
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.running.loop import Trainer
@@ -92,3 +93,13 @@ def test_two_processes_of_two_micro_batches_are_one_step(whole, tmp_path):
     check(found[0], whole)
     for key, value in found[0]["weights"].items():
         assert torch.equal(value, found[1]["weights"][key]), f"{key} drifts apart between the processes"
+
+
+def test_a_process_alone_takes_its_gpu_too(monkeypatch):
+    """What names no device (pinned memory, compiled kernels) would else be on the first one."""
+    taken = []
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for device in ("cpu", "cuda:1"):
+        join(torch.device(device))
+    assert taken == [torch.device("cuda:1")]

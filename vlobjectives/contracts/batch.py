@@ -25,7 +25,9 @@ class Rows:
         return self.map(lambda x: x.index_select(0, index) if x.dim() else x)
 
     def to(self, device: torch.device | str) -> Any:
-        return self.map(lambda x: x.to(device, non_blocking=True))
+        """On another device. A copy to the host is waited for: nobody could tell when it is there."""
+        away = torch.device(device).type != "cpu"
+        return self.map(lambda x: x.to(device, non_blocking=away))
 
     def pin_memory(self) -> Any:
         """The same in page-locked memory; called by torch's loader."""

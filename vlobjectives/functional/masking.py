@@ -58,7 +58,7 @@ def with_replacement(
     Returns (index [B,K] int64, ok [B,K] bool): surplus ones, and all of an empty range, are 0 and not ok.
     For GLSCL's words: `with_replacement(u, text_draws(length, ratio), 1, length - 1)`.
     """
-    low, high = (torch.as_tensor(x, device=uniform.device).reshape(-1, 1) for x in (low, high))
+    low, high = (x[:, None] if isinstance(x, Tensor) else x for x in (low, high))
     index = low + (uniform.to(torch.float64) * (high - low)).to(torch.int64)
     place = torch.arange(uniform.shape[1], device=uniform.device)
     ok = (place < draws[:, None]) & (high > low)

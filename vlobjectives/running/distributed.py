@@ -46,11 +46,14 @@ def world() -> World:
 
 
 def join(device: torch.device) -> None:
-    """Joins the process group that the environment announces, if any. Raises MeansError if it does not come about."""
+    """Makes a GPU this process's own, and joins the process group that the environment announces, if any.
+
+    Raises MeansError if that does not come about.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else pinned memory and whatever names no device would be the first GPU's
     if "WORLD_SIZE" not in os.environ:
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     try:
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE)

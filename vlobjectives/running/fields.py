@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,7 @@ class Fields:
         for name, value in batch.items():
             if isinstance(value, Tensor) and value.dtype == torch.uint8:
                 spec = self.spec(self.inputs[name][0] if name in self.inputs else name)
-                mean = torch.tensor(spec.mean, device=value.device).view(-1, 1, 1) * 255
-                std = torch.tensor(spec.std, device=value.device).view(-1, 1, 1) * 255
+                mean, std = (_channels(tuple(each), value.device) for each in (spec.mean, spec.std))
                 value = (value.float() - mean) / std
             values[name] = value
         return replace(batch, values=values)
@@ -148,6 +148,12 @@ def learned(folder: Path, name: str) -> Any:
         why = error.strerror if isinstance(error, OSError) else f"it is damaged ({error})"
         raise DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj "
                         "run` with the run folder learns it anew from the same data", Place(str(path))) from error
+
+
+@cache
+def _channels(shares: tuple[float, ...], device: torch.device) -> Tensor:
+    """A number a channel on the scale 0..1, as one on that of uint8, [C,1,1]. Kept: a copy to a device waits for it."""
+    return torch.tensor(shares, device=device).view(-1, 1, 1) * 255
 
 
 def room(spec: FieldSpec, place: int) -> int:
