@@ -138,6 +138,14 @@ def test_scores_carry_the_sources_name(mixed):
     assert chosen == {"pictures": {"retrieval", "binding"}, "clips": {"retrieval"}}
 
 
+def test_what_an_evaluation_needs_may_hang_on_its_options(mixed):
+    """zero_shot needs the source's words only where no classes are named."""
+    for classes, wanted in ((None, []), (["dog", "cat"], ["zero_shot"])):
+        options = "true" if classes is None else f"{{classes: {classes}}}"
+        loaded, _ = made(mixed, MIX, f"evaluate={{zero_shot: {options}}}")
+        assert list(evaluating.evaluations(loaded, Registry(), "clips", {"caption"})) == wanted
+
+
 def test_killed_and_gone_on_bit_by_bit(mixed, tmp_path):
     overrides = (MIX, "data.micro_batch=4")
     whole, out = tmp_path / "whole", tmp_path / "run"

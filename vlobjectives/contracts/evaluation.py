@@ -71,11 +71,12 @@ class Held(Protocol):
 
 
 class Evaluation:
-    """A family of scores. `needs` says what it asks of the source beyond samples: what it `can`, or columns."""
+    """A family of scores. `needs` says what it asks of the source beyond samples: what it `can`, or columns; where that
+    hangs on options, a constructor sets it."""
 
     Config: ClassVar[type[EvaluationConfig]] = EvaluationConfig
     paper: ClassVar[str] = ""
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
 
     def __init__(self, config: EvaluationConfig):
         self.config = config

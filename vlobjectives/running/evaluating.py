@@ -193,8 +193,9 @@ def evaluations(recipe: Any, registry: Registry, source: str, has: Collection[st
     made = {}
     for name, entry in recipe.evaluate.entries.items():
         cls = registry.get("evaluation", entry.type)
-        if source in entry.sources if entry.sources is not None else cls.needs <= set(has):
-            made[name] = cls(assemble.config_of(cls, entry.options))
+        one = cls(assemble.config_of(cls, entry.options))
+        if source in entry.sources if entry.sources is not None else one.needs <= set(has):
+            made[name] = one
     return made
 
 
