@@ -16,7 +16,8 @@ class Painting(Evaluation):
         loss    L(picture, its own caption)
 
     Mean over pictures, Student's interval. A wrong caption is that of the next picture of its batch; where the two
-    captions are equal the picture is left out. Chance of `gain` is 0: who paints without reading cannot tell.
+    captions are equal the picture is left out; no score where all are. Chance of `gain` is 0: who paints without
+    reading cannot tell.
     """
 
     paper = "SyCoCa, arXiv 2401.02137"
@@ -41,6 +42,8 @@ class Painting(Evaluation):
                 if differs:
                     right.append(_loss(objective, own, batch, row))
                     wrong.append(_loss(objective, painted, batch, row))
+        if not right:
+            return {}
         gain, low, high = mean_interval(b - a for a, b in zip(right, wrong))
         loss, least, most = mean_interval(right)
         return {"gain": Score(gain, 0.0, low, high, len(right), per_cent=False),

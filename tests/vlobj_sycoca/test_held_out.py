@@ -109,3 +109,7 @@ def test_painting_keeps_the_mask_that_the_own_caption_chose(held):
 
     run(Painting, Watching())
     assert len(drawn) == 6 and all(torch.equal(own, other) for own, other in zip(drawn[::2], drawn[1::2]))
+
+
+def test_painting_has_no_score_where_no_other_caption_is_at_hand(held):
+    assert run(Painting, replace(held, rows=1)) == {}
