@@ -13,7 +13,7 @@ from torch import nn
 from trial_runs import forked, recipe, run, same_weights, stream
 
 from vlobjectives.errors import DataError, MeansError, RecipeError
-from vlobjectives.running import checkpoint
+from vlobjectives.running import checkpoint, folder
 from vlobjectives.running.folder import RunFolder
 
 
@@ -186,3 +186,21 @@ def test_metrics_are_cut_to_the_checkpoint(tmp_path):
     place.metrics.write_text("".join(json.dumps({"step": step}) + "\n" for step in range(5)) + '{"step": 5, "lo')
     place.cut_metrics(3)
     assert [json.loads(line)["step"] for line in place.metrics.read_text().splitlines()] == [0, 1, 2]
+
+
+def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, monkeypatch):
+    """A virtual environment often lies in the folder of somebody's own project."""
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True)
+
+    here = tmp_path / "installed.py"
+    here.write_text("")
+    (tmp_path / "own").write_text("")
+    git("init", "-q")
+    git("add", "own")
+    git("commit", "-qm", "own")
+    monkeypatch.setattr(folder, "__file__", str(here))
+    assert folder._git() is None
+    git("add", "installed.py")
+    git("commit", "-qm", "package")
+    assert folder._git()

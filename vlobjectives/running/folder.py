@@ -145,14 +145,20 @@ def hashes(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def _git() -> str | None:
-    """The commit of the package's checkout, if it is one, with a mark for uncommitted changes."""
-    here = Path(__file__).resolve().parent
+    """The commit of the package's checkout, if it is one, with a mark for uncommitted changes.
+
+    An installed package may lie in somebody else's checkout (`.venv` in a project's folder), which does not track it.
+    """
+    here = Path(__file__).resolve()
+
+    def asked(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=5,
+                              check=True).stdout.strip()
     try:
-        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True,
-                                timeout=5, check=True)
+        asked("ls-files", "--error-unmatch", here.name)
+        return asked("describe", "--always", "--dirty")
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
 
 
 def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
