@@ -47,6 +47,15 @@ def test_equal_weights_alternate():
     assert [Turns([0.1, 0.3])(step)[0] for step in range(8)].count(1) == 6
 
 
+def test_turns_come_round():
+    """Two million steps are as quick as three."""
+    turns = Turns([1, 2])
+    assert [turns(step)[0] for step in (0, 1, 2)] == [turns(step)[0] for step in (3, 4, 5)]
+    assert turns(2_000_001) == (turns(0)[0], 2_000_001 // 3 * turns.weights[turns(0)[0]])
+    assert (turns.before(2_000_001, 0), turns.before(2_000_001, 1)) == (666_667, 1_333_334)
+    assert len(turns._round) == 3
+
+
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     return recipe(tmp_path_factory.mktemp("mixed"))

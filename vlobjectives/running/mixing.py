@@ -31,14 +31,15 @@ class Turns:
         step s:  argmax_i  w_i (s + 1) / sum(w) - n_i(s),      n_i(s) the steps before s that source i had
 
     The first of several. A pure function of step and weights: no source is ever a whole step ahead of its share, and
-    a resumed run goes on with the turns of the unstopped one.
+    a resumed run goes on with the turns of the unstopped one. After as many steps as the weights (as whole numbers) sum
+    to everybody had just its share, and the turns begin again.
     """
 
     def __init__(self, weights: Sequence[float]):
         exact = [Fraction(weight).limit_denominator(FINEST) or Fraction(1, FINEST) for weight in weights]
         common = lcm(*(weight.denominator for weight in exact))
         self.weights = [int(weight * common) for weight in exact]
-        self._turns: list[tuple[int, int]] = []
+        self._round: list[tuple[int, int]] = []
         self._had = [0] * len(weights)
 
     def __call__(self, step: int) -> tuple[int, int]:
@@ -46,17 +47,22 @@ class Turns:
         if len(self.weights) == 1:
             return 0, step
         total = sum(self.weights)
-        while len(self._turns) <= step:
-            s = len(self._turns) + 1
+        rounds, place = divmod(step, total)
+        while len(self._round) <= place:
+            s = len(self._round) + 1
             behind = [weight * s - had * total for weight, had in zip(self.weights, self._had)]
             who = behind.index(max(behind))
-            self._turns.append((who, self._had[who]))
+            self._round.append((who, self._had[who]))
             self._had[who] += 1
-        return self._turns[step]
+        who, had = self._round[place]
+        return who, rounds * self.weights[who] + had
 
     def before(self, step: int, who: int) -> int:
         """How many of the steps before `step` are this source's."""
-        return step if len(self.weights) == 1 else sum(self(earlier)[0] == who for earlier in range(step))
+        if len(self.weights) == 1:
+            return step
+        rounds, place = divmod(step, sum(self.weights))
+        return rounds * self.weights[who] + sum(self(earlier)[0] == who for earlier in range(place))
 
 
 class Mixture(Dataset):
