@@ -58,9 +58,10 @@ class Retrieval(Evaluation):
 
 
 def first_of(same: Tensor) -> Tensor:
-    """Rows [n] at which each number of `same` stands for the first time."""
+    """Rows at which each number of `same` [n] stands for the first time, in order."""
+    known, number = same.unique(return_inverse=True)
     place = torch.arange(len(same), device=same.device)
-    return place[(same[:, None] == same).long().argmax(1) == place]
+    return torch.full_like(known, len(same)).scatter_reduce(0, number, place, "amin").sort().values
 
 
 @dataclass(frozen=True, eq=False)

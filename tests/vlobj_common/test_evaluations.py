@@ -16,7 +16,7 @@ from vlobj_common.binding import Binding, preferred
 from vlobj_common.matching_accuracy import MatchingAccuracy
 from vlobj_common.probe import Probe, auc, ridge
 from vlobj_common.rerank import Rerank
-from vlobj_common.retrieval import Retrieval, within
+from vlobj_common.retrieval import Retrieval, first_of, within
 from vlobj_common.words import Words, unigram
 
 from vlobjectives import CannotBuild, Encoded, Fused
@@ -77,6 +77,12 @@ def test_all_captions_of_a_picture_are_right():
     assert apart["image_to_text/r1"].value < 1 and joined["image_to_text/r1"].value == 1
     assert joined["image_to_text/r1"].chance == pytest.approx(2 / 40)
     assert joined["image_to_text/r5"].chance == pytest.approx(1 - math.comb(38, 5) / math.comb(40, 5))
+
+
+def test_where_a_picture_stands_first():
+    assert first_of(torch.tensor([7, 3, 7, -1, 3, 9])).tolist() == [0, 1, 3, 5]
+    assert first_of(torch.empty(0, dtype=torch.int64)).tolist() == []
+    assert len(first_of(torch.arange(200_000) // 5)) == 40_000, "a table of all against all does not fit anywhere"
 
 
 def test_batches_and_blocks_of_the_host_change_nothing(monkeypatch):
