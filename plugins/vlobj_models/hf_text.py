@@ -61,6 +61,7 @@ class HFText(Encoder):
             raise self.cannot(f"hf_text reads fields of tokens, not {', '.join(fields) or 'none'}")
         length = sum(spec.shape[0] for spec in fields.values())
         self.module = self._module(fields, length)
+        self.first_position = _first_position(self.module)
         hidden = self.module.config.hidden_size
         self.out = nn.Linear(hidden, config.out) if config.out else nn.Identity()
         if config.out:
@@ -124,7 +125,7 @@ class HFText(Encoder):
             place = torch.arange(count, device=ids.device)
             bias = bias + torch.where(place[:, None] < place, HIDDEN, 0.0)
         given = {"token_type_ids": x.segment} if self.typed else {}
-        start = _first_position(self.module)
+        start = self.first_position
         result = self.module(
             input_ids=ids, attention_mask=bias, use_cache=False, return_dict=True,
             position_ids=torch.arange(start, start + count, device=ids.device)[None].expand_as(ids),

@@ -182,7 +182,8 @@ class Towers:
         space = self._space()
         view = joint(self.system.bare[name], part=space)
         found = [self._values(fields, name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
-        return torch.cat(found) if found else torch.empty(0, self.system.model[space].spec.pooled)
+        return torch.cat(found) if found else torch.empty(
+            0, self.system.model[space].spec.pooled, device=self.system.device)
 
     def _batch(self, fields: Fields, name: str, values: Iterable[Any]) -> Batch:
         """A batch of one input alone."""
