@@ -12,7 +12,7 @@ from trial_runs import forked, lines, recipe, run, until
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample
 from vlobjectives.errors import DataError
-from vlobjectives.running.loader import Layout, MicroBatches, Order, fetch, micro_batches
+from vlobjectives.running.loader import Layout, MicroBatches, Order, fetch, in_order, micro_batches
 
 
 class Numbers:
@@ -66,6 +66,15 @@ def test_workers_read_what_one_process_reads():
     for one, other in zip(alone[2:], apart, strict=True):
         assert torch.equal(one.batch.same, other.batch.same)
         assert (one.keys, one.bad) == (other.keys, other.bad)
+
+
+def test_workers_read_a_held_out_split_too():
+    """The same batches, the last one shorter."""
+    items = data(bad=(3,))
+    found = [list(in_order(items.source, items.fields, "val", 11, 4, 5, workers)) for workers in (0, 2)]
+    assert [batch.number.tolist() for batch in found[0]] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one.number, other.number) and torch.equal(one.same, other.same)
 
 
 def test_a_bad_sample_has_one_replacement():

@@ -1,5 +1,6 @@
 """Real processes that talk over gloo give what one gives: every objective, and whole steps with micro-batches."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def check(found: dict, wanted: dict) -> None:
 
 def test_four_micro_batches_are_one_step(whole):
     check(step(0, 1, 8), whole)
+
+
+def test_what_cannot_be_counted_beforehand_is_brought_to_the_device_once(monkeypatch):
+    brought = []
+    monkeypatch.setattr(Double, "normalised", lambda fields, batch: brought.append(batch) or Fields.normalised(
+        fields, batch).map(lambda x: x.double() if x.is_floating_point() else x))
+    monkeypatch.setattr(sys.modules[__name__], "MIX", {"itc": {}})
+    step(0, 1, 8)
+    assert len(brought) == 4
 
 
 def test_two_processes_of_two_micro_batches_are_one_step(whole, tmp_path):

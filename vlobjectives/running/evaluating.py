@@ -30,7 +30,8 @@ from vlobjectives.running.writing import captions
 class HeldOut:
     """A system on one split of a source; implements `contracts.evaluation.Held`.
 
-    rows  of a batch: as in training, so that losses which compare rows mean the same
+    rows     of a batch: as in training, so that losses which compare rows mean the same
+    workers  loader processes while batches are read one after the other; 0: none
     """
 
     system: System
@@ -40,6 +41,7 @@ class HeldOut:
     seed: int
     rows: int
     device: torch.device
+    workers: int = 0
 
     @property
     def name(self) -> str:
@@ -65,7 +67,8 @@ class HeldOut:
         return self._there(self.fields.batch(samples, numbers))
 
     def batches(self) -> Iterator[Batch]:
-        for batch in in_order(self.source, self.fields, self.split, self.size(), self.rows, self.seed):
+        for batch in in_order(self.source, self.fields, self.split, self.size(), self.rows, self.seed, self.workers,
+                              torch.device(self.device).type == "cuda"):
             yield self._there(batch)
 
     def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
@@ -165,7 +168,8 @@ def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, 
         chosen = evaluations(recipe, registry, name, feed.source.has)
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
-                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device)
+                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device,
+                               recipe.data.workers)
                 todo.append((held, chosen))
     total = sum(len(chosen) + recipe.evaluate.losses for _, chosen in todo)
     with log.progress(total, what="evaluating") as bar:

@@ -122,7 +122,7 @@ class _Kept(Dataset):
 
 
 def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
-    """Micro-batches first..last-1 in order, read ahead by `workers` processes (0: in this one).
+    """Items first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
     Raises what reading raises, and MeansError when a worker died while handing over; else torch says so wherever this
     process then is (`means.worker_died`).
@@ -154,11 +154,28 @@ def _settle_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def in_order(source: Source, fields: Fields, split: str, size: int, batch: int, seed: int) -> Iterator[Batch]:
-    """A held-out split in order of number, epoch 0, batches of `batch` rows (the last one may be shorter)."""
-    for start in range(0, size, batch):
-        numbers = range(start, min(start + batch, size))
-        samples = [fetch(source, split, number, 0, seed, size)[0] for number in numbers]
-        yield fields.batch(samples, numbers)
+@dataclass(frozen=True)
+class HeldBatches(Dataset):
+    """Item k: batch k of a held-out split in order of number, epoch 0, of `rows` rows (the last one may be shorter)."""
+
+    source: Source
+    fields: Fields
+    split: str
+    size: int
+    rows: int
+    seed: int
+
+    def __len__(self) -> int:
+        return -(-self.size // self.rows)
+
+    def __getitem__(self, item: int) -> Loaded:
+        numbers = range(item * self.rows, min((item + 1) * self.rows, self.size))
+        samples = [fetch(self.source, self.split, number, 0, self.seed, self.size)[0] for number in numbers]
+        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), ())
 
 
+def in_order(source: Source, fields: Fields, split: str, size: int, batch: int, seed: int, workers: int = 0,
+             pin: bool = False) -> Iterator[Batch]:
+    """A held-out split in order of number, read ahead as `micro_batches` are."""
+    data = HeldBatches(source, fields, split, size, batch, seed)
+    return (loaded.batch for loaded in micro_batches(data, 0, len(data), workers, pin))

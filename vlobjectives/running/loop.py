@@ -60,7 +60,7 @@ class Trainer:
             return {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate} | told | \
                 self.clock.end(self.layout.batch)
         ready = Ready(loaded, self.fields, self.device)
-        counts = self._counts(ready, step)
+        counts = self._counts(ready, step, source)
         table: dict[str, list[torch.Tensor]] = {}
         weights: dict[str, float] = {}
         for m, batch in enumerate(ready):
@@ -81,10 +81,13 @@ class Trainer:
                    "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
         return metrics | told | self.clock.end(self.layout.batch)
 
-    def _counts(self, ready: Sequence[Batch], step: int) -> dict[str, torch.Tensor]:
-        """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself."""
+    def _counts(self, ready: Sequence[Batch], step: int, source: str) -> dict[str, torch.Tensor]:
+        """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself.
+
+        Where none can, no micro-batch is brought to the device for it.
+        """
         found: dict[str, torch.Tensor] = {}
-        if len(ready) > 1:
+        if len(ready) > 1 and self.system.counting(step, source):
             for m, batch in enumerate(ready):
                 for name, count in self.system.counts(batch, step, m).items():
                     found[name] = found.get(name, 0) + count

@@ -158,12 +158,16 @@ class System(nn.Module):
         assumed = {name: count * micro_steps for name, count in own.items() if name not in counts}
         return Losses(terms, weights, counts | summed(assumed))
 
+    def counting(self, step: int, source: str = "") -> tuple[str, ...]:
+        """Live objectives that declare `counts`."""
+        return tuple(name for name in self.live(step, source) if hasattr(self.objectives[name], "counts"))
+
     def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
         """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
         names, stage = self.live(step, batch.source), self.stage(step, micro, _rank())
-        found: dict[str, Tensor] = {}
+        able, found = self.counting(step, batch.source), {}
         for share in self.plan(names).shares:
-            counting = [name for name in share.objectives if hasattr(self.objectives[name], "counts")]
+            counting = [name for name in share.objectives if name in able]
             if not counting:
                 continue
             values = known.run(share, stage, batch)
