@@ -1,160 +1,26 @@
-"""From a recipe to its pieces: sources, fields, parts, masks, pairings, objectives, and the System of them all."""
+"""From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.mask import Site
 from vlobjectives.contracts.objective import Objective
-from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Part, Projection, Spec
-from vlobjectives.contracts.source import Source
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, Projection, Spec
 from vlobjectives.contracts.views import Input, View
 from vlobjectives.functional import noise
-from vlobjectives.recipe.model import source_path
 from vlobjectives.registry import Registry
-from vlobjectives.running.fields import Fields, input_fields
-from vlobjectives.running.mixing import Feed, turns
+from vlobjectives.running.fields import Fields
+from vlobjectives.running.making import Trouble, asked_for, config_of, placed
+from vlobjectives.running.pieces import Pieces, make_reader, make_source, pieces
 from vlobjectives.running.system import Settings, System
 
-
-@dataclass
-class Pieces:
-    """What a recipe names, made but not yet joined. Readers are the same for all sources."""
-
-    feeds: Mapping[str, Feed]
-    inputs: Mapping[str, Input]
-
-    @property
-    def source(self) -> Source:
-        """The first source, which is the only one where nothing is mixed."""
-        return next(iter(self.feeds.values())).source
-
-    @property
-    def fields(self) -> Fields:
-        """The first source's; what readers learned is that of all."""
-        return next(iter(self.feeds.values())).fields
-
-    def fields_on(self, sources: Sequence[str] | None) -> Fields:
-        """The fields of the first of these sources; None: of the first of all."""
-        return self.feeds[sources[0]].fields if sources else self.fields
-
-    def source_at(self, step: int) -> str:
-        """The name of the source that a training step's batch comes from."""
-        return list(self.feeds)[turns(self.feeds)(step)[0]]
-
-    def size(self, split: str) -> int:
-        """Samples of a split, of all sources together."""
-        return sum(feed.source.size(split) for feed in self.feeds.values())
-
-    def splits(self) -> tuple[str, ...]:
-        """The splits in which some source has samples."""
-        return tuple(dict.fromkeys(split for feed in self.feeds.values() for split in feed.source.splits()
-                                   if feed.source.size(split)))
-
-    def digest(self) -> str:
-        """What the data is: the source's own digest, of several one over theirs."""
-        if len(self.feeds) == 1:
-            return self.source.digest()
-        text = "\n".join(f"{name} {feed.source.digest()}" for name, feed in self.feeds.items())
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def normalised(self, batch: Batch) -> Batch:
-        """The batch as encoders get it, by the mean and spread of its own source."""
-        return self.feeds[batch.source].fields.normalised(batch)
-
-    def read(self, part: str) -> Mapping[str, FieldSpec]:
-        """The fields that an encoder reads; of a mix those of the source whose clips have most frames."""
-        of = (feed.fields.specs(input_fields(self.inputs, feed.fields.inputs, part)) for feed in self.feeds.values())
-        return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
-
-
-class Trouble(Exception):
-    """Something in a recipe cannot be made; `path` is where it stands. `check` turns it into a Problem."""
-
-    def __init__(self, path: tuple[str, ...], why: str, mend: str = ""):
-        super().__init__(why)
-        self.path, self.why, self.mend = path, why, mend
-
-
-def config_of(cls: type, options: Mapping[str, Any]) -> Config:
-    """The plug-in's Config of these options, strict as JSON is. Raises pydantic's ValidationError."""
-    return cls.Config.model_validate_json(json.dumps(options), strict=True)
-
-
-def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
-    """Sources, readers and inputs of a recipe; readers are not fitted yet.
-
-    described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
-               so and opens no file: what is made then serves for shapes, not for samples
-    samples    False: so for the source alone; readers read
-    """
-    sources = {name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources}
-    readers: dict[str, Any] = {}
-    for name in recipe.fields:
-        readers[name] = make_reader(recipe, registry, name, readers, described)
-    inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
-    weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
-    return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
-                   for name, source in sources.items()}, inputs)
-
-
-def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
-    """A source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
-    entry = recipe.sources[name]
-    cls = registry.get("source", entry.type)
-    return _made(source_path(name), lambda: _told(cls, described)(
-        config_of(cls, entry.options), **_offered(cls, max_pixels=recipe.data.max_pixels)))
-
-
-def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
-    """The fields as a source fills them."""
-    renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
-    again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
-    return Fields({**source.columns, **again}, readers, {field: recipe.column(field) for field in recipe.fields},
-                  {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
-                  lone_fields(recipe, registry, name), renamed, name)
-
-
-def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False) -> Any:
-    """The reader of a field; `readers` holds those that it names."""
-    entry = recipe.fields[name]
-    cls = registry.get("reader", entry.type)
-    named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
-    shared = _offered(cls, **{key: reader for key, reader in named.items() if reader is not None})
-    return _made(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
-
-
-def _told(cls: type, described: bool) -> Any:
-    """What makes a source or reader: its class, or something that only says what that would give."""
-    if not described or not hasattr(cls, "described"):
-        return cls
-
-    def make(config: Config, **more: Any) -> Any:
-        told = cls.described(config)
-        if told is None:
-            return cls(config, **more)
-        return SimpleNamespace(config=config, columns=told, spec=told)
-    return make
-
-
-def lone_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
-    """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
-    found: dict[str, None] = {}
-    objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}
-    for kind, entries in (("objective", objectives), ("mask", recipe.masks)):
-        for entry in entries.values():
-            config = config_of(registry.get(kind, entry.type), entry.options)
-            found |= dict.fromkeys(config.named("field").values())
-    return tuple(found)
+__all__ = ["Pieces", "Trouble", "build_objective", "build_parts", "config_of", "load_weights", "make_reader",
+           "make_source", "pieces", "projection_slots", "sites", "system", "tie", "trainable", "view_parts"]
 
 
 def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:
@@ -187,23 +53,7 @@ def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) ->
 
 def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> Any:
     cls = registry.get(kind, entry.type)
-    return _made(path, lambda: cls(config_of(cls, entry.options)))
-
-
-def _made(path: tuple[str, ...], make) -> Any:
-    try:
-        return make()
-    except CannotBuild as error:
-        raise Trouble(path, error.why, error.mend) from error
-
-
-def _offered(cls: type, **offered: Any) -> dict[str, Any]:
-    """The host's keywords that a constructor asks for."""
-    import inspect
-    wanted = inspect.signature(cls.__init__).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in wanted.values()):
-        return offered
-    return {key: value for key, value in offered.items() if key in wanted}
+    return placed(path, lambda: cls(config_of(cls, entry.options)))
 
 
 def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trouble] | None = None) -> dict[str, Part]:
@@ -227,7 +77,7 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
             waiting.remove(name)
             try:
                 with seeded(recipe.seed, f"model.{name}"):
-                    parts[name] = _made(("model", name), lambda name=name: _part(
+                    parts[name] = placed(("model", name), lambda name=name: _part(
                         classes[name], configs[name], name, parts, made))
             except Trouble as error:
                 if failed is None:
@@ -263,7 +113,6 @@ class seeded:
 def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part],
                     fields: Fields, seed: int) -> None:
     """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
-    import inspect
     offered: dict[str, Spec | FieldSpec] = {key: parts[inputs[of].part].spec for key, of in
                                             objective.config.named("input").items() if inputs[of].part in parts}
     for key, view in objective.views(inputs).items():
@@ -271,9 +120,8 @@ def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input]
             offered[key] = parts[view.part].spec
     offered |= {key: parts[part].spec for key, part in objective.config.named("part").items() if part in parts}
     offered |= {key: fields.spec(field) for key, field in objective.config.named("field").items()}
-    wanted = inspect.signature(objective.build).parameters
     with seeded(seed, f"objectives.{name}"):
-        _made(("objectives", name), lambda: objective.build(**{k: v for k, v in offered.items() if k in wanted}))
+        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)))
 
 
 def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
@@ -320,7 +168,7 @@ def tie(whole: System) -> None:
 def load_weights(whole: System) -> list[str]:
     """Lets parts load the weights that their Configs name, ties kept; averages start from them. Lines for the log."""
     lines = [line for name, part in whole.model.items()
-             for line in _made(("model", name), part.load_weights)]
+             for line in placed(("model", name), part.load_weights)]
     tie(whole)
     whole.averages.start(whole.model)
     return lines

@@ -1,6 +1,5 @@
 """The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.running import distributed
 from vlobjectives.running.averages import Averages, wanted
+from vlobjectives.running.making import asked_for
 
 
 @dataclass
@@ -207,10 +207,7 @@ class System(nn.Module):
         offered["gather"] = _itself if alone else partial(gather, gradient=self.settings.gradient)
         offered |= {key: self.model[part] for key, part in objective.config.named("part").items()
                     if part in self.model}
-        wanted = inspect.signature(call).parameters
-        if any(p.kind is p.VAR_KEYWORD for p in wanted.values()):
-            return offered
-        return {key: value for key, value in offered.items() if key in wanted}
+        return asked_for(call, offered)
 
     def autocasting(self):
         """The precision of passes, as a context."""
