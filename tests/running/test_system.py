@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from vlobjectives import Draw, Mask, MaskConfig, Objective, ObjectiveConfig, Pairing, Pairs, Term, encoded, joint
+from vlobjectives import Draw, Joint, Mask, MaskConfig, Objective, ObjectiveConfig, Pairing, Pairs, Term, encoded, joint
 from vlobjectives.functional import indices
 from vlobjectives.planning import execute
 from vlobjectives.running.system import _random_state_kept
@@ -215,6 +215,16 @@ def test_masks_pairings_and_losses_are_computed_in_full_precision_under_autocast
     assert system.pairings["it"].seen == full and system.masks["it"].seen == full
     assert {term.total.dtype for key, term in losses.terms.items() if term.weight} == {torch.float32}
     assert losses.terms["itm/match"].total.item() != toy.system().float()(batch).terms["itm/match"].total.item()
+
+
+def test_what_a_mask_does_not_read_is_not_widened_for_it():
+    """Of attention maps of all layers a copy in float32 is more than the pass itself."""
+    toy = Toy(objectives={"mlm": {"mask": "it"}}, masks={"it": {}}, components={"mask:it": Looking})
+    given = Joint(torch.zeros(8, 4, dtype=torch.bfloat16), torch.ones(()), torch.zeros(8, 9, 4, dtype=torch.bfloat16))
+    view = toy.system().masks["it"].views(toy.system().bare)["image"]
+    seen = execute._watched({"image": view}, {view.run: given})["image"]
+    assert seen.pooled.dtype == torch.float32
+    assert vars(seen)["tokens"].dtype == torch.bfloat16
 
 
 class LookingAtText(Looking):

@@ -24,7 +24,8 @@ class Spec:
 
     width       D of `tokens` and `cls`
     pooled      width of `pooled`, 0 if it gives none
-    length      positions N of the clean input (clips: F*n); 0 if it gives no tokens (a pooled encoder)
+    length      positions N of the clean input (clips: F*n), of a pooled encoder the tokens that it gives, which are no
+                positions; 0 if it gives none
     grid        (rows, columns) of the patches of a frame, None for text
     patch_size  pixels a side of a patch, 0 for text
     frames      F
@@ -119,7 +120,6 @@ class Encoder(Part):
         `draw.fill` says (pixels were hidden before; ids are `draw.ids`)."""
         raise NotImplementedError
 
-
     def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         """Tokens [B,n,D] of ids [B,n] that stand behind those of `past` (None: at the start), and the past with them.
 
@@ -146,7 +146,6 @@ class Decoder(Part):
 
     def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
         raise NotImplementedError
-
 
     def continued(self, query: Tensor, memory: Encoded | None, past: Past | None) -> tuple[Tensor, Past]:
         """Tokens [B,n,D] of query positions [B,n,Dq] that stand behind those of `past`; as an encoder's. Memory is

@@ -154,8 +154,8 @@ def _untrained() -> Iterator[None]:
 
 
 def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, Any]:
-    """What a mask or pairing looks at: its views without gradient, float32 or wider."""
-    return {name: widened(read(view, values)).map(Tensor.detach) for name, view in views.items()}
+    """What a mask or pairing looks at: its views without gradient, float32 or wider once they are read."""
+    return {name: widened(read(view, values).map(Tensor.detach)) for name, view in views.items()}
 
 
 def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Any:

@@ -148,8 +148,6 @@ def static(toy: Toy, name: str) -> None:
         on_fake_tensors(lambda fake, system=system, site=site: drawn(system, name, site.input, fake), batch)
 
 
-
-
 _LAWS = [
     Law("masks", "well_formed", "A draw has the shapes and types of Draw, and its fields tell the same story.",
         "make hidden [B,N] first and index with functional.indices(hidden, self.size(site)).", well_formed),

@@ -271,4 +271,3 @@ _LAWS = [
          "no .item(), no `if tensor`, no boolean indexing: functional.take(tokens, draw.index) with draw.index_ok.",
          static),
 ]
-
