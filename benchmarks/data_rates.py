@@ -14,7 +14,7 @@ import paired
 
 from vlobjectives.contracts.source import Sample
 from vlobjectives.registry import Registry
-from vlobjectives.running.assemble import config_of
+from vlobjectives.running.making import config_of
 
 SAMPLES, PHOTOS, CAPTIONS = 256, 64, 2000
 HERE = Path(__file__).resolve()

@@ -7,8 +7,8 @@ from PIL import Image
 
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
 from vlobjectives.running.checking.lengths import lengths
+from vlobjectives.running.pieces import pieces_of
 from vlobjectives.running.tiny import tiny
 
 from .small import changed, line_of, vlobj
@@ -118,7 +118,7 @@ def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):
     small, _ = tiny(load(path), registry)
     assert {name: small.recipe.column(name) for name in ("phrases", "links", "tags")} == {
         "phrases": "caption", "links": "caption", "tags": "tags"}
-    made = assemble.pieces(small.recipe, registry)
+    made = pieces_of(small.recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", number, column, 0, 0) for number in range(64)))
     text = made.fields.batch([made.source.sample("train", 0, 0, 0)], [0])["text"]
     assert (text.segment == 1).any() and made.fields.readers["phrases"].state()
@@ -129,7 +129,7 @@ def test_phrases_that_fill_what_the_caption_left_lose_nothing(tmp_path):
     registry = Registry()
     for length, noted in ((34, True), (60, False)):
         loaded = load(recipe(tmp_path, FIELDS.replace("length: 8", "length: 1"), **{"length: 48": f"length: {length}"}))
-        found = [problem.path for problem in lengths(loaded, assemble.pieces(loaded.recipe, registry))]
+        found = [problem.path for problem in lengths(loaded, pieces_of(loaded.recipe, registry))]
         assert ("fields.phrases.length" in found) == noted
 
 
@@ -137,5 +137,5 @@ def test_a_plan_needs_no_tokenizer_whatever_shares_its_vocabulary(tmp_path):
     words = ("  caption: {type: hugging_face, name: ./none, length: 35, vocabulary: 30522, "
              "special: {begin: 101, end: 102, pad: 0, mask: 103}}")
     path = recipe(tmp_path, **{"  caption: {type: byte_pair, size: 400, length: 48}": words})
-    made = assemble.pieces(load(path).recipe, Registry(), described=True)
+    made = pieces_of(load(path).recipe, Registry(), described=True)
     assert made.fields.spec("phrases").ids == (30522, 100) and made.fields.spec("links").shape == (41, 33)

@@ -11,6 +11,7 @@ from vlobjectives.planning.plan import runner
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
+from vlobjectives.running.pieces import pieces_of
 
 LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.authors=[]")
 METER = (*LESS, "objectives.itc=null")
@@ -32,7 +33,7 @@ SHAPES = {
 def test_its_passes(shape):
     name, overrides, passes = SHAPES[shape]
     recipe, registry = load(name, overrides).recipe, Registry()
-    made = assemble.pieces(recipe, registry, described=True)
+    made = pieces_of(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
     assert Counter(runner(work.key) for work in system.plan(tuple(system.objectives)).passes) == passes

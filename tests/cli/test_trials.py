@@ -55,7 +55,7 @@ def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
 
 
 def test_what_the_command_line_gives_stays(capsys, tmp_path):
-    recipe, run = changed(tmp_path, {}), tmp_path / "run"
+    recipe, run = changed(tmp_path, {"  lr: 1e-3": "  lr: 1e-3\n  schedule: {warmup: 3}"}), tmp_path / "run"
     ended = vlobj(capsys, "run", recipe, "--tiny", "--out", run, "run.steps=1", "data.batch=4", "data.image_size=64",
                   "evaluate.losses=false")
     assert ended.out.startswith("tiny: every part small, scenes of 64 pixels in place of scenes, no weights, 1 steps")

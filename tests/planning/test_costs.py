@@ -11,8 +11,8 @@ from vlobjectives.planning import costs as arithmetic
 from vlobjectives.planning import fake
 from vlobjectives.planning.meter import Meter
 from vlobjectives.recipe.times import weight_at
-from vlobjectives.running.assemble import Trouble
 from vlobjectives.running.dry import build, troubles
+from vlobjectives.running.making import Trouble
 
 BASE = "glscl_base"
 D, PATCHES, T, VOCABULARY = 768, 324, 50, 50265

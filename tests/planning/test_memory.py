@@ -13,6 +13,7 @@ from vlobjectives.planning.memory import Storages
 from vlobjectives.planning.meter import Meter
 from vlobjectives.running import assemble
 from vlobjectives.running.dry import build, specs
+from vlobjectives.running.pieces import pieces_of
 
 ALL = ("itc", "itm", "mlm", "mgsc", "mltc")
 LAST = 999
@@ -22,7 +23,7 @@ SMALL = ("data.batch=8", "run.precision=fp32", "run.device=cpu", "run.steps=1000
 def real(overrides=()):
     """The same system with numbers, weights of AdamW aside, and a batch."""
     it = recipe("glscl", *SMALL, *overrides)
-    made = assemble.pieces(it, registry())
+    made = pieces_of(it, registry())
     return assemble.system(it, registry(), made).train(), fake.stand_in(specs(made), it.data.batch)
 
 

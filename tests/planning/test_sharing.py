@@ -13,7 +13,7 @@ from vlobjectives.contracts.views import View
 from vlobjectives.planning.plan import DrawKey, make, title
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running.assemble import config_of
+from vlobjectives.running.making import config_of
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import gradients, same, same_gradients
 from vlobjectives.testing.objective_laws import own, weighted

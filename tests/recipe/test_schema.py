@@ -73,7 +73,6 @@ from vlobjectives.recipe.schema import prepared
      "either steps: or share:"),
     ("steps: 100", "steps: 100, checkpoint: {steps: 5, share: 0.1}", ("run.checkpoint", 17, 31), "in one way",
      "either"),
-    ("warmup: 6", "warmup: 600", ("optim.schedule.warmup", 15, 22), "longer than the run of 100 steps", "share"),
 ])
 def test_what_people_get_wrong(problems, old, new, at, what, mend):
     (problem,) = problems(old, new)

@@ -12,8 +12,9 @@ from vlobjectives.contracts.views import joint
 from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, door, evaluating, session
+from vlobjectives.running import door, evaluating, session
 from vlobjectives.running.log import Log
+from vlobjectives.running.pieces import pieces_of
 
 TINY = (
     "run.steps=2", "optim.schedule.warmup=0", "data.samples=64", "data.batch=8", "data.val=16", "data.test=16",
@@ -40,7 +41,7 @@ def towers(run):
 
 @pytest.fixture
 def scene(towers):
-    return assemble.pieces(towers.system.recipe, Registry()).source.sample("test", 3, 0, 0)
+    return pieces_of(towers.system.recipe, Registry()).source.sample("test", 3, 0, 0)
 
 
 def test_first_losses_are_those_of_a_run(tmp_path):
@@ -104,7 +105,7 @@ def test_loaded_weights_are_the_checkpoints(run, towers):
 
 def test_embeddings_are_those_that_the_run_was_scored_with(towers):
     system, recipe = towers.system, towers.system.recipe
-    made = assemble.pieces(recipe, Registry())
+    made = pieces_of(recipe, Registry())
     made.fields.readers = system.pieces.fields.readers
     held = evaluating.HeldOut(system, made.source, made.fields, "test", recipe.seed, 8, torch.device("cpu"))
     samples = [held.sample(number) for number in range(12)]
@@ -152,7 +153,7 @@ def test_turned_and_grey_pictures_are_read_as_seen(towers, scene, tmp_path):
 def test_load_opens_no_data(run, monkeypatch):
     """A source that can describe itself is not made: a run embeds where its photos are not."""
     from vlobj_data.scenes.source import Scenes
-    columns = assemble.pieces(load_recipe(run).recipe, Registry()).source.columns
+    columns = pieces_of(load_recipe(run).recipe, Registry()).source.columns
     monkeypatch.setattr(Scenes, "described", classmethod(lambda cls, config: columns), raising=False)
     monkeypatch.setattr(Scenes, "__init__", lambda *args: pytest.fail("the source was made"))
     assert vlobjectives.load(run).embed_texts(["a red circle"]).shape == (1, 24)

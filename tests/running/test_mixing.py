@@ -13,10 +13,11 @@ from trial_runs import lines, recipe, run, same_weights, stream, until
 import vlobjectives
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, costing, evaluating, reading
+from vlobjectives.running import costing, evaluating, reading
 from vlobjectives.running.loader import Layout
 from vlobjectives.running.log import Log
 from vlobjectives.running.mixing import Turns, training
+from vlobjectives.running.pieces import pieces_of
 
 MIX = "data.mix={pictures: {weight: 2}, clips: {frames: 2, samples: 24, rename: {clip: image}}}"
 WEIGHTS = st.lists(st.floats(0.01, 10), min_size=1, max_size=5)
@@ -63,7 +64,7 @@ def mixed(tmp_path_factory):
 
 def made(path, *overrides):
     loaded = load(path, overrides)
-    return loaded.recipe, assemble.pieces(loaded.recipe, Registry())
+    return loaded.recipe, pieces_of(loaded.recipe, Registry())
 
 
 def test_options_beside_the_mix_are_each_sources(mixed):

@@ -24,6 +24,7 @@ from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
 from vlobjectives.running import assemble, checkpoint, door, rescoring, session
 from vlobjectives.running.log import Log
+from vlobjectives.running.pieces import pieces_of
 
 RECIPE = """
 seed: 3
@@ -76,7 +77,7 @@ def _imported() -> None:
         tiny = load(file.name).recipe
     registry = door.registry_of(tiny)
     with torch.device("meta"):
-        assemble.system(tiny, registry, assemble.pieces(tiny, registry))
+        assemble.system(tiny, registry, pieces_of(tiny, registry))
 
 
 @dataclass

@@ -15,6 +15,7 @@ from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, evaluating
 from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.pieces import pieces_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def runs(placed):
 def right(place: Path) -> torch.Tensor:
     """Which questions of the test split a run answers, 0 or 1, [n]."""
     recipe, registry, folder = load(place).recipe, Registry(), RunFolder(place)
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     made.fields.load(folder.fields)
     system = assemble.system(recipe, registry, made).eval()
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)

@@ -15,6 +15,7 @@ from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.evaluating import HeldOut
+from vlobjectives.running.pieces import pieces_of
 
 RECIPE = """
 data: {type: scenes, image_size: 32, samples: 64, test: 40, batch: 16}
@@ -51,7 +52,7 @@ def real(folder: Path) -> HeldOut:
     """A small untrained system on 40 test scenes, in batches of 16."""
     (folder / "tiny.yaml").write_text(RECIPE)
     recipe, registry = load(folder / "tiny.yaml").recipe, Registry()
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     source = made.source
     made.fields.fit(lambda column: (source.sample("train", n, 0, 0).values[column] for n in range(64)))
     system = assemble.system(recipe, registry, made).eval()

@@ -16,6 +16,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.evaluating import HeldOut
 from vlobjectives.running.loader import in_order
+from vlobjectives.running.pieces import pieces_of
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k"
 
@@ -115,7 +116,7 @@ run: {steps: 1}
 """
     (tmp_path / "coca.yaml").write_text(made)
     recipe, registry = load(tmp_path / "coca.yaml").recipe, Registry()
-    pieces = assemble.pieces(recipe, registry)
+    pieces = pieces_of(recipe, registry)
     pieces.fields.fit(lambda column: (pieces.source.value("train", n, column, 0, 0) for n in range(64)))
     held = HeldOut(assemble.system(recipe, registry, pieces).eval(), pieces.source, pieces.fields, "test", 0, 16, "cpu")
     scores = run(held, count=20)

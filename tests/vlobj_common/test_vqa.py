@@ -21,6 +21,7 @@ from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.evaluating import HeldOut
+from vlobjectives.running.pieces import pieces_of
 
 
 def vqa(width: int, answers: int, share: tuple[float, ...] = ()) -> VQA:
@@ -156,7 +157,7 @@ def held(tmp_path_factory):
                           "inputs: {text: {fields: [question]}}\n")
     path.write_text(asks[:asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:"):])
     recipe, registry = load(path).recipe, Registry()
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))
     return HeldOut(assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16,
                    torch.device("cpu"))

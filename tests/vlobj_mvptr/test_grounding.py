@@ -15,6 +15,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.door import Towers
 from vlobjectives.running.evaluating import HeldOut
+from vlobjectives.running.pieces import pieces_of
 
 RECIPE = """
 data: {type: scenes, image_size: 32, samples: 64, test: 40, batch: 16}
@@ -50,7 +51,7 @@ def held(tmp_path_factory) -> HeldOut:
     path = tmp_path_factory.mktemp("small") / "small.yaml"
     path.write_text(RECIPE)
     recipe, registry = load(path).recipe, Registry()
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
     return HeldOut(assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16,
                    torch.device("cpu"))

@@ -15,7 +15,7 @@ from vlobjectives.functional import take
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
+from vlobjectives.running.pieces import Pieces, pieces_of
 
 REGISTRY = Registry()
 FIELDS = {
@@ -28,7 +28,7 @@ BERT = {"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_at
         "intermediate_size": 16}
 
 
-def made(data: dict, **fields) -> assemble.Pieces:
+def made(data: dict, **fields) -> Pieces:
     """The pieces of a recipe, its readers fitted on its training split as a run fits them."""
     recipe = Recipe.model_validate_json(json.dumps(prepared({
         "data": {"batch": 8, **data}, "fields": {**FIELDS, **fields},
@@ -37,7 +37,7 @@ def made(data: dict, **fields) -> assemble.Pieces:
                   "words": {"type": "vocabulary_head", "of": "text", "field": "caption"}},
         "masks": {"linked": {"type": "linked_tokens", "ratio": 0.3}}, "objectives": {"mlm": {"mask": None}},
         "optim": {"lr": 1e-3}, "run": {"steps": 1}})), strict=True)
-    pieces = assemble.pieces(recipe, REGISTRY)
+    pieces = pieces_of(recipe, REGISTRY)
 
     def rows(column: str):
         values = [pieces.source.value("train", number, column, pieces.source.settled_epoch, 0)
@@ -68,7 +68,7 @@ def scenes():
     return made({"type": "scenes", "image_size": 32, "samples": 200, "val": 64, "test": 16, "test_new": 0})
 
 
-def hide(pieces: assemble.Pieces, batch: Batch, step: int = 0) -> Draw:
+def hide(pieces: Pieces, batch: Batch, step: int = 0) -> Draw:
     specs = pieces.fields.specs(["caption", "phrases"])
     site = Site("text", sum(spec.shape[0] for spec in specs.values()), fields=specs, special=specs["caption"].special)
     return LinkedTokens(LinkedTokens.Config(ratio=0.3)).draw(Noise(0, "linked", step, batch.number), site, batch)

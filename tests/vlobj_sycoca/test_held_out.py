@@ -13,6 +13,7 @@ from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.evaluating import HeldOut
+from vlobjectives.running.pieces import pieces_of
 
 SMALL = {"width": 16, "depth": 1, "heads": 2}
 CHANGES = ["data.image_size=32", "data.samples=64", "data.test=40", "data.start_epochs=0", "data.batch=16",
@@ -24,7 +25,7 @@ CHANGES = ["data.image_size=32", "data.samples=64", "data.test=40", "data.start_
 @pytest.fixture(scope="module")
 def held() -> HeldOut:
     recipe, registry = load("sycoca", CHANGES).recipe, Registry()
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
     system = assemble.system(recipe, registry, made).eval()
     return HeldOut(system, made.source, made.fields, "test", 0, 16, torch.device("cpu"))

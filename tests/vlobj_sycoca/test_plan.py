@@ -9,6 +9,7 @@ from vlobjectives.cli import main
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
+from vlobjectives.running.pieces import pieces_of
 
 SHARED = {"vision": 2, "text": 1, "captioner": 1, "painter": 1, "joint": 2}
 PASSES = {"sycoca": (SHARED, {"vision": 4, "text": 3}), "sycoca_base": (SHARED, {"vision": 4, "text": 3}),
@@ -19,7 +20,7 @@ PASSES = {"sycoca": (SHARED, {"vision": 4, "text": 3}), "sycoca_base": (SHARED, 
 def test_passes(name):
     planned, alone = PASSES[name]
     recipe, registry = load(name).recipe, Registry()
-    made = assemble.pieces(recipe, registry, described=True)
+    made = pieces_of(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
     found, apart = (Counter(work.key.part for work in system.plan(tuple(system.objectives), share).passes)

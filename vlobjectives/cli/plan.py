@@ -27,8 +27,8 @@ def plan(
     from vlobjectives.errors import RecipeError
     from vlobjectives.planning import show
     from vlobjectives.recipe import load
-    from vlobjectives.running.assemble import Trouble
     from vlobjectives.running.costing import measure
+    from vlobjectives.running.making import Trouble
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry()
     for path in loaded.recipe.plugins:

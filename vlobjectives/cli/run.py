@@ -28,9 +28,9 @@ def run(
     from vlobjectives.recipe import load
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
     from vlobjectives.running import distributed, session, starting
-    from vlobjectives.running.assemble import Trouble
     from vlobjectives.running.launch import launch
     from vlobjectives.running.log import Log
+    from vlobjectives.running.making import Trouble
 
     world, registry = distributed.world(), context.obj.registry()
     log = Log(first=world.first)

@@ -191,9 +191,6 @@ def _inconsistent(recipe: Recipe, layered: Layered):
     for path, every in ((("evaluate", "every"), recipe.evaluate.every), (("run", "checkpoint"), recipe.run.checkpoint)):
         if every is not None and _given(every) != 1 and (type(every) is Every or _given(every) == 2):
             yield problem(path, "how often must be said in one way", "give either steps: or share:")
-    if in_steps(recipe.optim.schedule.warmup, steps) > steps:
-        yield problem(("optim", "schedule", "warmup"), f"the warm-up is longer than the run of {steps} steps",
-                      "a whole number is steps, a number with a point a share of the run")
     for name, entry in recipe.objectives.items():
         times = [in_steps(time, steps) for time, _ in entry.weight] if isinstance(entry.weight, tuple) else []
         if any(later < earlier for earlier, later in pairwise(times)):

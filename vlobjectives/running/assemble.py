@@ -16,11 +16,8 @@ from vlobjectives.functional import noise
 from vlobjectives.registry import Registry
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.making import Trouble, asked_for, config_of, placed
-from vlobjectives.running.pieces import Pieces, make_reader, make_source, pieces
+from vlobjectives.running.pieces import Pieces
 from vlobjectives.running.system import Settings, System
-
-__all__ = ["Pieces", "Trouble", "build_objective", "build_parts", "config_of", "load_weights", "make_reader",
-           "make_source", "pieces", "projection_slots", "sites", "system", "tie", "trainable", "view_parts"]
 
 
 def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:

@@ -16,7 +16,9 @@ from vlobjectives.recipe.times import weight_at
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.dry import Dry, Step, build, specs
+from vlobjectives.running.making import config_of
 from vlobjectives.running.mixing import turns
+from vlobjectives.running.pieces import pieces_of
 from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
@@ -31,7 +33,7 @@ def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | N
     source  of a mix the source whose steps are meant; None: the first
     Raises Trouble where a step fails or the recipe cannot be built.
     """
-    made = assemble.pieces(recipe, registry, described=True)
+    made = pieces_of(recipe, registry, described=True)
     dry = build(recipe, registry, processes, made)
     who = list(made.feeds).index(source) if source is not None else 0
     source = list(made.feeds)[who]
@@ -85,7 +87,7 @@ def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, see
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
-    made = assemble.pieces(small, registry, described=True)
+    made = pieces_of(small, registry, described=True)
     system = assemble.system(small, registry, made).eval()
 
     def step(rows: int) -> Mapping[str, Term]:
@@ -103,7 +105,7 @@ def _known(value: Any) -> float | None:
 
 
 def _tiny(entry: Any, registry: Registry) -> Any:
-    config = assemble.config_of(registry.get("part", entry.type), entry.options).tiny()
+    config = config_of(registry.get("part", entry.type), entry.options).tiny()
     return type(entry)(type=entry.type, **config.model_dump(mode="json"))
 
 

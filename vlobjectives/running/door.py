@@ -22,6 +22,7 @@ from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
 from vlobjectives.running.mixing import training
+from vlobjectives.running.pieces import Pieces, pieces_of
 from vlobjectives.running.system import System
 
 
@@ -32,7 +33,7 @@ class Built(System):
     needs a `torch.amp.GradScaler` beside it); `after_step()` after each of its steps.
     """
 
-    pieces: assemble.Pieces
+    pieces: Pieces
     recipe: Any
 
     @property
@@ -58,7 +59,7 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     loaded = load_recipe(recipe, overrides)
     registry = registry_of(loaded.recipe)
     begun = initial.origin(loaded, registry)
-    made = assemble.pieces(loaded.recipe, registry)
+    made = pieces_of(loaded.recipe, registry)
     reading.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
     system = _built(loaded.recipe, registry, made, device)
     if begun:
@@ -81,7 +82,7 @@ def load(run: str | Path, device: str = "cpu") -> "Towers":
         raise DataError(f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
                         "train it: `vlobj run` with this folder goes on")
     registry = registry_of(recipe)
-    made = assemble.pieces(recipe, registry, samples=False)
+    made = pieces_of(recipe, registry, samples=False)
     made.fields.load(place / "fields")
     system = _built(recipe, registry, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)
@@ -96,7 +97,7 @@ def registry_of(recipe: Any) -> Registry:
     return registry
 
 
-def _built(recipe: Any, registry: Registry, made: assemble.Pieces, device: str, weights: bool = True) -> Built:
+def _built(recipe: Any, registry: Registry, made: Pieces, device: str, weights: bool = True) -> Built:
     system = assemble.system(recipe, registry, made)
     if weights:
         assemble.load_weights(system)

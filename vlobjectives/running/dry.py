@@ -23,8 +23,9 @@ from vlobjectives.planning.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIM
 from vlobjectives.planning.plan import DrawKey, Key, PairsKey, title
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
-from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.making import Trouble
 from vlobjectives.running.means import KINDS, precision_of
+from vlobjectives.running.pieces import Pieces, pieces_of
 from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
@@ -184,7 +185,7 @@ def _classes(part: nn.Module, out: Encoded) -> int:
 
 def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | None = None) -> Dry:
     """The dry system of a recipe, in training mode. Raises Trouble where it cannot be made."""
-    made = made or assemble.pieces(recipe, registry, described=True)
+    made = made or pieces_of(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made, processes)
     with FakeTensorMode() as mode:

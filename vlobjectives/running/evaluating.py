@@ -16,12 +16,13 @@ from vlobjectives.functional.statistics import mean_interval
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
 from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import fetch, in_order
 from vlobjectives.running.log import Log
+from vlobjectives.running.making import config_of
 from vlobjectives.running.means import out_of_memory
+from vlobjectives.running.pieces import Pieces
 from vlobjectives.running.system import System
 from vlobjectives.running.writing import captions
 
@@ -156,7 +157,7 @@ def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: 
     return scores
 
 
-def scored(recipe: Any, registry: Registry, made: assemble.Pieces, system: Any, splits: tuple[str, ...] | None,
+def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: tuple[str, ...] | None,
            rows: int, device: torch.device, log: Log) -> dict[str, Any]:
     """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
 
@@ -197,7 +198,7 @@ def evaluations(recipe: Any, registry: Registry, source: str, has: Collection[st
     made = {}
     for name, entry in recipe.evaluate.entries.items():
         cls = registry.get("evaluation", entry.type)
-        one = cls(assemble.config_of(cls, entry.options))
+        one = cls(config_of(cls, entry.options))
         if source in entry.sources if entry.sources is not None else one.needs <= set(has):
             made[name] = one
     return made

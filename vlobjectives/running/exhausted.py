@@ -8,7 +8,8 @@ from vlobjectives.errors import MeansError
 from vlobjectives.planning.show import PARTS, sized
 from vlobjectives.registry import Registry
 from vlobjectives.running import distributed, dry
-from vlobjectives.running.assemble import Pieces, Trouble
+from vlobjectives.running.making import Trouble
+from vlobjectives.running.pieces import Pieces
 
 SHOWN = 3
 

@@ -20,8 +20,9 @@ from vlobjectives.errors import DataError, Problem, RecipeError
 from vlobjectives.recipe import Loaded, Recipe
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint
+from vlobjectives.running import checkpoint
 from vlobjectives.running.fields import Fields, learned
+from vlobjectives.running.making import config_of
 from vlobjectives.running.system import System
 
 KEY = ("init",)
@@ -103,7 +104,7 @@ def _other_fields(loaded: Loaded, origin: Origin, registry: Registry) -> Iterato
 
 def _written(entry: Any, registry: Registry) -> dict[str, Any]:
     """An entry's options with their defaults, and whose vocabulary it shares."""
-    config: Config = assemble.config_of(registry.get("reader", entry.type), entry.options)
+    config: Config = config_of(registry.get("reader", entry.type), entry.options)
     return {"with": entry.with_} | config.model_dump(mode="json", by_alias=True)
 
 

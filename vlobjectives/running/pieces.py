@@ -69,7 +69,7 @@ class Pieces:
         return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
 
 
-def pieces(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
+def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
     """Sources, readers and inputs of a recipe; readers are not fitted yet.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlobjectives.contracts.source import Bad
-from vlobjectives.running import assemble
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.log import Log
+from vlobjectives.running.pieces import Pieces
 
 
-def learned(made: assemble.Pieces, seed: int, place: RunFolder, log: Log, brought: Mapping[str, Any]) -> None:
+def learned(made: Pieces, seed: int, place: RunFolder, log: Log, brought: Mapping[str, Any]) -> None:
     """Fits and saves what readers learn; the folder appears whole or not at all."""
     if not place.fields.is_dir():
         aside = place.path / f".fields-{os.getpid()}"
@@ -19,7 +19,7 @@ def learned(made: assemble.Pieces, seed: int, place: RunFolder, log: Log, brough
         aside.rename(place.fields)
 
 
-def fit(made: assemble.Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
+def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
     """Lets readers learn from the training splits of all sources, one after the other, in order of number; those of
     fields that are brought do not. Weights of sources do not matter here: every sample is read once."""
     def rows(column: str):

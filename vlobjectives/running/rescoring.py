@@ -16,6 +16,7 @@ from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.folder import RunFolder, scores_as_data
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, out_of_memory, precision_of
+from vlobjectives.running.pieces import Pieces, pieces_of
 
 MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
 """What does not touch the system that was trained."""
@@ -45,7 +46,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     if found is None:
         raise DataError(f"{run} has no whole checkpoint", f"`vlobj run {run}` goes on with it")
     device = device_of(recipe.run.device)
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     made.fields.load(place.fields)
     _refuse_splits(splits, made)
     try:
@@ -67,7 +68,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     return scores, found.step, path / name
 
 
-def _refuse_splits(splits: Sequence[str], made: assemble.Pieces) -> None:
+def _refuse_splits(splits: Sequence[str], made: Pieces) -> None:
     there = made.splits()
     for split in splits:
         if split not in there:

@@ -34,6 +34,7 @@ from vlobjectives.running.loop import Trainer
 from vlobjectives.running.means import KINDS, device_of, die_with_parent, peak_memory, precision_of
 from vlobjectives.running.mixing import training
 from vlobjectives.running.optimiser import Optimiser
+from vlobjectives.running.pieces import Pieces, pieces_of
 from vlobjectives.running.reading import learned
 from vlobjectives.running.signals import Halt, Signals
 
@@ -45,7 +46,7 @@ class Session:
     recipe: Any
     registry: Registry
     place: RunFolder
-    pieces: assemble.Pieces
+    pieces: Pieces
     trainer: Trainer
     world: distributed.World
     log: Log
@@ -150,7 +151,7 @@ class Session:
 
 
 def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
-            device: torch.device, signals: Signals, made: assemble.Pieces,
+            device: torch.device, signals: Signals, made: Pieces,
             origin: initial.Origin | None = None) -> Session:
     """Everything that a run needs, from a recipe that was checked; the folder has what readers learned.
 
@@ -244,7 +245,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         held.enter_context(folder_.lock())
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     found, broken = checkpoint.newest(folder_.checkpoints)
     origin = _origin(loaded, registry, world) if found is None else None
     distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,

@@ -15,6 +15,7 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
+from vlobjectives.running.pieces import Pieces, pieces_of
 from vlobjectives.running.system import System
 
 MODEL = {
@@ -110,8 +111,8 @@ class Toy:
             "plan": dict(self.plan)})), strict=True)
 
     @cached_property
-    def pieces(self) -> assemble.Pieces:
-        return assemble.pieces(self.recipe, self.registry)
+    def pieces(self) -> Pieces:
+        return pieces_of(self.recipe, self.registry)
 
     def system(self, train: bool = False) -> System:
         """A fresh system in float64, in eval mode unless `train`; first weights by seed, so always the same."""

@@ -9,7 +9,7 @@ from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, initial
-from vlobjectives.running.assemble import Pieces
+from vlobjectives.running.pieces import Pieces
 
 STAGE = "capabilities"
 

@@ -11,7 +11,7 @@ from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.views import Input
 from vlobjectives.planning.plan import bare
-from vlobjectives.running.assemble import Pieces
+from vlobjectives.running.pieces import Pieces
 
 
 @dataclass

@@ -17,10 +17,11 @@ from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
-from vlobjectives.running.assemble import Pieces, Trouble
 from vlobjectives.running.averages import averaged_parts, wanted
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.data import told
+from vlobjectives.running.making import Trouble
+from vlobjectives.running.pieces import Pieces
 
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}

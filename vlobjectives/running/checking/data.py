@@ -14,9 +14,9 @@ from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.assemble import Pieces, Trouble
 from vlobjectives.running.checking.lengths import lengths
+from vlobjectives.running.making import Trouble
+from vlobjectives.running.pieces import Pieces, make_reader, make_source, pieces_of
 
 STAGE = "data"
 FIRST = 4
@@ -33,7 +33,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     broken: set[str | None] = set()
     for name in recipe.sources:
         try:
-            sources[name] = assemble.make_source(recipe, registry, name)
+            sources[name] = make_source(recipe, registry, name)
         except DataError as error:
             what = f"{error.what} ({error.place})" if error.place else error.what
             report.add(STAGE, [loaded.problem(source_path(name), what, error.mend)], DataError.code)
@@ -44,7 +44,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     for name, entry in recipe.fields.items():
         try:
             if not {entry.with_, entry.of} & broken:
-                readers[name] = assemble.make_reader(recipe, registry, name, readers)
+                readers[name] = make_reader(recipe, registry, name, readers)
             else:
                 broken.add(name)
         except Trouble as error:
@@ -58,7 +58,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
     if not report.add(STAGE, found):
         return None
-    made = assemble.pieces(recipe, registry)
+    made = pieces_of(recipe, registry)
     sound = report.add(STAGE, _kinds(loaded, made))
     sound = report.add(STAGE, _records(loaded, made, thorough), DataError.code) and sound
     return made if sound and report.add(STAGE, lengths(loaded, made)) else None

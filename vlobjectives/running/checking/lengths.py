@@ -11,8 +11,8 @@ from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import Problem, VlobjError
 from vlobjectives.foreign import reason_of
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.running.assemble import Pieces as Made
 from vlobjectives.running.fields import Fields, room
+from vlobjectives.running.pieces import Pieces as Made
 
 FIRST = 100
 

@@ -70,7 +70,7 @@ def _disk(loaded: Loaded, step: dry.Step, place: Path | None) -> Iterator[Proble
 def _memory(loaded: Loaded, step: dry.Step) -> Iterator[Problem]:
     """The estimate against what the device has."""
     device = device_of(loaded.recipe.run.device)
-    total = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else _host_memory()
+    total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else _host_memory()
     if step.memory.peak > total:
         yield loaded.problem(("data", "micro_batch"), f"a step needs about {step.memory.peak / GIGA:.1f} GB, and "
                              f"{device} has {total / GIGA:.1f} GB", "lower data.micro_batch, or name large parts "

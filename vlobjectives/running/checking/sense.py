@@ -168,6 +168,9 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
                 f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight then"
             yield loaded.problem(("objectives",), what, "give one a weight from the start to the end of the run",
                                  note=idle < own)
+    if in_steps(recipe.optim.schedule.warmup, steps) > steps:
+        yield loaded.problem(("optim", "schedule", "warmup"), f"the warm-up is longer than the run of {steps} steps",
+                             "a whole number is steps, a number with a point a share of the run")
     every = recipe.evaluate.every
     if every is not None and every.steps is not None and every.steps > steps:
         yield loaded.problem(("evaluate", "every", "steps"), f"the run ends at step {steps}, before the first of these "

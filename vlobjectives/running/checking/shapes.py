@@ -14,9 +14,10 @@ from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.registry import Registry
 from vlobjectives.running import dry
-from vlobjectives.running.assemble import Pieces, Trouble
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.data import told
+from vlobjectives.running.making import Trouble
+from vlobjectives.running.pieces import Pieces
 from vlobjectives.running.schedule import live_sets
 from vlobjectives.running.system import System
 
