@@ -26,6 +26,7 @@ WRONG = [
     (["eval", "nowhere"], 2, "is no run folder"),
     (["check", "glscl", "objectives.itc.wieght=1"], 2, "did you mean 'weight'?"),
     (["-p", "no:nobody", "check", "glscl"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
+    (["-p", "no:nobody", "plan", "glscl"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
     (["-p", "no:objective:itc", "check", "glscl"], 2, "there is no objective 'itc'"),
 ]
 

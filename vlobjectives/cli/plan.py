@@ -27,12 +27,15 @@ def plan(
     from vlobjectives.errors import RecipeError
     from vlobjectives.planning import show
     from vlobjectives.recipe import load
+    from vlobjectives.recipe.checks import Report
+    from vlobjectives.recipe.checks_names import add_files
     from vlobjectives.running.costing import measure
     from vlobjectives.running.making import Trouble
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry()
-    for path in loaded.recipe.plugins:
-        registry.add_file(path)
+    report = Report()
+    add_files(loaded, registry, report)
+    report.refuse()
     try:
         found = [measure(loaded.recipe, registry, nproc, source) for source in loaded.recipe.sources]
     except Trouble as error:
