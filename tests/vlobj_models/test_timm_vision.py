@@ -90,6 +90,14 @@ def test_without_temporal_vectors_permuting_frames_permutes_the_outputs():
     agrees(after.tokens, before.tokens.reshape(2, 3, 16, 16)[:, order].flatten(1, 2))
 
 
+def test_where_positions_of_patches_and_of_frames_start():
+    """Each by its own option; frames by default from N(0, 1/width), as published."""
+    for given, std in ((None, 1 / 8), (2.0, 2.0)):
+        part = made(4, frames=64, width=64, position_std=0.5, temporal_std=given)
+        assert part.temporal.std().item() == pytest.approx(std, rel=0.05)
+        assert part.module.pos_embed.std().item() == pytest.approx(0.5, rel=0.1)
+
+
 def test_with_temporal_vectors_frames_have_places():
     part, x = made(3), shown(3)
     order = torch.tensor([2, 0, 1])
