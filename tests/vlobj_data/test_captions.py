@@ -125,6 +125,24 @@ def test_flip_keeps_left_and_right_true(folder):
         assert same + mirrored == 40 and (8 < mirrored < 32 if flips else mirrored == 0)
 
 
+def test_the_words_that_forbid_a_mirror_are_an_option(folder):
+    def mirrors(number, **more):
+        made = source(folder, flip=True, **more)
+        shown = [made.sample("train", number, epoch, 0).values["image"] for epoch in range(12)]
+        return any(torch.equal(picture, shown[0].flip(-1)) for picture in shown)
+    assert mirrors(0) and not mirrors(1)
+    assert mirrors(1, flip_unless=["gauche"]) and not mirrors(0, flip_unless=[" One"])
+    with pytest.raises(ValidationError, match="none of them empty"):
+        source(folder, flip=True, flip_unless=["left", " "])
+
+
+def test_how_pixels_are_resized_is_an_option(folder):
+    plain, cubic = (source(folder, interpolation=how).sample("val", 0, 0, 0).values["image"].int()
+                    for how in ("bilinear", "bicubic"))
+    assert torch.equal(plain, source(folder).sample("val", 0, 0, 0).values["image"].int())
+    assert 0 < (plain - cubic).abs().float().mean() < 20
+
+
 def test_resize_squeezes_or_cuts(tmp_path):
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 255
@@ -192,7 +210,8 @@ def test_digest_follows_manifest_and_options_but_not_the_place(folder, tmp_path_
     (moved / "photos").mkdir()
     assert source(moved).digest() == first == source(folder).digest()
     others = {source(folder, flip=True).digest(), source(folder, "csv").digest(), source(folder, image_size=8).digest()}
-    assert len(others | {first}) == 4
+    others |= {source(folder, interpolation="bicubic").digest(), source(folder, flip_unless=["links"]).digest()}
+    assert len(others | {first}) == 6
 
 
 @pytest.mark.parametrize("wrong", [{"scale": (0.9, 0.2)}, {"scale": (0.0, 1.0)}, {"splits": {"val": ["val"]}},

@@ -186,3 +186,28 @@ def test_shrinking_is_antialiased():
                                              ("the LEFTMOST", False), ("a bright upright dog", True)])
 def test_left_and_right_forbid_a_mirror(caption, may):
     assert may_flip(caption) is may
+
+
+GERMAN, FRENCH, CHINESE, ARABIC = ("link", "recht"), ("gauch", "droit"), ("左", "右"), ("يسار", "يمين")
+
+
+@pytest.mark.parametrize(("caption", "sides", "may"), [
+    ("ein Hund LINKS vom Haus", GERMAN, False), ("der linke Hund", GERMAN, False), ("ein Hund", GERMAN, True),
+    ("der schlechte Hund blinkt", GERMAN, True), ("un chien à gauche", FRENCH, False), ("adroit", FRENCH, True),
+    ("左边的狗", CHINESE, False), ("狗在右边", CHINESE, False), ("一只狗", CHINESE, True),
+    ("الكلب على اليسار", ARABIC, False), ("كلب", ARABIC, True),
+    ("na le\N{COMBINING ACUTE ACCENT}vo", ("lévo",), False),
+    ("\N{FULLWIDTH LATIN SMALL LETTER L}eft", ("left",), False),
+    ("a dog on the left", (), True)])
+def test_words_of_another_language_forbid_a_mirror(caption, sides, may):
+    assert may_flip(caption, sides) is may
+
+
+def test_bicubic_is_pillows_within_a_step_and_not_bilinear():
+    """What torchvision resizes and what Pillow does may differ by a rounding in each direction."""
+    picture = torch.from_numpy(np.array(smooth())).permute(2, 0, 1)[:, :48, :48].contiguous()
+    picture[:, 10:20, 10:20] = 255
+    own = square(picture, (0, 0, 48, 48), 20, "bicubic")
+    pillow = Image.fromarray(picture.permute(1, 2, 0).numpy()).resize((20, 20), Image.Resampling.BICUBIC)
+    assert (own.int() - torch.from_numpy(np.array(pillow)).permute(2, 0, 1).int()).abs().max() <= 2
+    assert (own.int() - square(picture, (0, 0, 48, 48), 20).int()).abs().max() > 10

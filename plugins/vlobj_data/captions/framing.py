@@ -3,11 +3,15 @@
 import math
 import random
 import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
 
 from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as change
 
-SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
+SIDES = ("left", "right")
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -32,13 +36,30 @@ def random_box(height: int, width: int, scale: tuple[float, float], draw: random
     return centre(height, width)
 
 
-def square(picture: Tensor, box: Box, size: int) -> Tensor:
+def square(picture: Tensor, box: Box, size: int, interpolation: str = "bilinear") -> Tensor:
     """The box of a picture (of each frame), uint8 [...,3,H,W], as [...,3,size,size]: cut first, so that a long picture
     never grows huge."""
     top, left, high, wide = box
-    return change.resize(picture[..., top:top + high, left:left + wide], [size, size], antialias=True)
+    return change.resize(picture[..., top:top + high, left:left + wide], [size, size],
+                         InterpolationMode(interpolation), antialias=True)
 
 
-def may_flip(caption: str) -> bool:
-    """Whether the caption stays true when its picture is mirrored: it names neither left nor right."""
-    return SIDES.search(caption) is None
+def may_flip(caption: str, sides: Iterable[str] = SIDES) -> bool:
+    """Whether the caption stays true when its picture is mirrored: no word of it begins with one of `sides`.
+
+    In writing without capitals (Chinese, Thai, Arabic, ...), where words are not set apart or carry what stands before
+    them, none may stand anywhere in it.
+    """
+    return _naming(tuple(sides)).search(_plain(caption)) is None
+
+
+@cache
+def _naming(sides: tuple[str, ...]) -> re.Pattern[str]:
+    words = [_plain(side) for side in sides]
+    return re.compile("|".join(re.escape(word) if word.upper() == word else rf"\b{re.escape(word)}" for word in words)
+                      or r"(?!)")
+
+
+def _plain(text: str) -> str:
+    """Without capitals, each letter written in one way."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

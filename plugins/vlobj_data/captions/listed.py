@@ -22,6 +22,8 @@ from vlobjectives.errors import DataError, Place, Problem
 PATH = {"path": True}
 MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
 STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
+LATER = ("interpolation", "flip_unless")
+"""Options that were added: at their default the digest of the data is what it was without them."""
 FIRST = 100
 SHOWN = 20
 
@@ -36,8 +38,12 @@ class ListedConfig(SourceConfig):
     resize: Literal["squash", "crop"] = Field("crop", description="to a square: squeezed, or the middle cut out")
     augment: Literal["none", "crop"] = Field("none", description="crop: a random box of a training picture or clip")
     scale: tuple[float, float] = Field((0.5, 1.0), description="share of the picture that a random box covers")
-    flip: bool = Field(False, description="mirror half of the training data, never where the caption says left or "
-                                          "right")
+    interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how pixels are resized; smoothed "
+                                                                                 "where they become fewer")
+    flip: bool = Field(False, description="mirror half of the training data, never under a caption with a word of "
+                                          "flip_unless")
+    flip_unless: list[str] = Field(list(framing.SIDES), description="how words for left and right begin in the "
+                                                                    "captions' language; the default is English alone")
     mean: Colours = Field("half", description="taken from each channel (scale 0..1): a known set's, or three")
     std: Colours = Field("half", description="each channel is divided by: a known set's, or three numbers")
     splits: dict[str, list[str]] = Field(
@@ -53,6 +59,13 @@ class ListedConfig(SourceConfig):
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError("must be two shares in order, over 0 and at most 1")
         return scale
+
+    @field_validator("flip_unless")
+    @classmethod
+    def _are_words(cls, sides: list[str]) -> list[str]:
+        if not all(side.strip() for side in sides):
+            raise ValueError("must be words, none of them empty")
+        return [side.strip() for side in sides]
 
     @field_validator("splits")
     @classmethod
@@ -164,8 +177,8 @@ class Listed(Source):
             box = framing.random_box(height, width, self.config.scale, draw)
         else:
             box = (0, 0, height, width) if self.config.resize == "squash" else framing.centre(height, width)
-        small = framing.square(whole, box, self.config.image_size)
-        if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption):
+        small = framing.square(whole, box, self.config.image_size, self.config.interpolation)
+        if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption, self.config.flip_unless):
             small = small.flip(-1)
         return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
 
@@ -204,8 +217,10 @@ class Listed(Source):
         return self._digest
 
     def _hashed(self, data: bytes) -> str:
-        paths = {name for name, field in type(self.config).model_fields.items() if field.json_schema_extra == PATH}
-        options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=paths)
+        fields = type(self.config).model_fields
+        left_out = {name for name, field in fields.items() if field.json_schema_extra == PATH}
+        left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
+        options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
 
