@@ -1,5 +1,7 @@
 """How often the matching objective is right about a pair, and its log odds, which other evaluations rank by."""
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -18,7 +20,7 @@ from vlobjectives import (
     accuracy,
     encoded,
 )
-from vlobjectives.functional import partners
+from vlobjectives.functional import partners, right_pairs
 
 PAIRS = 128
 """Pairs fused at once; more do not run faster on a CPU."""
@@ -39,16 +41,20 @@ class MatchingAccuracy(Evaluation):
     """Balanced pairs: each caption with its own picture and with a random other one; right where the sign of the log
     odds is. `accuracy` counts both, chance 50 %; Wilson's interval takes the two of a caption as independent."""
 
-    Config = MatchingConfig
+    class Config(MatchingConfig):
+        positives: Literal["same_picture", "equal_captions"] = Field(
+            "same_picture", description="who is no wrong pair of each other, as the pairings have it")
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}
 
     def run(self, held):
         hits = []
-        for group in galleries(held, self.views(held.inputs), GROUP):
+        text = self.config.text if self.config.positives == "equal_captions" else None
+        for group in galleries(held, self.views(held.inputs), GROUP, text):
             noise = Noise(held.seed, "evaluation itm", held.split, group.number)
-            other, valid = partners(noise("other", len(group.number)), group.same)
+            right = right_pairs(group.same, group.ids)
+            other, valid = partners(noise("other", len(group.number)), group.same, right=right)
             own = torch.arange(len(other), device=other.device)
             odds = log_odds(held, self.config, group.values["image"], group.values["text"],
                             torch.cat([own, other]), torch.cat([own, own]))

@@ -3,15 +3,40 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from vlobjectives import Batch, InputName, Noise, Pairing, PairingConfig, Pairs, PartName, joint
-from vlobjectives.functional import half, partners
+from vlobjectives.functional import half, partners, right_pairs
 
 
-class RandomNegatives(Pairing):
-    """Each caption with the picture of another row of the group, any row of another picture being as likely.
+class WrongPairs(Pairing):
+    """What pairings have in common: which pairs are no wrong ones."""
+
+    class Config(PairingConfig):
+        positives: Literal["same_picture", "equal_captions"] = Field(
+            "same_picture",
+            description="who is no wrong pair of each other: rows of the same picture alone (published), or also rows "
+            "whose captions are equal token by token, and those of the same pictures as these",
+        )
+        text: InputName | None = Field(None, description="input that holds the captions that may be equal (null: text)")
+
+        @model_validator(mode="before")
+        @classmethod
+        def _captions(cls, given):
+            """The text input is asked for only where captions are compared: a recipe may have none of that name."""
+            if isinstance(given, dict) and given.get("positives") == "equal_captions" and given.get("text") is None:
+                return {**given, "text": "text"}
+            return given
+
+    def right(self, batch: Batch) -> Tensor:
+        """[g,g] bool, which picture (column) is right for which caption (row)."""
+        equal = self.config.positives == "equal_captions"
+        return right_pairs(batch.same, batch[self.config.text].ids if equal else None)
+
+
+class RandomNegatives(WrongPairs):
+    """Each caption with the picture of another row of the group, any row with which it is wrong being as likely.
 
     One wrong pair a row. GLSCL (arXiv 2306.07096, its code) draws from the whole data set and may draw the true picture
     itself; pictures of the batch are already encoded, and the true one is never drawn here.
@@ -20,22 +45,22 @@ class RandomNegatives(Pairing):
     paper = "GLSCL, arXiv 2306.07096"
 
     def wrong(self, noise: Noise, batch: Batch) -> Pairs:
-        return _other_picture(noise.between("partner"), batch)
+        return _other_picture(noise.between("partner"), batch, self.right(batch))
 
 
-class HardNegatives(Pairing):
+class HardNegatives(WrongPairs):
     """Each caption with the wrong picture most like it in the joint space, each picture with such a caption, or both.
 
         S = t v' / tau    [g,g], captions by pictures, no gradient
-        argmax   the highest score of another picture (MVPTR, arXiv 2201.12596; its retrieval code)
-        sampled  one drawn from the softmax of the scores of other pictures (ALBEF, arXiv 2107.07651)
+        argmax   the highest score of a wrong pair (MVPTR, arXiv 2201.12596; its retrieval code)
+        sampled  one drawn from the softmax of the scores of wrong pairs (ALBEF, arXiv 2107.07651)
 
     The joint space is the inputs' as the recipe has them: what the contrast reads, so mining costs no pass beside it.
     """
 
     paper = "ALBEF, arXiv 2107.07651; MVPTR, arXiv 2201.12596"
 
-    class Config(PairingConfig):
+    class Config(WrongPairs.Config):
         choose: Literal["argmax", "sampled"] = Field("sampled", description="the hardest one, or hard ones more often")
         sides: Literal["picture", "caption", "half", "both"] = Field(
             "picture",
@@ -56,11 +81,11 @@ class HardNegatives(Pairing):
 
     def wrong(self, noise: Noise, batch: Batch, image, text) -> Pairs:
         scores = text.pooled @ image.pooled.T * image.scale
-        sides = []
+        right, sides = self.right(batch), []
         if self.config.sides != "caption":
-            sides.append(_other_picture(self._chosen("picture", scores, noise), batch))
+            sides.append(_other_picture(self._chosen("picture", scores, noise), batch, right))
         if self.config.sides != "picture":
-            found = _other_picture(self._chosen("caption", scores.T, noise), batch)
+            found = _other_picture(self._chosen("caption", scores.T, noise), batch, right.T)
             sides.append(Pairs(image=found.text, text=found.image, anchor=found.anchor, valid=found.valid))
         if self.config.sides == "half":
             return _chosen_from(*sides, half(noise("side")))
@@ -74,8 +99,9 @@ class HardNegatives(Pairing):
         return scores - torch.log(-torch.log(uniform))
 
 
-class AllPairs(Pairing):
-    """Every caption with every picture of the group but its own: g (g - 1) rows. For small groups and for checks."""
+class AllPairs(WrongPairs):
+    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows. For small groups and checks.
+    """
 
     def rows(self, group: int) -> int:
         return group * (group - 1)
@@ -84,13 +110,12 @@ class AllPairs(Pairing):
         row = torch.arange(batch.size, device=batch.same.device)
         text = row.repeat_interleave(batch.size - 1)
         image = (text + 1 + torch.arange(batch.size - 1, device=row.device).repeat(batch.size)) % batch.size
-        valid = batch.same.index_select(0, image) != batch.same.index_select(0, text)
-        return Pairs(image=image, text=text, anchor=text, valid=valid)
+        return Pairs(image=image, text=text, anchor=text, valid=~self.right(batch)[text, image])
 
 
-def _other_picture(scores: Tensor, batch: Batch) -> Pairs:
-    """Row r keeps its caption and takes the picture of the row with the highest score [g,g] that shows another one."""
-    image, valid = partners(scores, batch.same)
+def _other_picture(scores: Tensor, batch: Batch, right: Tensor) -> Pairs:
+    """Row r keeps its caption and takes the picture with the highest score [g,g] of those that are not right."""
+    image, valid = partners(scores, batch.same, right=right)
     row = torch.arange(batch.size, device=image.device)
     return Pairs(image=image, text=row, anchor=row, valid=valid)
 

@@ -66,20 +66,25 @@ def first_of(same: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Gallery(Rows):
-    """Consecutive samples of a split with the values of some views: number [n], same [n], values by name."""
+    """Consecutive samples of a split with the values of some views: number [n], same [n], values by name, and where
+    asked for the captions' tokens, ids [n,L]."""
 
     number: Tensor
     same: Tensor
     values: Mapping[str, Any]
+    ids: Tensor | None = None
 
 
-def galleries(held: Held, views: Mapping[str, View], size: int | None) -> Iterator[Gallery]:
-    """The split in galleries of `size` samples (None: one of all), whatever the host's batches are."""
+def galleries(held: Held, views: Mapping[str, View], size: int | None, text: str | None = None) -> Iterator[Gallery]:
+    """The split in galleries of `size` samples (None: one of all), whatever the host's batches are.
+
+    text  the input whose tokens `ids` holds
+    """
     size = size or max(held.size(), 1)
     parts: list[Gallery] = []
     have = 0
     for batch in held.batches():
-        parts.append(Gallery(batch.number, batch.same, held.values(views, batch)))
+        parts.append(Gallery(batch.number, batch.same, held.values(views, batch), text and batch[text].ids))
         have += batch.size
         while have >= size:
             whole = joined(parts)

@@ -20,7 +20,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import grounding_score, similarities
+from vlobjectives.functional import grounding_score, right_pairs, similarities
 
 
 class WPG(Objective):
@@ -48,6 +48,9 @@ class WPG(Objective):
         negatives: PairingName | None = Field(None, description="pairing that finds the wrong pairs of `reencoded`")
         rule: Literal["pick", "max", "mean"] = Field("mean", description="what a phrase takes of its k nearest regions "
                                                      "(published: pick, whose expectation is mean)")
+        positives: Literal["same_picture", "equal_captions"] = Field(
+            "same_picture", description="pairwise: whose pictures are no negatives of a caption: equal ones, or also "
+            "those of equal captions; with reencoded the pairing says it")
         k: int = Field(3, ge=1, description="nearest regions (published: 3)")
         margin: float = Field(0.2, ge=0, description="by which the own picture is to be ahead (published: 0.2)")
         phrases: str = Field("phrases", description="the field of the text input that holds the phrases")
@@ -60,6 +63,9 @@ class WPG(Objective):
         def _mode(self):
             if (self.mode == "reencoded") != (self.negatives is not None):
                 raise ValueError("mode reencoded needs `negatives`, a pairing; pairwise takes none")
+            if self.negatives is not None and "positives" in self.model_fields_set:
+                raise ValueError("`positives` is of pairwise; of reencoded negatives the pairing says it: "
+                                 f"pairings.{self.negatives}: positives: {self.positives}")
             return self
 
     def views(self, inputs):
@@ -115,7 +121,8 @@ class WPG(Objective):
 
     def _partners(self, matched: Fused, batch: Batch, noise: Noise, gather) -> tuple[Tensor, Tensor]:
         """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""
-        other = batch.same[:, None] != gather(batch.same)
+        ids = batch[self.config.text].ids if self.config.positives == "equal_captions" else None
+        other = ~right_pairs(batch.same, ids, (gather(batch.same), ids if ids is None else gather(ids)))
         lot = noise.between("wrong picture", gather(batch.number))
         image, there = lot.masked_fill(~other, -1.0).argmax(1), matched.image.valid.any(1)
         return image, other.any(1) & self.phrase(matched).any(1) & there & gather(there)[image]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlobjectives.functional import half, key, partners, uniforms
+from vlobjectives.functional import half, key, partners, right_pairs, uniforms
 
 few = settings(max_examples=50, deadline=None)
 
@@ -46,6 +46,17 @@ def test_partners(group: int, groups: int, pictures: int, seed: int) -> None:
         assert valid[row] == bool(others)
         expected = first + max(others, key=lambda c: scores[row, c].item()) if others else row
         assert index[row] == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=8), st.integers(1, 8))
+@few
+def test_right_pairs_are_those_that_some_row_shows(rows: list[tuple[int, int]], own: int) -> None:
+    same, ids = torch.tensor([row[0] for row in rows]), torch.tensor([[row[1], 9] for row in rows])
+    shown = {(caption, picture) for picture, caption in rows}
+    expected = [[(caption, picture) in shown for picture, _ in rows] for _, caption in rows]
+    assert right_pairs(same, ids).tolist() == expected
+    assert right_pairs(same[:own], ids[:own], (same, ids)).tolist() == expected[:own]
+    assert right_pairs(same).tolist() == [[a == b for b, _ in rows] for a, _ in rows]
 
 
 def test_one_picture_in_the_batch_has_no_partner() -> None:

@@ -6,6 +6,7 @@ PAIRINGS = {
     "others": {"type": "random_negatives"}, "hard": {"type": "hard_negatives"},
     "hard_captions": {"type": "hard_negatives", "sides": "caption"},
     "hardest": {"type": "hard_negatives", "choose": "argmax", "sides": "both"}, "every": {"type": "all_pairs"},
+    "of_other_captions": {"type": "hard_negatives", "positives": "equal_captions"},
     "mined": {"type": "hard_negatives", "choose": "argmax", "sides": "half"},
 }
 GLOBAL = {"image_mask": "dropped", "text_mask": "hidden_words"}

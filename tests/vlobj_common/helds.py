@@ -65,6 +65,7 @@ class Given:
 
     image, text  features [n,D] by sample number, as joint vectors and as class tokens
     same         which samples show one picture
+    says         which captions are equal
     pooled       of a fused pair, a function of the two class tokens [R,D]: the log odds [R] of matching
     """
 
@@ -72,6 +73,7 @@ class Given:
     text: Tensor
     pooled: Callable[[Tensor, Tensor], Tensor] | None = None
     same: Tensor | None = None
+    says: Tensor | None = None
     rows: int = 16
     split: str = "test"
     seed: int = 0
@@ -85,7 +87,8 @@ class Given:
     def batches(self) -> Iterator[Batch]:
         number = torch.arange(self.size())
         for rows in number.split(self.rows):
-            yield Batch(rows, rows if self.same is None else self.same[rows], {})
+            says = {} if self.says is None else {"text": SimpleNamespace(ids=self.says[rows, None])}
+            yield Batch(rows, rows if self.same is None else self.same[rows], says)
 
     def values(self, views: Mapping[str, Any], batch: Batch) -> dict[str, Any]:
         found = {}

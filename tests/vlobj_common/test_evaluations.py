@@ -174,6 +174,17 @@ def test_the_wrong_picture_is_never_the_same_one_and_hangs_on_no_batch():
     assert lone["accuracy"].n == 0
 
 
+def test_the_wrong_picture_has_another_caption_where_the_recipe_says_so():
+    """40 pictures under 2 captions: matching by caption is right about every pair that is wrong by its caption."""
+    says = torch.arange(40) % 2
+    x = torch.eye(2)[says]
+    sees = Given(x, x, lambda v, t: product(v, t) - 0.5, says=says)
+    assert run(MatchingAccuracy, sees, positives="equal_captions")["accuracy"].value == 1.0
+    assert run(MatchingAccuracy, sees)["accuracy"].value < 0.9
+    lone = Given(x, x, product, says=torch.zeros(40, dtype=torch.int64))
+    assert run(MatchingAccuracy, lone, positives="equal_captions")["accuracy"].n == 0
+
+
 def test_preferred_counts_a_tie_as_half():
     own, other = torch.tensor([[1.0, 2], [0, 0], [1, 0]]), torch.tensor([[0.0, 1], [0, 0], [2, -1]])
     assert preferred(own, other).tolist() == [1.0, 0.5, 0.5]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from handmade import batch, noise
+from handmade import batch, noise, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_common.pairings import AllPairs, HardNegatives, RandomNegatives
@@ -15,14 +15,18 @@ from vlobjectives.functional import unit
 KINDS = ("random", "argmax picture", "argmax caption", "argmax both", "argmax half", "sampled both", "all")
 
 
-def wrong(kind: str, same: list[int], seed: int = 0, scale: float = 10.0) -> tuple[Pairs, int]:
-    """The pairs, and as many rows as the pairing promised."""
-    rows, numbers = batch(len(same), same=same), noise(len(same), seed)
+def wrong(kind: str, same: list[int], seed: int = 0, scale: float = 10.0, says: list[int] | None = None,
+          **config) -> tuple[Pairs, int]:
+    """The pairs, and as many rows as the pairing promised; `says`: captions of equal numbers are equal."""
+    captions = texts([says[k] + 1 for k in range(len(same))], 7) if says else None
+    if captions:
+        captions.ids[:] = torch.where(captions.special, captions.ids, 4)  # captions differ in their length alone
+    rows, numbers = batch(len(same), same=same, text=captions), noise(len(same), seed)
     if kind in ("random", "all"):
-        pairing = (RandomNegatives if kind == "random" else AllPairs)(RandomNegatives.Config())
+        pairing = (RandomNegatives if kind == "random" else AllPairs)(RandomNegatives.Config(**config))
         return pairing.wrong(numbers, rows), pairing.rows(len(same))
     choose, sides = kind.split()
-    pairing = HardNegatives(HardNegatives.Config(choose=choose, sides=sides))
+    pairing = HardNegatives(HardNegatives.Config(choose=choose, sides=sides, **config))
     text, image = unit(torch.randn(2, len(same), 4, generator=torch.Generator().manual_seed(seed)))
     views = {"image": Joint(image, torch.tensor(scale)), "text": Joint(text, torch.tensor(scale))}
     return pairing.wrong(numbers, rows, **views), pairing.rows(len(same))
@@ -46,6 +50,39 @@ def test_laws(same, kind, seed):
     assert torch.equal(again.image, pairs.image) and torch.equal(again.text, pairs.text)
     # consecutive rows are wrong pairs of consecutive anchors, so that groups can be cut
     assert torch.equal(pairs.anchor, torch.arange(len(same)).repeat_interleave(rows // len(same)))
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=8),
+       kind=st.sampled_from(KINDS), seed=st.integers(0, 999))
+@settings(max_examples=120, deadline=None)
+def test_equal_captions_are_no_wrong_pairs_of_each_other(rows, kind, seed):
+    same, says = [row[0] for row in rows], [row[1] for row in rows]
+    pairs, _ = wrong(kind, same, seed, says=says, positives="equal_captions")
+    captioned = set(zip(says, same))  # (caption, picture) that some row shows to belong together
+    for image, text, anchor, valid in zip(*(x.tolist() for x in (pairs.image, pairs.text, pairs.anchor, pairs.valid))):
+        wrong_for = [k for k in range(len(same)) if (says[anchor], same[k]) not in captioned]
+        wrong_with = [k for k in range(len(same)) if (says[k], same[anchor]) not in captioned]
+        assert not valid or (says[text], same[image]) not in captioned
+        partners = {"random": wrong_for, "argmax picture": wrong_for, "argmax caption": wrong_with}
+        assert valid == bool(partners.get(kind, valid))  # a row is left out only where it has no wrong partner
+    if kind == "all":
+        assert pairs.valid.sum() == sum((a, b) not in captioned for a in says for b in same)
+
+
+def test_captions_that_are_all_alike_have_no_wrong_partner_and_one_other_is_everybodys():
+    for kind in KINDS:
+        assert not wrong(kind, [0, 1, 2], says=[1, 1, 1], positives="equal_captions")[0].valid.any()
+    pairs, _ = wrong("argmax picture", [0, 1, 2, 3], says=[1, 1, 1, 2], positives="equal_captions")
+    assert pairs.image[:3].tolist() == [3, 3, 3] and pairs.valid.all() and pairs.image[3] != 3
+    both, _ = wrong("argmax picture", [0, 1, 2, 3], says=[1, 1, 1, 2])  # published: equal captions are negatives
+    assert set(both.image[:3].tolist()) != {3}
+
+
+def test_the_text_input_is_named_only_where_captions_are_compared():
+    for cls in (RandomNegatives, AllPairs):
+        assert cls.Config().named("input") == {}
+        assert cls.Config(positives="equal_captions").named("input") == {"text": "text"}
+        assert cls.Config(positives="equal_captions", text="words").named("input") == {"text": "words"}
 
 
 def test_random_partners_are_uniform_over_the_rows_of_other_pictures():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from handmade import batch, itself, noise
+from handmade import batch, itself, noise, texts
 from pydantic import ValidationError
 from vlobj_mvptr.wpg import WPG
 
@@ -42,6 +42,24 @@ def test_phrases_and_partners_count_and_pictures_without_regions_do_not():
     assert nothing.count == 0 and nothing.total == 0
     nothing.total.backward()
     assert not value.text.tokens.grad.any()
+
+
+def test_pictures_of_equal_captions_are_no_negatives_where_the_recipe_says_so():
+    value, text = passes([2, 2], [4, 4]), texts([5, 5], 7)
+    text.ids[1] = text.ids[0]
+    rows, there = batch(2, text=text), value.image.valid.any(1)
+
+    def gather(x):
+        """What the process of row 0 gets, the other row standing on another one."""
+        every = (rows.number, text.ids, there)
+        return next(whole for whole in every if (whole.dtype, whole.dim()) == (x.dtype, x.dim()))
+
+    for positives, count in (("same_picture", 2), ("equal_captions", 0)):
+        objective = made(positives=positives)
+        assert objective(value, rows, noise(2), itself)["grounding"].count == count
+        assert objective.counts(rows, noise(2), itself, value) == {"grounding": count}
+        alone = objective.counts(rows.rows(slice(0, 1)), noise(1), gather, value.rows(slice(0, 1)))
+        assert alone == {"grounding": count // 2}
 
 
 def test_a_caption_without_phrases_adds_nothing_but_its_picture_may_be_the_wrong_one():
@@ -104,6 +122,8 @@ def test_what_cannot_be_is_refused():
         WPG.Config(mode="reencoded")
     with pytest.raises(ValidationError, match="pairwise takes none"):
         WPG.Config(negatives="hard")
+    with pytest.raises(ValidationError, match="of reencoded negatives the pairing says it"):
+        WPG.Config(mode="reencoded", negatives="hard", positives="equal_captions")
     with pytest.raises(CannotBuild, match="has no field 'phrases'") as error:
         WPG(WPG.Config()).build(Spec(4, fields={"caption": FieldSpec("tokens", (4,))}))
     assert error.value.mend == "inputs.text.fields: [caption, phrases]"

@@ -21,7 +21,7 @@ from vlobjectives.functional.masking import (
     text_draws,
     with_replacement,
 )
-from vlobjectives.functional.matching import half, partners
+from vlobjectives.functional.matching import half, partners, right_pairs
 from vlobjectives.functional.noise import bits, key, order, uniforms
 from vlobjectives.functional.pixels import fill, normalised, patchify, unpatchify
 from vlobjectives.functional.statistics import holm, mean_interval, paired_interval, paired_probability, wilson
@@ -56,6 +56,7 @@ __all__ = [
     "patchify",
     "ranked",
     "replaced",
+    "right_pairs",
     "set_logits",
     "set_nll",
     "similarities",

@@ -16,13 +16,30 @@ def half(uniform: Tensor, group: int | None = None) -> Tensor:
     return (rank < grouped.shape[1] // 2).reshape(-1)
 
 
-def partners(scores: Tensor, same: Tensor, group: int | None = None) -> tuple[Tensor, Tensor]:
+def right_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Which caption (row) is right for which picture (column) by all that the rows say: [B,N] bool.
+
+    same    [B] int64, equal numbers for equal pictures
+    ids     [B,L] int64, the captions' tokens: a caption is right for every picture that a row of an equal caption
+            shows. None: for its own picture alone, and those equal to it
+    among   (same [N], ids [N,L]) of the rows that the pictures are of, these rows among them; None: these rows
+    """
+    pictures, captions = (same, ids) if among is None else among
+    if ids is None:
+        return same[:, None] == pictures
+    alike, equal = (ids[:, None] == captions).all(-1), pictures[:, None] == pictures
+    return alike.float() @ equal.float() > 0
+
+
+def partners(scores: Tensor, same: Tensor, group: int | None = None,
+             right: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """For each row the row of its group with the highest score among those that show another picture.
 
     scores  [B,g] finite; column c is the c-th row of the row's own group. Uniforms give random negatives,
             similarities hard ones
     same    [B] int64, equal numbers for equal pictures
     group   g consecutive rows choose among each other; None is the whole batch
+    right   [B,g] bool, further rows that are no wrong partner (`right_pairs`)
 
     Returns (index [B] int64, rows of the batch; valid [B] bool). A row without a candidate is not valid and
     points at itself. Of equal scores the first wins. Raises ValueError where the rows are no multiple of
@@ -32,6 +49,8 @@ def partners(scores: Tensor, same: Tensor, group: int | None = None) -> tuple[Te
     size = _size(batch, group)
     grouped = same.reshape(-1, size)
     other = (grouped[:, :, None] != grouped[:, None, :]).reshape(batch, size)
+    if right is not None:
+        other = other & ~right
     row = torch.arange(batch, device=same.device)
     best = scores.masked_fill(~other, float("-inf")).argmax(dim=-1) + row // size * size
     valid = other.any(dim=-1)
