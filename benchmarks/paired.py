@@ -95,5 +95,5 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], file: str | None = None,
         print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
                         for i, (cell, width) in enumerate(zip(line, widths))))
     if file:
-        with open(file, "w") as out:
+        with open(file, "w", encoding="utf-8") as out:
             json.dump({"title": title, "machine": machine(), "rows": list(rows), **more}, out, indent=1)

@@ -34,7 +34,7 @@ def trained(recipe: str, place: Path, overrides: Sequence[str]) -> Summary:
     else:
         subprocess.run([sys.executable, "-m", "vlobjectives", "run", recipe, "--out", str(place), *overrides],
                        check=True)
-    return json.loads((place / "summary.json").read_text())
+    return json.loads((place / "summary.json").read_text(encoding="utf-8"))
 
 
 def values(runs: Sequence[Summary], split: str, name: str) -> list[float]:

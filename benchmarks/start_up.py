@@ -18,7 +18,7 @@ YARDSTICK = "import torch, timm, transformers"
 
 def process(*command: str) -> Callable[[], None]:
     def one() -> None:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-800:]}")
     return one

@@ -21,7 +21,7 @@ HEAVY = ("torch", "timm", "transformers", "torchvision")
 def imported(path: Path) -> Iterator[tuple[str, int]]:
     """What a file imports anywhere in it, dotted (`a.b` for `from a import b`), with the line."""
     package = path.relative_to(HOST.parent if path.is_relative_to(HOST) else PLUGINS).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((each.name, node.lineno) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -77,6 +77,46 @@ def test_plug_ins_import_what_a_stranger_may():
     assert not wrong, "\n".join(wrong)
 
 
+BINARY = {"Image", "av", "os", "wave", "tarfile", "zipfile"}
+"""Whose `open` opens no text."""
+
+
+def texts_without_encoding(tree: ast.AST) -> Iterator[int]:
+    """Lines that open a file as text, or decode a process's output, in whatever encoding the locale has."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        of = getattr(getattr(call.func, "value", None), "id", "")
+        given = {word.arg: word.value for word in call.keywords}
+        words = [one.value for one in (*call.args, *given.values()) if isinstance(one, ast.Constant)]
+        if "encoding" in given or "utf-8" in words or "utf-8-sig" in words:
+            continue
+        binary = any(isinstance(word, str) and "b" in word and set(word) <= set("rwxab+") for word in words)
+        opens = name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile") and of not in BINARY - {"os"}
+        opens &= not (name == "open" and of == "os") and not binary
+        opens &= name in ("open", "fdopen") or "mode" in given or bool(call.args)  # temporary files are binary
+        decodes = any(isinstance(value, ast.Constant) and value.value is True for key, value in given.items()
+                      if key in ("text", "universal_newlines"))
+        if name == "read_text" or (name == "write_text" and len(call.args) < 2) or opens or decodes:
+            yield call.lineno
+
+
+def test_text_is_utf_8_in_every_locale():
+    """Every text file that is opened says its encoding: by default it is the locale's, Latin-1 at times."""
+    tops = (HOST, PLUGINS, ROOT / "tests", ROOT / "examples", ROOT / "benchmarks")
+    wrong = [f"{path.relative_to(ROOT)}:{line}" for top in tops for path in files(top)
+             for line in texts_without_encoding(ast.parse(path.read_text(encoding="utf-8")))]
+    assert not wrong, 'say encoding="utf-8": ' + ", ".join(wrong)
+
+
+@pytest.mark.parametrize("code, found", [
+    ("open(x)", 1), ("x.open('a')", 1), ("x.read_text()", 1), ("x.write_text('é')", 1), ("os.fdopen(1, 'w')", 1),
+    ("run(x, text=True)", 1), ("NamedTemporaryFile('w')", 1), ("open(x, encoding='utf-8')", 0), ("x.open('rb')", 0),
+    ("x.read_text('utf-8')", 0), ("Image.open(x)", 0), ("os.open(x, flags)", 0), ("TemporaryFile()", 0),
+    ("run(x, encoding='utf-8')", 0), ("x.read_bytes()", 0)])
+def test_what_opens_text(code, found):
+    assert len(list(texts_without_encoding(ast.parse(code)))) == found
+
+
 @pytest.mark.parametrize("code", [
     "import vlobjectives",
     "from vlobjectives import hookimpl",
@@ -87,5 +127,5 @@ def test_plug_ins_import_what_a_stranger_may():
 def test_importing_is_light(code):
     """In a process of its own, since this one has imported everything."""
     code += f"; import sys; print([x for x in {HEAVY} if x in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert said.stdout.strip() == "[]"

@@ -27,7 +27,7 @@ class Site:
 
     def module(self, text: str) -> str:
         name = f"stranger_{next(_NUMBER)}"  # never one that an earlier test has imported
-        (self.folder / f"{name}.py").write_text(textwrap.dedent(text))
+        (self.folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
         return name
 
     def add(self, name: str, text: str, entry: str = "plug", version: str = "1.0") -> str:
@@ -35,8 +35,8 @@ class Site:
         module = self.module(text)
         info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[vlobjectives]\n{entry} = {module}\n")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[vlobjectives]\n{entry} = {module}\n", encoding="utf-8")
         return module
 
     def brings(self, name: str, components: dict, **more) -> str:
@@ -128,7 +128,7 @@ def test_two_distributions_may_call_their_entry_point_the_same(site):
 def test_two_entry_points_at_one_module_are_a_fault(site):
     module = site.brings("first", {"objective:one": "a:B"})
     info = site.folder / "first-1.0.dist-info" / "entry_points.txt"
-    info.write_text(f"[vlobjectives]\nplug = {module}\nagain = {module}\n")
+    info.write_text(f"[vlobjectives]\nplug = {module}\nagain = {module}\n", encoding="utf-8")
     registry = Registry()
     assert strangers(registry) == ["one"] and "already registered" in faults_of(registry, "first")[0]
 
@@ -205,7 +205,7 @@ def test_builtin_only_leaves_distributions_out_and_keeps_local_files(site):
     registry = Registry(builtin_only=True)
     assert strangers(registry) == []
     local = site.folder / "my_loss.py"
-    local.write_text(LOCAL)
+    local.write_text(LOCAL, encoding="utf-8")
     registry.add_file(local)
     assert strangers(registry) == ["local", "my_loss/itc"]
 
@@ -223,7 +223,7 @@ def vlobj_components():
 
 
 def test_a_local_file_brings_classes(tmp_path):
-    (tmp_path / "my_loss.py").write_text(LOCAL)
+    (tmp_path / "my_loss.py").write_text(LOCAL, encoding="utf-8")
     registry = Registry()
     registry.add_file(tmp_path / "my_loss.py")
     registry.add_file(tmp_path / "my_loss.py")  # named twice: once is enough
@@ -244,7 +244,7 @@ def test_a_local_file_brings_classes(tmp_path):
 ])
 def test_a_local_file_that_is_wrong(tmp_path, text, line, what):
     path = tmp_path / "wrong.py"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(PluginError, match=what) as caught:
         Registry().add_file(path)
     assert caught.value.place.file == str(path) and caught.value.place.line == line and caught.value.mend
@@ -253,7 +253,7 @@ def test_a_local_file_that_is_wrong(tmp_path, text, line, what):
 def test_local_files_that_are_none(tmp_path):
     with pytest.raises(PluginError, match="there is no plug-in file"):
         Registry().add_file(tmp_path / "absent.py")
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     with pytest.raises(PluginError, match=r"name a file that ends in .py"):
         Registry().add_file(tmp_path / "notes.txt")
 
@@ -317,4 +317,4 @@ def test_every_kind_has_its_contract():
 def test_finding_plugins_imports_nothing_heavy():
     code = ("import sys, vlobjectives.recipe; from vlobjectives.registry import Registry; Registry(builtin_only=True);"
             "print([name for name in ('torch', 'timm', 'transformers', 'numpy') if name in sys.modules])")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout.strip() == "[]"

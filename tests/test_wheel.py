@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RECIPES = {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
 OFFLINE = {**os.environ, "OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
            "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
 
 
 def call(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env=OFFLINE, capture_output=True, text=True)
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=OFFLINE, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 
@@ -40,7 +40,8 @@ def installed(place: Path, wheel: Path) -> Path:
     binaries = place / "bin"
     call(sys.executable, "-m", "pip", "--python", binaries / "python", "install", "--no-deps", wheel, cwd=place)
     own = call(binaries / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip()
-    (Path(own) / "behind.pth").write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}))
+    behind = "\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    (Path(own) / "behind.pth").write_text(behind, encoding="utf-8")
     return binaries
 
 
@@ -94,7 +95,7 @@ def test_recipes_are_listed_and_copied(fresh, tmp_path):
     assert json.loads(call(fresh / "vlobj", "recipes", "--json", cwd=tmp_path)).keys() == RECIPES
     assert {line.split()[0] for line in call(fresh / "vlobj", "recipes", cwd=tmp_path).splitlines()} == RECIPES
     call(fresh / "vlobj", "recipes", "copy", "glscl", cwd=tmp_path)
-    assert (tmp_path / "glscl.yaml").read_text() == (ROOT / "recipes" / "glscl.yaml").read_text()
+    assert (tmp_path / "glscl.yaml").read_text("utf-8") == (ROOT / "recipes" / "glscl.yaml").read_text(encoding="utf-8")
 
 
 def test_shipped_recipes_load_with_the_files_that_they_name(fresh, tmp_path):
@@ -118,7 +119,7 @@ def test_plugins_are_found(fresh, tmp_path):
 
 def test_the_main_recipe_runs_outside_the_checkout(fresh, tmp_path):
     call(fresh / "vlobj", "run", "glscl", "--tiny", "--out", tmp_path / "run", cwd=tmp_path)
-    assert "retrieval/test/image_to_text/r1" in json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert "retrieval/test/image_to_text/r1" in json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
 
 
 def test_an_editable_install_finds_the_recipes_of_the_checkout(tmp_path):

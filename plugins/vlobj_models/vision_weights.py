@@ -107,7 +107,7 @@ def _read(weights: str) -> tuple[dict[str, Tensor], dict[str, object]]:
 def _of_timm(path: Path) -> bool:
     """Whether this is a folder that timm wrote (or fetched), configuration and all."""
     config = path / "config.json"
-    return config.exists() and "architecture" in json.loads(config.read_text())
+    return config.exists() and "architecture" in json.loads(config.read_text(encoding="utf-8"))
 
 
 def _named(name: str) -> tuple[dict[str, Tensor], dict[str, object]]:

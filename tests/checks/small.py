@@ -55,13 +55,13 @@ def changed(folder: Path, changes: dict[str, str], name: str = "small.yaml") -> 
         assert text.count(old) == 1, (old, text.count(old))
         text = text.replace(old, new)
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 def line_of(path: Path, word: str) -> int:
     """The line of a file that holds a word, from 1."""
-    return next(number for number, line in enumerate(path.read_text().splitlines(), 1) if word in line)
+    return next(number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if word in line)
 
 
 def vlobj(capsys, *words: object) -> Ended:
@@ -75,5 +75,5 @@ def vlobj(capsys, *words: object) -> Ended:
 def plugin(folder: Path, code: str, name: str = "own.py") -> Path:
     """A local plug-in file."""
     path = folder / name
-    path.write_text(textwrap.dedent(code))
+    path.write_text(textwrap.dedent(code), encoding="utf-8")
     return path

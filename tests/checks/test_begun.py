@@ -55,8 +55,8 @@ def test_what_does_not_fit_is_refused(capsys, tmp_path, there, changes, words, a
 
 def test_a_field_of_another_type_is_refused(capsys, tmp_path, there):
     shutil.copytree(there, tmp_path / "there")
-    text = (there / "recipe.yaml").read_text()
-    (tmp_path / "there" / "recipe.yaml").write_text(text.replace("type: byte_pair, ", "type: letters, "))
+    text = (there / "recipe.yaml").read_text(encoding="utf-8")
+    (tmp_path / "there" / "recipe.yaml").write_text(text.replace("type: byte_pair, ", "type: letters, "), "utf-8")
     ended = check(capsys, begins(tmp_path, "./there"))
     assert ended.code == 2 and "type is letters there, byte_pair here" in ended.err
 
@@ -69,7 +69,7 @@ def test_what_is_no_run(capsys, tmp_path, there, word):
         shutil.copytree(there, tmp_path / name)
     shutil.rmtree(tmp_path / "unsaved" / "checkpoints")
     (tmp_path / "damaged" / "checkpoints" / "step-000001" / "model.safetensors").write_bytes(b"no")
-    (tmp_path / "unlearned" / "fields" / "caption.json").write_text("{")
+    (tmp_path / "unlearned" / "fields" / "caption.json").write_text("{", encoding="utf-8")
     ended = check(capsys, begins(tmp_path, f"./{word}"))
     said = {"nowhere": "is not there", "glscl": "is not there", "file": "has no recipe.yaml",
             "empty": "has no recipe.yaml", "unlearned": "caption' learned cannot be read: it is damaged",
@@ -109,7 +109,7 @@ def test_nothing_in_common_is_refused(capsys, tmp_path, there):
         objectives: {itc: {joint: space}}
         optim: {lr: 1e-3}
         run: {steps: 1, device: cpu}
-        """)
+        """, encoding="utf-8")
     ended = check(capsys, other, f"init={there}")
     assert ended.code == 2 and "no part of" in ended.err and "command line  init" in ended.err
 

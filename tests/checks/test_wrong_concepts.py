@@ -36,7 +36,7 @@ def listed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     rows = [{"image": "a.png", "caption": f"a dog near {count} balls", "split": "train"} for count in range(16)]
-    (tmp_path / "listed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "listed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return tmp_path
 
 

@@ -15,7 +15,7 @@ PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "capti
 def trained(folder: Path, text: str) -> Path:
     """A run of one step."""
     from vlobjectives.cli import main
-    (folder / "recipe.yaml").write_text(text)
+    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
     assert main(["run", str(folder / "recipe.yaml"), "--out", str(folder / "run"), "run.steps=1",
                  "evaluate.losses=false"]) == 0
     return folder / "run"
@@ -66,7 +66,7 @@ def test_photos(capsys, run):
 
 
 def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
-    (tmp_path / "notes.png").write_text("no picture")
+    (tmp_path / "notes.png").write_text("no picture", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.png").write_bytes(pictures[0].read_bytes()[:700])
     for words, code, said in [
@@ -88,7 +88,7 @@ def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
 def test_a_run_that_lost_what_it_learned(capsys, run, pictures, tmp_path, kept):
     shutil.copytree(run, tmp_path / "run")
     learned = tmp_path / "run" / "fields" / "caption.json"
-    learned.unlink() if kept is None else learned.write_text(kept)
+    learned.unlink() if kept is None else learned.write_text(kept, encoding="utf-8")
     for words in (("caption", tmp_path / "run", pictures[0]), ("eval", tmp_path / "run")):
         ended = vlobj(capsys, *words)
         assert ended.code == 3 and f"{learned}  what the field 'caption' learned cannot be read" in ended.err

@@ -45,7 +45,7 @@ def test_it_is_checked_planned_and_trained(shape, capsys, tmp_path):
     name, overrides, _ = SHAPES[shape]
     ended = vlobj(capsys, "run", name, "--tiny", "--out", tmp_path / "run", "run.device=cpu", *overrides)
     assert ended.code == 0, ended.err
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["step"] for row in rows] == [0, 1] and all(row["gradient_norm"] > 0 for row in rows)
     planned = vlobj(capsys, "plan", tmp_path / "run", "--json")
     assert planned.code == 0 and json.loads(planned.out)["passes"]

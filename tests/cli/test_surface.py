@@ -53,7 +53,7 @@ def test_every_option_says_what_it_does():
 def test_imports_nothing_heavy(line):
     code = (f"import sys; from vlobjectives.cli import main; assert main({line!r}) == 0; "
             f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)")
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert ended.stderr.strip() == "[]"
 
 

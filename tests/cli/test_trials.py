@@ -18,12 +18,12 @@ def test_every_shipped_recipe_runs_tiny(name, capsys, tmp_path, monkeypatch):
     assert ended.code == 0, ended.err
     first = ended.out.splitlines()[0]
     assert first.startswith("tiny: every part small, scenes of ") and "no weights, 2 steps" in first
-    lines = [json.loads(line) for line in (tmp_path / "trial/metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "trial/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in lines] == [0, 1]
-    recipe = yaml.safe_load((tmp_path / "trial/recipe.yaml").read_text())
+    recipe = yaml.safe_load((tmp_path / "trial/recipe.yaml").read_text(encoding="utf-8"))
     live = {term.split("/")[0] for line in lines for term, one in line["terms"].items() if one["weight"]}
     assert live == {name for name, entry in recipe["objectives"].items() if entry["weight"]}
-    assert json.loads((tmp_path / "trial/summary.json").read_text())
+    assert json.loads((tmp_path / "trial/summary.json").read_text(encoding="utf-8"))
     planned = vlobj(capsys, "plan", "trial", "--json")
     assert planned.code == 0, planned.err
     plans = json.loads(planned.out)
@@ -41,7 +41,7 @@ def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
     assert on.code == 0 and "going on after step 1" in on.out
     requeued = vlobj(capsys, "run", recipe, "--tiny", "--out", run, "--resume", "evaluate.losses=false", "run.steps=3")
     assert requeued.code == 0 and "going on after step 2" in requeued.out
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == 3
+    assert len((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 3
     other = vlobj(capsys, "run", run, "optim.lr=1")
     assert other.code == 2 and "optim.lr" in other.err and "--accept-changes" in other.err
     assert vlobj(capsys, "run", run, "optim.lr=1", "--accept-changes").code == 0
@@ -49,7 +49,7 @@ def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
     scores = json.loads(vlobj(capsys, "eval", run, "--split", "test", "evaluate.losses=false", "--json").out)
     assert scores and {name.split("/")[:2] == ["retrieval", "test"] for name in scores} == {True}
     [written] = set((run / "eval").iterdir()) - before
-    assert json.loads(written.read_text()) == scores
+    assert json.loads(written.read_text(encoding="utf-8")) == scores
     assert "settled when the run was trained" in vlobj(capsys, "eval", run, "optim.lr=2").err
     assert "it has train, val, test" in vlobj(capsys, "eval", run, "--split", "tset").err
 
@@ -59,7 +59,7 @@ def test_what_the_command_line_gives_stays(capsys, tmp_path):
     ended = vlobj(capsys, "run", recipe, "--tiny", "--out", run, "run.steps=1", "data.batch=4", "data.image_size=64",
                   "evaluate.losses=false")
     assert ended.out.startswith("tiny: every part small, scenes of 64 pixels in place of scenes, no weights, 1 steps")
-    kept = yaml.safe_load((run / "recipe.yaml").read_text())
+    kept = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
     assert (kept["run"]["steps"], kept["data"]["batch"], kept["data"]["image_size"]) == (1, 4, 64)
 
 
@@ -89,6 +89,6 @@ def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, 
                      "random_patches, ": "dropped: {type: listed, order: ../order.txt, "})
     monkeypatch.chdir(tmp_path)
     assert vlobj(capsys, "run", recipe, "--out", "run", "run.steps=1", "evaluate.losses=false").code == 0
-    kept = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text())
+    kept = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text(encoding="utf-8"))
     assert kept["masks"]["dropped"]["order"] == str(tmp_path / "order.txt")
     assert kept["pairings"]["others"]["group"] == 8

@@ -63,7 +63,7 @@ def test_version(capsys):
 
 def test_module_is_the_command():
     line = [sys.executable, "-m", "vlobjectives", "run", "nowhere.yaml"]
-    ended = subprocess.run(line, capture_output=True, text=True)
+    ended = subprocess.run(line, capture_output=True, encoding="utf-8")
     assert ended.returncode == 2 and ended.stdout == ""
     assert ended.stderr == ("there is no file nowhere.yaml\n"
                             "    mend: correct the path; it counts from the working folder\n")
@@ -155,7 +155,7 @@ def test_a_brief_process_says_all_and_ends_with_its_code(tmp_path, capsys, words
     here = vlobj(capsys, *words)
     assert gc.isenabled()
     code = "import atexit, sys; from vlobjectives.cli import main; atexit.register(print, 'left'); sys.exit(main())"
-    there = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    there = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, encoding="utf-8")
     assert there.returncode == here.code
     said = there.stdout.removesuffix("left\n")
     assert said != there.stdout

@@ -6,14 +6,14 @@ from pathlib import Path
 from vlobjectives.registry import Registry
 
 TESTS = Path(__file__).parents[1]
-PAGE = (TESTS.parent / "docs" / "fidelity.md").read_text()
+PAGE = (TESTS.parent / "docs" / "fidelity.md").read_text(encoding="utf-8")
 
 
 def test_tests_exist():
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE)
     assert len(named) > 40
     missing = [f"{file}::{test}" for file, test in named
-               if not any(f"def {test}(" in path.read_text() for path in TESTS.rglob(file))]
+               if not any(f"def {test}(" in path.read_text(encoding="utf-8") for path in TESTS.rglob(file))]
     assert not missing
 
 

@@ -21,7 +21,7 @@ SMALL = ("run.steps=2", "optim.schedule.warmup=0", "data.samples=64", "data.batc
 
 
 def blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_page_has_a_loop_and_a_run_of_twenty_lines_at_most():
@@ -57,7 +57,7 @@ def test_a_trained_run(tmp_path, monkeypatch, capsys):
 
 
 def test_errors_are_named_as_on_the_page():
-    for name in re.findall(r"`(?:vlobjectives\.errors\.)?(\w+Error)`", PAGE.read_text()):
+    for name in re.findall(r"`(?:vlobjectives\.errors\.)?(\w+Error)`", PAGE.read_text(encoding="utf-8")):
         assert issubclass(getattr(errors, name), errors.VlobjError)
     with pytest.raises(errors.RecipeError):
         vlobjectives.load("no run")

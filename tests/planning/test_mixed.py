@@ -21,7 +21,7 @@ PAPERS = {"tgmim": "SyCoCa", "mgsc": "GLSCL", "mcr": "MVPTR"}
 def build(tmp_path_factory):
     """`build(*overrides)`: the tiny form of the recipe in float64, in eval mode."""
     path = tmp_path_factory.mktemp("mixed") / "mixed.yaml"
-    path.write_text(dump(tiny(load("mixed"), registry())[0].recipe))
+    path.write_text(dump(tiny(load("mixed"), registry())[0].recipe), encoding="utf-8")
 
     @cache
     def made(*overrides):

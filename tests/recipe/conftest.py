@@ -34,7 +34,7 @@ def write(tmp_path):
     def write(text: str, name: str = "small.yaml"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
         return path
     return write
 

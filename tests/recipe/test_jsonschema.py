@@ -34,7 +34,7 @@ LOCAL = """
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory):
     path = tmp_path_factory.mktemp("local") / "stripes.py"
-    path.write_text(textwrap.dedent(LOCAL))
+    path.write_text(textwrap.dedent(LOCAL), encoding="utf-8")
     registry = Registry(blocked=["models", "common", "glscl", "data"], builtin_only=True)
     registry.add_file(path)
     return json_schema(registry)

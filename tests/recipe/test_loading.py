@@ -72,7 +72,7 @@ def test_a_run_is_named_after_its_recipe_and_keeps_the_name(write, small, tmp_pa
     assert load(small).recipe.run.name == "small"
     run = write(dump(load(small).recipe), "a run/recipe.yaml")
     assert load(run.parent).recipe == load(small).recipe
-    assert load(write(small.read_text(), "ab c?.yaml")).recipe.run.name == "ab_c_"
+    assert load(write(small.read_text(encoding="utf-8"), "ab c?.yaml")).recipe.run.name == "ab_c_"
 
 
 def test_replaced(small):
@@ -88,8 +88,8 @@ def test_replaced(small):
 def shipped(tmp_path, monkeypatch):
     folder = tmp_path / "shipped"
     folder.mkdir()
-    (folder / "glscl.yaml").write_text("# GLSCL, small.\n# more\nseed: 0\n")
-    (folder / "bare.yaml").write_text("seed: 0\n")
+    (folder / "glscl.yaml").write_text("# GLSCL, small.\n# more\nseed: 0\n", encoding="utf-8")
+    (folder / "bare.yaml").write_text("seed: 0\n", encoding="utf-8")
     monkeypatch.setattr(recipes, "folder", lambda: folder)
     monkeypatch.chdir(tmp_path)
     return folder
@@ -97,7 +97,7 @@ def shipped(tmp_path, monkeypatch):
 
 def test_what_a_word_means(shipped, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run/recipe.yaml").write_text("")
+    (tmp_path / "run/recipe.yaml").write_text("", encoding="utf-8")
     (tmp_path / "glscl").mkdir()  # a folder of that name is in nobody's way
     assert locate("glscl") == shipped / "glscl.yaml"
     assert locate("run") == Path("run/recipe.yaml") and locate("run/recipe.yaml") == Path("run/recipe.yaml")
@@ -120,7 +120,7 @@ def test_words_that_mean_nothing(shipped, word, what, mend):
 
 def test_copy(shipped, tmp_path):
     [mine] = copy("glscl", "mine.yaml")
-    assert mine.read_text() == (shipped / "glscl.yaml").read_text()
+    assert mine.read_text(encoding="utf-8") == (shipped / "glscl.yaml").read_text(encoding="utf-8")
     assert copy("glscl", tmp_path) == [tmp_path / "glscl.yaml"]
     for target in ("mine.yaml", "mine.txt", "no/such/folder.yaml"):
         with pytest.raises(RecipeError, match="cannot copy to"):
@@ -130,13 +130,13 @@ def test_copy(shipped, tmp_path):
 @pytest.mark.parametrize("written", ['[../own.py]', '["../own.py"]  # mine', "\n  - ../own.py\n"])
 def test_a_copy_takes_its_plugins_along(shipped, small, tmp_path, written):
     """They lie beside it, where the copy looks for them; nothing is written where one of them is in the way."""
-    (tmp_path / "own.py").write_text("VLOBJ_API = 1\n")
-    text = f"# Own: one.\nplugins: {written}\n{small.read_text()}"
-    (shipped / "own.yaml").write_text(text)
+    (tmp_path / "own.py").write_text("VLOBJ_API = 1\n", encoding="utf-8")
+    text = f"# Own: one.\nplugins: {written}\n" + small.read_text(encoding="utf-8")
+    (shipped / "own.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "here").mkdir()
     copied = copy("own", tmp_path / "here")
     assert [path.name for path in copied] == ["own.yaml", "own.py"]
-    assert copied[0].read_text() == text.replace("../own.py", "./own.py")
+    assert copied[0].read_text(encoding="utf-8") == text.replace("../own.py", "./own.py")
     assert load(copied[0]).recipe.plugins == (str(copied[1]),)
     copied[0].unlink()
     with pytest.raises(RecipeError, match=r"own\.py: the file exists"):

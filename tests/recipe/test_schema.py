@@ -118,12 +118,13 @@ def test_an_input_keeps_what_it_does_not_say():
     ("{retrieval: {}, rerank: false, words: null, losses: false}", {"retrieval": {}}, False),
     ("{losses: null, top: {type: rerank, top: 8}}", {"top": {"top": 8}}, False)])
 def test_evaluations_are_switched(small, text, entries, losses):
-    small.write_text(small.read_text().replace("{every: {steps: 25}, retrieval: {gallery: 256}}", text))
+    small.write_text(small.read_text("utf-8").replace("{every: {steps: 25}, retrieval: {gallery: 256}}", text), "utf-8")
     evaluate = load(small).recipe.evaluate
     assert {name: entry.options for name, entry in evaluate.entries.items()} == entries and evaluate.losses is losses
 
 
 def test_times_keep_their_kind(small):
-    small.write_text(small.read_text().replace("[[0.5, 0], [0.75, 0.2]]", "[[0, 0], [1, 1], [1.0, 0.5]]"))
+    text = small.read_text("utf-8").replace("[[0.5, 0], [0.75, 0.2]]", "[[0, 0], [1, 1], [1.0, 0.5]]")
+    small.write_text(text, encoding="utf-8")
     times = [time for time, _ in load(small).recipe.objectives["mgsc"].weight]
     assert [type(time) for time in times] == [int, int, float]

@@ -152,5 +152,5 @@ def test_a_byte_order_mark_and_an_empty_file(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     document = read(path)
     assert document.data == {"a": 1, "b": 2} and document.spots[("a",)].key.column == 1
-    path.write_text("# nothing yet\n")
+    path.write_text("# nothing yet\n", encoding="utf-8")
     assert read(path).data == {}

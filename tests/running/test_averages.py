@@ -196,7 +196,7 @@ def test_they_begin_anew_from_the_weights_of_init(unstopped, tmp_path):
         assert kept
         for name, value in kept.items():
             assert torch.equal(value, was[name.replace("averages.weights", "model")]), name
-        assert "averages.weights" not in (out / "log.txt").read_text()
+        assert "averages.weights" not in (out / "log.txt").read_text(encoding="utf-8")
 
 
 # ---- recipes
@@ -213,7 +213,8 @@ def test_the_decay_is_the_recipes_or_the_default(tmp_path):
 def averaging(folder):
     """The tiny recipe with completion under a mask of the averaged encoder's choice."""
     path = recipe(folder, objective="mgsc: {image_mask: looked, text_mask: noisy_words}")
-    path.write_text(path.read_text().replace("masks:\n", "masks:\n  looked: {type: cls_attention}\n"))
+    text = path.read_text(encoding="utf-8").replace("masks:\n", "masks:\n  looked: {type: cls_attention}\n")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -70,7 +70,7 @@ def test_damage_is_seen_and_the_one_before_is_taken(tmp_path, damage):
     elif kind == "no":
         path.unlink()
     else:
-        path.write_text("")
+        path.write_text("", encoding="utf-8")
     found, broken = checkpoint.newest(tmp_path)
     assert found.step == 2
     assert len(broken) == 1
@@ -138,7 +138,7 @@ def small_disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3500k", "tmpfs", str(place)], capture_output=True,
-                             text=True) if shutil.which("mount") else None
+                             encoding="utf-8") if shutil.which("mount") else None
     if mounted is None or mounted.returncode:
         pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip() if mounted else 'no mount'}")
     yield place
@@ -173,9 +173,9 @@ def test_a_run_folder_is_made_exclusively(tmp_path):
     assert names(tmp_path / "a" / "run") == ["recipe.yaml"]
     with pytest.raises(RecipeError, match="already there"):
         RunFolder.create(tmp_path / "a" / "run", "seed: 2\n")
-    assert (tmp_path / "a" / "run" / "recipe.yaml").read_text() == "seed: 1\n"
+    assert (tmp_path / "a" / "run" / "recipe.yaml").read_text(encoding="utf-8") == "seed: 1\n"
     assert names(tmp_path / "a") == ["run"]
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(MeansError, match="cannot be made"):
         RunFolder.create(tmp_path / "file" / "run", "")
 
@@ -183,9 +183,10 @@ def test_a_run_folder_is_made_exclusively(tmp_path):
 def test_metrics_are_cut_to_the_checkpoint(tmp_path):
     """Also a line that a kill cut in two."""
     place = RunFolder(tmp_path)
-    place.metrics.write_text("".join(json.dumps({"step": step}) + "\n" for step in range(5)) + '{"step": 5, "lo')
+    lines = "".join(json.dumps({"step": step}) + "\n" for step in range(5))
+    place.metrics.write_text(lines + '{"step": 5, "lo', encoding="utf-8")
     place.cut_metrics(3)
-    assert [json.loads(line)["step"] for line in place.metrics.read_text().splitlines()] == [0, 1, 2]
+    assert [json.loads(line)["step"] for line in place.metrics.read_text(encoding="utf-8").splitlines()] == [0, 1, 2]
 
 
 def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, monkeypatch):
@@ -194,8 +195,8 @@ def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, 
         subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True)
 
     here = tmp_path / "installed.py"
-    here.write_text("")
-    (tmp_path / "own").write_text("")
+    here.write_text("", encoding="utf-8")
+    (tmp_path / "own").write_text("", encoding="utf-8")
     git("init", "-q")
     git("add", "own")
     git("commit", "-qm", "own")

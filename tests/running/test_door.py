@@ -46,7 +46,7 @@ def scene(towers):
 
 def test_first_losses_are_those_of_a_run(tmp_path):
     session.run(load_recipe("glscl", FUSED), Registry(), tmp_path / "run", Log(first=False), False)
-    logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
     system = vlobjectives.build("glscl", *FUSED).train()
     losses = system(next(system.batches()), 0)
     assert logged["step"] == 0
@@ -189,7 +189,7 @@ def test_no_joint_space(towers):
 
 
 def test_what_is_no_picture(towers, tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     for wrong in (tmp_path / "text.png", tmp_path / "missing.png", torch.rand(3, 64, 64),
                   torch.zeros(64, 64, dtype=torch.uint8)):
         with pytest.raises(DataError, match="picture"):

@@ -39,9 +39,9 @@ def test_weights_and_fields_are_brought(origin, tmp_path):
     began, was = first(out), weights(there)
     assert began.keys() == was.keys() and all(torch.equal(began[name], was[name]) for name in was)
     assert (out / "fields/caption.json").read_bytes() == (there / "fields/caption.json").read_bytes()
-    assert f"{len(was)} tensors, what caption learned from {there}, step 2" in (out / "log.txt").read_text()
-    kept = json.loads((there / "checkpoints/step-000002/manifest.json").read_text())
-    manifest = json.loads((out / "manifest.json").read_text())
+    assert f"{len(was)} tensors, what caption learned from {there}, step 2" in (out / "log.txt").read_text("utf-8")
+    kept = json.loads((there / "checkpoints/step-000002/manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["init"] == {"run": str(there), "step": 2, "sha256": kept["sha256"]["model.safetensors"]}
     assert load(out).recipe.init == str(there)
     assert [row["step"] for row in lines(out)] == [0, 1]
@@ -64,7 +64,7 @@ def test_a_run_goes_on_without_the_one_that_it_began_from(origin, tmp_path):
     assert other.wait() == 0, other.text
     assert stream(tmp_path / "other") == stream(tmp_path / "halves") != stream(tmp_path / "whole")
     same_weights(tmp_path / "other", tmp_path / "halves")
-    assert "init" in json.loads((tmp_path / "halves" / "manifest.json").read_text())
+    assert "init" in json.loads((tmp_path / "halves" / "manifest.json").read_text(encoding="utf-8"))
 
 
 def test_positions_follow_a_larger_picture(origin, tmp_path):
@@ -84,9 +84,9 @@ def test_what_is_missing_and_left_over_is_named(origin, tmp_path):
     """Another fusion and no matching: first weights there, and the heads of the run are not used."""
     path, there = origin
     out = tmp_path / "run"
-    text = path.read_text().replace("  fusion: {", "  mixed: {").replace("  mlm: {", "  mlm: {fusion: mixed, ")
+    text = path.read_text("utf-8").replace("  fusion: {", "  mixed: {").replace("  mlm: {", "  mlm: {fusion: mixed, ")
     text = text.replace("  itm: {negatives: others, weight: [[4, 0], [5, 1]]}\n", "")
-    (tmp_path / "other.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text(text, encoding="utf-8")
     child = run(tmp_path / "other.yaml", out, *QUICK, f"init={there}")
     assert child.wait() == 0, child.text
     assert "not there, so with first weights: model.mixed\n" in child.text

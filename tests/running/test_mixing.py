@@ -100,8 +100,8 @@ def test_a_mix_of_one_is_that_source(mixed):
 
 def test_masks_hide_by_source_and_clips_use_the_same_weights(tmp_path):
     path = recipe(tmp_path, objective="mgsc: {image_mask: dropped, text_mask: noisy_words}")
-    path.write_text(path.read_text().replace("masks:\n", "masks:\n  dropped: {type: random_tubes, ratio: 0.5, "
-                                                          "fill: drop}\n"))
+    path.write_text(path.read_text("utf-8").replace("masks:\n", "masks:\n  dropped: {type: random_tubes, ratio: 0.5, "
+                                                          "fill: drop}\n"), encoding="utf-8")
     system = vlobjectives.build(path, MIX)
     assert {name: sites["image"].positions for name, sites in system.sites.items()} == {"pictures": 16, "clips": 32}
     losses = [system(batch, step).total for step, batch in zip(range(3), system.batches())]
@@ -114,7 +114,7 @@ def test_masks_hide_by_source_and_clips_use_the_same_weights(tmp_path):
 
 def test_an_objective_may_be_for_some_sources(mixed):
     path = mixed.with_name("some.yaml")
-    path.write_text(mixed.read_text().replace("mlm: {", "mlm: {sources: [pictures], "))
+    path.write_text(mixed.read_text("utf-8").replace("mlm: {", "mlm: {sources: [pictures], "), encoding="utf-8")
     system = vlobjectives.build(path, MIX)
     assert system.live(0, "pictures") == ("itc", "mlm") and system.live(0, "clips") == ("itc",)
     batches = {batch.source: batch for batch in system.batches()}
@@ -170,7 +170,7 @@ def test_killed_and_gone_on_bit_by_bit(mixed, tmp_path):
     assert "going on after step" in child.text
     assert stream(out) == stream(whole)
     same_weights(out, whole)
-    summaries = [json.loads((place / "summary.json").read_text()) for place in (out, whole)]
+    summaries = [json.loads((place / "summary.json").read_text(encoding="utf-8")) for place in (out, whole)]
     assert summaries[0] == summaries[1]
     assert {name.split("/")[1] for name in summaries[0]} == {"pictures.test", "clips.test"}
     assert [row["source"] for row in lines(out)][:4] == ["pictures", "clips", "pictures", "pictures"]

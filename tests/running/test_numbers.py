@@ -86,7 +86,7 @@ def test_stops_before_the_optimiser_moves(path, tmp_path, how, what):
     keys = child.text.split("samples ")[1].splitlines()[0].split(", ")
     assert "train/11" in keys
     assert len(keys) == 4
-    assert f"samples: {', '.join(keys)}" in (out / "log.txt").read_text()
+    assert f"samples: {', '.join(keys)}" in (out / "log.txt").read_text(encoding="utf-8")
     step = len(lines(out))
     assert step < 6
     assert f"step {step}:" in child.text
@@ -103,7 +103,7 @@ def test_fp16_steps_and_skips_what_overflows(path, tmp_path):
     assert child.wait() == 0, child.text
     assert "precision fp16" in child.text
     assert all(math.isfinite(row["loss"]) for row in lines(out))
-    assert "Infinity" not in (out / "metrics.jsonl").read_text()
+    assert "Infinity" not in (out / "metrics.jsonl").read_text(encoding="utf-8")
     assert sum(row["gradient_norm"] is not None for row in lines(out)) >= 4
     assert checkpoint.load_state(checkpoint.newest(out / "checkpoints")[0].folder)["scaler"]["scale"] > 1
     full = run(path, tmp_path / "full", "run.steps=1")
@@ -163,4 +163,4 @@ def test_compiled_parts_compute_the_same(path, tmp_path):
     for one, other in zip(stream(plain), stream(compiled), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
         assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
-    assert json.loads((compiled / "summary.json").read_text())
+    assert json.loads((compiled / "summary.json").read_text(encoding="utf-8"))

@@ -91,7 +91,7 @@ def test_two_processes_are_one(alone, tmp_path, port, micro):
 
 
 def read(path):
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, port):
@@ -160,7 +160,7 @@ def launched(path, out, *overrides):
 def ranks(launcher):
     """Process ids of the processes that a launcher started, by rank."""
     found = {}
-    with open(f"/proc/{launcher.pid}/task/{launcher.pid}/children") as file:
+    with open(f"/proc/{launcher.pid}/task/{launcher.pid}/children", encoding="utf-8") as file:
         for pid in map(int, file.read().split()):
             with open(f"/proc/{pid}/environ", "rb") as env:
                 found |= {int(entry[5:]): pid for entry in env.read().split(b"\0") if entry.startswith(b"RANK=")}
@@ -168,7 +168,8 @@ def ranks(launcher):
 
 
 def gone(pid):
-    return not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z"
 
 
 @linux
@@ -223,14 +224,14 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def test_under_torchrun(alone, tmp_path):
     """The same metrics."""
     command = [*TORCHRUN, str(alone[0]), *STILL, "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr
     compare(tmp_path / "run", alone[1])
 
 
 def below(pid):
     """Process ids of all that a process started, and they in turn."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
         own = [int(word) for word in file.read().split()]
     return own + [deeper for child in own for deeper in below(child)]
 
@@ -243,13 +244,13 @@ def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
     other says what ended it and how to go on, and nobody is left. Torchrun ends with 1 itself, and its SIGTERM races
     with the broken connection to the other: whichever comes first is what the other names."""
     out, said = tmp_path / "run", tmp_path / "said.txt"
-    with said.open("w") as file:
+    with said.open("w", encoding="utf-8") as file:
         launcher = subprocess.Popen([*TORCHRUN, str(alone[0]), *STILL, "run.steps=5000", "run.checkpoint.steps=5000",
                                      "optim.schedule.then=constant", "--out", str(out)], stdout=file, stderr=file)
     try:
         end = time.monotonic() + 200
         while not lines(out):
-            assert launcher.poll() is None and time.monotonic() < end, said.read_text()
+            assert launcher.poll() is None and time.monotonic() < end, said.read_text(encoding="utf-8")
             time.sleep(0.05)
         pids = [pid for pid in below(launcher.pid) if f"--out\0{out}".encode() in
                 Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -261,7 +262,7 @@ def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
         assert launcher.wait(100) != 0
     finally:
         launcher.kill()
-    text = said.read_text()
+    text = said.read_text(encoding="utf-8")
     assert all(map(gone, pids))
     if how == "one dies":
         assert "lost another process of this run" in text or "stopped by SIGTERM after step" in text, text

@@ -14,6 +14,10 @@ from vlobjectives.running import checkpoint
 ACCUMULATED = ("data.micro_batch=4",)
 
 
+def summary(out):
+    return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
 def unstopped(tmp_path_factory):
     """A whole run in micro-batches, and its recipe; nobody changes it."""
@@ -41,12 +45,12 @@ def test_killed_twice_is_bit_identical(unstopped, tmp_path, workers, seed):
     assert child.wait() == 0, child.text
     assert stream(out) == stream(whole)
     same_weights(out, whole)
-    assert json.loads((out / "summary.json").read_text()) == json.loads((whole / "summary.json").read_text())
-    starts = json.loads((out / "manifest.json").read_text())["starts"]
+    assert summary(out) == summary(whole)
+    starts = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["starts"]
     assert len(starts) == 3
     assert all(start["after_step"] % 2 == 0 for start in starts)
     assert 4 <= starts[1]["after_step"] <= starts[2]["after_step"] < 14
-    assert (out / "log.txt").read_text().count("going on after step") == 2
+    assert (out / "log.txt").read_text(encoding="utf-8").count("going on after step") == 2
 
 
 @pytest.fixture
@@ -80,18 +84,19 @@ def test_a_complete_run_is_only_evaluated(copied, unstopped):
     child = run(path, out, *ACCUMULATED)
     assert child.wait() == 0, child.text
     assert (out / "metrics.jsonl").read_bytes() == before
-    assert json.loads((out / "summary.json").read_text()) == json.loads((unstopped[1] / "summary.json").read_text())
+    assert summary(out) == summary(unstopped[1])
     assert "losses" in child.text and "itc/contrast" in child.text
 
 
 def test_changes_are_listed_and_refused(copied):
     """Each difference with its old and new value; nothing but a line in the log is written."""
     path, out = copied
-    (out / "fields" / "caption.json").write_text((out / "fields" / "caption.json").read_text() + " ")
-    manifest = json.loads((out / "manifest.json").read_text())
+    field = out / "fields" / "caption.json"
+    field.write_text(field.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     manifest["plugins"][0]["version"] = "0.0.1"
     manifest["data"] = "another"
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     rows = stream(out)
     child = run(path, out, *ACCUMULATED, "optim.lr=2e-3", "objectives.mlm.weight=0.5", "run.steps=16")
     assert child.wait() == 2, child.text
@@ -99,7 +104,7 @@ def test_changes_are_listed_and_refused(copied):
                  'manifest.json  data  was "another"', "fields.caption  was", "vlobjectives 0.0.1", "--accept-changes"):
         assert said in child.text
     assert "run.steps" not in child.text
-    assert json.loads((out / "manifest.json").read_text()) == manifest
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8")) == manifest
     assert stream(out) == rows
 
 
@@ -108,7 +113,7 @@ def test_accepted_changes_are_noted_and_used(copied):
     child = run(path, out, *ACCUMULATED, "optim.lr=2e-3", "optim.weight_decay=0.5", "optim.schedule.then=constant",
                 "run.steps=16", "run.checkpoint.keep=1", accept=True)
     assert child.wait() == 0, child.text
-    changes = {one["what"]: one for one in json.loads((out / "manifest.json").read_text())["changes"]}
+    changes = {one["what"]: one for one in json.loads((out / "manifest.json").read_text(encoding="utf-8"))["changes"]}
     assert changes.keys() == {"optim.lr", "optim.weight_decay", "optim.schedule.then", "run.steps",
                               "run.checkpoint.keep"}
     assert (changes["optim.lr"]["old"], changes["optim.lr"]["new"], changes["optim.lr"]["after_step"]) == (

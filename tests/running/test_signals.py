@@ -32,7 +32,7 @@ def test_stopped_saved_and_taken_up(unstopped, tmp_path, number, code, word):
     assert f"stopped by {word} after step {done} of 14; saved" in child.text
     assert f"`vlobj run {out}` goes on" in child.text
     assert [one.name for one in (out / "checkpoints").iterdir()] == [f"step-{done:06d}"]
-    assert "stopped by" in (out / "log.txt").read_text()
+    assert "stopped by" in (out / "log.txt").read_text(encoding="utf-8")
     again = run(path, out, *often)
     assert again.wait() == 0, again.text
     assert stream(out) == stream(whole)

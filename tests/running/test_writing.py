@@ -39,7 +39,7 @@ def built(folder, **changes):
     for old, new in changes.values():
         assert old in text
         text = text.replace(old, new)
-    (folder / "coca.yaml").write_text(text)
+    (folder / "coca.yaml").write_text(text, encoding="utf-8")
     system = door.build(folder / "coca.yaml").double().eval()
     for parameter in system.model["words"].parameters():
         parameter.data *= 8  # else every word is as likely as every other

@@ -62,16 +62,16 @@ def recipe(folder: Path, plugin: str = "", objective: str = "") -> Path:
     _imported()
     text = RECIPE
     if plugin:
-        (folder / "mine.py").write_text(plugin)
+        (folder / "mine.py").write_text(plugin, encoding="utf-8")
         text = text.replace("plugins: []", "plugins: [mine.py]")
-    path.write_text(text.replace("objectives:\n", f"objectives:\n  {objective}\n") if objective else text)
+    path.write_text(text.replace("objectives:\n", f"objectives:\n  {objective}\n") if objective else text, "utf-8")
     return path
 
 
 @functools.cache
 def _imported() -> None:
     """Imports what the recipe names by building it once, without numbers."""
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
         file.write(RECIPE)
         file.flush()
         tiny = load(file.name).recipe
@@ -110,7 +110,7 @@ class Child:
 
     @property
     def text(self) -> str:
-        return self.said.read_text(errors="replace") if self.said.exists() else ""
+        return self.said.read_text(errors="replace", encoding="utf-8") if self.said.exists() else ""
 
 
 def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | None = None) -> Child:
@@ -125,7 +125,7 @@ def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | 
         handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
         os.environ.update(env or {})
         torch.set_num_threads(1)
         code = work() or 0
@@ -172,7 +172,7 @@ def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
 def limited(more: int | None) -> None:
     """Gives this process no more address space than it has, and `more` bytes."""
     if more is not None:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 
@@ -187,7 +187,7 @@ def processes(path: Path, out: Path, port: int, count: int, *overrides: str,
 def lines(out: Path) -> list[dict]:
     """metrics.jsonl so far; a line that is being written is left out."""
     path = out / "metrics.jsonl"
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
 

@@ -31,5 +31,5 @@ def placed(tmp_path_factory) -> Callable[..., Path]:
 def trained(placed) -> Callable[..., Summary]:
     """`trained(recipe, folder)`: summary.json of such a run."""
     def summary(recipe: str, folder: str | None = None, overrides: Sequence[str] = ()) -> Summary:
-        return json.loads((placed(recipe, folder, overrides) / "summary.json").read_text())
+        return json.loads((placed(recipe, folder, overrides) / "summary.json").read_text(encoding="utf-8"))
     return summary

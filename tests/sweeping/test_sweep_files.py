@@ -22,11 +22,11 @@ metrics: [losses/test/itc/contrast]
 
 @pytest.fixture
 def write(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    (tmp_path / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
 
     def write(text: str = GOOD) -> Path:
         path = tmp_path / "mine.yaml"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return path
     return write
 

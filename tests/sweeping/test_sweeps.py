@@ -29,7 +29,7 @@ def whole(tmp_path_factory):
 
 
 def table(path) -> list[dict]:
-    return list(csv.DictReader((path.parent / "out/table.csv").open()))
+    return list(csv.DictReader((path.parent / "out/table.csv").open(encoding="utf-8")))
 
 
 def test_every_row_is_checked_before_the_first_one_trains(whole):
@@ -45,8 +45,8 @@ def test_runs_are_ordinary_run_folders(whole):
         for seed in (0, 1, 2):
             place = path.parent / f"out/{row}-seed{seed}"
             assert [line["step"] for line in lines(place)] == [0, 1, 2, 3]
-            assert f"seed: {seed}\n" in (place / "recipe.yaml").read_text()
-            assert f"batch: {8 if row == 'base' else 4}," in (place / "recipe.yaml").read_text()
+            assert f"seed: {seed}\n" in (place / "recipe.yaml").read_text(encoding="utf-8")
+            assert f"batch: {8 if row == 'base' else 4}," in (place / "recipe.yaml").read_text(encoding="utf-8")
 
 
 def test_table_is_what_the_runs_scored(whole):
@@ -63,7 +63,7 @@ def test_table_is_what_the_runs_scored(whole):
     assert other["verdict"] in ("higher", "lower", "not told apart") and base["verdict"] == ""
     assert int(other["passes"]) == int(base["passes"]) == 4
     assert float(other["flops"]) == pytest.approx(float(base["flops"]) / 2, rel=0.01)
-    text = (path.parent / "out/table.md").read_text()
+    text = (path.parent / "out/table.md").read_text(encoding="utf-8")
     assert text.startswith("# Two rows.\n") and f"**{SCORE} (chance " in text
     assert "| few | data.batch=4 | 3 of 3 | 4 |" in text
     assert "3 of 3" in said and "x 1.00" in said
@@ -80,7 +80,7 @@ def test_a_finished_sweep_trains_nothing_and_says_the_same(whole):
 def test_what_changed_is_trained_anew_and_what_was_is_kept(whole):
     path, _ = whole
     was = summary(path.parent / "out/few-seed1")
-    path.write_text(SWEEP.replace("few: {", "few: {optim.lr: 5e-3, ").replace("[0, 1, 2]", "[1]"))
+    path.write_text(SWEEP.replace("few: {", "few: {optim.lr: 5e-3, ").replace("[0, 1, 2]", "[1]"), encoding="utf-8")
     code, said = ended(path)
     assert code == 0, said
     assert "few-seed1 is a run of another recipe or version: kept as" in said and "base, seed 1" not in said
@@ -94,7 +94,7 @@ def test_a_change_of_scores_alone_trains_no_step(whole):
     path, _ = whole
     steps = lines(path.parent / "out/base-seed0")
     path.write_text("base: small.yaml\nchange: {run.steps: 4, data.val: 0, evaluate.retrieval: {gallery: 8}}\n"
-                    "seeds: [0]\nmetrics: [retrieval/test/*/r1]\nout: out\n")
+                    "seeds: [0]\nmetrics: [retrieval/test/*/r1]\nout: out\n", encoding="utf-8")
     code, said = ended(path)
     assert code == 0 and "1 of 1: base, seed 0, goes on" in said, said
     assert lines(path.parent / "out/base-seed0") == steps
@@ -108,7 +108,7 @@ def test_stopped_in_every_way_and_gone_on_with(tmp_path):
     for step, number, code in ((6, signal.SIGKILL, -9), (14, signal.SIGINT, 130), (24, signal.SIGTERM, 75)):
         child = sweep(path)
         until(lambda step=step: len(lines(place)) >= step, child)
-        run = int((place / ".lock").read_text().split()[-1])
+        run = int((place / ".lock").read_text(encoding="utf-8").split()[-1])
         child.kill(number)
         assert child.wait() == code, child.text
         until_gone(run)
@@ -117,7 +117,7 @@ def test_stopped_in_every_way_and_gone_on_with(tmp_path):
     code, said = ended(path)
     assert code == 0 and "1 of 1: base, seed 0, goes on" in said, said
     assert [line["step"] for line in lines(place)] == list(range(40))
-    starts = json.loads((place / "manifest.json").read_text())["starts"]
+    starts = json.loads((place / "manifest.json").read_text(encoding="utf-8"))["starts"]
     after = [one["after_step"] for one in starts]
     assert len(after) == 4 and after[0] == 0 and after == sorted(set(after))
 
@@ -129,7 +129,8 @@ def test_a_run_of_another_recipe_is_in_no_table_before_it_is_trained_anew(tmp_pa
     for row, recipe in rows:
         place = tmp_path / f"out/{row.name}-seed0"
         place.mkdir(parents=True)
-        (place / "summary.json").write_text(json.dumps({SCORE: {"value": 1.0, "chance": None, "per_cent": False}}))
+        score = json.dumps({SCORE: {"value": 1.0, "chance": None, "per_cent": False}})
+        (place / "summary.json").write_text(score, encoding="utf-8")
         state = "finished" if row.name == "base" else "other"
         ready.append(Ready(row, recipe.recipe, "", 4, 1e9, (Run(row.name, 0, place, state),)))
     out = tmp_path / "out"
@@ -144,9 +145,9 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):
     assert code == 5, said
     assert "wild, seed 0 failed with code 5: step 1: " in said and "went non-finite" in said
     assert {row["row"] for row in table(path)} == {"base", "slow"}
-    text = (tmp_path / "out/table.md").read_text()
+    text = (tmp_path / "out/table.md").read_text(encoding="utf-8")
     assert "| wild | optim.lr=1e+30 | 0 of 1, 1 failed |" in text and "Failed: wild, seed 0: step 1: " in text
-    assert "went non-finite" in (tmp_path / "out/failed/wild-seed0.txt").read_text()
+    assert "went non-finite" in (tmp_path / "out/failed/wild-seed0.txt").read_text(encoding="utf-8")
 
 
 def test_a_dry_run_makes_nothing(tmp_path):

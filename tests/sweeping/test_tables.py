@@ -94,7 +94,7 @@ def test_which_scores_are_shown(patterns, evaluation, names):
 
 def test_seconds_of_a_run_that_logs_every_third_step(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({"step": step, "seconds": s}) + "\n"
-                                                    for step, s in ((0, 0.5), (3, 0.7))))
+                                                    for step, s in ((0, 0.5), (3, 0.7))), encoding="utf-8")
     assert tables.seconds(tmp_path, 6) == pytest.approx(3.6)
     assert tables.seconds(tmp_path / "none", 6) is None
 

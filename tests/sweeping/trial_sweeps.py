@@ -39,9 +39,9 @@ objectives: {itm: null, mlm: null}
 def written(folder: Path, text: str = SWEEP) -> Path:
     """The small recipe, and a sweep of it, as files."""
     trial_runs.recipe(folder)
-    (folder / "small.yaml").write_text(SMALL)
+    (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     path = folder / "trial.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -87,13 +87,13 @@ def sweep(path: Path, *words: str) -> Child:
 def ended(path: Path, *words: str) -> tuple[int, str]:
     """The exit code of a sweep, and what this start of it said."""
     said = path.with_suffix(".said.txt")
-    before = len(said.read_text()) if said.exists() else 0
+    before = len(said.read_text(encoding="utf-8")) if said.exists() else 0
     code = sweep(path, *words).wait()
-    return code, said.read_text()[before:]
+    return code, said.read_text(encoding="utf-8")[before:]
 
 
 def summary(place: Path) -> dict:
-    return json.loads((place / "summary.json").read_text())
+    return json.loads((place / "summary.json").read_text(encoding="utf-8"))
 
 
 def until_gone(pid: int, seconds: float = 30) -> None:
@@ -107,6 +107,6 @@ def until_gone(pid: int, seconds: float = 30) -> None:
 def running(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits for its parent does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -50,7 +50,7 @@ run: {steps: 1}
 
 def real(folder: Path) -> HeldOut:
     """A small untrained system on 40 test scenes, in batches of 16."""
-    (folder / "tiny.yaml").write_text(RECIPE)
+    (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
     recipe, registry = load(folder / "tiny.yaml").recipe, Registry()
     made = pieces_of(recipe, registry)
     source = made.source

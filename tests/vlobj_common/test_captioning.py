@@ -114,7 +114,7 @@ objectives: {ic: {}}
 optim: {lr: 1e-3}
 run: {steps: 1}
 """
-    (tmp_path / "coca.yaml").write_text(made)
+    (tmp_path / "coca.yaml").write_text(made, encoding="utf-8")
     recipe, registry = load(tmp_path / "coca.yaml").recipe, Registry()
     pieces = pieces_of(recipe, registry)
     pieces.fields.fit(lambda column: (pieces.source.value("train", n, column, 0, 0) for n in range(64)))

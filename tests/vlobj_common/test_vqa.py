@@ -155,7 +155,7 @@ def held(tmp_path_factory):
     asks = RECIPE.replace("  caption: {type: byte_pair, size: 400, length: 40}\n",
                           "  question: {type: byte_pair, size: 400, length: 40}\n  answer: {type: answers, size: 32}\n"
                           "inputs: {text: {fields: [question]}}\n")
-    path.write_text(asks[:asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:"):])
+    path.write_text(asks[:asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:"):], "utf-8")
     recipe, registry = load(path).recipe, Registry()
     made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))

@@ -176,7 +176,7 @@ def test_real_captions():
     path = SHARED / "captions" / "flickr8k" / "dataset_flickr8k_small.json"
     if not path.exists():
         pytest.skip(f"no shared data at {path}")
-    captions = [s["raw"] for image in json.loads(path.read_text())["images"] for s in image["sentences"]]
+    captions = [s["raw"] for image in json.loads(path.read_text("utf-8"))["images"] for s in image["sentences"]]
     made = BytePair(BytePair.Config(size=1024, length=34))
     made.fit(captions)
     lengths = [len(made.read(text).ids) for text in captions]

@@ -35,15 +35,16 @@ def written(folder: Path, form: str) -> str:
     if form == "karpathy":
         path.write_text(json.dumps({"dataset": "x", "images": [
             {"filepath": "photos", "filename": name.split("/")[1], "split": split,
-             "sentences": [{"raw": text, "tokens": []} for text in captions]} for name, split, captions in ROWS]}))
+             "sentences": [{"raw": text, "tokens": []} for text in captions]} for name, split, captions in ROWS]}),
+        encoding="utf-8")
     elif form == "list":
         path.write_text(json.dumps([{"image": name, "caption": captions if len(captions) > 1 else captions[0],
-                                     "split": split} for name, split, captions in ROWS], indent=1))
+                                     "split": split} for name, split, captions in ROWS], indent=1), encoding="utf-8")
     elif form == "jsonl":
         path.write_text("".join(json.dumps({"file_name": name, "text": captions, "split": split}) + "\n"
-                                for name, split, captions in ROWS))
+                                for name, split, captions in ROWS), encoding="utf-8")
     else:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             out = csv.writer(file, delimiter="\t" if form == "tsv" else ",")
             out.writerow(["split", "Filename", "sentence"])
             out.writerows((split, name, text) for name, split, captions in ROWS for text in captions)
@@ -147,7 +148,7 @@ def test_resize_squeezes_or_cuts(tmp_path):
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    (tmp_path / "m.csv").write_text("image,caption\nwide.png,a\n")
+    (tmp_path / "m.csv").write_text("image,caption\nwide.png,a\n", encoding="utf-8")
     cut, squeezed = (Captions(Captions.Config(manifest=str(tmp_path / "m.csv"), hold_out={}, resize=how, image_size=30))
                      .sample("train", 0, 0, 0).values["image"].float().mean() for how in ("crop", "squash"))
     assert cut == 255 and 80 < squeezed < 90
@@ -155,8 +156,8 @@ def test_resize_squeezes_or_cuts(tmp_path):
 
 def test_hold_out_by_hash(tmp_path):
     names = [f"{number}.jpg" for number in range(2000)]
-    (tmp_path / "m.csv").write_text("image,caption\n" + "".join(f"{name},a\n{name},b\n" for name in names))
-    (tmp_path / "n.csv").write_text("image,caption\n" + "".join(f"{name},a\n" for name in names[::-2]))
+    (tmp_path / "m.csv").write_text("image,caption\n" + "".join(f"{name},a\n{name},b\n" for name in names), "utf-8")
+    (tmp_path / "n.csv").write_text("image,caption\n" + "".join(f"{name},a\n" for name in names[::-2]), "utf-8")
     whole, part = (Captions(Captions.Config(manifest=str(tmp_path / name), hold_out={"val": 0.1, "dev": 0.2}))
                    for name in ("m.csv", "n.csv"))
     assert whole.splits() == ("train", "val", "dev") and whole.size("val") % 2 == 0
@@ -178,15 +179,15 @@ def test_problems_look_at_a_hundred_or_at_all(folder):
     rows = [good.replace("a.png", f"{number}.png") for number in range(150)]
     for number in range(150):
         (folder / "photos" / f"{number}.png").symlink_to(folder / "photos" / "a.png")
-    path.write_text("\n".join([*rows, missing]))
+    path.write_text("\n".join([*rows, missing]), encoding="utf-8")
     made = Captions(Captions.Config(manifest=str(path), hold_out={}))
     assert made.problems() == []
     [line] = made.problems(thorough=True)
     assert "m.jsonl:151" in line and "photos/none.png does not exist" in line and "mend: " in line
     (folder / "photos" / "3.png").unlink()
-    (folder / "photos" / "3.png").write_text("<html>")
+    (folder / "photos" / "3.png").write_text("<html>", encoding="utf-8")
     assert ["m.jsonl:4" in line for line in made.problems()] == [True]
-    path.write_text("\n".join([missing] + [missing.replace("none", f"none{number}") for number in range(30)]))
+    path.write_text("\n".join([missing] + [missing.replace("none", f"none{number}") for number in range(30)]), "utf-8")
     assert len(lines := Captions(Captions.Config(manifest=str(path), hold_out={})).problems()) == 21
     assert lines[-1] == "... and 11 more"
 
@@ -239,7 +240,7 @@ def precomputed(folder: Path, **changes) -> Path:
     record = {"image": "photos/a.png", "caption": "a dog and a ball", "split": "train", "tags": ["dog", "ball", "dog"],
               "phrases": [["dog"], ["dog", "near", "ball"]], "regions": "regions.safetensors#1"} | changes
     path = folder / "more.jsonl"
-    path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}) + "\n")
+    path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}) + "\n", "utf-8")
     return path
 
 
@@ -316,7 +317,7 @@ def test_each_caption_of_a_picture_keeps_its_own_phrases(folder):
     path = folder / "rows.jsonl"
     rows = [("a dog", [["dog"]]), ("a ball", [["ball"]])]
     path.write_text("".join(json.dumps({"image": "photos/a.png", "caption": text, "phrases": phrases, "split": "train"})
-                            + "\n" for text, phrases in rows))
+                            + "\n" for text, phrases in rows), encoding="utf-8")
     for captions in ("each", "one"):
         made = Captions(Captions.Config(manifest=str(path), image_size=16, captions=captions,
                                         columns={"phrases": "phrases"}))

@@ -16,7 +16,7 @@ from vlobjectives.errors import DataError
 
 HOSTILE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "hostile"
 pytestmark = pytest.mark.skipif(not HOSTILE.is_dir(), reason=f"no collection at {HOSTILE}")
-LINES = (HOSTILE / "manifest.jsonl").read_text().splitlines() if HOSTILE.is_dir() else []
+LINES = (HOSTILE / "manifest.jsonl").read_text(encoding="utf-8").splitlines() if HOSTILE.is_dir() else []
 ENTRIES = [json.loads(line) for line in LINES]
 CLIPS = [entry for entry in ENTRIES if (entry["file"] or "").startswith("videos/")]
 PICTURES = [entry for entry in ENTRIES if (entry["file"] or "images/").startswith("images/")]
@@ -204,7 +204,7 @@ def clips(manifest: Path, folder: Path = HOSTILE, frames: int = 4, size: int = 3
 
 def clip(tmp_path: Path, name: str, **more) -> Sample | Bad:
     manifest = tmp_path / "manifest.jsonl"
-    manifest.write_text(json.dumps({"video": name, "caption": "a caption"}))
+    manifest.write_text(json.dumps({"video": name, "caption": "a caption"}), encoding="utf-8")
     return clips(manifest, **more).sample("train", 0, 0, 0)
 
 

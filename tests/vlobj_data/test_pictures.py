@@ -110,8 +110,8 @@ def test_a_large_header_is_refused_before_decoding(tmp_path):
 def test_no_pictures(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "page.jpg").write_text("<html>404</html>")
-    (tmp_path / "script.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    (tmp_path / "page.jpg").write_text("<html>404</html>", encoding="utf-8")
+    (tmp_path / "script.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", encoding="utf-8")
     reasons = {".": "is a folder", "pipe.jpg": "no plain file", "empty.jpg": "empty", "page.jpg": "none of JPEG",
                "script.jpg": "none of JPEG", "missing.jpg": "does not exist", "x" * 300: "cannot be opened"}
     for name, why in reasons.items():

@@ -82,7 +82,7 @@ def test_another_process_makes_the_same_samples():
     code = ("import hashlib; from vlobj_data.scenes.source import Scenes; s = Scenes(Scenes.Config(seed=3)); "
             "x = [s.sample(p, 7, 2, 5).values for p in ('test', 'train')]; "
             "print(hashlib.sha256(b''.join(v['image'].tobytes() + v['caption'].encode() for v in x)).hexdigest())")
-    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True,
                            env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": salt}).stdout for salt in "12"}
     assert len(said) == 1 and len(said.pop().strip()) == 64
 

@@ -100,7 +100,7 @@ def test_only_what_the_decoder_needs_is_decoded(tmp_path, monkeypatch):
 def test_a_folder_of_frames(tmp_path):
     for k in (1, 2, 10):
         Image.new("RGB", (20, 10), (k, k, k)).save(tmp_path / f"frame{k}.png")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     assert read_clip(tmp_path, lambda count: list(range(count)), LIMIT)[:, 0, 0, 0].tolist() == [1, 2, 10]
     Image.new("RGB", (30, 10)).save(tmp_path / "frame11.png")
     with pytest.raises(PictureError, match="several sizes"):
@@ -113,8 +113,8 @@ def test_a_folder_of_frames(tmp_path):
 
 def test_what_is_no_clip(tmp_path):
     first = partial(frame_numbers, frames=2)
-    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{film(tmp_path / 'a.mp4')}'\n")
-    (tmp_path / "play.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{film(tmp_path / 'a.mp4')}'\n", encoding="utf-8")
+    (tmp_path / "play.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n", "utf-8")
     for name, why in (("gone.mp4", "does not exist"), ("list.mp4", "none of MP4"), ("play.mp4", "none of MP4")):
         for read in (lambda path: read_clip(path, first, LIMIT), lambda path: check_clip(path, LIMIT)):
             with pytest.raises(PictureError, match=why):
@@ -145,7 +145,7 @@ def test_damage_never_ends_otherwise(tmp_path, name):
 
 
 def made(tmp_path, rows, name="manifest.jsonl", **more) -> VideoCaptions:
-    (tmp_path / name).write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)))
+    (tmp_path / name).write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)), encoding="utf-8")
     return VideoCaptions(VideoCaptions.Config(manifest=str(tmp_path / name), **{
         "hold_out": {}, "image_size": 32, "frames": 3, **more}))
 

@@ -49,7 +49,7 @@ def test_what_lies_here(offline, monkeypatch, tmp_path):
     fetched = tmp_path / "models--owner--model"
     (fetched / "snapshots" / "1").mkdir(parents=True)
     (fetched / "refs").mkdir()
-    (fetched / "refs" / "main").write_text("1")
+    (fetched / "refs" / "main").write_text("1", encoding="utf-8")
     (fetched / "snapshots" / "1" / "model.safetensors").touch()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert hub.missing("owner/model", ["model.safetensors"]) == text("owner/model") == ""

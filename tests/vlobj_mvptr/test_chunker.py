@@ -88,8 +88,8 @@ def test_real_captions():
     if not path.exists():
         pytest.skip(f"no shared data at {path}")
     captions = {one["id"]: one["caption"]
-                for one in json.loads((COCO / "captions_coco_small.json").read_text())["annotations"]}
-    phrases = json.loads(path.read_text())["phrases"]
+                for one in json.loads((COCO / "captions_coco_small.json").read_text(encoding="utf-8"))["annotations"]}
+    phrases = json.loads(path.read_text(encoding="utf-8"))["phrases"]
     assert len(phrases) == 1748
     named, heads = 0, 0
     for phrase in phrases:

@@ -49,7 +49,7 @@ run: {steps: 1}
 @pytest.fixture(scope="module")
 def held(tmp_path_factory) -> HeldOut:
     path = tmp_path_factory.mktemp("small") / "small.yaml"
-    path.write_text(RECIPE)
+    path.write_text(RECIPE, encoding="utf-8")
     recipe, registry = load(path).recipe, Registry()
     made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))

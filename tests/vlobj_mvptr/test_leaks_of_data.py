@@ -55,7 +55,7 @@ def test_held_out_captions_have_no_say_in_any_vocabulary(tmp_path):
                 for text, split in [("a red dog near a ball", "train"), ("a cat on a mat", "train")] * 6
                 + [(held_out, "val"), (held_out, "test")] * 6]
         path = tmp_path / "rows.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         data = {"type": "captions", "manifest": str(path), "image_size": 32, "columns": {"tags": "names"}}
         pieces = made(data, tags={"type": "tags", "with": "caption", "length": 9})
         learned.append({name: reader.state() for name, reader in pieces.fields.readers.items()})

@@ -144,10 +144,10 @@ def test_a_short_caption_leaves_its_room_to_phrases(cap, most):
 
 def test_state_travels_as_json_and_is_a_file_of_the_published_form(tmp_path):
     made, path = phrases(), tmp_path / "phrases.json"
-    path.write_text(json.dumps(made.state()))
+    path.write_text(json.dumps(made.state()), encoding="utf-8")
     fresh = Phrases(made.config, **{"with": WORDS})
     assert fresh.spec.vocabulary == made.spec.vocabulary, "known before anything is learned"
-    fresh.load(json.loads(path.read_text()))
+    fresh.load(json.loads(path.read_text(encoding="utf-8")))
     given = Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS})
     given.fit(["nothing of this is counted"])
     for other in (fresh, given):
@@ -160,12 +160,12 @@ def test_the_published_form(tmp_path):
     path = tmp_path / "vocabulary.json"
     circle, unused = WORDS.read("circle").ids[0], 7
     path.write_text(json.dumps({str(circle): ["circle"], str(SIZE): ["circle", "red"],
-                                str(SIZE + unused): ["circle", "left of", "square"]}))
+                                str(SIZE + unused): ["circle", "left of", "square"]}), encoding="utf-8")
     made = Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS})
     made.fit([])
     assert made.spec.vocabulary == SIZE + unused + 1 and made.spec.ids == (SIZE, unused + 1)
     assert made.read("a red circle left of a blue square").ids == [circle, SIZE, SIZE + unused]
-    path.write_text(json.dumps({str(circle + 1): ["circle"]}))
+    path.write_text(json.dumps({str(circle + 1): ["circle"]}), encoding="utf-8")
     with pytest.raises(DataError, match="other word pieces"):
         Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS}).fit([])
 
@@ -177,7 +177,7 @@ def test_the_published_form(tmp_path):
 def test_broken_files(tmp_path, content, why):
     path = tmp_path / "vocabulary.json"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(CannotBuild, match=why):
         Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS})
 
@@ -198,7 +198,7 @@ def test_real_captions():
     path = Path(__file__).resolve().parents[2].parent / "shared/data/captions/coco/captions_train_coco_small.json"
     if not path.exists():
         pytest.skip(f"no shared data at {path}")
-    rows = [one["caption"] for one in json.loads(path.read_text())["annotations"]]
+    rows = [one["caption"] for one in json.loads(path.read_text(encoding="utf-8"))["annotations"]]
     beside = BytePair(BytePair.Config(size=1000, length=34))
     beside.fit(rows)
     made = phrases(rows, beside, size=500)

@@ -55,8 +55,8 @@ def test_refused(case):
 
 def test_a_text_tower_that_is_not_causal_is_refused(tmp_path):
     bare, bert = tmp_path / "bare.yaml", tmp_path / "bert.yaml"
-    bare.write_text("extends: sycoca\nmodel: {text: null}\n")
-    bert.write_text("extends: bare.yaml\n" + BERT)
+    bare.write_text("extends: sycoca\nmodel: {text: null}\n", encoding="utf-8")
+    bert.write_text("extends: bare.yaml\n" + BERT, encoding="utf-8")
     (problem,) = check(load(bert, SMALL), Registry())[1].errors
     assert str(problem.path) == "model.captioner" and "'text' is not causal" in problem.what
     assert "model.text: type: causal_text" in problem.mend

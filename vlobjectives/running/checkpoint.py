@@ -54,7 +54,7 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
         save_file(tensors, aside / MODEL)
         torch.save(dict(state), aside / STATE)
         hashes = {name: _hash(aside / name) for name in (MODEL, STATE)}
-        (aside / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=1))
+        (aside / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}, indent=1), encoding="utf-8")
         for path in (*aside.iterdir(), aside):
             _sync(path)
         if target.exists():
@@ -78,7 +78,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     for path in reversed(_all(folder)):
         reason = _fault(path)
         if reason is None:
-            return Checkpoint(path, json.loads((path / MANIFEST).read_text())["step"]), broken
+            return Checkpoint(path, json.loads((path / MANIFEST).read_text(encoding="utf-8"))["step"]), broken
         broken.append(f"checkpoint {path.name} is damaged ({reason})")
     return None, broken
 
@@ -116,7 +116,7 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
 
 def _fault(path: Path) -> str | None:
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         return next((f"{name} differs from its hash" for name, digest in manifest["sha256"].items()
                      if _hash(path / name) != digest), None)
     except (OSError, ValueError, KeyError) as error:

@@ -66,7 +66,7 @@ class Fields:
         """What readers learned, as fields/NAME.json."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, reader in self.readers.items():
-            (folder / f"{name}.json").write_text(json.dumps(reader.state(), ensure_ascii=False))
+            (folder / f"{name}.json").write_text(json.dumps(reader.state(), ensure_ascii=False), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Takes back what `save` wrote. Raises DataError where that cannot be read."""
@@ -143,7 +143,7 @@ def learned(folder: Path, name: str) -> Any:
     """What a field learned, as `Fields.save` wrote it. Raises DataError where that cannot be read."""
     path = folder / f"{name}.json"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it is damaged ({error})"
         raise DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj "

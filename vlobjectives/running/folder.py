@@ -34,7 +34,7 @@ class RunFolder:
         aside = path.with_name(f".making-{path.name}-{os.getpid()}")
         try:
             aside.mkdir(parents=True)
-            (aside / "recipe.yaml").write_text(recipe)
+            (aside / "recipe.yaml").write_text(recipe, encoding="utf-8")
             os.rename(aside, path)  # takes the place of an empty folder, of nothing else
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -49,7 +49,7 @@ class RunFolder:
 
         Raises RecipeError if another process holds it. A record lock: loader workers do not inherit it.
         """
-        file = (self.path / ".lock").open("a+")
+        file = (self.path / ".lock").open("a+", encoding="utf-8")
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -88,28 +88,28 @@ class RunFolder:
         target = self.path / name
         target.parent.mkdir(exist_ok=True)
         aside = target.with_name(f".{target.name}.{os.getpid()}")
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8")
         aside.replace(target)
 
     def has(self, name: str) -> bool:
         return (self.path / name).exists()
 
     def read(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text())
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
 
     def cut_metrics(self, step: int) -> None:
         """Leaves the lines of steps before `step`: each step stands once, also after a resume."""
         if not self.metrics.exists():
             return
         kept = []
-        for line in self.metrics.read_text().splitlines():
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
             try:
                 if json.loads(line)["step"] < step:
                     kept.append(line)
             except (ValueError, KeyError):  # the line that a kill cut in two
                 continue
         aside = self.metrics.with_suffix(".cut")
-        aside.write_text("".join(line + "\n" for line in kept))
+        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         aside.replace(self.metrics)
 
 
@@ -152,8 +152,8 @@ def _git() -> str | None:
     here = Path(__file__).resolve()
 
     def asked(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=5,
-                              check=True).stdout.strip()
+        return subprocess.run(["git", *words], cwd=here.parent, capture_output=True, encoding="utf-8", errors="replace",
+                              timeout=5, check=True).stdout.strip()
     try:
         asked("ls-files", "--error-unmatch", here.name)
         return asked("describe", "--always", "--dirty")

@@ -41,7 +41,7 @@ class Origin:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest of the new run says of it."""
-        kept = json.loads((self.checkpoint.folder / checkpoint.MANIFEST).read_text())
+        kept = json.loads((self.checkpoint.folder / checkpoint.MANIFEST).read_text(encoding="utf-8"))
         return {"run": str(self.folder), "step": self.checkpoint.step, "sha256": kept["sha256"][checkpoint.MODEL]}
 
     def tensors(self, device: str = "cpu") -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ class Log:
 
     def _write(self, line: str) -> None:
         if self.first and self.path is not None:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def progress(self, total: int, done: int = 0, what: str = "training") -> "Bar":

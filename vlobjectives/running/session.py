@@ -145,7 +145,7 @@ class Session:
             return
         metrics["memory"] = peak_memory(self.trainer.device)
         if metrics["step"] % self.recipe.run.log.steps == 0 or self.done == self.recipe.run.steps:
-            with self.place.metrics.open("a") as file:
+            with self.place.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(metrics) + "\n")
             self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
 

@@ -101,7 +101,7 @@ def chosen(patterns: Sequence[str], evaluation: str, summaries: Mapping[str, Map
 def seconds(place: Path, steps: int) -> float | None:
     """Seconds that a run trained, all its starts together: the mean of the logged steps times their number."""
     try:
-        lines = (place / "metrics.jsonl").read_text().splitlines()
+        lines = (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         logged = [json.loads(line)["seconds"] for line in lines]
     except (OSError, ValueError, KeyError):
         return None

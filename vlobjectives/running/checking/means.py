@@ -81,5 +81,5 @@ def _host_memory() -> int:
     """Bytes of this machine, or of the control group that this process may use."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.is_file() else ""
+    text = limit.read_text(encoding="utf-8").strip() if limit.is_file() else ""
     return min(total, int(text)) if text.isdecimal() else total
