@@ -11,8 +11,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
+from vlobjectives.planning import formulas
 from vlobjectives.planning.memory import Storages
 
 # Makers of storages that are no pass and no objective
@@ -21,8 +21,8 @@ BATCH = "batch"
 CAST = torch.ops.aten._to_copy.default
 DEVICE = torch.ops.prim.device.default  # asked more often than all else together, above all by the backward pass
 
-# Operators of torch that multiply matrices or might, by a part of their name. One of them that torch's counter has
-# no formula for is listed; sums, norms, softmax and look-ups are left out of every count by convention.
+# Operators of torch that multiply matrices or might, by a part of their name. One of them that has no
+# formula is listed; sums, norms, softmax and look-ups are left out of every count by convention.
 PRODUCTS = ("mm", "mv", "dot", "ger", "outer", "addr", "conv", "attention", "linear", "einsum", "lstm", "gru", "rnn",
             "fft", "cdist", "solve", "svd", "eig", "qr", "cholesky", "inv", "lu_factor", "matrix_exp", "det")
 HARMLESS = ("convert", "_to_copy", "linspace", "upsample", "inverse_indices", "round", "truncate", "clamp")
@@ -55,7 +55,7 @@ class Meter(TorchDispatchMode):
         if func is DEVICE and isinstance(args[0], FakeTensor):
             return args[0].fake_device
         out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
+        formula = formulas.of(func._overloadpacket)
         if formula is not None:
             self.flops[self.at_work] += formula(*args, **(kwargs or {}), out_val=out)
         elif _may_multiply(func):
