@@ -1,6 +1,11 @@
 """What must be so before any test of this process."""
 
 import torch
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, which says nothing about the code: no test fails for the time that it took.
+settings.register_profile("vlobjectives", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vlobjectives")
 
 # Tests of runs fork this process. torch starts its backward threads, which no fork survives, at the first backward pass
 # if it sees any device but the CPU then, a fake one of some test included: so the first one is here.

@@ -12,7 +12,7 @@ from vlobjectives.functional import alignment as a
 
 from .arrays import close, golden
 
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 positive = st.integers(0, 10**6).map(
     lambda seed: (
         torch.rand(2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.01

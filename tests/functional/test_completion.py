@@ -13,7 +13,7 @@ from .arrays import leaf
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_forms_are_functions_of_the_cosine(seed: int) -> None:
     p, t = unit(torch.randn(2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)))
     cosine = (p * t).sum(-1)

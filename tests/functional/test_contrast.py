@@ -14,7 +14,7 @@ from .arrays import leaf
 SEED = st.integers(0, 10**6)
 ROWS = st.integers(2, 9)
 TAU = st.sampled_from([0.03, 0.07, 0.5, 1.0])
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def features(seed: int, rows: int, width: int = 5) -> tuple[Tensor, Tensor]:

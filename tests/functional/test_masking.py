@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vlobjectives import functional as f
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 masks = st.integers(1, 8).flatmap(
     lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=1, max_size=4)
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vlobjectives.functional import half, key, partners, right_pairs, uniforms
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 10**6), st.booleans())

@@ -25,7 +25,7 @@ def test_halves_go_up():
 
 @given(rows=st.integers(1, 7), columns=st.integers(1, 7), tile=st.integers(1, 4), seed=st.integers(0, 99),
        levels=st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws_of_an_order(rows, columns, tile, seed, levels):
     score = torch.randint(levels, (2, 3, rows * columns), generator=torch.Generator().manual_seed(seed)).double()
     order, number = by_tiles(score, (rows, columns), tile), tile_numbers((rows, columns), tile)

@@ -23,7 +23,7 @@ def draw(where: Site, of: int = 5, seed: int = 0, **config) -> Draw:
 
 @given(rows=st.integers(1, 9), columns=st.integers(2, 9), frames=st.integers(1, 3), ratio=st.floats(0.05, 0.95),
        fill=st.sampled_from(["drop", "token", "pixels"]), least=st.integers(1, 20), seed=st.integers(0, 999))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_laws_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
     where, n = site(rows, columns, frames), rows * columns
     d = draw(where, 5, seed, ratio=ratio, fill=fill, least=least)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vlobj_common.caption_scores import Cider, bleu, bleu_counts, bootstrap, words
 
@@ -68,7 +68,6 @@ def test_one_picture_tells_nothing_apart():
 TEXT = st.lists(st.sampled_from("abcde"), min_size=4, max_size=9).map(" ".join)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(TEXT, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_a_reference_itself_is_the_best(references):
     first = [row[0] for row in references]
@@ -80,7 +79,6 @@ def test_a_reference_itself_is_the_best(references):
         assert 0 <= cider(row[0], picture) <= 10 + 1e-9
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT, min_size=1, max_size=2)), min_size=1, max_size=4))
 def test_scores_lie_in_their_range_and_order_is_nothing(pairs):
     assert 0 <= score(*pairs) <= 1 and score(*pairs) == pytest.approx(score(*pairs[::-1]))

@@ -72,7 +72,7 @@ def test_the_published_size_keeps_25_of_49_tiles():
 
 @given(rows=st.integers(1, 6), columns=st.integers(2, 6), frames=st.integers(1, 3), tile=st.integers(1, 3),
        ratio=st.floats(0.01, 0.99), seed=st.integers(0, 99), fill=st.sampled_from(["drop", "token", "pixels"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
     where, n = site(rows, columns, frames), rows * columns
     least, most = (mask(ratio=share, tile=tile, hide=hide, fill=fill)

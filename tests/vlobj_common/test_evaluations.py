@@ -92,7 +92,7 @@ def test_batches_and_blocks_of_the_host_change_nothing(monkeypatch):
     assert run(Retrieval, Given(images, texts, rows=50), gallery=20) == one
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 7))
 def test_within_is_the_mean_over_all_orders_of_tied_answers(seed, n):
     generator = torch.Generator().manual_seed(seed)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from coca_numbers import close, coca, needs_numbers, texts
+from coca_numbers import close, coca, texts
 from handmade import batch, encoded, itself, leaf, value
 from torch import Tensor
 from vlobj_common.ic import IC
@@ -37,7 +37,6 @@ def example(seed: int = 0) -> tuple[Tensor, Tokens]:
     return torch.randn(3, 7, 11, dtype=torch.float64, generator=generator), texts(ids)
 
 
-@needs_numbers
 @pytest.mark.parametrize("name", ["loss_padded", "loss_full_length"])
 def test_golden(name):
     """The whole of CoCa's loss: contrast and captioning, weighted, and every gradient."""
@@ -58,7 +57,6 @@ def test_golden(name):
         close(x.grad, z[f"out_grad_{key}"])
 
 
-@needs_numbers
 def test_golden_a_word_with_the_padding_id_loses_its_label_only_where_padding_is_told_by_id():
     z = coca("loss_pad_inside")
     by_id = texts(z["in_text"])

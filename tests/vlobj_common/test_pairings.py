@@ -33,7 +33,7 @@ def wrong(kind: str, same: list[int], seed: int = 0, scale: float = 10.0, says: 
 
 
 @given(same=st.lists(st.integers(0, 3), min_size=1, max_size=8), kind=st.sampled_from(KINDS), seed=st.integers(0, 999))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_laws(same, kind, seed):
     pairs, rows = wrong(kind, same, seed)
     picture = torch.tensor(same)

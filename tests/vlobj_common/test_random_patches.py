@@ -53,7 +53,7 @@ def test_given_the_published_noise_the_same_patches_are_kept_and_replaced(name):
 
 @given(n=st.integers(2, 40), frames=st.integers(1, 3), ratio=st.floats(0.01, 0.99), fill=st.sampled_from(FILLS),
        seed=st.integers(0, 999), tubes=st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_laws_of_a_draw(n, frames, ratio, fill, seed, tubes):
     cls = RandomTubes if tubes else RandomPatches
     mask, where = cls(cls.Config(ratio=ratio, fill=fill)), site(n, frames)

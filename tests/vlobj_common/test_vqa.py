@@ -8,7 +8,7 @@ import pytest
 import torch
 from handmade import batch, close, encoded, golden, leaf, total, value
 from helds import RECIPE, scenes
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vlobj_common.answering import Answering, answered, guessed, kinds
 from vlobj_common.answers import Answers
@@ -139,7 +139,6 @@ def test_a_guess_by_the_beginning_of_the_question():
     assert guessed([], asked, one).tolist() == [0, 0, 0, 0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a b", "a c", "d"]), st.sampled_from(["x", "y", "z"])), min_size=1))
 def test_no_constant_beats_the_guess_where_it_learned(pairs):
     """On its own training pairs, a finer kind is never worse, and the coarsest no worse than any one answer."""

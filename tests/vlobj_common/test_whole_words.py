@@ -37,7 +37,7 @@ pieces = st.lists(st.lists(st.integers(1, 4), max_size=3), min_size=1, max_size=
 
 @given(lengths=pieces, ratio=st.floats(0, 1), cls=st.sampled_from([WholeWords, SpanTokens]),
        fill=st.sampled_from(["mask", "bert"]), seed=st.integers(0, 999))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_laws_of_a_draw(lengths, ratio, cls, fill, seed):
     tokens = words_of(lengths, seed)
     d = draw(cls, tokens, seed, ratio=ratio, fill=fill)

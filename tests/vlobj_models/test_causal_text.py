@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from coca_numbers import close, coca, needs_numbers, text_weights, texts, weights
+from coca_numbers import close, coca, text_weights, texts, weights
 from small_inputs import PLAIN, captions, pictures, words
 from vlobj_models.causal_text import CausalText
 from vlobj_models.projection import JointProjection
@@ -17,7 +17,6 @@ def tower(**more) -> CausalText:
     return CausalText(CausalText.Config(width=16, depth=2, heads=2, position_std=0.5, **more), words()).double().eval()
 
 
-@needs_numbers
 @pytest.mark.parametrize(("name", "rule"), [("text_correct", "correct"), ("text_legacy", "open_clip")])
 def test_golden(name, rule):
     z = coca(name)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from coca_numbers import close, coca, decoder_weights, encoded, needs_numbers, weights
+from coca_numbers import close, coca, decoder_weights, encoded, weights
 from small_inputs import PLAIN, kept
 from torch import Tensor
 from vlobj_models.cross_decoder import CrossDecoder, sine_positions
@@ -34,21 +34,18 @@ def published(name: str, **blocks) -> tuple[CrossDecoder, dict[str, Tensor]]:
     return part, z
 
 
-@needs_numbers
 def test_golden_of_captions():
     part, z = published("decoder")
     found = part(encoded(z["in_text_tokens"]), encoded(z["in_image_tokens"]), PLAIN)
     close(found.tokens @ z["w_text_projection"], z["out_logits"])
 
 
-@needs_numbers
 def test_golden_property_10_hidden_keys_equal_tokens_taken_away():
     part, z = published("decoder_visible")
     found = part(encoded(z["in_text_tokens"]), encoded(z["in_image_tokens"], ~z["in_hidden"]), PLAIN)
     close(found.tokens @ z["w_text_projection"], z["out_logits"])
 
 
-@needs_numbers
 def test_golden_of_pixels():
     part, z = published("image_decoder", own="self_blocks", cross="cross_blocks")
     found = part(encoded(z["in_tokens"]), encoded(z["in_text_tokens"], z["in_text_valid"]), PLAIN)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coca_numbers import close, coca, needs_numbers, weights
+from coca_numbers import close, coca, weights
 from small_inputs import PLAIN, pictures
 from torch import Tensor
 from vlobj_models.pooled_vision import PooledVision, Pooler
@@ -40,7 +40,6 @@ def pooler(w: dict[str, Tensor], heads: Tensor, strict: bool = True) -> Pooler:
     return part
 
 
-@needs_numbers
 @pytest.mark.parametrize("name", ["pooler_wider_context", "pooler_same_width"])
 def test_golden_of_open_clip(name):
     z = coca(name)
@@ -48,7 +47,6 @@ def test_golden_of_open_clip(name):
     close(part.pooled(z["in_x"]), z["out_pooled"])
 
 
-@needs_numbers
 def test_golden_of_the_cascade():
     z = coca("pooler_cascade")
     caption, contrast = (pooler(weights(z, f"poolers.{n}."), z["in_heads"]) for n in (0, 1))
@@ -72,7 +70,6 @@ def tower(kind: type, z: dict[str, Tensor], under: str = "", heads: str = "in_he
     return part
 
 
-@needs_numbers
 def test_golden_of_a_tower_without_poolers():
     z = coca("vision_none")
     value = tower(TimmVision, z)(z["in_image"], None, PLAIN)
@@ -80,7 +77,6 @@ def test_golden_of_a_tower_without_poolers():
     close(value.cls[:, 0] @ z["w_proj"], z["out_pooled"])
 
 
-@needs_numbers
 def test_golden_of_a_tower_with_one_pooler():
     z = coca("vision_single")
     part = tower(PooledVision, z, pooling="single", queries=4, pooled_width=6, pooler_heads=int(z["in_pooler_heads"]))

@@ -90,7 +90,7 @@ def test_nothing_to_learn_from():
 
 
 @given(order=st.permutations(range(10)), other=st.sampled_from(["a green star", "the large square", ""]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_targets_are_of_their_own_caption(order, other):
     """Permuting captions permutes their targets and nothing else; another caption changes no target but its own."""
     made = counted()

@@ -108,7 +108,7 @@ def test_links_lead_to_the_pieces_of_every_word_of_a_phrase():
 
 
 @given(st.lists(st.sampled_from(sorted({word for text in CAPTIONS for word in text.split()})), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_are_the_phrases_of_the_sequence(chosen):
     text = " ".join(chosen)
     made = phrases_once()

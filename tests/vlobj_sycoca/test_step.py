@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coca_numbers import close, coca, needs_numbers
+from coca_numbers import close, coca
 from test_pooled_vision import tower
 from vlobj_models.pooled_vision import PooledVision
 from vlobj_models.timm_vision import TimmVision
@@ -11,7 +11,6 @@ from whole import batch, coca_system, drawn, published, step, system
 from vlobjectives import joint
 
 
-@needs_numbers
 @pytest.mark.parametrize("share", ["all", "none"])
 def test_golden(share):
     z = coca("sycoca_step")
@@ -40,7 +39,6 @@ def test_golden(share):
     close(scores, z["out_score"])
 
 
-@needs_numbers
 @pytest.mark.parametrize("name", ["model_patches", "model_pooled"])
 def test_golden_of_coca(name):
     """Without a pooler the decoder reads the patches, with one what its queries found."""

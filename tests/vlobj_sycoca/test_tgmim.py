@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coca_numbers import close, coca, needs_numbers
+from coca_numbers import close, coca
 from handmade import batch, drawn, encoded, leaf, value
 from torch import nn
 from vlobj_sycoca.tgmim import TGMIM
@@ -26,7 +26,6 @@ def run(objective, tokens, hidden, pictures, surplus=0):
     return objective(painted=encoded(tokens, draw=drawn(hidden, surplus)), batch=batch(len(tokens), image=pictures))
 
 
-@needs_numbers
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["tgmim", "tgmim_wide"])
 def test_golden(name, form):
