@@ -1,8 +1,8 @@
 """Floating-point operations of every attention operator of torch, so that a plan is the same on every version of it.
 
 torch's own counter knows some of them, and which ones hangs on its version: where the CPU's fused attention has no
-formula a plan of a transformer is five per cent low. Everything else (products, convolutions) is counted by its formulas,
-so are the operators on packed rows (`_flash_attention_forward`), which no part of a plan calls by itself.
+formula a plan of a transformer is five per cent low. Everything else (products, convolutions) is counted by
+its formulas, so are the operators on packed rows (`_flash_attention_forward`), which no part of a plan calls by itself.
 """
 
 from collections.abc import Callable
