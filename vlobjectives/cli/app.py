@@ -12,6 +12,7 @@ from vlobjectives.cli import caption, check, evaluate, plan, plugins, recipes, r
 from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
+from vlobjectives.cli.printing import lenient
 
 app = typer.Typer(name="vlobj", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,6 +52,7 @@ app.command("schema")(schema.schema)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and gives its exit code. By default this process's own, which may end in here."""
+    lenient()
     options = Options()
     code = _run(arguments, options)
     if arguments is None and options.brief:

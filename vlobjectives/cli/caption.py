@@ -1,10 +1,11 @@
 """`vlobj caption`: what a run's decoder writes about pictures."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vlobjectives.cli.printing import show_data
 
 
 def caption(
@@ -18,8 +19,7 @@ def caption(
     from vlobjectives.running import door
     texts = door.load(run).write_texts(images, beams)
     if as_json:
-        print(json.dumps([{"image": str(image), "caption": text} for image, text in zip(images, texts)], indent=1,
-                         ensure_ascii=False))
+        show_data([{"image": str(image), "caption": text} for image, text in zip(images, texts)])
         return
     for image, text in zip(images, texts):
         print(f"{image}: {text}")

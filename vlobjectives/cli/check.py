@@ -1,6 +1,5 @@
 """`vlobj check`: every problem of a recipe before anything runs."""
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlobjectives.cli.brief import brief
+from vlobjectives.cli.printing import show_data
 
 if TYPE_CHECKING:
     from vlobjectives.recipe.checks import Report
@@ -32,7 +32,7 @@ def check(
     loaded, report = check_all(loaded, context.obj.registry(), thorough=data)
     report = report.strict() if strict else report
     if as_json:
-        print(json.dumps(report.as_data(), indent=1, ensure_ascii=False))
+        show_data(report.as_data())
     else:
         show(report)
         print(f"{loaded.recipe.run.name}: {report.summary}, {time.monotonic() - begun:.1f} s")

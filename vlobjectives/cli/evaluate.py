@@ -1,9 +1,10 @@
 """`vlobj eval`: the scores of a run's newest checkpoint."""
 
-import json
 from typing import Annotated
 
 import typer
+
+from vlobjectives.cli.printing import show_data
 
 
 def evaluate(
@@ -23,7 +24,7 @@ def evaluate(
     scores, step, place = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(),
                                              log)
     if as_json:
-        print(json.dumps(scores_as_data(scores), indent=1, ensure_ascii=False))
+        show_data(scores_as_data(scores))
         return
     log.scores(scores, f"{run}, step {step}: value [95 % interval]")
     log.say(f"written to {place}")

@@ -1,11 +1,11 @@
 """`vlobj plan`: what a recipe's plan runs and what it costs."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from vlobjectives.cli.brief import brief
+from vlobjectives.cli.printing import show_data
 
 
 def plan(
@@ -44,7 +44,7 @@ def plan(
         raise RecipeError([loaded.problem(("objectives",), str(error), "`vlobj check` says where")]) from error
     if as_json:
         shown = [show.data(one) for one in found]
-        print(json.dumps(shown[0] if len(shown) == 1 else shown, indent=1))
+        show_data(shown[0] if len(shown) == 1 else shown)
     else:
         console = Console()
         # Into a file or a pipe the tables are as wide as they need to be.

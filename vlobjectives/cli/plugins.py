@@ -1,9 +1,10 @@
 """`vlobj plugins`: what is installed, and what one plug-in computes and takes."""
 
-import json
 from typing import Annotated
 
 import typer
+
+from vlobjectives.cli.printing import show_data
 
 
 def plugins(
@@ -18,7 +19,7 @@ def plugins(
     if name is not None:
         found = explain.find(registry, name)
         if as_json:
-            print(json.dumps([explain.as_data(*one) for one in found], indent=1, ensure_ascii=False))
+            show_data([explain.as_data(*one) for one in found])
         else:
             for number, one in enumerate(found):
                 print(end="\n\n" if number else "")
@@ -26,6 +27,6 @@ def plugins(
         return
     rows = explain.rows(registry)
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        show_data(rows)
     else:
         explain.table(rows)

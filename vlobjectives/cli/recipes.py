@@ -1,9 +1,10 @@
 """`vlobj recipes`: the shipped recipes, and a copy of one to change."""
 
-import json
 from typing import Annotated
 
 import typer
+
+from vlobjectives.cli.printing import show_data
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -19,7 +20,7 @@ def recipes(
     from vlobjectives.recipe.recipes import describe, find, names
     found = {name: describe(find(name)) for name in names()}
     if as_json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        show_data(found)
         return
     wide = max(map(len, found), default=0)
     for name, text in found.items():

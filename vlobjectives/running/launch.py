@@ -62,6 +62,7 @@ def _start(rank: int, count: int, port: int, words: Sequence[str], stack: ExitSt
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count,
              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "VLOBJ_LAUNCHER": os.getpid()}
     env = {"OMP_NUM_THREADS": str(max(1, cores // count))} | os.environ | {key: str(it) for key, it in place.items()}
+    env |= {"PYTHONIOENCODING": "utf-8"} if rank else {}  # what it says is read here
     told = stack.enter_context(tempfile.TemporaryFile()) if rank else None  # noqa: SIM115, the stack closes it
     # A session of its own: Ctrl-C on the terminal reaches this process alone, which forwards it once.
     running = subprocess.Popen([sys.executable, "-m", "vlobjectives", *words], env=env, stdin=subprocess.DEVNULL,

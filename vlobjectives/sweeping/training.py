@@ -83,7 +83,7 @@ def started(command: Sequence[str], said: IO[bytes]) -> Child:
     # A session of its own: Ctrl-C on the terminal reaches this process alone, which passes it on once.
     return subprocess.Popen([sys.executable, "-m", "vlobjectives", *command], stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
-                            env=os.environ | {"VLOBJ_LAUNCHER": str(os.getpid())})
+                            env=os.environ | {"VLOBJ_LAUNCHER": str(os.getpid()), "PYTHONIOENCODING": "utf-8"})
 
 
 def _done(place: Path) -> int:
