@@ -55,11 +55,11 @@ from vlobjectives.recipe.schema import prepared
     # words, booleans, lists, mappings
     ("steps: 100", "steps: 100, precision: fp23", ("run.precision", 17, 30), "must be one of 'auto', 'fp32'", "fp32?"),
     ("steps: 100", "steps: 100, device: gpu", ("run.device", 17, 27), "of the form", "auto, cpu, cuda or cuda:N"),
-    ("steps: 100", "steps: 100, name: 7", ("run.name", 17, 25), "7 must be text", 'write "7", in quotes'),
+    ("steps: 100", "steps: 100, name: 7", ("run.name", 17, 25), "7 must be text", "name: '7'"),
     ("every:", "losses: yes, every:", ("evaluate.losses", 18, 20), '"yes" must be true or false', "write true"),
     ("every:", "losses: off, every:", ("evaluate.losses", 18, 20), '"off" must be true or false', "write false"),
     ("every:", "losses: {a: 1}, every:", ("evaluate.losses", 18, 20), "true or false", "every objective"),
-    ("{gallery: 256}", "256", ("evaluate.retrieval", 18, 43), "256 must be a mapping", "give a value"),
+    ("{gallery: 256}", "256", ("evaluate.retrieval", 18, 43), "256 must be a mapping", "retrieval: {}"),
     ("run: {", "plugins: ./my_loss.py\nrun: {", ("plugins", 17, 10), "must be a list", "write [./my_loss.py]"),
     ("schedule: {warmup: 6}", "schedule: [6]", ("optim.schedule", 15, 13), "[6] must be a mapping",
      "learning rate over"),

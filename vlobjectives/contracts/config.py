@@ -33,14 +33,14 @@ class Config(BaseModel):
         """
         found = {}
         for field, info in type(self).model_fields.items():
-            if kind in _kinds(info):
+            if kind in kinds(info):
                 value = getattr(self, field)
                 if value is not None:
                     found[field] = value
         return found
 
 
-def _kinds(info) -> set[str]:
+def kinds(info) -> set[str]:
     """Kinds that a pydantic field names; looks through `X | None`."""
     marks = [mark for mark in info.metadata if isinstance(mark, Names)]
     for inner in getattr(info.annotation, "__args__", ()):

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.errors import Place, PluginError, Problem
-from vlobjectives.recipe import known
+from vlobjectives.recipe import fitting, known
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Entry, Recipe, source_path
-from vlobjectives.recipe.schema import _mend, _must, _path, _shown
+from vlobjectives.recipe.schema import _must, _path, _shown, as_meant
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 
 SECTIONS = {"fields": "reader", "model": "part", "masks": "mask", "pairings": "pairing", "objectives": "objective"}
+SECTION = {"input": "inputs", "mask": "masks", "pairing": "pairings", "part": "model", "objective": "objectives",
+           "field": "fields"}
 STAGE = "names"
 
 
@@ -113,18 +115,19 @@ def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], o
         return loaded.problem(whole, f"there is no key '{inner[-1]}' here", mend, key=True)
     if first["type"] == "value_error":
         return loaded.problem(whole, first["msg"].removeprefix("Value error, "), f"see `vlobj plugins {path[-1]}`"
-                              if not inner else _meaning(cls, inner))
+                              if not inner else _fitting(loaded, cls, inner, None))
     value: Any = options
     for part in inner:
         value = value[part]
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return loaded.problem(whole, f"{_shown(value)} must be {' or '.join(wanted)}",
-                          _mend(value, errors) or _meaning(cls, inner))
+                          as_meant(value, errors) or _fitting(loaded, cls, inner, value))
 
 
-def _meaning(cls: type, inner: KeyPath) -> str:
-    field = cls.Config.model_fields.get(str(inner[0])) if inner else None
-    return field.description if field is not None and field.description else "give a value of this kind"
+def _fitting(loaded: Loaded, cls: type, inner: KeyPath, value: Any) -> str:
+    """The line with a value that the Config takes."""
+    defined = {kind: list(getattr(loaded.recipe, section)) for kind, section in SECTION.items()}
+    return fitting.line(cls.Config, inner, value, defined) or "give a value of this kind"
 
 
 def _unknown(loaded: Loaded, path: KeyPath, error: PluginError) -> Problem:

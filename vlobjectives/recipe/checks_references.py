@@ -5,15 +5,13 @@ from difflib import get_close_matches
 
 from vlobjectives.errors import Problem, RecipeError
 from vlobjectives.recipe import recipes
-from vlobjectives.recipe.checks_names import Named
+from vlobjectives.recipe.checks_names import SECTION, Named
 from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import DEFAULT_INPUTS
 from vlobjectives.recipe.yaml import KeyPath, dotted, read
 
-SECTION = {"input": "inputs", "mask": "masks", "pairing": "pairings", "part": "model", "objective": "objectives",
-           "field": "fields"}
 WIDEST = 110
 """Characters of an example line; a longer one helps nobody in a message."""
 

@@ -16,9 +16,9 @@ def dump(recipe: Recipe) -> str:
     return dump_data(_data(recipe))
 
 
-def dump_data(data: Any) -> str:
-    """Plain data as YAML."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+def dump_data(data: Any, flow: bool | None = None) -> str:
+    """Plain data as YAML; `flow`: all in braces and brackets."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=flow)
 
 
 def _data(value: Any) -> Any:

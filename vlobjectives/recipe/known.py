@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from vlobjectives.recipe.model import Entry, Evaluate, EvaluationEntry, Recipe
 from vlobjectives.recipe.yaml import KeyPath
@@ -13,7 +14,7 @@ from vlobjectives.recipe.yaml import KeyPath
 
 def keys(path: KeyPath, root: type[BaseModel] = Recipe) -> list[str]:
     """The host's keys of the mapping at `path`; none where it knows no keys."""
-    return [name for model in _models(path, root) for name in _fields(model)]
+    return [name for model in _models(path, root) for name in fields(model)]
 
 
 def is_entry(path: KeyPath) -> bool:
@@ -21,12 +22,28 @@ def is_entry(path: KeyPath) -> bool:
     return any(issubclass(model, Entry) for model in _models(path, Recipe))
 
 
+def is_mapping(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:
+    """Whether a mapping of known keys may stand at `path`."""
+    return bool(_models(path, root))
+
+
 def description(path: KeyPath, root: type[BaseModel] = Recipe) -> str:
     """What the key at `path` means, for an element of a list the list; empty where the host does not know it."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    found = (_fields(model).get(path[-1]) for model in (_models(path[:-1], root) if path else ()))
-    return next((field.description for field in found if field is not None and field.description), "")
+    found = field(path, root)
+    return found.description or "" if found is not None else ""
+
+
+def field(path: KeyPath, root: type[BaseModel] = Recipe) -> FieldInfo | None:
+    """The field of a model that the key at `path` is; None where no model has it."""
+    found = (fields(model).get(path[-1]) for model in (_models(path[:-1], root) if path else ()))
+    return next((one for one in found if one is not None), None)
+
+
+def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model as a recipe calls them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(path: KeyPath, root: type[BaseModel]) -> list[type[BaseModel]]:
@@ -43,9 +60,9 @@ def _below(one: Any, part: str | int) -> Iterator[Any]:
     elif get_origin(one) is tuple and isinstance(part, int):
         yield get_args(one)[0]
     elif isinstance(one, type) and issubclass(one, BaseModel):
-        fields = _fields(one)
-        if part in fields:
-            yield fields[part].annotation
+        own = fields(one)
+        if part in own:
+            yield own[part].annotation
         elif one is Evaluate:
             yield EvaluationEntry
 
@@ -59,7 +76,3 @@ def _choices(annotation: Any) -> Iterator[Any]:
             yield from _choices(choice)
     else:
         yield annotation
-
-
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    return {field.alias or name: field for name, field in model.model_fields.items()}

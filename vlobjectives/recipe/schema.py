@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vlobjectives.errors import Problem, RecipeError
-from vlobjectives.recipe import known
+from vlobjectives.recipe import fitting, known
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.model import Every, Recipe, Section
 from vlobjectives.recipe.scalars import kind_of
@@ -132,7 +132,7 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
                        "write {} for an entry whose options are all defaults, or leave it out")
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
-                   _mend(value, errors) or known.description(path, root) or "give a value of this kind")
+                   as_meant(value, errors) or fitting.line(root, path, value, {}) or "give a value of this kind")
 
 
 def _must(one: dict[str, Any]) -> str:
@@ -143,7 +143,7 @@ def _must(one: dict[str, Any]) -> str:
     return _MUST.get(one["type"]) or one["msg"].removeprefix("Input should ").removeprefix("be ")
 
 
-def _mend(value: Any, errors: list[dict[str, Any]]) -> str:
+def as_meant(value: Any, errors: list[dict[str, Any]]) -> str:
     """How to mend what people often write."""
     types = {one["type"] for one in errors}
     if isinstance(value, str):
@@ -157,8 +157,6 @@ def _mend(value: Any, errors: list[dict[str, Any]]) -> str:
             if one["type"] == "literal_error":
                 near = get_close_matches(value, re.findall(r"'(\w+)'", one["ctx"]["expected"]), 1)
                 return f"did you mean {near[0]}?" if near else ""
-    if "string_type" in types and isinstance(value, int | float):
-        return f'write "{str(value).lower() if isinstance(value, bool) else value}", in quotes'
     return ""
 
 
