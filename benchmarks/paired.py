@@ -1,12 +1,12 @@
 """What the benchmarks share: contestants timed in turns, ratios with 95 % intervals, small tables, JSON."""
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from vlobjectives.files import json_text
 from vlobjectives.functional.statistics import mean_interval
 
 
@@ -96,4 +96,4 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], file: str | None = None,
                         for i, (cell, width) in enumerate(zip(line, widths))))
     if file:
         with open(file, "w", encoding="utf-8") as out:
-            json.dump({"title": title, "machine": machine(), "rows": list(rows), **more}, out, indent=1)
+            out.write(json_text({"title": title, "machine": machine(), "rows": list(rows), **more}))

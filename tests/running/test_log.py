@@ -1,11 +1,13 @@
 """What a person sees of scores."""
 
 import io
+import os
 
+import pytest
 from rich.console import Console
 
 from vlobjectives import Score
-from vlobjectives.running.log import score_table
+from vlobjectives.running.log import Log, score_table
 
 NAMES = ["retrieval/{}/oracle/image_to_text/r1", "completion/{}/colour/global_image", "completion/{}/shape/local_image",
          "losses/{}/mltc/image"]
@@ -25,3 +27,36 @@ def test_a_table_of_two_splits_fits_into_eighty_columns():
                                         "shape/local_image", "losses", "mltc/image"]
     assert lines[3].split(maxsplit=1)[1].replace("  ", " ") == "100.0 [95.6, 100.0] 100.0 [95.6, 100.0] 12.3 / 45.6"
     assert "14.21 [0.96, 15.20]" in lines[-1]
+
+
+@pytest.mark.parametrize("columns", [None, "40"])
+def test_where_there_is_no_terminal_nothing_is_cut(monkeypatch, capsys, columns):
+    """Twelve splits in a file or a pipe, whatever the environment says of a terminal's width."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as build servers do: colours, and no terminal
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    splits = [f"a_long_name_of_split_{number}" for number in range(12)]
+    Log().scores({name.format(split): Score(0.5, 0.25, 0.4, 0.6, 100) for name in NAMES for split in splits}, "run")
+    text = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text and all(split in text for split in splits)
+    assert text.count("50.0 [40.0, 60.0]") == 12 * len(NAMES)
+
+
+def test_a_number_that_is_none_is_a_dash(capsys):
+    inf = float("inf")
+    Log().scores({"losses/test/itc/contrast": Score(1.791, None, -inf, inf, 6, per_cent=False)}, "run")
+    text = capsys.readouterr().out
+    assert "1.79 [-, -]" in text and "inf" not in text
+
+
+def test_a_reader_who_has_seen_enough_ends_nothing(monkeypatch):
+    """`vlobj run | head`: the run goes on in silence."""
+    here, there = os.pipe()
+    os.close(here)
+    with os.fdopen(there, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        log = Log()
+        log.say("one")
+        log.say("two")
+        assert log.console.quiet

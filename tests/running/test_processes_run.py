@@ -134,12 +134,13 @@ def test_memory_that_runs_out_on_one(tmp_path, port):
     assert rich.wait(60) == 6, rich.text
 
 
-def test_a_signal_to_one_stops_all_saved(alone, tmp_path, port):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_one_stops_all_saved(alone, tmp_path, port, number):
     """As a scheduler may send it; the number of the signal decides the exit code of the process that got it."""
     out = tmp_path / "run"
     children = processes(alone[0], out, port, 2, *STILL, "run.steps=3000", "run.checkpoint.steps=3000")
     until(lambda: lines(out), children[0])
-    children[1].kill(signal.SIGTERM)
+    children[1].kill(number)
     assert children[1].wait(60) == 75, children[1].text
     assert children[0].wait(60) == 75, children[0].text
     assert "saved" in children[0].text

@@ -1,13 +1,15 @@
-"""SIGTERM and Ctrl-C: the step in hand ends and is saved, and the run can be taken up."""
+"""What asks to stop: the step in hand ends and is saved, and the run can be taken up."""
 
 import os
+import pty
 import signal
 import time
 
 import pytest
 from trial_runs import lines, recipe, run, same_weights, stream, until
 
-from vlobjectives.running.signals import Halt, Signals
+from vlobjectives.running.log import Log
+from vlobjectives.running.signals import Halt, Signals, taken
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,8 @@ def unstopped(tmp_path_factory):
     return path, folder / "run"
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")])
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C"),
+                                                     (signal.SIGHUP, 75, "SIGHUP"), (signal.SIGUSR1, 75, "SIGUSR1")])
 def test_stopped_saved_and_taken_up(unstopped, tmp_path, number, code, word):
     """Between checkpoints: saved at the very step; the whole is bit-identical to the unstopped run."""
     path, whole = unstopped
@@ -98,3 +101,44 @@ def test_noted_inside_and_raised_outside():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_hangup_that_is_ignored_stays_so():
+    """That is all that nohup does; SIGTERM is taken all the same."""
+    old = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Signals() as signals, signals.later():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0)
+            assert signals.seen is None
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0)
+            assert signals.seen == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        was = taken(lambda number, frame: None)  # as the launcher of several processes does
+        assert signal.SIGHUP not in was and {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT} == set(was)
+        for number, handler in was.items():
+            signal.signal(number, handler)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def test_a_terminal_that_was_closed_ends_nothing(tmp_path, monkeypatch):
+    """What is said goes on into the file; the progress bar too is over in silence."""
+    here, there = pty.openpty()
+    with os.fdopen(there, "w") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        log = Log(path=tmp_path / "log.txt")
+        with log.progress(10) as bar:
+            bar.to(1)
+            os.close(here)
+            with pytest.raises(OSError):
+                os.write(there, b"gone")
+            bar.to(2)
+            log.say("saved")
+        log.say("and ended")
+    assert [line.split(maxsplit=2)[2] for line in (tmp_path / "log.txt").read_text().splitlines()] == [
+        "saved", "and ended"]

@@ -3,6 +3,7 @@
 Nothing heavy is imported here: a verb imports what it needs when it runs, so that `vlobj --help` is quick.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 from vlobjectives.cli.printing import lenient
+from vlobjectives.files import deafened
 
 app = typer.Typer(name="vlobj", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = _run(arguments, options)
     if arguments is None and options.brief:
         leave(code)
+    try:
+        sys.stdout.flush()
+    except OSError:  # a terminal that was closed: Python would end with 120
+        deafened(sys.stdout)
     return code
 
 

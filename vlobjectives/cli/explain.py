@@ -7,12 +7,12 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vlobjectives.errors import PluginError
 from vlobjectives.registry import KINDS, Registry, Row
+from vlobjectives.running.wide import Wide
 
 PLAIN = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text",
          "null": "null", "object": "mapping", "array": "list"}
@@ -34,7 +34,7 @@ def table(found: list[dict[str, Any]]) -> None:
         shown.add_column(column, overflow="fold")
     for row in found:
         shown.add_row(*(Text(row[column] or "") for column in columns))
-    Console().print(shown)
+    Wide().print(shown)
 
 
 def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
@@ -61,7 +61,7 @@ def as_data(row: Row, cls: type) -> dict[str, Any]:
 
 def show(row: Row, cls: type) -> None:
     """A plug-in as a person reads it."""
-    console, seen = Console(highlight=False), as_data(row, cls)
+    console, seen = Wide(highlight=False), as_data(row, cls)
     brought = f"{row.package} {row.version}".strip()
     console.print(Text(f"{row.kind} {row.name}", "bold"), Text(f"({brought})"))
     if seen["paper"]:

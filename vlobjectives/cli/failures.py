@@ -4,19 +4,21 @@ import sys
 import traceback
 
 from vlobjectives.errors import VlobjError
+from vlobjectives.files import deafened
 
 
 def told(error: BaseException, debug: bool) -> int:
     """Says on stderr what happened, with the traceback if asked; gives the exit code."""
-    if debug:
-        traceback.print_exception(error)
-    if isinstance(error, VlobjError):
-        print(error, file=sys.stderr)
-        return error.code
-    text = " ".join(str(error).split())
-    print(f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
-          f"    mend: `{_again()}` shows where; please report it", file=sys.stderr)
-    return 1
+    known, text = isinstance(error, VlobjError), " ".join(str(error).split())
+    try:
+        if debug:
+            traceback.print_exception(error)
+        print(error if known else
+              f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
+              f"    mend: `{_again()}` shows where; please report it", file=sys.stderr, flush=True)
+    except OSError:  # a terminal that was closed: the code still says how it ended
+        deafened(sys.stderr)
+    return error.code if known else 1
 
 
 def _again() -> str:

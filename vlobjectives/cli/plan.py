@@ -21,8 +21,6 @@ def plan(
     Of a mix there is a plan for each source.
     """
     context.with_resource(brief(context.obj))
-    from rich.console import Console
-
     from vlobjectives.contracts.views import ViewError
     from vlobjectives.errors import RecipeError
     from vlobjectives.planning import show
@@ -31,6 +29,7 @@ def plan(
     from vlobjectives.recipe.checks_names import add_files
     from vlobjectives.running.costing import measure
     from vlobjectives.running.making import Trouble
+    from vlobjectives.running.wide import Wide
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry()
     report = Report()
@@ -46,8 +45,6 @@ def plan(
         shown = [show.data(one) for one in found]
         show_data(shown[0] if len(shown) == 1 else shown)
     else:
-        console = Console()
-        # Into a file or a pipe the tables are as wide as they need to be.
-        wide = Console(width=None if console.is_terminal else max(120, console.width))
+        wide = Wide()
         for one in found:
             wide.print(show.renderable(one))

@@ -1,9 +1,10 @@
 """What is printed wherever it is printed: on a terminal that lacks a letter, into a pipe of another encoding."""
 
 import codecs
-import json
 import sys
 from typing import Any
+
+from vlobjectives.files import json_text
 
 
 def lenient() -> None:
@@ -15,4 +16,4 @@ def lenient() -> None:
 
 def show_data(value: Any) -> None:
     """Prints JSON, with letters as they are where all of them can be written, else escaped: nothing in it is lost."""
-    print(json.dumps(value, indent=1, ensure_ascii=codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"))
+    print(json_text(value, escaped=codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"))

@@ -10,7 +10,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import distributed
 from vlobjectives.running.exhausted import exhausted
 from vlobjectives.running.means import disk_full, out_of_memory, worker_died
-from vlobjectives.running.signals import Halt
+from vlobjectives.running.signals import Halt, word
 
 
 @dataclass
@@ -46,7 +46,7 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
 
 
 def _stopped(at: Where, number: int) -> VlobjError:
-    kind, word = (Interrupted, "Ctrl-C") if number == signal.SIGINT else (Stopped, signal.Signals(number).name)
+    kind = Interrupted if number == signal.SIGINT else Stopped
     run = at.session
     if run is None or not run.done:
         how = "before its first step"
@@ -55,7 +55,7 @@ def _stopped(at: Where, number: int) -> VlobjError:
     else:
         how = f"after step {run.done} of {run.recipe.run.steps}; " + (
             "saved" if run.saved == run.done else f"the last checkpoint is of step {run.saved}")
-    return kind(f"stopped by {word} {how}", f"`vlobj run {at.path}` goes on")
+    return kind(f"stopped by {word(number)} {how}", f"`vlobj run {at.path}` goes on")
 
 
 def _memory(error: BaseException, at: Where) -> VlobjError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.running.signals import taken
 
 GRACE = 15.0
 """Seconds between the first process that fails, asking the others to stop, and killing them."""
@@ -31,7 +32,7 @@ def launch(count: int, words: Sequence[str]) -> int:
     """Runs `vlobj WORDS` in `count` processes and gives the exit code of what went wrong first, 0 if nothing did.
 
     They find rank, size and where to meet in the environment, as under torchrun, and share the cores. The first one
-    prints; of the others only that one whose error ended the run. SIGTERM and Ctrl-C reach all. Raises MeansError
+    prints; of the others only that one whose error ended the run. What asks to stop reaches all. Raises MeansError
     when a process was killed, RecipeError for a count that cannot be; when one fails the rest is stopped within
     two times GRACE.
     """
@@ -45,7 +46,7 @@ def launch(count: int, words: Sequence[str]) -> int:
         port = _port()
         processes = [_start(rank, count, port, words, stack) for rank in range(count)]
         forward = _Forward(processes)
-        old = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        old = taken(forward)
         try:
             ended = _watch(processes, forward)
         finally:

@@ -13,6 +13,7 @@ from vlobjectives.errors import DataError, MeansError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.means import die_with_parent
+from vlobjectives.running.signals import STOPPING
 
 REPLACEMENTS = 64
 """How many other samples are tried in place of a bad one before the data is given up."""
@@ -148,8 +149,8 @@ def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool)
 
 def _settle_worker(_: int) -> None:
     """Workers leave signals to the process that trains, end with it, and take one core each."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     die_with_parent()
     torch.set_num_threads(1)
 

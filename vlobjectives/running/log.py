@@ -1,15 +1,16 @@
 """What a person sees of a run: lines, a progress bar on a terminal, a table of scores; and log.txt."""
 
+import math
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from vlobjectives.contracts.evaluation import Score
+from vlobjectives.running.wide import Wide
 
 QUIET_SECONDS = 10.0
 """How often a plain line is printed where there is no terminal."""
@@ -20,7 +21,7 @@ class Log:
 
     def __init__(self, first: bool = True, path: Path | None = None):
         self.first, self.path = first, path
-        self.console = Console(file=sys.stderr if not first else None, quiet=not first, soft_wrap=True, highlight=False)
+        self.console = Wide(file=sys.stderr if not first else None, quiet=not first, soft_wrap=True, highlight=False)
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False)
@@ -47,7 +48,7 @@ class Bar:
     def __init__(self, log: Log, total: int, done: int, what: str):
         self.log, self.total, self.done, self.what = log, total, done, what
         self.last = time.monotonic()
-        self.live = log.console.is_terminal and log.first
+        self.live = log.console.file.isatty() and log.console.is_terminal and log.first
 
     def __enter__(self) -> "Bar":
         if self.live:
@@ -56,18 +57,21 @@ class Bar:
                                 TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
                                 console=self.log.console, transient=True)
             self.task = self.bar.add_task(self.what, total=self.total, completed=self.done, note="")
-            self.bar.start()
+            with self.log.console.heard():
+                self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.live:
-            self.bar.stop()
+            with self.log.console.heard():
+                self.bar.stop()
 
     def to(self, done: int, note: str = "") -> None:
         """So much is done."""
         self.done = done
         if self.live:
-            self.bar.update(self.task, completed=done, note=note)
+            with self.log.console.heard():
+                self.bar.update(self.task, completed=done, note=note)
         elif time.monotonic() - self.last >= QUIET_SECONDS:
             self.last = time.monotonic()
             self.log.say(f"{self.what} {done}/{self.total}  {note}")
@@ -104,6 +108,6 @@ def _cell(score: Score | None) -> str:
 
 
 def _number(value: float | None, per_cent: bool) -> str:
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "-"
     return f"{100 * value:.1f}" if per_cent else f"{value:.2f}"

@@ -1,6 +1,5 @@
 """A run from its recipe to its last score: prepare, go on or start, train, save, evaluate."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from vlobjectives.errors import RecipeError
+from vlobjectives.files import json_text
 from vlobjectives.recipe import Loaded, dump
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
@@ -146,7 +146,7 @@ class Session:
         metrics["memory"] = peak_memory(self.trainer.device)
         if metrics["step"] % self.recipe.run.log.steps == 0 or self.done == self.recipe.run.steps:
             with self.place.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(metrics) + "\n")
+                file.write(json_text(metrics, indent=None) + "\n")
             self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
 
 

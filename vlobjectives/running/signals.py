@@ -2,9 +2,26 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Any
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1")
+                                             if hasattr(signal, name)))
+"""Ctrl-C, a scheduler's end, a terminal that closes, and what Slurm may send before its limit."""
+
+
+def taken(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Gives a handler every signal that asks to stop; what handled each before. A hangup that is ignored stays so:
+    that is all that nohup does."""
+    kept = {number for number in STOPPING[2:] if signal.getsignal(number) is signal.SIG_IGN}
+    return {number: signal.signal(number, handler) for number in STOPPING if number not in kept}
+
+
+def word(number: int) -> str:
+    """What a person calls a signal."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
 class Halt(BaseException):
@@ -12,7 +29,7 @@ class Halt(BaseException):
 
 
 class Signals(AbstractContextManager):
-    """Notes SIGTERM and Ctrl-C. Outside of `later` they raise Halt; inside, the caller asks `seen` after each step.
+    """Notes what asks to stop. Outside of `later` it raises Halt; inside, the caller asks `seen` after each step.
 
     A second Ctrl-C raises KeyboardInterrupt wherever it is. In a thread beside the main one nothing is caught.
     """
@@ -22,8 +39,7 @@ class Signals(AbstractContextManager):
     def __enter__(self) -> "Signals":
         self.waiting = False
         here = threading.current_thread() is threading.main_thread()
-        self.old = {number: signal.signal(number, self._note)
-                    for number in (signal.SIGINT, signal.SIGTERM) if here}
+        self.old = taken(self._note) if here else {}
         return self
 
     def __exit__(self, *error: object) -> None:

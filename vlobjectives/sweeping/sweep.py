@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
-from rich.console import Console
-
 from vlobjectives.errors import Interrupted, MeansError, RecipeError, Stopped
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.recipes import describe
 from vlobjectives.registry import Registry
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.log import Log
-from vlobjectives.running.signals import Halt, Signals
+from vlobjectives.running.signals import Halt, Signals, word
 from vlobjectives.sweeping import show, tables
 from vlobjectives.sweeping.file import SweepFile
 from vlobjectives.sweeping.known import set_aside
@@ -117,8 +115,7 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
             prepared = prepare(order.file, order.rows, order.out, order.tiny, order.processes, registry, log.say)
             for note in prepared.notes:
                 log.say(note)
-            wide = Console(width=None if log.console.is_terminal else max(120, log.console.width))
-            wide.print(show.planned(prepared))
+            log.console.print(show.planned(prepared))
             log.say(show.total(prepared))
             if dry_run:
                 return 0
@@ -129,10 +126,11 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
             whole = Sweep(order, prepared, out, log)
             whole.train(signals)
         except (Halt, KeyboardInterrupt) as error:
-            kind, word = (Stopped, "SIGTERM") if signals.seen == SIGTERM else (Interrupted, "Ctrl-C")
-            raise kind(f"stopped by {word}", "the same command goes on; finished runs are kept") from error
+            number = signals.seen or SIGINT
+            kind = Interrupted if number == SIGINT else Stopped
+            raise kind(f"stopped by {word(number)}", "the same command goes on; finished runs are kept") from error
         scores, costs, notes = whole.write()
-        wide.print(show.renderable(scores, costs))
+        log.console.print(show.renderable(scores, costs))
         for note in notes:
             log.say(note)
         log.say(f"{out.path / 'table.md'}, table.csv beside it")
