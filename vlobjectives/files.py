@@ -91,7 +91,7 @@ def reserved(folder: Path, name: str, suffix: str) -> Path:
     folder.mkdir(exist_ok=True)
     for path in numbered(folder, name, suffix):
         with suppress(FileExistsError):
-            path.open("x").close()
+            path.open("xb").close()
             return path
     raise AssertionError("numbers do not end")
 

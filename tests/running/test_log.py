@@ -54,7 +54,7 @@ def test_a_reader_who_has_seen_enough_ends_nothing(monkeypatch):
     """`vlobj run | head`: the run goes on in silence."""
     here, there = os.pipe()
     os.close(here)
-    with os.fdopen(there, "w") as pipe:
+    with os.fdopen(there, "w", encoding="utf-8") as pipe:
         monkeypatch.setattr("sys.stdout", pipe)
         log = Log()
         log.say("one")

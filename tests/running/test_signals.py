@@ -128,7 +128,7 @@ def test_a_hangup_that_is_ignored_stays_so():
 def test_a_terminal_that_was_closed_ends_nothing(tmp_path, monkeypatch):
     """What is said goes on into the file; the progress bar too is over in silence."""
     here, there = pty.openpty()
-    with os.fdopen(there, "w") as terminal:
+    with os.fdopen(there, "w", encoding="utf-8") as terminal:
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setenv("TERM", "xterm")
         log = Log(path=tmp_path / "log.txt")
@@ -140,5 +140,5 @@ def test_a_terminal_that_was_closed_ends_nothing(tmp_path, monkeypatch):
             bar.to(2)
             log.say("saved")
         log.say("and ended")
-    assert [line.split(maxsplit=2)[2] for line in (tmp_path / "log.txt").read_text().splitlines()] == [
+    assert [line.split(maxsplit=2)[2] for line in (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()] == [
         "saved", "and ended"]
