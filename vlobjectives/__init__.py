@@ -10,6 +10,7 @@ _HOME = {
     "evaluation": ["Evaluation", "Held", "Score", "accuracy"],
     "field": ["FieldSpec"],
     "hooks": ["hookimpl"],
+    "hub": ["hub_asked", "hub_missing"],
     "mask": ["Mask", "Site"],
     "noise": ["Noise"],
     "objective": ["Objective", "Writing"],

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel, PreTrainedModel
 
-from vlobj_models import hf_config, hub
+from vlobj_models import hf_config
 from vlobj_models.text_weights import FILES, bare, load
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want
+from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want, hub_missing
 from vlobjectives.functional.attention import HIDDEN, attention, bias_of
 from vlobjectives.functional.masking import take
 
@@ -114,7 +114,7 @@ class HFText(Encoder):
 
     def weights_missing(self) -> str:
         weights = self.config.weights
-        return super().weights_missing() or (hub.missing(weights, FILES) if weights and not Path(weights).exists()
+        return super().weights_missing() or (hub_missing(weights, FILES) if weights and not Path(weights).exists()
                                              else "")
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:

@@ -9,19 +9,21 @@ Of one frame and without a temporal table this is timm's model, and timm's weigh
 """
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import timm
 import torch
 from pydantic import Field
-from timm.layers import LayerNorm
+from timm.layers import LayerNorm, PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vlobj_models.frame_attention import supported, through
-from vlobj_models.stems import STEMS
-from vlobj_models.vision_weights import load, resampled, unfetched
+from vlobj_models.stems import STEMS, MlpStem
+from vlobj_models.vision_weights import agreed, load, resampled, unfetched
+from vlobj_models.weights_files import reason
 from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
 from vlobjectives.functional.masking import take
 from vlobjectives.functional.pixels import fill
@@ -71,8 +73,8 @@ class TimmVision(Encoder):
                                     "state dict; timm's or CLIP's names) to start from")
 
         def tiny(self) -> "TimmVision.Config":
-            return self.model_copy(update={"width": 32, "depth": 1, "heads": 2, "weights": None,
-                                           "out": self.out and 32})
+            narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}
+            return self.model_copy(update={**narrow, "depth": 1, "weights": None, "out": self.out and 32})
 
     def __init__(self, config: "TimmVision.Config", fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
@@ -82,6 +84,11 @@ class TimmVision(Encoder):
         *frames, channels, height, width = pictures[0].shape
         frames = frames[0] if frames else 1
         self.module = self._module(channels, (height, width))
+        patch = self._patch((height, width))
+        if config.weights and config.stem == "linear":
+            agreed(self.module, config.weights)
+        # What looks beyond its patch sees hidden pixels through their neighbours, unless they are hidden before it.
+        self.looks_beyond = type(self.module.patch_embed) not in (PatchEmbed, MlpStem)
         dim = self.module.embed_dim
         self.mask_token = nn.Parameter(torch.empty(dim))
         temporal = frames > 1 if config.temporal is None else config.temporal
@@ -100,7 +107,7 @@ class TimmVision(Encoder):
         registers = self.module.num_reg_tokens
         self.spec = Spec(
             width=config.out or dim, length=frames * grid[0] * grid[1], grid=grid,
-            patch_size=self.module.patch_embed.patch_size[0], frames=frames,
+            patch_size=patch, frames=frames,
             classes=frames if self.module.has_class_token else 0, fields=dict(fields),
             extra={name: (count, config.out or dim) for name, count in (
                 ("registers", frames * registers), ("slots", config.slots)) if count},
@@ -117,14 +124,24 @@ class TimmVision(Encoder):
         chosen = {key: value for key, value in chosen.items() if value is not None}
         common = {"img_size": size, "in_chans": channels, "num_classes": 0, "global_pool": ""}
         module = self._named(**common, **chosen) if config.name else self._written(**common, **chosen)
-        patch = module.patch_embed.patch_size[0]
-        if size[0] % patch or size[1] % patch:
-            raise self.cannot(f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
-                              f"the nearest sizes are {size[0] // patch * patch} and {(size[0] // patch + 1) * patch}")
-        if config.stem == "conv" and patch & (patch - 1):
+        if config.stem == "conv" and (patch := module.patch_embed.patch_size[0]) & (patch - 1):
             raise self.cannot(f"a conv stem halves the picture again and again, which never gives patches of {patch}",
                               "take a power of two")
         return module
+
+    def _patch(self, size: tuple[int, int]) -> int:
+        """Pixels a side of what one token stands for; of a hybrid with convolutions below only its grid tells."""
+        embed = self.module.patch_embed
+        patch = embed.patch_size[0] if isinstance(embed, (PatchEmbed, *STEMS.values())) else \
+            max(1, size[0] // max(1, embed.grid_size[0]))
+        if tuple(count * patch for count in embed.grid_size) != size:
+            near = [number for number in (size[0] // patch * patch, (size[0] // patch + 1) * patch) if number]
+            raise self.cannot(f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
+                              f"near are sizes of {' and '.join(map(str, near))}")
+        if self.config.patch not in (None, patch):
+            raise self.cannot(f"'{self.config.name}' has convolutions below its patches, which are {patch} pixels a "
+                              "side", "leave `patch` out")
+        return patch
 
     def _written(self, **chosen: Any) -> VisionTransformer:
         missing = [key for key in ("patch", "width", "depth", "heads") if getattr(self.config, key) is None]
@@ -141,9 +158,15 @@ class TimmVision(Encoder):
             module = timm.create_model(name, **chosen)
         except (TypeError, RuntimeError) as error:  # keywords that only vision transformers know; a tag that is not
             raise self.cannot(f"timm's '{name}' is no plain vision transformer or no model: {error}") from None
+        except Exception as error:  # whatever timm asserts
+            raise self.cannot(f"timm cannot build '{name}' as a plain vision transformer: {reason(error)}",
+                              "take another model, or leave out what changes this one") from None
         if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
             raise self.cannot(f"timm's '{name}' is a {type(module).__name__} or has blocks of its own; "
                               "positions can be dropped and frames kept apart in plain VisionTransformers only")
+        if any(isinstance(layer, _BatchNorm) for layer in module.modules()):
+            raise self.cannot(f"timm's '{name}' normalises over the batch, so that a row would hang on the others",
+                              "take one with GroupNorm or LayerNorm: vit_small_r26_s32_224, vit_small_patch16_224")
         return module
 
     @torch.no_grad()
@@ -187,8 +210,8 @@ class TimmVision(Encoder):
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
         module, batch, frames = self.module, x.shape[0], x.shape[1] if x.dim() == 5 else 1
         hide = draw is not None and draw.fill in ("drop", "token")
-        if hide and self.config.stem == "conv":
-            x = fill(x, draw.hidden, self.spec.patch_size)  # else they would be seen through their neighbours
+        if hide and self.looks_beyond:
+            x = fill(x, draw.hidden, self.spec.patch_size)
         patches = module.patch_embed(x.reshape(-1, *x.shape[-3:]))
         patches = patches.reshape(batch, -1, patches.shape[-1])
         if hide and draw.fill == "token":
@@ -240,6 +263,17 @@ class TimmVision(Encoder):
         place = torch.arange(frames * each, device=device).reshape(frames, each)
         first, classes = self.module.num_prefix_tokens, int(self.module.has_class_token)
         return torch.cat([place[:, :classes].flatten(), place[:, first:].flatten(), place[:, classes:first].flatten()])
+
+
+@cache
+def _narrows(name: str) -> bool:
+    """Whether a timm model can be as narrow as one likes; ViTamin's width is that of the convolutions below it."""
+    try:
+        with torch.device("meta"):
+            timm.create_model(name, embed_dim=32, num_heads=2, depth=1)
+    except Exception:  # whatever timm asserts, also of no model at all, which is refused where it is built
+        return False
+    return True
 
 
 def _pointwise(layer: nn.Module) -> bool:

@@ -3,26 +3,39 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isqrt
 from pathlib import Path
 
 import timm
 import torch
-from timm.models import load_state_dict
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobj_models import hub
-from vlobjectives import CannotBuild
+from vlobj_models.weights_files import finite, read, reason, shortened, tensors_only
+from vlobj_models.weights_names import mend_of, timm_names
+from vlobjectives import CannotBuild, hub_asked, hub_missing
 
 HUB = "hf-hub:"
 NEITHER = "weights '{}' are neither a file or folder nor a timm model"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 TOPS = re.compile(r"(head|head_drop|fc_norm|attn_pool)\.|proj$")  # what stands on an encoder and is no part of it
-CLIP = {"class_embedding": "cls_token", "positional_embedding": "pos_embed", "conv1.": "patch_embed.proj.",
-        "ln_pre.": "norm_pre.", "ln_post.": "norm.", "transformer.resblocks.": "blocks.", ".ln_1.": ".norm1.",
-        ".ln_2.": ".norm2.", ".in_proj_": ".qkv.", ".out_proj.": ".proj.", ".c_fc.": ".fc1.", ".c_proj.": ".fc2."}
+@dataclass
+class Found:
+    """Starting weights under timm's names.
+
+    source  a file, or a name that timm knows
+    names   what the source calls a tensor, where that is known
+    facts   what is known of the architecture beyond shapes
+    root    the prefix that the names had
+    """
+
+    state: dict[str, Tensor]
+    source: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    root: str = ""
 
 
 @torch.no_grad()
@@ -32,8 +45,29 @@ def load(module: VisionTransformer, weights: str) -> list[str]:
     Positions are interpolated to the module's grid (bicubic, rows of class token and registers kept, as METER does);
     blocks that the module does not have are left out. Raises CannotBuild with everything that does not agree.
     """
-    state, facts = _read(weights)
-    lines, own = [], module.state_dict()
+    found = _read(weights, module)
+    state, lines = _fitted(module, found, weights)
+    finite(state, found.names, found.source)
+    for key, value in module.state_dict().items():
+        value.copy_(state[key])
+    return [f"{len(state)} tensors from {weights}", *lines]
+
+
+@torch.no_grad()
+def agreed(module: VisionTransformer, weights: str) -> None:
+    """Raises CannotBuild where what is known of weights without reading them does not agree with `module`: the
+    architecture that a timm name stands for, or that the configuration in a folder of timm's says."""
+    with torch.device("meta"):
+        source = _sketched(weights)
+    if source is not None:
+        _fitted(module, Found(dict(source.state_dict()), weights, facts=_facts(source)), weights)
+
+
+def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Tensors for all of `module`, and lines on what was done to have them; CannotBuild where they do not fit."""
+    state, own, lines = found.state, module.state_dict(), []
+    if found.root not in ("", "visual."):
+        lines.append(f"the names in {weights} without their prefix {found.root}")
     depth = len(module.blocks)
     deeper = {int(key.split(".")[1]) for key in state if key.startswith("blocks.")} - set(range(depth))
     if deeper:
@@ -48,18 +82,25 @@ def load(module: VisionTransformer, weights: str) -> list[str]:
             side = isqrt(state["pos_embed"].shape[1] - prefix)
             lines.append(f"positions interpolated from {side} x {side} to {grid[0]} x {grid[1]}")
         state["pos_embed"] = table
-    wrong = [f"{key} is {value}, written {_facts(module)[key]}" for key, value in facts.items()
-             if value != _facts(module)[key]]
-    wrong += [f"{key} is missing" for key in own if key not in state]
-    wrong += [f"{key} is not known" for key in state if key not in own]
-    wrong += [f"{key} is {_size(state[key])}, built {_size(own[key])}" for key in own
-              if key in state and state[key].shape != own[key].shape]
+    built = _facts(module)
+    facts = [key for key, value in found.facts.items() if value != built[key]]
+    wrong = [f"{key} is {found.facts[key]}, written {built[key]}" for key in facts]
+    wrong += shortened([key for key in own if key not in state], "is missing")
+    wrong += shortened([key for key in state if key not in own], "is not known")
+    sizes = [f"{key} is {_size(state[key])}, built {_size(own[key])}" for key in own
+             if key in state and state[key].shape != own[key].shape]
+    wrong += shortened(sizes, "of another size")
     if wrong:
         raise CannotBuild(f"{weights} does not fit the architecture: {'; '.join(wrong)}",
-                          "write the architecture that it was trained with")
-    for key, value in own.items():
-        value.copy_(state[key])
-    return [f"{len(own)} tensors from {weights}", *lines]
+                          _quick(weights, facts) or mend_of(state, own))
+    return state, lines
+
+
+def _quick(weights: str, facts: list[str]) -> str:
+    """timm has CLIP's weights twice: with GELU, and as they were trained."""
+    other = weights.replace("_clip_", "_clip_quickgelu_") if "_quickgelu" not in weights else ""
+    known = facts == ["act"] and timm.is_model(other) and timm.get_pretrained_cfg(other) is not None
+    return f"weights: {other}" if known else ""
 
 
 def unfetched(weights: str) -> str:
@@ -67,7 +108,7 @@ def unfetched(weights: str) -> str:
     if Path(weights).exists():
         return ""
     if weights.startswith(HUB):
-        return hub.missing(weights.removeprefix(HUB), FILES)
+        return hub_missing(weights.removeprefix(HUB), FILES)
     if not timm.is_model(weights):
         return NEITHER.format(weights)
     try:
@@ -76,7 +117,7 @@ def unfetched(weights: str) -> str:
         return str(error)
     if known is None or not known.has_weights:
         return f"timm has no weights of '{weights}'"
-    return hub.missing(known.hf_hub_id, FILES) if known.hf_hub_id else ""  # else of an address of its own
+    return hub_missing(known.hf_hub_id, FILES) if known.hf_hub_id else ""  # else of an address of its own
 
 
 def resampled(table: Tensor, grid: tuple[int, int], prefix: int) -> Tensor:
@@ -90,65 +131,84 @@ def resampled(table: Tensor, grid: tuple[int, int], prefix: int) -> Tensor:
     return torch.cat([table[:, :prefix], picture.flatten(2).transpose(1, 2).to(table.dtype)], 1)
 
 
-def _read(weights: str) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """A state dict under timm's names, and what is known of its architecture beyond shapes."""
+def _read(weights: str, module: VisionTransformer) -> Found:
+    """Weights under timm's names. Raises CannotBuild where they are not there or cannot be read."""
     path = Path(weights)
-    if _of_timm(path):
-        return _named(f"local-dir:{path}")
-    if path.exists():
-        return _timm_names(_file(path)), {}
-    if weights.startswith(HUB) or timm.is_model(weights):
-        return _named(weights)
-    near = timm.list_pretrained(f"*{weights.split('.')[0][:12]}*")[:5]
-    raise CannotBuild(NEITHER.format(weights),
-                      f"near it are {', '.join(near)}" if near else "")
+    if not path.exists():
+        if weights.startswith(HUB) or timm.is_model(weights):
+            return _named(weights)
+        near = timm.list_pretrained(f"*{weights.split('.')[0][:12]}*")[:5]
+        raise CannotBuild(NEITHER.format(weights), f"near it are {', '.join(near)}" if near else "")
+    with torch.device("meta"):
+        source = _sketched(weights)
+    file = _file(path)
+    held = read(file)
+    names, root = timm_names(held, module.state_dict(), file)
+    state = {name: _as_timm(name, held[key]) for name, key in names.items()}
+    return Found(state, str(file), names, _facts(source) if source is not None else {}, root)
 
 
-def _of_timm(path: Path) -> bool:
-    """Whether this is a folder that timm wrote (or fetched), configuration and all."""
-    config = path / "config.json"
-    return config.exists() and "architecture" in json.loads(config.read_text(encoding="utf-8"))
-
-
-def _named(name: str) -> tuple[dict[str, Tensor], dict[str, object]]:
+def _named(name: str) -> Found:
+    """The weights of a name, through timm, which brings them to its own names."""
     try:
-        source = timm.create_model(name, pretrained=True, num_classes=0, global_pool="")
+        with tensors_only(), hub_asked():
+            source = timm.create_model(name, pretrained=True, num_classes=0, global_pool="")
     except Exception as error:  # whatever the hub's client raises: no network, no such tag, a broken cache
-        raise CannotBuild(f"timm could not load the weights '{name}': {error}",
+        raise CannotBuild(f"timm could not load the weights '{name}': {reason(error)}",
                           "give a folder that holds them") from error
+    return Found(dict(_plain(source, name).state_dict()), name, facts=_facts(source))
+
+
+def _sketched(weights: str) -> VisionTransformer | None:
+    """The architecture that weights are of, built without them; None where only the weights could tell."""
+    path = Path(weights)
+    config = path / "config.json"
+    try:
+        if config.exists():
+            said = json.loads(config.read_text(encoding="utf-8"))
+            if "architecture" not in said:
+                return None
+            source = timm.create_model(said["architecture"], **{
+                **said.get("model_args", {}), "num_classes": 0, "global_pool": ""})
+        elif path.exists() or not timm.is_model(weights) or _tagless(weights):
+            return None
+        else:
+            source = timm.create_model(weights, num_classes=0, global_pool="")
+    except Exception as error:  # a damaged file, or what a constructor of timm's raises
+        raise CannotBuild(f"timm could not load the weights '{weights}': {reason(error)}",
+                          "give a folder that holds them") from error
+    return _plain(source, weights)
+
+
+def _tagless(name: str) -> bool:
+    """Whether timm knows the model and not the tag behind the dot; `unfetched` and `_named` say so."""
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        return True
+    return False
+
+
+def _plain(source: nn.Module, name: str) -> VisionTransformer:
     if not isinstance(source, VisionTransformer):
         raise CannotBuild(f"the weights '{name}' are of a {type(source).__name__}, not of a plain vision transformer")
-    return dict(source.state_dict()), _facts(source)
+    return source
 
 
-def _file(path: Path) -> Mapping[str, Tensor]:
-    if path.is_dir():
-        found = [path / name for name in FILES if (path / name).exists()] or sorted(path.glob("*.safetensors"))
-        if not found:
-            raise CannotBuild(f"the folder {path} holds no weights", f"it should hold one of {', '.join(FILES)}")
-        path = found[0]
-    try:
-        return load_state_dict(str(path), device="cpu", weights_only=True)
-    except Exception as error:  # of a damaged file, pickle, zip and safetensors each raise their own
-        raise CannotBuild(f"{path} cannot be read as a state dict: {error}",
-                          "save it with safetensors or torch.save(model.state_dict(), ...)") from error
+def _file(path: Path) -> Path:
+    """The file of weights in a folder; a file is itself."""
+    if not path.is_dir():
+        return path
+    found = [path / name for name in FILES if (path / name).exists()] or sorted(path.glob("*.safetensors"))
+    if not found:
+        raise CannotBuild(f"the folder {path} holds no weights", f"it should hold one of {', '.join(FILES)}")
+    return found[0]
 
 
-def _timm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """CLIP's names (OpenAI, open_clip; the visual tower alone or within a whole model) as timm's."""
-    root = next((key.removesuffix("class_embedding") for key in state if key.endswith("class_embedding")), None)
-    if root is None:
-        return dict(state)
-    found = {}
-    for key, value in state.items():
-        if not key.startswith(root):
-            continue
-        name = key.removeprefix(root)
-        for theirs, ours in CLIP.items():
-            name = name.replace(theirs, ours)
-        shape = {"cls_token": (1, 1, -1), "pos_embed": (1, *value.shape)}.get(name, value.shape)
-        found[name] = value.reshape(shape)
-    return found
+def _as_timm(name: str, value: Tensor) -> Tensor:
+    """CLIP's class token [D] and positions [N,D] with the axes of rows that timm's have."""
+    missing = 3 - value.dim() if name in ("cls_token", "pos_embed") else 0
+    return value.reshape(*[1] * missing, *value.shape)
 
 
 def _facts(module: VisionTransformer) -> dict[str, object]:

@@ -2,14 +2,14 @@
 
 import pytest
 import timm
+import torch
 from huggingface_hub import constants
 from small_inputs import words
 from transformers import AutoModel
-from vlobj_models import hub
 from vlobj_models.hf_text import HFText
 from vlobj_models.timm_vision import TimmVision
 
-from vlobjectives import FieldSpec
+from vlobjectives import FieldSpec, hub_missing
 
 NAME = "vit_tiny_patch16_224.augreg_in21k"
 BERT = {"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -25,8 +25,9 @@ def text(weights: str | None) -> str:
 
 
 def vision(weights: str | None) -> str:
-    config = TimmVision.Config(patch=8, width=16, depth=1, heads=2, weights=weights)
-    return TimmVision(config, {"image": FieldSpec("picture", (3, 16, 16))}).weights_missing()
+    config = TimmVision.Config(name="vit_tiny_patch16_224", weights=weights)
+    with torch.device("meta"):
+        return TimmVision(config, {"image": FieldSpec("picture", (3, 16, 16))}).weights_missing()
 
 
 def test_a_name_that_was_never_fetched(offline):
@@ -52,7 +53,7 @@ def test_what_lies_here(offline, monkeypatch, tmp_path):
     (fetched / "refs" / "main").write_text("1", encoding="utf-8")
     (fetched / "snapshots" / "1" / "model.safetensors").touch()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert hub.missing("owner/model", ["model.safetensors"]) == text("owner/model") == ""
+    assert hub_missing("owner/model", ["model.safetensors"]) == text("owner/model") == ""
 
 
 @pytest.mark.parametrize(("weights", "words"), [

@@ -10,7 +10,9 @@ from torch import Tensor
 from vlobj_models.timm_vision import TimmVision
 
 from vlobjectives import CannotBuild, Draw, Reading
+from vlobjectives.functional.pixels import fill
 
+NONE = {"patch": None, "width": None, "depth": None, "heads": None}
 SIZES = {"patch": 4, "width": 16, "depth": 2, "heads": 2, "init_std": 0.3, "position_std": 0.5}
 
 
@@ -176,6 +178,43 @@ def test_nothing_comes_through_from_hidden_patches(fill: str, stem: str, frames:
     assert not torch.equal(part(x, None, PLAIN).cls, part(other, None, PLAIN).cls)
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_r_s16_p8_224", "vitamin_small_224", "vit_small_patch14_reg4_dinov2"])
+def test_nothing_comes_through_from_hidden_patches_of_timms_models(name: str):
+    """Hybrids with convolutions below their patches, and what is plain."""
+    side = 28 if "14" in name else 64
+    torch.manual_seed(0)
+    part = TimmVision(TimmVision.Config(name=name).tiny(), pictures(side)).eval()
+    count, patch = part.spec.length, part.spec.patch_size
+    assert patch * part.spec.grid[0] == side and count >= 4
+    x = shown(size=side).float()
+    index = torch.arange(0, count, 2).expand(2, -1)
+    for draw in (kept(index, count), replaced(index, count), replace(replaced(index, count), fill="pixels")):
+        one, two = (fill(x, draw.hidden, patch, value) for value in (3 * torch.randn_like(x), torch.zeros_like(x)))
+        if draw.fill == "pixels":  # by the host
+            one = fill(one, draw.hidden, patch)
+        before, after = part(one, draw, PLAIN), part(two, draw, PLAIN)
+        assert torch.equal(before.tokens, after.tokens) and before.tokens.isfinite().all()
+    assert not torch.equal(part(x, None, PLAIN).tokens, part(two, None, PLAIN).tokens)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "vit_small_patch14_reg4_dinov2", "vit_small_r26_s32_224",
+                                  "vit_tiny_r_s16_p8_384", "vitamin_small_224", "vit_base_patch16_siglip_224",
+                                  "vit_little_patch16_reg4_gap_256", "vit_base_patch16_rope_reg1_gap_256",
+                                  "deit3_small_patch16_224", "vit_small_resnet26d_224", "vit_base_mci_224"])
+def test_what_looks_beyond_its_patch_is_known(name: str):
+    """Of timm's families: a plain patch embedding, pixels hidden before it, or refused."""
+    size = timm.get_pretrained_cfg(name).input_size[-1]
+    with torch.device("meta"):
+        try:
+            part = TimmVision(TimmVision.Config(name=name, depth=1), pictures(size))
+        except CannotBuild as refused:
+            assert "is a Eva" in refused.why or "over the batch" in refused.why
+            return
+    layers = [layer for layer in part.module.patch_embed.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert part.looks_beyond == any(layer.kernel_size != layer.stride for layer in layers)
+    assert part.spec.patch_size * part.spec.grid[0] == size
+
+
 def test_pixels_were_hidden_by_the_host():
     part, x = made(), shown()
     draw = replace(hiding("token", 0), fill="pixels")
@@ -220,6 +259,11 @@ def test_first_weights_have_the_written_spread(stem: str):
     ({"name": "vit_bas_patch16_224"}, 0, 16, "timm has no model"),
     ({"name": "vit_base_patch16_224.no_such_tag"}, 0, 16, "Invalid pretrained tag"),
     ({"name": "resnet18"}, 0, 16, "no plain vision transformer"),
+    ({"name": "deit_tiny_distilled_patch16_224", **NONE}, 0, 16, "deit_tiny_distilled_patch16_224' (is|as)"),
+    ({"name": "vit_tiny_patch16_224", **NONE, "width": 100}, 0, 16, "timm cannot build"),
+    ({"name": "vitamin_small_224", **NONE, "width": 64}, 0, 64, "timm cannot build"),
+    ({"name": "vit_tiny_r_s16_p8_224", **NONE, "patch": 8}, 0, 64, "32 pixels a side"),
+    ({"name": "vitamin_small_224", **NONE}, 0, 72, "not made of whole patches"),
     ({"name": "vit_base_patch16_siglip_224"}, 3, 16, "no class token"),
 ])
 def test_what_cannot_be_is_refused(config: dict, frames: int, size: int, why: str):

@@ -1,6 +1,7 @@
 """Starting weights of the vision encoder: timm's and CLIP's names, another grid, fewer blocks, and what is refused."""
 
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from timm.models import save_for_hf
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from vlobj_models.timm_vision import TimmVision
-from vlobj_models.vision_weights import CLIP, resampled
+from vlobj_models.vision_weights import resampled
+from vlobj_models.weights_files import tensors_only
+from vlobj_models.weights_names import CLIP
 
 from vlobjectives import CannotBuild
 
@@ -146,6 +149,103 @@ def test_a_file_that_runs_code_is_not_read(tmp_path: Path):
     (tmp_path / "model.pth").write_bytes(pickle.dumps({"cls_token": Path}, 2))
     with pytest.raises(CannotBuild, match="cannot be read"):
         made(tmp_path / "model.pth").load_weights()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch", "script"])
+def test_no_message_says_to_run_what_a_file_holds(kind: str, tmp_path: Path):
+    path = tmp_path / "model.pth"
+    if kind == "script":
+        torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    elif kind == "torch":
+        torch.save({"cls_token": Runs(tmp_path / "ran")}, path)
+    else:
+        path.write_bytes(pickle.dumps({"cls_token": Runs(tmp_path / "ran")}))
+    with pytest.raises(CannotBuild, match="is never run") as caught:
+        made(path).load_weights()
+    assert "weights_only" not in caught.value.why + caught.value.mend and not (tmp_path / "ran").exists()
+
+
+@dataclass
+class Runs:
+    """Makes a file where it is unpickled."""
+
+    path: Path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_a_folder_of_timms_is_not_run(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"architecture": "test_vit", "num_classes": 0, "pretrained_cfg": {}}')
+    torch.save({"cls_token": torch.zeros(1, 1, 64), "x": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    part = TimmVision(TimmVision.Config(name="test_vit", weights=str(tmp_path)), pictures(160))
+    with pytest.raises(CannotBuild, match="never run"):
+        part.load_weights()
+    with tensors_only(), pytest.raises(pickle.UnpicklingError):  # whatever a library asks for
+        torch.load(tmp_path / "pytorch_model.bin", weights_only=False)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("root", ["module.", "model.", "backbone.", "module.encoder.vit.", "teacher.backbone."])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_prefix_of_all_names_is_taken_off_and_said(root: str, nested: bool, tmp_path: Path):
+    model, path, state = source(), tmp_path / "model.pth", {}
+    if nested:
+        state = {"epoch": 3, "ema": None, root[:-1]: model.state_dict()}
+    else:
+        state = {root + key: value for key, value in model.state_dict().items()} | {"head.weight": torch.zeros(1)}
+    torch.save(state, path)
+    part = made(path)
+    lines = part.load_weights()
+    x = torch.randn(2, 3, 16, 16)
+    agrees(part(x, None, PLAIN).tokens, model.forward_features(x)[:, 1:])
+    assert any(root in line for line in lines[1:]) or (nested and root == "model.")  # where it is the usual place
+
+
+def test_two_models_in_a_file_are_not_chosen_from(tmp_path: Path):
+    held = {root: {f"backbone.{key}": value for key, value in source().state_dict().items()}
+            for root in ("student", "teacher")}
+    torch.save(held, tmp_path / "model.pth")
+    with pytest.raises(CannotBuild, match=r"student\.backbone\., teacher\.backbone\.") as caught:
+        made(tmp_path / "model.pth").load_weights()
+    assert "torch.save" in caught.value.mend
+
+
+def test_of_many_tensors_four_are_named(tmp_path: Path):
+    torch.save({f"odd.{number}": torch.zeros(1) for number in range(9)}, tmp_path / "model.pth")
+    with pytest.raises(CannotBuild, match="5 more is not known") as caught:
+        made(tmp_path / "model.pth").load_weights()
+    assert caught.value.why.count("is missing") == caught.value.why.count("is not known") == 5
+    assert "cls_token" in caught.value.mend
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("form", ["timm", "clip"])
+def test_weights_that_are_no_numbers_are_named_with_their_file(form: str, number: float, tmp_path: Path):
+    state = source().state_dict()
+    state["norm.weight"][3] = number
+    body = {key: value for key, value in state.items() if not key.startswith("head")}
+    state = clip_names(body, "visual.") if form == "clip" else state | {"head.weight": torch.full((1,), number)}
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "model.safetensors")
+    part = made(tmp_path)
+    with pytest.raises(CannotBuild, match="NaN or infinity") as caught:
+        part.load_weights()
+    told = "visual.ln_post.weight" if form == "clip" else "norm.weight"
+    assert told in caught.value.why and str(tmp_path / "model.safetensors") in caught.value.why
+    assert "head" not in caught.value.why, "what is not used may be anything"
+    assert all(value.isfinite().all() for value in part.state_dict().values())
+
+
+def test_what_a_name_stands_for_is_held_against_the_recipe_before_anything_is_fetched():
+    fitting = {"patch": 16, "width": 768, "depth": 1, "heads": 12, "pre_norm": True, "norm_eps": 1e-5}
+    name = "vit_base_patch16_clip_224.openai"
+    with torch.device("meta"), pytest.raises(CannotBuild, match="act is GELU, written QuickGELU") as caught:
+        made(name, 32, **fitting, act="quick_gelu")
+    assert caught.value.mend == "weights: vit_base_patch16_clip_quickgelu_224.openai"
+    with torch.device("meta"):
+        made("vit_base_patch16_clip_quickgelu_224.openai", 32, **fitting, act="quick_gelu")
+        with pytest.raises(CannotBuild, match="heads is 12, written 6; norm_eps"):
+            made(name, 32, **{**fitting, "heads": 6, "norm_eps": 1e-6}, act="gelu")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):
