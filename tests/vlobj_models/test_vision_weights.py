@@ -176,7 +176,7 @@ class Runs:
 
 
 def test_a_pickle_in_a_folder_of_timms_is_not_run(tmp_path: Path):
-    (tmp_path / "config.json").write_text('{"architecture": "test_vit", "num_classes": 0, "pretrained_cfg": {}}')
+    (tmp_path / "config.json").write_text('{"architecture": "test_vit", "pretrained_cfg": {}}', encoding="utf-8")
     torch.save({"cls_token": torch.zeros(1, 1, 64), "x": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
     part = TimmVision(TimmVision.Config(name="test_vit", weights=str(tmp_path)), pictures(160))
     with pytest.raises(CannotBuild, match="never run"):
