@@ -17,7 +17,7 @@ _HOME = {
     "pairing": ["Pairing"],
     "parts": ["CannotBuild", "Decoder", "Encoder", "Fusion", "Head", "Part", "Past", "Projection", "Spec", "Want"],
     "reader": ["Pieces", "Reader"],
-    "source": ["Bad", "Sample", "Source", "Twin"],
+    "source": ["Bad", "Flaw", "Sample", "Source", "Twin"],
     "values": ["Draw", "Encoded", "Fused", "Joint", "Pairs", "Term"],
     "views": ["Input", "Reading", "View", "ViewError", "decoded", "encoded", "fused", "joint"],
 }

@@ -180,5 +180,5 @@ def test_bad_samples_are_counted_and_too_many_stop(tmp_path):
     assert more.text.count("sample skipped: picture") == 8, "output of both"
     few = run(path, tmp_path / "few", "data.type=torn", "data.max_bad=0.1", "run.steps=6")
     assert few.wait() == 3, few.text
-    assert "of 48 samples cannot be used, more than data.max_bad allows (0.1)" in few.text
+    assert "of 48 samples cannot be used so far, and data.max_bad allows 4 (0.1)" in few.text
     assert len(lines(tmp_path / "few")) < 6

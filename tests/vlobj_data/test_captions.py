@@ -169,8 +169,7 @@ def test_hold_out_by_hash(tmp_path):
 def test_splits_may_be_joined(folder):
     made = source(folder, splits={"train": ["train"], "val": ["val", "test"]})
     assert [made.size(split) for split in ("train", "val", "test")] == [5, 5, 0]
-    assert "1 records are in the split 'restval' and are left out" in made.problems()[0]
-    assert "no record is in the split 'train'" in source(folder, splits={"train": ["training"]}).problems()[0]
+    assert "1 record is left out: restval (1)" in made.problems()[0]
 
 
 def test_problems_look_at_a_hundred_or_at_all(folder):
@@ -188,8 +187,7 @@ def test_problems_look_at_a_hundred_or_at_all(folder):
     (folder / "photos" / "3.png").write_text("<html>", encoding="utf-8")
     assert ["m.jsonl:4" in line for line in made.problems()] == [True]
     path.write_text("\n".join([missing] + [missing.replace("none", f"none{number}") for number in range(30)]), "utf-8")
-    assert len(lines := Captions(Captions.Config(manifest=str(path), hold_out={})).problems()) == 21
-    assert lines[-1] == "... and 11 more"
+    assert len(Captions(Captions.Config(manifest=str(path), hold_out={})).problems()) == 31, "the host cuts"
 
 
 def test_bad_pictures_name_line_and_file(folder):

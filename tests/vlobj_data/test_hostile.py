@@ -28,8 +28,7 @@ AS_REFERENCE = {  # file -> mean absolute difference allowed, of 255
     "images/animated.png": 0, "images/animated.gif": 12, "images/animated.webp": 8, "images/lossy.webp": 8}
 
 # Of other forms than this source reads; it refuses each (`test_other_layouts_are_refused`).
-OTHER_LAYOUTS = ["coco_dangling.json", "coco_duplicate_ids.json", "coco_no_captions.json", "coco_duplicate_keys.json",
-                 "coco_bad_boxes.json", "msrvtt_dangling.json"]
+OTHER_LAYOUTS = ["coco_bad_boxes.json", "msrvtt_dangling.json"]
 BROKEN = {  # manifests that stop at once -> what the message must hold
     "invalid_utf8.csv": ["invalid_utf8.csv:2", "0xe9 is not UTF-8"],
     "invalid_utf8.jsonl": ["invalid_utf8.jsonl:1", "0xff is not UTF-8"],
@@ -43,6 +42,8 @@ BROKEN = {  # manifests that stop at once -> what the message must hold
     "broken_line.jsonl": ["broken_line.jsonl:2", "not JSON"],
     "truncated.json": ["truncated.json:1", "not JSON"],
     "nan.json": ["nan.json:1", "NaN"],
+    "coco_duplicate_ids.json": ["coco_duplicate_ids.json, entry 2", "two images have the id 1"],
+    "coco_duplicate_keys.json": ["coco_duplicate_keys.json:1", "key 'images' twice"],
 }
 READ = {  # manifests that are read -> captions, in order
     "utf8_bom.csv": ["a caption after a byte order mark"], "utf8_bom.json": ["a caption"],
@@ -50,7 +51,7 @@ READ = {  # manifests that are read -> captions, in order
     "blank_lines.jsonl": ["a caption", "another"], "line_separator.jsonl": ["one\u2028two\u0085three"]}
 BY_SAMPLE = ["missing_image.jsonl", "path_traversal.jsonl", "url_image.jsonl", "empty_captions.jsonl",
              "wrong_types.jsonl", "unicode.jsonl", "lone_surrogate.jsonl", "very_long.jsonl", "special_tokens.jsonl",
-             "karpathy_odd_splits.json", "split_leak.json"]
+             "karpathy_odd_splits.json", "split_leak.json", "coco_dangling.json", "coco_no_captions.json"]
 
 
 def source(manifest: Path, images: Path = HOSTILE, **more) -> Captions:
@@ -187,8 +188,17 @@ def test_karpathy_splits():
     assert [sample.values["caption"] for sample in all_of(made)] == ["a restval image"]
     assert isinstance(made.sample("test", 0, 0, 0), Bad)
     said = "\n".join(made.problems())
-    for what in ("1 records are in the split 'holdout'", "1 records name no split", "entry 4  no caption"):
+    for what in ("2 records are left out: holdout (1), no split (1)", "entry 4  no caption"):
         assert what in said
+
+
+@pytest.mark.parametrize(("name", "captions", "why"), [
+    ("coco_dangling.json", ["good"], "annotation 2 is for the image 999, which is not listed"),
+    ("coco_no_captions.json", ["a"], "entry 2: no caption")])
+def test_coco(name, captions, why):
+    made = source(HOSTILE / "captions" / name, HOSTILE / "images")
+    assert [sample.values["caption"] for sample in all_of(made) if isinstance(sample, Sample)] == captions
+    assert [why in reason for reason in bad(made)] == [True]
 
 
 def test_a_file_in_two_splits_is_a_problem():

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from vlobjectives.contracts.config import SourceConfig
 from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,25 @@ class Bad:
 
     reason: str
     key: str
+
+
+class Flaw(str):
+    """Something wrong with the data, as `Source.problems` finds it; a text that knows what it is about.
+
+    problem  what, where and how to mend it; a note (which stops nothing) only where no sample is lost
+    split    the split that loses samples by it; "": it concerns the data as a whole, and no share of bad samples
+             excuses it
+    samples  how many samples of the split
+    """
+
+    problem: Problem
+    split: str
+    samples: int
+
+    def __new__(cls, problem: Problem, split: str = "", samples: int = 0) -> "Flaw":
+        made = super().__new__(cls, problem)
+        made.problem, made.split, made.samples = problem, split, samples
+        return made
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,10 @@ class Source:
         raise NotImplementedError
 
     def problems(self, thorough: bool = False) -> list[str]:
-        """What is wrong with the data (`check`): files exist and the first hundred records parse; thorough: all."""
+        """Everything that is wrong with the data (`check`), as Flaws; a plain text is one bad sample of `train`.
+
+        The first hundred files of a split are there and can be opened; thorough: all. Nothing is cut: the host counts.
+        """
         return []
 
     def offer(self, column: str) -> str:

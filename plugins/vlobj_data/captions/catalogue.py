@@ -1,16 +1,18 @@
 """The records of a manifest, put into splits and numbered."""
 
 import hashlib
+import os
 from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain, islice
-from pathlib import Path
+from itertools import accumulate
 from typing import Any, NamedTuple
 
+from vlobj_data.captions import splits as told
 from vlobj_data.captions.manifests import Record
-from vlobjectives.errors import Place, Problem
+from vlobj_data.captions.text import Manifest
+from vlobjectives.errors import Problem
 
 
 class Entry(NamedTuple):
@@ -34,32 +36,32 @@ class Catalogue:
     else every entry is.
     """
 
-    def __init__(self, records: Iterable[Record], path: Path, lines: bool, splits: Mapping[str, Sequence[str]],
+    def __init__(self, records: Iterable[Record], manifest: Manifest, splits: Mapping[str, Sequence[str]],
                  hold_out: Mapping[str, float], each: bool):
-        """`lines`: records are numbered by lines of the manifest `path`, else by entries."""
-        self.path, self.lines = path, lines
+        """Raises DataError where no record is for training."""
+        self.manifest, self.wanted = manifest, splits
         read = list(records)
-        self.named = any(record.split for record in read)
+        manifest.text = ""
+        self.named = any(record.split for record in read if record.file or not record.fault)
         into = {name: split for split, names in splits.items() for name in names}
-        self.left_out: Counter[str | None] = Counter()
-        self.first_out: dict[str | None, int] = {}
+        self.there = Counter(record.split or "" for record in read) if self.named else Counter()
+        self.first_out: dict[str, int] = {}
         self.splits: dict[str, list[Entry]] = {split: [] for split in (splits if self.named else ["train", *hold_out])}
         numbers: dict[str, int] = {}
-        open_entries: dict[tuple[str, str], tuple[int, list[str], list[Mapping[str, Any]]]] = {}
+        open_entries: dict[tuple[str, int], tuple[int, list[str], list[Mapping[str, Any]]]] = {}
         for record in read:
             split = into.get(record.split or "") if self.named else _held_out(record, hold_out)
             if split is None:
-                self.left_out[record.split] += 1
-                self.first_out.setdefault(record.split, record.at)
+                self.first_out.setdefault(record.split or "", record.at)
                 continue
             entries = self.splits[split]
             if record.fault:
                 entries.append(Entry(-1, record.file, (), record.at, record.fault))
                 continue
-            known = open_entries.get((split, record.file))
+            number = numbers.setdefault(_plain(record.file), len(numbers))
+            known = open_entries.get((split, number))
             if known is None:
-                number = numbers.setdefault(record.file, len(numbers))
-                open_entries[split, record.file] = known = (len(entries), [], [])
+                open_entries[split, number] = known = (len(entries), [], [])
                 entries.append(Entry(number, record.file, (), record.at, ""))
             known[1].extend(record.captions)
             known[2].extend([record.more] * len(record.captions))
@@ -67,6 +69,8 @@ class Catalogue:
             self.splits[split][at] = self.splits[split][at]._replace(captions=tuple(captions), more=tuple(more))
         self._ends = {split: array("q", accumulate(max(len(entry.captions), 1) for entry in entries))
                       for split, entries in self.splits.items()} if each else None
+        if not self.splits["train"]:
+            raise told.nothing_to_train_on(manifest, splits, self.there, self._sizes())
 
     def size(self, split: str) -> int:
         if split not in self.splits:
@@ -85,35 +89,40 @@ class Catalogue:
         at = bisect_right(ends, number)
         return self.splits[split][at], number - (ends[at - 1] if at else 0)
 
-    def entries(self, most: int | None) -> Iterator[Entry]:
-        """The first `most` entries of each split, or all."""
-        return chain.from_iterable(islice(entries, most) for entries in self.splits.values())
-
-    def place(self, at: int) -> Place:
-        return Place(str(self.path), at) if self.lines else Place(f"{self.path}, entry {at}")
-
-    def problems(self) -> list[Problem]:
-        """Splits without a sample, splits that are left out, files that lie in two splits."""
-        found = []
-        if not self.splits["train"]:
-            found.append(Problem(Place(str(self.path)), "", "no record is in the split 'train'",
-                                 "say under data.splits which of the manifest's splits are for training"))
-        for name, count in self.left_out.items():
-            what = f"{count} records name no split" if name is None else f"{count} records are in the split '{name}'"
-            found.append(Problem(self.place(self.first_out[name]), "", f"{what} and are left out; this is the first",
-                                 "name it under data.splits" if name is not None else "give them a split"))
-        home: dict[int, str] = {}
+    def entries(self) -> Iterator[tuple[str, int, Entry]]:
+        """(split, how many stand before it there, entry), in order."""
         for split, entries in self.splits.items():
-            for entry in entries:
-                if not entry.fault and home.setdefault(entry.number, split) != split:
-                    what = f"{entry.file} is in '{home[entry.number]}' and in '{split}'"
-                    found.append(Problem(self.place(entry.at), "", what, "take it out of one: it would leak"))
+            yield from ((split, before, entry) for before, entry in enumerate(entries))
+
+    def problems(self, chosen: bool) -> list[Problem]:
+        """What the manifest's readers noted; splits that are drawn or left out; files that lie in two splits.
+
+        chosen  the splits are the recipe's own, so that what they leave out is left out on purpose
+        """
+        found = list(self.manifest.notes)
+        if not self.named and len(self.splits) > 1:
+            found.append(told.drawn(self.manifest, self._sizes()))
+        if self.first_out:
+            found.append(told.left_out(self.manifest, self.wanted, self.there, self.first_out, chosen))
+        home: dict[int, str] = {}
+        for split, _, entry in self.entries():
+            if not entry.fault and home.setdefault(entry.number, split) != split:
+                found.append(Problem(self.manifest.place(entry.at), "", f"{entry.file} is in '{home[entry.number]}' "
+                                     f"and in '{split}'", "take it out of one: it would leak"))
         return found
+
+    def _sizes(self) -> dict[str, int]:
+        return {split: self.size(split) for split in self.splits}
+
+
+def _plain(file: str) -> str:
+    """One name for a file that is written in several ways: `./a.jpg`, `b/../a.jpg`."""
+    return os.path.normpath(file)
 
 
 def _held_out(record: Record, shares: Mapping[str, float]) -> str:
     """The split that a hash of the file's name falls into; it never changes when other files come or go."""
-    name = record.file or str(record.at)
+    name = _plain(record.file) if record.file else str(record.at)
     where = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) / 2**64
     ends = accumulate(shares.values())
     return next((split for split, end in zip(shares, ends) if where < end), "train")

@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vlobj_data.captions.manifests import kind_of
-from vlobj_data.captions.paths import inside
+from vlobj_data.captions.layouts import kind_of
+from vlobj_data.captions.paths import Roots
 from vlobj_data.captions.pictures import PictureError
 from vlobjectives import FieldSpec
 
@@ -19,10 +19,10 @@ of W numbers, as `FILE.safetensors#KEY`."""
 
 
 class Further(NamedTuple):
-    """The columns that a recipe declares, and the real path of the folder that files of vectors lie in."""
+    """The columns that a recipe declares, and the folder that files of vectors lie in."""
 
     declared: Mapping[str, Column]
-    root: str
+    root: Roots
 
     def fault(self, record: Mapping[str, Any], captions: int) -> str:
         """Why what stands in a record cannot be used; empty if it can."""
@@ -39,7 +39,7 @@ class Further(NamedTuple):
             return held
         if column == "phrases":
             return {"caption": caption, "phrases": held}
-        return _vectors(inside(self.root, held.rpartition("#")[0], "data.vectors"), held, column)
+        return _vectors(self.root(held.rpartition("#")[0]), held, column)
 
 
 def specs(declared: Mapping[str, Column]) -> dict[str, FieldSpec]:

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import os
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 from torch import Tensor
@@ -14,19 +13,23 @@ from torch import Tensor
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, Entry
 from vlobj_data.captions.manifests import Record
-from vlobj_data.captions.paths import PathError, inside
+from vlobj_data.captions.near import Near
+from vlobj_data.captions.paths import PathError, Roots
 from vlobj_data.captions.pictures import PictureError
-from vlobjectives import Bad, FieldSpec, Sample, Source, SourceConfig
-from vlobjectives.errors import DataError, Place, Problem
+from vlobj_data.captions.text import Manifest, read
+from vlobjectives import Bad, FieldSpec, Flaw, Sample, Source, SourceConfig
+from vlobjectives.errors import Problem
 
 PATH = {"path": True}
 MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
 STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
 LATER = ("interpolation", "flip_unless")
 """Options that were added: at their default the digest of the data is what it was without them."""
+PLACES = ("links",)
+"""Options beside paths that say where files may lie: what the data is does not hang on them."""
 FIRST = 100
-SHOWN = 20
 
+Folders = str | Annotated[list[str], Field(min_length=1)] | None
 Colours = Literal["half", "imagenet", "clip"] | tuple[float, float, float]
 
 
@@ -52,6 +55,8 @@ class ListedConfig(SourceConfig):
     hold_out: dict[str, float] = Field(
         {"val": 0.1, "test": 0.1},
         description="shares of the files, by a hash of the file name, where the manifest names no splits")
+    links: bool = Field(False, description="follow symbolic links wherever they lead; by default to what lies below "
+                                           "the folders that the recipe names")
 
     @field_validator("scale")
     @classmethod
@@ -106,24 +111,17 @@ class Listed(Source):
         super().__init__(config)
         self.max_pixels = max_pixels
         path, named = Path(config.manifest), getattr(config, self.folder)
-        folder = Path(named) if named is not None else path.parent
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"the manifest cannot be read: {error.strerror}", "set data.manifest to the file that "
-                            f"lists {self.plural} and captions", Place(str(path))) from None
-        if not folder.is_dir():
-            raise DataError(f"the folder of {self.plural} does not exist", f"set data.{self.folder}",
-                            Place(str(folder)))
-        self._root = os.path.realpath(folder)
-        records, lines = self.listed(data, path)
-        self._catalogue = Catalogue(records, path, lines, config.splits, config.hold_out, config.captions == "each")
+        folders = [str(path.parent)] if named is None else [named] if isinstance(named, str) else named
+        data = read(path, self.plural)
+        self._roots = Roots(folders, f"data.{self.folder}", self.plural, config.links)
+        records, manifest = self.listed(data, path)
+        self._catalogue = Catalogue(records, manifest, config.splits, config.hold_out, config.captions == "each")
         self._digest = self._hashed(data)
         self.columns = self.described(config)
         self._further = [name for name in self.columns if name not in (self.column, "caption")]
 
-    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], bool]:
-        """The records of a manifest, and whether they are numbered by lines."""
+    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
+        """The records of a manifest, and its text, whose notes come as they are read."""
         raise NotImplementedError
 
     def shown(self, path: Path, draw: random.Random | None) -> Tensor:
@@ -159,7 +157,7 @@ class Listed(Source):
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | Bad:
         """Raises IndexError for a number that the split does not have."""
         entry, which = self._catalogue.at(split, number)
-        place = str(self._catalogue.place(entry.at))
+        place = str(self._catalogue.manifest.place(entry.at))
         if entry.fault:
             return Bad(f"{place}: {entry.fault}", entry.file or place)
         draw = _draws(seed, split, number, epoch) if split == "train" else None
@@ -169,7 +167,7 @@ class Listed(Source):
             beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
             if self.column not in self.columns:
                 return Sample({"caption": caption, **beside}, entry.number, entry.file)
-            whole = self.shown(self._path(entry), draw)
+            whole = self.shown(self._roots(entry.file), draw)
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
         height, width = whole.shape[-2:]
@@ -192,25 +190,48 @@ class Listed(Source):
         return caption if column == "caption" else self.beside(column, entry.more[which], caption)
 
     def problems(self, thorough: bool = False) -> list[str]:
-        """Bad records, missing files and bad headers (of the first hundred records of each split, or all), files that
-        lie in two splits, records that no split takes. Twenty are shown."""
-        found = self._catalogue.problems()
-        seen: set[str] = set()
-        for entry in self._catalogue.entries(None if thorough else FIRST):
-            what = entry.fault
-            if not what and entry.file not in seen:
-                seen.add(entry.file)
-                try:
-                    if self.column in self.columns:
-                        self.looked_at(self._path(entry))
-                    for name in self._further:
-                        self.beside(name, entry.more[0], entry.captions[0])
-                except (PathError, PictureError) as error:
-                    what = f"{entry.file} {error}"
+        """Bad records; missing files and bad headers (of the first hundred files of each split, or all); files that
+        lie in two splits, records that no split takes, splits that were drawn."""
+        found = [Flaw(one) for one in self._catalogue.problems("splits" in self.config.model_fields_set)]
+        near, known = Near(self._roots), {}
+        for split, before, entry in self._catalogue.entries():
+            what, mend, lost = entry.fault, "", 1
+            if not what and (thorough or before < FIRST):
+                what, mend, lost = self._faults(entry, known, near)
             if what:
-                found.append(Problem(self._catalogue.place(entry.at), "", what, "mend it, or take the record out"))
-        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        return [str(problem) for problem in found[:SHOWN]] + more
+                found.append(Flaw(Problem(self._catalogue.manifest.place(entry.at), "", what,
+                                          mend or "mend it, or take the record out"), split, lost))
+        return found
+
+    def _faults(self, entry: Entry, known: dict[int, tuple[str, str]], near: Near) -> tuple[str, str, int]:
+        """Why samples of an entry cannot be used, what to do, and how many: all where its file cannot.
+
+        known  what files have been found to be, by number
+        """
+        each = self.config.captions == "each"
+        if entry.number not in known and self.column in self.columns:
+            known[entry.number] = self._file_fault(entry.file, near)
+        what, mend = known.get(entry.number, ("", ""))
+        if what:
+            return what, mend, len(entry.captions) if each else 1
+        lost = 0
+        for caption, more in zip(entry.captions, entry.more) if self._further else ():
+            try:
+                for name in self._further:
+                    self.beside(name, more, caption)
+            except (PathError, PictureError) as error:
+                what, mend, lost = what or f"{entry.file} {error}", getattr(error, "mend", ""), lost + 1
+        return what, mend, lost if each else min(lost, 1)
+
+    def _file_fault(self, file: str, near: Near) -> tuple[str, str]:
+        try:
+            self.looked_at(path := self._roots(file))
+        except PathError as error:
+            return f"{file} {error}", error.mend
+        except PictureError as error:
+            like = None if path.exists() else near(file)
+            return f"{file} {error}{like[0] if like else ''}", like[1] if like else ""
+        return "", ""
 
     def digest(self) -> str:
         """sha256 of the manifest's bytes and of every option but where the files lie."""
@@ -219,13 +240,10 @@ class Listed(Source):
     def _hashed(self, data: bytes) -> str:
         fields = type(self.config).model_fields
         left_out = {name for name, field in fields.items() if field.json_schema_extra == PATH}
-        left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
+        left_out |= {*PLACES} | {name for name in LATER if getattr(self.config, name) == fields[name].default}
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
-
-    def _path(self, entry: Entry) -> Path:
-        return inside(self._root, entry.file, f"{self.plural} (data.{self.folder})")
 
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:

@@ -1,42 +1,28 @@
-"""Manifest files: Karpathy's JSON, a JSON list, JSON lines, CSV or TSV become records.
+"""Manifest files: Karpathy's JSON, COCO's, a JSON list, JSON lines, CSV or TSV become records.
 
 A file that is not what its form says stops with a DataError that gives the line. A record that is well formed and
 cannot be used (no caption, a number where a file name should be) becomes a Record with a `fault`: the source hands
 it out as a bad sample, so that it is counted and never dropped in silence.
 """
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-from vlobjectives.errors import DataError, Place
+from vlobj_data.captions.layouts import Fault, Kind, Rows, coco, karpathy, kind_of, of_lines, of_list
+from vlobj_data.captions.tables import SPLITS, Wanted, of_csv
+from vlobj_data.captions.text import Manifest
+from vlobjectives.errors import DataError
 
-Form = Literal["karpathy", "list", "jsonl", "csv"]
-CAPTION = ("caption", "captions", "text", "sentence", "sentences")
-SAVE_AGAIN = "save the file as UTF-8 text"
-
-Rows = Iterator[tuple[int, Any]]
-"""Numbers of lines or entries, each with what stands there: an object if all is well, a Fault if the form says so."""
-
-
-class Fault(NamedTuple):
-    """Why a row of a manifest cannot be used, and the split in which it counts."""
-
-    why: str
-    split: str | None = None
+Form = Literal["karpathy", "coco", "list", "jsonl", "csv"]
+CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
+BY_LINES = ("jsonl", "csv")
+_COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
 
 
-class Kind(NamedTuple):
-    """What a manifest lists: its name in messages, and the keys under which rows name its file."""
-
-    name: str
-    file: tuple[str, ...]
-
-
-PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath"))
+PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"),
+                get_args(Form))
 
 
 class Record(NamedTuple):
@@ -53,20 +39,44 @@ class Record(NamedTuple):
     more: Mapping[str, Any] = {}
 
 
-def records(text: str, path: Path, form: Form, keys: Sequence[str] = ()) -> Iterator[Record]:
+def records(manifest: Manifest, form: Form, keys: Sequence[str] = ()) -> Iterator[Record]:
     """The records of a manifest of pictures. Raises DataError for a broken file, and for one without records."""
-    return recorded(_READ[form](text, path), path, PICTURES, keys)
+    return recorded(_READ[form](manifest, PICTURES), manifest, PICTURES, keys)
 
 
-def recorded(rows: Rows, path: Path, kind: Kind, keys: Sequence[str] = ()) -> Iterator[Record]:
-    """The records of a manifest's rows. Raises DataError where there are none."""
-    count = 0
+def recorded(rows: Rows, manifest: Manifest, kind: Kind, keys: Sequence[str] = ()) -> Iterator[Record]:
+    """The records of a manifest's rows.
+
+    Raises DataError, at the end, where there are none and where splits are no texts.
+    """
+    count, odd = 0, []
     for at, fields in rows:
         count += 1
+        if isinstance(fields, dict):
+            if not isinstance(split := fields.get("split"), str | None):
+                odd.append((at, split))
+            if count == 1:
+                _looked_at(fields, kind, manifest, at)
         yield from _records(at, fields, kind, keys)
+    if odd:
+        at, split = odd[0]
+        raise DataError(f"{kind_of(split)} where a split should be ({len(odd)} records; this is the first)",
+                        'write a name there, such as "split": "train", or take the key out of all records: then splits '
+                        "are drawn by a hash of file names", manifest.place(at))
     if not count:
         raise DataError("the manifest holds no records", f"name the manifest that lists the {kind.name}s",
-                        Place(str(path)))
+                        manifest.place())
+
+
+def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: int) -> None:
+    """Notes what is read of a record of JSON, where other keys of it could be meant."""
+    for names in (kind.file, CAPTION):
+        first, *more = [name for name in names if name in fields] or [""]
+        if more:
+            manifest.note(f"the key '{first}' is read, and {', '.join(more)} beside it not",
+                          "nothing, if it is meant; else take it out of the records", at)
+    if "split" not in fields and not manifest.kin:
+        manifest.kin = next((name for name in fields if name.lower() in (*SPLITS, "split")), "")
 
 
 def form_of(text: str, path: Path) -> Form:
@@ -81,130 +91,19 @@ def form_of(text: str, path: Path) -> Form:
     if not start.startswith("{"):
         return "csv"
     first, _, rest = start.partition("\n")
-    return "jsonl" if first.rstrip().endswith("}") and rest.strip() else "karpathy"
+    if first.rstrip().endswith("}") and rest.strip():
+        return "jsonl"
+    return "coco" if _COCO.search(start) and not _KARPATHY.search(start) else "karpathy"
 
 
-def decoded(data: bytes, path: Path) -> str:
-    """UTF-8 text, a byte order mark taken off. Raises DataError for other encodings and for NUL characters."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError("the manifest is UTF-16", SAVE_AGAIN, Place(str(path)))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"byte {data[error.start]:#04x} is not UTF-8", SAVE_AGAIN, Place(str(path), line)) from None
-    if (nul := text.find("\0")) >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise DataError("the manifest holds a NUL character", "take it out", Place(str(path), line))
-    return text
-
-
-def parsed(text: str, path: Path, line: int = 1) -> Any:
-    """One JSON value; `line` is where it begins."""
-    try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
-    except json.JSONDecodeError as error:
-        where = Place(str(path), line + error.lineno - 1, error.colno)
-        mend = "write one JSON object a line" if line > 1 or error.msg != "Extra data" else "set data.form to jsonl"
-        raise DataError(f"not JSON: {error.msg}", mend, where) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not plain JSON: {error}", "write the manifest again", Place(str(path), line)) from None
-
-
-def _no_number(name: str):
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} twice in one object")
-    return made
-
-
-def _karpathy(text: str, path: Path) -> Rows:
-    """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw."""
-    whole = parsed(text, path)
-    images = whole.get("images") if isinstance(whole, dict) else None
-    if not isinstance(images, list) or "annotations" in whole:
-        raise DataError("the JSON is not in Karpathy's layout: an object with images[].filename and "
-                        "images[].sentences[].raw", "convert it, or set data.form", Place(str(path)))
-    for at, image in enumerate(images, 1):
-        if isinstance(image, dict):
-            folder, name = image.get("filepath"), image.get("filename")
-            if isinstance(folder, str) and folder and isinstance(name, str):
-                name = f"{folder}/{name}"
-            sentences = image.get("sentences")
-            if isinstance(sentences, list):
-                sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
-            image = {"image": name, "caption": sentences, "split": image.get("split")}
-        yield at, image
-
-
-def of_list(text: str, path: Path, kind: Kind = PICTURES) -> Rows:
-    """A JSON list of objects with a file and its caption, as ALBEF's."""
-    whole = parsed(text, path)
-    if not isinstance(whole, list):
-        raise DataError(f"the JSON is no list of objects with {kind.file[0]} and caption", "set data.form",
-                        Place(str(path)))
-    return enumerate(whole, 1)
-
-
-def of_lines(text: str, path: Path) -> Rows:
-    """A JSON object a line."""
-    # not splitlines(): a JSON string may hold U+2028 and U+0085
-    for line, row in enumerate(text.split("\n"), 1):
-        if row.strip():
-            yield line, parsed(row, path, line)
-
-
-def of_csv(text: str, path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> Rows:
-    """A header, then one row a caption; commas, or tabs where the header has tabs.
-
-    wanted  key of a row -> names that its column may have; all but `split` are needed (default: a picture's)
-    """
-    tab = "\t" in text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if tab else ",", strict=True)
-    ragged: list[tuple[int, int]] = []
-    line = 1
-    try:
-        header = [name.strip().lower() for name in next(rows, [])]
-        columns = _columns(header, path, wanted or columns_of(PICTURES))
-        line = rows.line_num + 1
-        for row in rows:
-            if row and len(row) != len(header):
-                ragged.append((line, len(row)))
-            elif row:
-                yield line, {name: row[at] for name, at in columns.items()}
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"the row that begins here is no CSV: {error}", "close its quotes",
-                        Place(str(path), line)) from None
-    if ragged:
-        some = "; ".join(f"line {line}: {fields}" for line, fields in ragged[:5])
-        raise DataError(f"{len(ragged)} rows do not have the header's {len(header)} fields "
-                        f"({some}{'; ...' if len(ragged) > 5 else ''})",
-                        "put captions that hold commas into quotes", Place(str(path), ragged[0][0]))
-
-
-def columns_of(kind: Kind) -> dict[str, Sequence[str]]:
+def columns_of(kind: Kind) -> Wanted:
     """The columns of a table with a file and a caption a row."""
     return {kind.file[0]: kind.file, "caption": CAPTION, "split": ("split",)}
 
 
-def _columns(header: list[str], path: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    found = {column: header.index(name) for column, names in wanted.items()
-             for name in [next((name for name in names if name in header), None)] if name is not None}
-    needed = {column: names for column, names in wanted.items() if column != "split"}
-    if not found.keys() >= needed.keys():
-        raise DataError(f"the header names the columns {', '.join(header) or '(none)'}; wanted are one of "
-                        + " and one of ".join(", ".join(names) for names in needed.values()), "name the columns so",
-                        Place(str(path), 1))
-    return found
-
-
-_READ = {"karpathy": _karpathy, "list": of_list, "jsonl": of_lines, "csv": of_csv}
+_READ: Mapping[Form, Callable[[Manifest, Kind], Rows]] = {
+    "karpathy": karpathy, "coco": coco, "list": of_list, "jsonl": lambda manifest, _: of_lines(manifest),
+    "csv": lambda manifest, kind: of_csv(manifest, columns_of(kind))}
 
 
 def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:
@@ -219,7 +118,7 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
     split = fields.get("split")
     split = split.strip() or None if isinstance(split, str) else None
     if not isinstance(file, str) or not file.strip():
-        yield Record(at, "", (), split, f"{kind_of(file)} where the {kind.name}'s file name should be")
+        yield Record(at, "", (), split, _no_file(file, fields, kind))
         return
     if _half_pair(file):
         yield Record(at, "", (), split, "a file name with half a surrogate pair, which is no text")
@@ -231,6 +130,12 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
         yield Record(at, file, good, split, more={key: fields.get(key) for key in keys})
     for fault in faults:
         yield Record(at, file, (), split, fault)
+
+
+def _no_file(file: Any, fields: Mapping[str, Any], kind: Kind) -> str:
+    if file is not None or any(name in fields for name in kind.file):
+        return f"{kind_of(file) if file != '' else 'an empty text'} where the {kind.name}'s file name should be"
+    return f"no {kind.name}'s file name under any of {', '.join(kind.file)}: its keys are {', '.join(fields) or 'none'}"
 
 
 def _first(fields: dict, names: tuple[str, ...]) -> Any:
@@ -249,10 +154,3 @@ def _fault(caption: Any) -> str:
 
 def _half_pair(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def kind_of(value: Any) -> str:
-    """What a value of JSON is, in words."""
-    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list",
-             dict: "an object", type(None): "nothing"}
-    return names[type(value)]

@@ -1,30 +1,83 @@
-"""Which file a manifest may name: one inside the folder of pictures."""
+"""Which file a manifest may name: one below the folders that the recipe names."""
 
 import os
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
+
+from vlobjectives.errors import DataError, Place
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 class PathError(ValueError):
-    """A name that is not followed; the message says why."""
+    """A name that is not followed; the message says why, `mend` what to write."""
+
+    def __init__(self, why: str, mend: str = ""):
+        super().__init__(why)
+        self.mend = mend
 
 
-def inside(root: str, name: str, key: str = "data.images") -> Path:
-    """The file that `name` means under `root` (a real path: no symbolic link in it). Opens and fetches nothing.
+class Roots:
+    """The folders below which a manifest's files lie. A name counts from the first that has it.
 
-    key  of the recipe that says where the root is, for messages
-
-    Raises PathError for URLs, absolute paths, `..` and links that lead out of the root.
+    key     of the recipe that names them; what  they hold, in words
+    links   symbolic links are followed wherever they lead
     """
-    if URL.match(name):
-        raise PathError("is a URL; nothing is fetched from the network: download it and name the file")
-    if "\0" in name:
-        raise PathError("holds a NUL character")
-    if os.path.isabs(name) or ".." in Path(name).parts:
-        raise PathError(f"is absolute or holds '..': name it relative to the folder of {key}")
-    path = os.path.realpath(os.path.join(root, name))
-    if os.path.commonpath([root, path]) != root:
-        raise PathError(f"is a link that leads out of the folder of {key}")
-    return Path(path)
+
+    def __init__(self, folders: Sequence[str], key: str, what: str, links: bool):
+        """Raises DataError for one that is no folder."""
+        self.named, self.key, self.links = tuple(folders), key, links
+        self.what = f"{what} ({key})"
+        for folder in folders:
+            if not os.path.isdir(folder):
+                raise DataError(*_no_folder(folder, key, what), Place(folder))
+        self.lexical = [os.path.abspath(folder) for folder in folders]
+        self.real = [os.path.realpath(folder) for folder in folders]
+
+    def __call__(self, name: str) -> Path:
+        """The file that `name` means: a real path, but with `links`. Opens and fetches nothing.
+
+        Raises PathError for URLs and for what ends outside the folders.
+        """
+        if URL.match(name):
+            raise PathError("is a URL; nothing is fetched from the network: download it and name the file",
+                            "write the downloaded file's name into the manifest")
+        if "\0" in name:
+            raise PathError("holds a NUL character")
+        name = os.fsdecode(name.encode("utf-8"))  # names of files are UTF-8, whatever the locale
+        tried = [os.path.join(root, name) for root in self.lexical]
+        first = next((path for path in tried if os.path.exists(path)), tried[0])
+        there, real = os.path.normpath(first), os.path.realpath(first)
+        if any(_below(root, real) for root in self.real):
+            return Path(real)
+        if any(_below(root, there) for root in (*self.lexical, *self.real)):
+            if self.links:
+                return Path(there)
+            raise PathError(f"is a link that leads out of the folder of {self.what}, to {os.path.dirname(real)}",
+                            f"name that folder too: {self.line(os.path.dirname(real))}; or, if links may lead anywhere,"
+                            " data.links: true")
+        how = "is absolute" if os.path.isabs(name) else "holds '..'"
+        raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder",
+                        f"or name that folder too: {self.line(os.path.dirname(there))}")
+
+    def line(self, more: str) -> str:
+        """The option with a folder more."""
+        return f"{self.key}: [{', '.join([*self.named, more])}]"
+
+
+def _below(root: str, path: str) -> bool:
+    return os.path.commonpath([root, path]) == root
+
+
+def _no_folder(folder: str, key: str, what: str) -> tuple[str, str]:
+    """What to say of a folder that is none."""
+    if os.path.exists(folder):
+        return f"this is a file and no folder of {what}", f"set {key}: {os.path.dirname(folder) or '.'}"
+    above, last = os.path.split(os.path.abspath(folder))
+    while not os.path.isdir(above):
+        above, last = os.path.split(above)
+    near = get_close_matches(last, [one.name for one in os.scandir(above) if one.is_dir()], 1)
+    return f"the folder of {what} does not exist", f"set {key}: {above} has " + (
+        f"no '{last}'; did you mean '{near[0]}'?" if near else f"no '{last}'")

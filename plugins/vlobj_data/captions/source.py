@@ -1,16 +1,16 @@
 """The source `captions`: photos in a folder and a manifest that says what they show."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from vlobj_data.captions.columns import Column, Further, specs
-from vlobj_data.captions.listed import PATH, Listed, ListedConfig
-from vlobj_data.captions.manifests import Form, Record, decoded, form_of, records
+from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig
+from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
+from vlobj_data.captions.paths import Roots
 from vlobj_data.captions.pictures import check_header, read_picture
-from vlobjectives.errors import DataError, Place
+from vlobj_data.captions.text import Manifest, decoded
+from vlobjectives.errors import DataError
 
 OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
 """What the columns of MVPTR (arXiv 2201.12596) would be declared as, for messages."""
@@ -32,8 +32,8 @@ class Captions(Listed):
     column, folder, plural = "image", "images", "pictures"
 
     class Config(ListedConfig):
-        images: str | None = Field(None, json_schema_extra=PATH,
-                                   description="folder of the pictures; by default the manifest's")
+        images: Folders = Field(None, json_schema_extra=PATH, description="folder of the pictures, or several; by "
+                                                                          "default the manifest's")
         form: Form | None = Field(None, description="the manifest's form; by default found out")
         pictures: bool = Field(True, description="false: no column `image`, and no picture need be there: what a "
                                                  "detector gave of them is enough")
@@ -56,14 +56,13 @@ class Captions(Listed):
     def listed(self, data, path):
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)
+        manifest = Manifest(text, path, form in BY_LINES)
         if self.config.columns and form not in ("jsonl", "list"):
             raise DataError(f"data.columns are read from JSON, lines or a list, and this is {form}",
-                            "write it as JSON lines", Place(str(path)))
-        folder = Path(self.config.vectors) if self.config.vectors is not None else path.parent
-        if not folder.is_dir():
-            raise DataError("the folder of vectors does not exist", "set data.vectors", Place(str(folder)))
-        self._more = Further(self.config.columns, os.path.realpath(folder))
-        return self._sound(records(text, path, form, tuple(self.config.columns))), form in ("csv", "jsonl")
+                            "write it as JSON lines", manifest.place())
+        folder = self.config.vectors if self.config.vectors is not None else str(path.parent)
+        self._more = Further(self.config.columns, Roots([folder], "data.vectors", "vectors", self.config.links))
+        return self._sound(records(manifest, form, tuple(self.config.columns))), manifest
 
     def _sound(self, listed: Iterator[Record]) -> Iterator[Record]:
         """Records whose further columns cannot be used get a fault."""

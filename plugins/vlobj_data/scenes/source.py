@@ -17,8 +17,8 @@ from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
-from vlobjectives import FieldSpec, Sample, Source, SourceConfig, Twin
-from vlobjectives.errors import DataError
+from vlobjectives import FieldSpec, Flaw, Sample, Source, SourceConfig, Twin
+from vlobjectives.errors import DataError, Problem
 
 # Of 3,000 training pictures of 64 pixels, over all channels alike; rounded.
 MEAN, STD = (0.42, 0.42, 0.42), (0.18, 0.18, 0.18)
@@ -176,7 +176,7 @@ class Scenes(Source):
             if thorough and split != "train":
                 found += [f"split {split}: caption {template} of scene {number} fits scene {other} too"
                           for number, template, other in collisions(self.world, split, self.size(split))]
-        return found
+        return [Flaw(Problem(None, "", what, "")) for what in found]
 
     def digest(self) -> str:
         """sha256 over the options and the first eight training samples: it changes with the generator's code too."""

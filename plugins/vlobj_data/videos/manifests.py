@@ -1,39 +1,31 @@
 """Manifests of clips: MSR-VTT's JSON, WebVid's table, and the plain forms that pictures have too."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from vlobj_data.captions.manifests import (
-    Fault,
-    Kind,
-    Record,
-    Rows,
-    columns_of,
-    of_csv,
-    of_lines,
-    of_list,
-    parsed,
-    recorded,
-)
-from vlobjectives.errors import DataError, Place
+from vlobj_data.captions.layouts import Fault, Kind, Rows, of_lines, of_list, parsed, unlike
+from vlobj_data.captions.manifests import Record, columns_of, recorded
+from vlobj_data.captions.tables import of_csv
+from vlobj_data.captions.text import Manifest
 
 Form = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
-CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"))
+CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"), get_args(Form))
 WEBVID = {"videoid": ("videoid",), "page_dir": ("page_dir",), "caption": ("name",), "split": ("split",)}
 BY_LINES = ("webvid", "jsonl", "csv")
 
 
-def records(text: str, path: Path, form: Form, extension: str) -> Iterator[Record]:
+def records(manifest: Manifest, form: Form, extension: str) -> Iterator[Record]:
     """The records of a manifest of clips; `extension` follows a clip's id where a form gives no file name.
 
     Raises DataError for a broken file, and for one without records.
     """
     rows: Rows = {
-        "msrvtt": lambda: _msrvtt(text, path, extension), "webvid": lambda: _webvid(text, path, extension),
-        "list": lambda: of_list(text, path, CLIPS), "jsonl": lambda: of_lines(text, path),
-        "csv": lambda: of_csv(text, path, columns_of(CLIPS))}[form]()
-    return recorded(rows, path, CLIPS)
+        "msrvtt": lambda: _msrvtt(manifest, extension), "webvid": lambda: _webvid(manifest, extension),
+        "list": lambda: of_list(manifest, CLIPS), "jsonl": lambda: of_lines(manifest),
+        "csv": lambda: of_csv(manifest, columns_of(CLIPS))}[form]()
+    return recorded(rows, manifest, CLIPS)
 
 
 def form_of(text: str, path: Path) -> Form:
@@ -42,7 +34,7 @@ def form_of(text: str, path: Path) -> Form:
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         return "jsonl"
     if path.suffix.lower() in (".csv", ".tsv") or not start.startswith(("[", "{")):
-        header = {name.strip().lower() for name in start.partition("\n")[0].replace("\t", ",").split(",")}
+        header = {name.strip().lower() for name in re.split(r"[,;|\t]", start.partition("\n")[0])}
         return "webvid" if {"videoid", "name"} <= header else "csv"
     if start.startswith("["):
         return "list"
@@ -50,17 +42,17 @@ def form_of(text: str, path: Path) -> Form:
     return "jsonl" if first.rstrip().endswith("}") and rest.strip() else "msrvtt"
 
 
-def _msrvtt(text: str, path: Path, extension: str) -> Rows:
+def _msrvtt(manifest: Manifest, extension: str) -> Rows:
     """MSR-VTT (Xu et al. 2016): videos[].video_id, split and sentences[].video_id, caption.
 
     A clip's file is `file_name` where a video has one, else its id with the extension. A sentence for a clip that is
     not listed is a bad record of the training split.
     """
-    whole = parsed(text, path)
+    whole = parsed(manifest)
     videos, sentences = (whole.get(key) if isinstance(whole, dict) else None for key in ("videos", "sentences"))
     if not isinstance(videos, list) or not isinstance(sentences, list):
-        raise DataError("the JSON is not in MSR-VTT's layout: an object with videos[].video_id and "
-                        "sentences[].video_id, caption", "convert it, or set data.form", Place(str(path)))
+        raise unlike("in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption", whole,
+                     manifest, CLIPS)
     found: dict[str, dict[str, Any]] = {}
     for at, video in enumerate(videos, 1):
         name = video.get("video_id") if isinstance(video, dict) else None
@@ -80,8 +72,8 @@ def _msrvtt(text: str, path: Path, extension: str) -> Rows:
         yield row.pop("at"), row
 
 
-def _webvid(text: str, path: Path, extension: str) -> Rows:
+def _webvid(manifest: Manifest, extension: str) -> Rows:
     """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name. Files are page_dir/videoid."""
-    for line, row in of_csv(text, path, WEBVID):
+    for line, row in of_csv(manifest, WEBVID):
         name = f"{row.pop('videoid').strip()}{extension}"
         yield line, {**row, "video": f"{row['page_dir'].strip()}/{name}" if row["page_dir"].strip() else name}

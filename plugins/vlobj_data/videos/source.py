@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlobj_data.captions.listed import PATH, Listed, ListedConfig
-from vlobj_data.captions.manifests import decoded
+from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig
+from vlobj_data.captions.text import Manifest, decoded
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
 from vlobj_data.videos.sampling import frame_numbers
@@ -24,8 +24,8 @@ class VideoCaptions(Listed):
     can = frozenset({"frames"})
 
     class Config(ListedConfig):
-        videos: str | None = Field(None, json_schema_extra=PATH,
-                                   description="folder of the clips; by default the manifest's")
+        videos: Folders = Field(None, json_schema_extra=PATH, description="folder of the clips, or several; by default "
+                                                                          "the manifest's")
         form: Form | None = Field(None, description="the manifest's form; by default found out")
         extension: str = Field(".mp4", description="follows a clip's id where msrvtt or webvid give no file name; "
                                                    "empty for folders of frames")
@@ -46,7 +46,8 @@ class VideoCaptions(Listed):
     def listed(self, data, path):
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)
-        return records(text, path, form, self.config.extension), form in BY_LINES
+        manifest = Manifest(text, path, form in BY_LINES)
+        return records(manifest, form, self.config.extension), manifest
 
     def shown(self, path, draw):
         drawn = draw if self.config.sampling == "random" else None

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.source import Bad, Source
+from vlobjectives.contracts.source import Source
 from vlobjectives.errors import DataError, Problem
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named
@@ -15,14 +15,12 @@ from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running.checking.lengths import lengths
+from vlobjectives.running.checking.records import records
+from vlobjectives.running.checking.repeats import repeats
 from vlobjectives.running.making import Trouble
 from vlobjectives.running.pieces import Pieces, make_reader, make_source, pieces_of
 
 STAGE = "data"
-FIRST = 4
-"""Samples of each split that are read whole, as a batch would."""
-SHOWN = 4
-"""Bad records that are told one by one where not all were asked for."""
 
 
 def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
@@ -56,12 +54,14 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         found += [*_columns(loaded, name, source, columns, fed), *_fed(loaded, name, source, fed, columns),
                   *_splits(loaded, name, source)]
     found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
-    if not report.add(STAGE, found):
+    sound = report.add(STAGE, found)
+    for name, source in sources.items():
+        sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
+    if broken or not sound:
         return None
     made = pieces_of(recipe, registry)
-    sound = report.add(STAGE, _kinds(loaded, made))
-    sound = report.add(STAGE, _records(loaded, made, thorough), DataError.code) and sound
-    return made if sound and report.add(STAGE, lengths(loaded, made)) else None
+    report.add(STAGE, repeats(loaded, registry, made))
+    return made if report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)]) else None
 
 
 def told(loaded: Loaded, error: Trouble) -> Problem:
@@ -136,7 +136,8 @@ def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
 def _splits(loaded: Loaded, name: str, source: Source) -> Iterator[Problem]:
     batch, size = loaded.recipe.data.batch, source.size("train")
     if not size:
-        yield loaded.problem(source_path(name), "the source has no training samples", "look at its split `train`")
+        yield loaded.problem(source_path(name), "the source has no training samples", "give it some: its options are "
+                             f"explained by `vlobj plugins {loaded.recipe.sources[name].type}`")
     elif size < batch:
         whose = f" of '{name}'" if name else ""
         yield loaded.problem(("data", "batch"), f"a batch of {batch} is more than the {size} training samples{whose}, "
@@ -159,35 +160,6 @@ def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
             yield loaded.problem(("inputs", name, "fields"), "an input of several fields begins with tokens and holds "
                                  f"no picture, and these are {these}", "tokens first; a picture needs an input of its "
                                  "own")
-
-
-def _records(loaded: Loaded, made: Pieces, thorough: bool) -> Iterator[Problem]:
-    """What is wrong with records; as many as data.max_bad allows are notes, since a run skips them."""
-    for name, feed in made.feeds.items():
-        yield from _records_of(loaded, source_path(name), feed.source, thorough)
-
-
-def _records_of(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> Iterator[Problem]:
-    most = loaded.recipe.data.max_bad
-    found = source.problems(thorough)
-    note = len(found) <= most * source.size("train")
-    shown = found if thorough or len(found) <= SHOWN + 1 else found[:SHOWN]
-    for text in shown:
-        what, _, mend = text.partition("\n    mend: ")
-        yield loaded.problem(path, what, "a run skips it, as data.max_bad allows" if note else mend, note=note)
-    if len(shown) < len(found):
-        yield loaded.problem(path, f"and {len(found) - len(shown)} more records", "`vlobj check --data` names all",
-                             note=note)
-    for split in source.splits():
-        try:
-            samples = [source.sample(split, number, source.settled_epoch, loaded.recipe.seed)
-                       for number in range(min(FIRST, source.size(split)))]
-        except DataError as error:
-            yield loaded.problem(path, error.what, error.mend)
-            continue
-        if samples and all(isinstance(sample, Bad) for sample in samples):
-            yield loaded.problem(path, f"none of the first {len(samples)} samples of split '{split}' can be used: "
-                                 f"{samples[0].reason}", "look at the files")
 
 
 def _near(name: str, known: Any, words: str) -> str:

@@ -1,0 +1,178 @@
+"""JSON: one value, or one a line; the layouts that people write captions in, and what another one looks like."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from vlobj_data.captions.text import Manifest
+from vlobjectives.errors import DataError, Place
+
+Rows = Iterator[tuple[int, Any]]
+"""Numbers of lines or entries, each with what stands there: an object if all is well, a Fault if the form says so."""
+
+
+class Fault(NamedTuple):
+    """Why a row of a manifest cannot be used, and the split in which it counts."""
+
+    why: str
+    split: str | None = None
+
+
+class Kind(NamedTuple):
+    """What a manifest lists: its name in messages, the keys under which rows name its file, the forms that are read."""
+
+    name: str
+    file: tuple[str, ...]
+    forms: tuple[str, ...]
+
+
+def parsed(manifest: Manifest, row: str | None = None, line: int = 1) -> Any:
+    """One JSON value: the manifest's whole text, or a row of it."""
+    path, text = str(manifest.path), manifest.text if row is None else row
+    try:
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+    except json.JSONDecodeError as error:
+        where = Place(path, line + error.lineno - 1, error.colno)
+        if _ends(text, error.pos) and manifest.text.endswith(text):
+            raise DataError(f"not JSON: {error.msg}, where the file ends: it is cut off", "fetch or write it again",
+                            where) from None
+        raise DataError(f"not JSON: {error.msg}", _form_that_fits(manifest, row is not None), where) from None
+    except RecursionError:
+        raise DataError("not plain JSON: it is nested deeper than can be read",
+                        "write a list, or lines, of objects with a file and its caption", Place(path, line)) from None
+    except ValueError as error:
+        why = "a number of thousands of digits" if "int_max_str_digits" in str(error) else str(error)
+        raise DataError(f"not plain JSON: {why}", "write the manifest again without that", Place(path, line)) from None
+
+
+def _ends(text: str, at: int) -> bool:
+    """Whether nothing is left behind a place, or a text that begins there never ends."""
+    return not text[at:].strip() or (text[at] == '"' and text[-1] not in "]}" and '"' not in text[at + 1:])
+
+
+def _form_that_fits(manifest: Manifest, lines: bool) -> str:
+    """What to write where a text is not JSON of the form that it was read as."""
+    start = manifest.text.lstrip()
+    try:
+        if lines and start.startswith(("[", "{\n", "{\r")):
+            json.loads(start)
+            return "set data.form to list: the file is one list" if start[0] == "[" else \
+                "give the file the extension .json: it is one object"
+        if not lines and all(isinstance(json.loads(one), dict) for one in start.split("\n") if one.strip()):
+            return "set data.form to jsonl: each line is an object"
+    except (ValueError, RecursionError):
+        pass
+    return "write one JSON object a line" if lines else "write the manifest again, by a program that writes JSON"
+
+
+def _no_number(name: str):
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"key {twice!r} twice in one object")
+    return made
+
+
+def of_lines(manifest: Manifest) -> Rows:
+    """A JSON object a line."""
+    # not splitlines(): a JSON string may hold U+2028 and U+0085
+    for line, row in enumerate(manifest.text.split("\n"), 1):
+        if row.strip():
+            yield line, parsed(manifest, row, line)
+
+
+def of_list(manifest: Manifest, kind: Kind) -> Rows:
+    """A JSON list of objects with a file and its caption, as ALBEF's."""
+    whole = parsed(manifest)
+    if not isinstance(whole, list):
+        raise unlike(f"a list of objects with {kind.file[0]} and caption", whole, manifest, kind)
+    return enumerate(whole, 1)
+
+
+def karpathy(manifest: Manifest, kind: Kind) -> Rows:
+    """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw."""
+    whole = parsed(manifest)
+    images = whole.get("images") if isinstance(whole, dict) else None
+    if not isinstance(images, list) or "annotations" in whole:
+        raise unlike("in Karpathy's layout: an object with images[].filename and images[].sentences[].raw", whole,
+                     manifest, kind)
+    for at, image in enumerate(images, 1):
+        if isinstance(image, dict):
+            folder, name = image.get("filepath"), image.get("filename")
+            if isinstance(folder, str) and folder and isinstance(name, str):
+                name = f"{folder}/{name}"
+            sentences = image.get("sentences")
+            if isinstance(sentences, list):
+                sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
+            image = {"image": name, "caption": sentences, "split": image.get("split")}
+        yield at, image
+
+
+def coco(manifest: Manifest, kind: Kind) -> Rows:
+    """COCO's captions (Chen et al. 2015): images[].id, file_name and annotations[].image_id, caption.
+
+    A caption of a picture that is not listed is a bad record, as is a picture without a caption.
+    """
+    whole = parsed(manifest)
+    images, captions = (whole.get(key) if isinstance(whole, dict) else None for key in ("images", "annotations"))
+    if not isinstance(images, list) or not isinstance(captions, list):
+        raise unlike("in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption",
+                     whole, manifest, kind)
+    if captions and not any(isinstance(one, dict) and "caption" in one for one in captions):
+        raise DataError("these are COCO's annotations of objects, and none holds a caption",
+                        "name the file of captions, as captions_train2017.json", manifest.place())
+    found: dict[Any, dict[str, Any]] = {}
+    for at, image in enumerate(images, 1):
+        known = image.get("id") if isinstance(image, dict) else None
+        if isinstance(known, bool) or not isinstance(known, int | str):
+            yield at, Fault("no id where an image should be")
+            continue
+        if known in found:
+            raise DataError(f"two images have the id {known!r}, so that nobody knows whose its captions are",
+                            "give each image an id of its own", manifest.place(at))
+        found[known] = {"image": image.get("file_name"), "split": image.get("split"), "at": at, "caption": []}
+    for at, one in enumerate(captions, 1):
+        of = one.get("image_id") if isinstance(one, dict) else None
+        if not isinstance(of, int | str) or of not in found:
+            yield at, Fault(f"annotation {at} is for the image {of!r}, which is not listed")
+            continue
+        found[of]["caption"].append(one.get("caption"))
+    for row in found.values():
+        yield row.pop("at"), row
+
+
+def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
+    """What stops a manifest of another layout: what it looks like, and what to write."""
+    looks, reads = _looks(whole)
+    mend = f"set data.form to {reads}" if reads in kind.forms else (
+        f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a file '
+        "that ends in .jsonl")
+    return DataError(f"the JSON is not {form}: it is {looks}", mend, manifest.place())
+
+
+def _looks(whole: Any) -> tuple[str, str]:
+    """What a JSON value looks like, and the form that would read it."""
+    if isinstance(whole, list):
+        return "a list", "list"
+    if not isinstance(whole, dict):
+        return kind_of(whole), ""
+    lists = {key for key, value in whole.items() if isinstance(value, list)}
+    for keys, name, form in (({"images", "annotations"}, "COCO's layout", "coco"),
+                             ({"videos", "sentences"}, "MSR-VTT's layout", "msrvtt"),
+                             ({"images"}, "Karpathy's layout", "karpathy")):
+        if keys <= lists:
+            return f"{name}, with the keys {', '.join(sorted(keys))}", form
+    keys = ", ".join(list(whole)[:5]) + (f" and {len(whole) - 5} more" if len(whole) > 5 else "")
+    return f"an object with the keys {keys}" if keys else "an object without keys", ""
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, in words."""
+    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list",
+             dict: "an object", type(None): "nothing"}
+    return names[type(value)]

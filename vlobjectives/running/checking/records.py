@@ -1,0 +1,76 @@
+"""What a source says is wrong with its data, counted against data.max_bad before long lists are cut."""
+
+from collections.abc import Iterator, Sequence
+
+from vlobjectives.contracts.source import Bad, Flaw, Source
+from vlobjectives.errors import DataError, Problem
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.yaml import KeyPath
+
+FIRST = 4
+"""Samples of each split that are read whole, as a batch would."""
+SHOWN = 4
+"""Flaws of a kind that are told one by one where not all were asked for."""
+
+
+def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> Iterator[Problem]:
+    """Flaws of the data as a whole as they are; bad samples as notes, where a run skips so many, else as errors.
+
+    path  where the source stands in the recipe
+    """
+    flaws = [_flaw(one) for one in source.problems(thorough)]
+    whole = [flaw for flaw in flaws if not flaw.split]
+    for note in (False, True):
+        yield from _some(loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this",
+                         note)
+    for split in source.splits():
+        yield from _lost(loaded, path, source, split, [flaw for flaw in flaws if flaw.split == split], thorough)
+
+
+def _flaw(found: str) -> Flaw:
+    if isinstance(found, Flaw):
+        return found
+    what, _, mend = found.partition("\n    mend: ")
+    return Flaw(Problem(None, "", what, mend), "train", 1)
+
+
+def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequence[Flaw],
+          thorough: bool) -> Iterator[Problem]:
+    """The samples that a split loses, held against the share that may be bad."""
+    most, size, lost = loaded.recipe.data.max_bad, source.size(split), sum(flaw.samples for flaw in flaws)
+    allowed = int(most * size)
+    note = lost <= most * size
+    if not note:
+        met = "" if thorough else " among those that were looked at (`vlobj check --data` looks at all)"
+        stops = "" if split == "train" else "; a score would count others in their place"
+        yield loaded.problem(path, f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
+                             f"data.max_bad allows {allowed} ({most:g}){stops}", "mend them as said below" +
+                             (f", or set data.max_bad: {_share(lost, size)}" if thorough else ""))
+    yield from _some(loaded, path, flaws, thorough, "more records", note,
+                     f"a run skips up to {allowed} samples of '{split}' (data.max_bad: {most:g})" if note else "")
+    try:
+        samples = [source.sample(split, number, source.settled_epoch, loaded.recipe.seed)
+                   for number in range(min(FIRST, size))]
+    except DataError as error:
+        yield loaded.problem(path, error.what, error.mend)
+        return
+    if samples and lost < len(samples) and all(isinstance(sample, Bad) for sample in samples):
+        yield loaded.problem(path, f"none of the first {len(samples)} samples of split '{split}' can be used: "
+                             f"{samples[0].reason}", "mend these files, or take their records out")
+
+
+def _share(lost: int, size: int) -> float:
+    """A share, of two digits, that allows so many."""
+    return next(share for share in (number / 100 for number in range(101)) if lost <= share * size)
+
+
+def _some(loaded: Loaded, path: KeyPath, flaws: Sequence[Flaw], thorough: bool, more: str, note: bool,
+          skips: str = "") -> Iterator[Problem]:
+    """Flaws of one kind, all or the first; `skips`: why notes need no mend."""
+    shown = flaws if thorough or len(flaws) <= SHOWN + 1 else flaws[:SHOWN]
+    for flaw in shown:
+        found = flaw.problem
+        what = f"{found.place}  {found.what}" if found.place else found.what
+        yield loaded.problem(path, what, "; ".join(text for text in (found.mend, skips) if text), note=note)
+    if len(shown) < len(flaws):
+        yield loaded.problem(path, f"and {len(flaws) - len(shown)} {more}", "`vlobj check --data` names all", note=note)
