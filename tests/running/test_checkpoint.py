@@ -1,18 +1,26 @@
 """Checkpoints survive what happens to files: damage, a full disk, a process that dies while writing."""
 
+import ctypes
+import hashlib
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
 import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from trial_runs import forked, recipe, run, same_weights, stream
 
 from vlobjectives.errors import DataError, MeansError, RecipeError
+from vlobjectives.files import read
 from vlobjectives.running import checkpoint, folder
 from vlobjectives.running.folder import RunFolder
 
@@ -57,7 +65,8 @@ def test_what_somebody_keeps_under_another_name_is_left_alone(tmp_path):
     assert checkpoint.newest(tmp_path) == (None, [])
 
 
-@pytest.mark.parametrize("damage", ["flip model", "flip state", "no model", "no manifest", "empty manifest"])
+@pytest.mark.parametrize("damage", ["flip model", "flip state", "no model", "no manifest", "empty manifest",
+                                    "hashless manifest", "other manifest", "list manifest"])
 def test_damage_is_seen_and_the_one_before_is_taken(tmp_path, damage):
     saved(tmp_path, 2, 4)
     kind, what = damage.split()
@@ -69,12 +78,97 @@ def test_damage_is_seen_and_the_one_before_is_taken(tmp_path, damage):
         path.write_bytes(data)
     elif kind == "no":
         path.unlink()
+    elif kind == "hashless":
+        path.write_text('{"step": 4, "sha256": {}}', encoding="utf-8")
+    elif kind == "other":  # the weights know their step, the folder's name too
+        path.write_text(path.read_text(encoding="utf-8").replace('"step": 4', '"step": 400'), encoding="utf-8")
+    elif kind == "list":
+        path.write_text("[4]", encoding="utf-8")
     else:
         path.write_text("", encoding="utf-8")
     found, broken = checkpoint.newest(tmp_path)
     assert found.step == 2
     assert len(broken) == 1
     assert "step-000004 is damaged" in broken[0]
+
+
+def test_weights_of_another_step_under_this_name_are_damage(tmp_path):
+    """A folder renamed together with what its manifest says: the hashed weights say of which step they are."""
+    saved(tmp_path, 2, 4)
+    (tmp_path / "step-000004").rename(tmp_path / "step-000400")
+    manifest = tmp_path / "step-000400" / checkpoint.MANIFEST
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"step": 4', '"step": 400'), encoding="utf-8")
+    found, broken = checkpoint.newest(tmp_path)
+    assert found.step == 2 and "step-000400 is damaged (it is of step 4 or 400)" in broken[0]
+
+
+def test_older_checkpoints_whose_weights_say_no_step_are_whole(tmp_path):
+    saved(tmp_path, 2)
+    here = tmp_path / "step-000002"
+    save_file(load_file(here / checkpoint.MODEL), here / checkpoint.MODEL)
+    hashes = {name: hashlib.sha256((here / name).read_bytes()).hexdigest()
+              for name in (checkpoint.MODEL, checkpoint.STATE)}
+    (here / checkpoint.MANIFEST).write_text(json.dumps({"step": 2, "sha256": hashes}), encoding="utf-8")
+    assert checkpoint.newest(tmp_path)[0].step == 2
+
+
+def test_files_have_the_mode_that_the_umask_gives(tmp_path):
+    old = os.umask(0o027)
+    try:
+        saved(tmp_path, 2)
+    finally:
+        os.umask(old)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "step-000002").iterdir()} == {0o640}
+
+
+@contextmanager
+def no_special_rights():
+    """root without its right to read and write everything, of this thread; the permitted rights come back."""
+    if os.geteuid():
+        yield
+        return
+    libc, head = ctypes.CDLL(None, use_errno=True), (ctypes.c_uint32 * 2)(0x20080522, 0)
+    was, less = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
+    assert libc.capget(head, was) == 0
+    less[:] = was[:]
+    less[0] &= ~0b110  # effective CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(head, less) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(head, was) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a right away from root as Linux does")
+@pytest.mark.parametrize("which", ["model.safetensors", "state.pt", "manifest.json", ".", "..", "../.."])
+def test_what_cannot_be_read_is_no_damage(tmp_path, which):
+    """Whose it is and which right is missing; nothing is passed over, whatever is closed."""
+    folder_ = tmp_path / "run" / "checkpoints"
+    saved(folder_, 2, 4)
+    closed = Path(os.path.normpath(folder_ / "step-000004" / which))
+    mode = closed.stat().st_mode & 0o777
+    closed.chmod(0)
+    try:
+        with no_special_rights(), pytest.raises(MeansError) as caught:
+            checkpoint.newest(folder_)
+    finally:
+        closed.chmod(mode)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert f"{closed} is {user}'s, of mode 0000" in str(caught.value) and "nothing was changed" in str(caught.value)
+    assert checkpoint.newest(folder_)[0].step == 4
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file whose reading fails")
+def test_a_disk_that_fails_is_no_damage(tmp_path):
+    """A real input/output error: reading a process's memory at 0."""
+    saved(tmp_path, 2, 4)
+    model = tmp_path / "step-000004" / checkpoint.MODEL
+    model.unlink()
+    model.symlink_to("/proc/self/mem")
+    with pytest.raises(MeansError, match="Input/output error"):
+        checkpoint.newest(tmp_path)
+    with pytest.raises(MeansError, match="Input/output error"):
+        read(model)
 
 
 def test_what_a_killed_process_left_is_cleared(tmp_path):
@@ -108,9 +202,15 @@ def test_nothing_else_is_unpickled(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "trapped"),)
     torch.save({"x": Trap()}, tmp_path / "step-000001" / checkpoint.STATE)
-    with pytest.raises(Exception, match="weights_only"):
+    with pytest.raises(DataError, match="more than tensors and plain data") as caught:
         checkpoint.load_state(tmp_path / "step-000001")
-    assert not (tmp_path / "trapped").exists()
+    assert "weights_only" not in str(caught.value) and not (tmp_path / "trapped").exists()
+    torch.save([1], tmp_path / "step-000001" / checkpoint.STATE)
+    with pytest.raises(DataError, match="no state of a run"):
+        checkpoint.load_state(tmp_path / "step-000001")
+    (tmp_path / "step-000001" / checkpoint.MODEL).write_bytes(b"\x80\x04cno")
+    with pytest.raises(DataError, match="holds no weights"):
+        checkpoint.load_weights(module(), tmp_path / "step-000001")
 
 
 def test_a_limit_on_file_sizes(tmp_path):

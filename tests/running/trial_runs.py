@@ -161,7 +161,7 @@ def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
     def work() -> int:
         try:
             limited(more)
-            rescoring.evaluate(str(run), overrides, (), door.registry_of(load(run).recipe), Log())
+            rescoring.evaluate(str(run), overrides, (), door.registry_of(load(run).recipe), Log()).refuse()
         except VlobjError as error:
             print(error, file=sys.stderr)
             return error.code

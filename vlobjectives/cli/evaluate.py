@@ -1,5 +1,6 @@
 """`vlobj eval`: the scores of a run's newest checkpoint."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -18,13 +19,14 @@ def evaluate(
 ) -> None:
     """Evaluate a run's newest checkpoint, print the scores and write them to its eval/."""
     from vlobjectives.running import rescoring
-    from vlobjectives.running.folder import scores_as_data
     from vlobjectives.running.log import Log
     log = Log(first=not as_json)
-    scores, step, place = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(),
-                                             log)
+    found = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(), log)
+    for line in found.warned:
+        print(f"warning: {line}", file=sys.stderr)
     if as_json:
-        show_data(scores_as_data(scores))
-        return
-    log.scores(scores, f"{run}, step {step}: value [95 % interval]")
-    log.say(f"written to {place}")
+        show_data(found.as_data())
+    else:
+        log.scores(found.scores, f"{run}, step {found.step}: value [95 % interval]")
+        log.say(f"written to {found.path}")
+    found.refuse()

@@ -1,5 +1,6 @@
 """The Python door: a recipe's system for a loop of one's own, and a trained run to embed with."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, initial, reading, writing
+from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, writing
 from vlobjectives.running.fields import Fields
+from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
@@ -64,6 +66,8 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     system = _built(loaded.recipe, registry, made, device)
     if begun:
         initial.begin(system, begun, loaded)
+        for line in begun.warned:
+            warnings.warn(line, stacklevel=2)
     return system
 
 
@@ -83,7 +87,9 @@ def load(run: str | Path, device: str = "cpu") -> "Towers":
                         "train it: `vlobj run` with this folder goes on")
     registry = registry_of(recipe)
     made = pieces_of(recipe, registry, samples=False)
-    made.fields.load(place / "fields")
+    made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
+    for line in (*broken, *resuming.edited(RunFolder(place))):
+        warnings.warn(f"{run}: {line}", stacklevel=2)
     system = _built(recipe, registry, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)
     return Towers(system.eval(), found.step)

@@ -1,6 +1,6 @@
 """Held-out scores: the facade that evaluations work on, and the losses that every run reports."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.registry import Registry
 from vlobjectives.running.exhausted import exhausted
+from vlobjectives.running.failing import Scored, failure
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.loader import fetch, in_order
 from vlobjectives.running.log import Log
 from vlobjectives.running.making import config_of
 from vlobjectives.running.means import out_of_memory
 from vlobjectives.running.pieces import Pieces
+from vlobjectives.running.signals import Halt
 from vlobjectives.running.system import System
 from vlobjectives.running.writing import captions
 
@@ -137,33 +139,50 @@ def losses(held: HeldOut) -> dict[str, Score]:
     return scores
 
 
-def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool,
-             begun=lambda name: None) -> dict[str, Score]:
+def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool, begun: Callable[[str], None],
+             explained: Callable[[Exception, str], Exception]) -> Scored:
     """All scores of one split as `evaluation/split/name` (of a mix `evaluation/source.split/name`). Modules are put
-    into eval mode and back."""
-    was = held.system.training
-    held.system.eval()
-    scores: dict[str, Score] = {}
+    into eval mode and back. One that fails costs no other its scores.
+
+    explained  what an error means, if not that the plug-in is wrong
+    """
+    was, found = held.system.training, Scored()
+    work: dict[str, Callable[[HeldOut], Mapping[str, Score]]] = {name: one.run for name, one in evaluations.items()}
+    if with_losses:
+        work["losses"] = losses
     try:
-        for name, evaluation in evaluations.items():
-            begun(f"{name} on {held.name}")
-            with torch.no_grad():
-                scores |= {f"{name}/{held.name}/{key}": score for key, score in evaluation.run(held).items()}
-        if with_losses:
-            begun(f"losses on {held.name}")
-            scores |= {f"losses/{held.name}/{key}": score for key, score in losses(held).items()}
+        for name, run in work.items():
+            what = f"{name} on {held.name}"
+            begun(what)
+            held.system.eval()  # also after one that broke off
+            try:
+                with torch.no_grad():
+                    scores = {f"{name}/{held.name}/{key}": _sound(score) for key, score in run(held).items()}
+                found.scores.update(scores)
+            except (Halt, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # a stranger's code, and sys.exit in it
+                found.failed[what] = failure(error, name, what, evaluations.get(name), explained)
     finally:
         held.system.train(was)
-    return scores
+    return found
+
+
+def _sound(score: Any) -> Score:
+    """A score of plain numbers. Raises TypeError for what is none."""
+    if not isinstance(score, Score):
+        raise TypeError(f"an evaluation gives a Score for each name, not {type(score).__name__}")
+    chance = None if score.chance is None else float(score.chance)
+    return Score(float(score.value), chance, float(score.low), float(score.high), int(score.n), bool(score.per_cent))
 
 
 def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: tuple[str, ...] | None,
-           rows: int, device: torch.device, log: Log) -> dict[str, Any]:
+           rows: int, device: torch.device, log: Log) -> Scored:
     """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
 
     rows  of a batch: as in training, so that losses which compare rows mean the same
     """
-    scores: dict[str, Any] = {}
+    found = Scored()
     todo = []
     for name, feed in made.feeds.items():
         chosen = evaluations(recipe, registry, name, feed.source.has)
@@ -172,24 +191,21 @@ def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: t
                 held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device,
                                recipe.data.workers)
                 todo.append((held, chosen))
+
+    def explained(error: Exception, what: str) -> Exception:
+        if not out_of_memory(error):
+            return error
+        return exhausted(error, f"memory ran out in {what}", "leave out what needs it (evaluate.NAME=false, "
+                         "evaluate.losses=false), or evaluate elsewhere: run.device=cpu", recipe, registry,
+                         tuple(recipe.objectives), made=made)
     total = sum(len(chosen) + recipe.evaluate.losses for _, chosen in todo)
     with log.progress(total, what="evaluating") as bar:
-        begun, at_work = iter(range(total)), ""
-
-        def begins(what: str) -> None:
-            nonlocal at_work
-            at_work = what
-            bar.to(next(begun), what)
-        try:
-            for held, chosen in todo:
-                scores |= evaluate(held, chosen, recipe.evaluate.losses, begins)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            raise exhausted(error, f"memory ran out in {at_work}", "leave out what needs it (evaluate.NAME=false, "
-                            "evaluate.losses=false), or evaluate elsewhere: run.device=cpu", recipe, registry,
-                            tuple(recipe.objectives), made=made) from error
-    return scores
+        begun = iter(range(total))
+        for held, chosen in todo:
+            one = evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what), explained)
+            found.scores.update(one.scores)
+            found.failed.update(one.failed)
+    return found
 
 
 def evaluations(recipe: Any, registry: Registry, source: str, has: Collection[str]) -> dict[str, Any]:

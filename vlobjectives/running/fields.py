@@ -1,5 +1,6 @@
 """Samples to batches: columns through their readers, token fields joined into sequences, pictures normalised."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.reader import Pieces, Reader
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import Input
-from vlobjectives.errors import DataError, Place
+from vlobjectives.errors import DataError, Place, PluginError, VlobjError
+from vlobjectives.files import GONE, read
+from vlobjectives.foreign import reason_of
 
 
 @dataclass
@@ -66,12 +70,23 @@ class Fields:
         """What readers learned, as fields/NAME.json."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, reader in self.readers.items():
-            (folder / f"{name}.json").write_text(json.dumps(reader.state(), ensure_ascii=False), encoding="utf-8")
+            try:
+                text = json.dumps(reader.state(), ensure_ascii=False, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise PluginError(f"what the field '{name}' learned is no JSON: {error}", "its reader's `state` gives "
+                                  "numbers that are finite, texts, lists and mappings alone") from error
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
-    def load(self, folder: Path) -> None:
-        """Takes back what `save` wrote. Raises DataError where that cannot be read."""
+    def load(self, folder: Path, digests: Mapping[str, str] | None = None) -> None:
+        """Takes back what `save` wrote. Raises as `learned` does, and DataError where a reader does not take it."""
         for name, reader in self.readers.items():
-            reader.load(learned(folder, name))
+            state = learned(folder, name, digests)
+            try:
+                reader.load(state)
+            except (VlobjError, CannotBuild, MemoryError):
+                raise
+            except Exception as error:  # a stranger's code on a file that anybody may have changed
+                raise _unlearned(folder, name, f"its reader does not take it back ({reason_of(error)})") from error
 
     def batch(self, samples: Sequence[Sample], numbers: Iterable[int], inputs: Iterable[str] | None = None) -> Batch:
         """Samples side by side, pictures still uint8 (see `normalised`); with `inputs` those inputs alone."""
@@ -139,15 +154,30 @@ class Fields:
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment, word=word)
 
 
-def learned(folder: Path, name: str) -> Any:
-    """What a field learned, as `Fields.save` wrote it. Raises DataError where that cannot be read."""
-    path = folder / f"{name}.json"
+def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -> Any:
+    """What a field learned, as `Fields.save` wrote it. Raises DataError where it is damaged or no more what the run
+    learned, MeansError where it cannot be read.
+
+    digests  field -> sha256 of the file, as the run's manifest has it
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"it is damaged ({error})"
-        raise DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj "
-                        "run` with the run folder learns it anew from the same data", Place(str(path))) from error
+        raw = read(folder / f"{name}.json")
+        state = json.loads(raw)
+    except GONE as error:
+        raise _unlearned(folder, name, "there is no such file") from error
+    except ValueError as error:
+        raise _unlearned(folder, name, f"it is damaged ({error})") from error
+    known = (digests or {}).get(name)
+    if known is not None and hashlib.sha256(raw).hexdigest() != known:
+        raise DataError(f"this is not what the field '{name}' learned: the file differs from its hash in manifest.json",
+                        f"put it back from a copy; `vlobj run {folder.parent} --accept-changes` takes it as it is",
+                        Place(str(folder / f"{name}.json")))
+    return state
+
+
+def _unlearned(folder: Path, name: str, why: str) -> DataError:
+    return DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj run` "
+                     "with the run folder learns it anew from the same data", Place(str(folder / f"{name}.json")))
 
 
 @cache

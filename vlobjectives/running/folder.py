@@ -1,5 +1,6 @@
 """A run is a folder: recipe, manifest, what readers learned, metrics, log, checkpoints, scores."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,9 +15,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import BaseModel, ValidationError
+
 from vlobjectives.contracts.evaluation import Score
-from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+from vlobjectives.files import exists, json_text, read, read_json, reserved, unreadable, write
+from vlobjectives.recipe import Recipe, dump
+from vlobjectives.recipe.yaml import parse
 from vlobjectives.registry import Registry
+
+FAILED = "failed.json"
+"""What names the evaluations that failed when the run ended; without it all scores are there."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,15 @@ class RunFolder:
 
         Raises RecipeError if another process holds it. A record lock: loader workers do not inherit it.
         """
-        file = (self.path / ".lock").open("a+", encoding="utf-8")
+        try:
+            file = (self.path / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise unreadable(self.path / ".lock", error, "written") from error
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise unreadable(self.path / ".lock", error, "locked") from error
             file.seek(0)
             holder = file.read().strip() or "unknown"
             file.close()
@@ -81,36 +95,85 @@ class RunFolder:
 
     def write(self, name: str, data: Any) -> None:
         """A JSON file, replaced as a whole."""
-        self.write_text(name, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        self.write_text(name, json_text(data) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """A text file, replaced as a whole."""
         target = self.path / name
         target.parent.mkdir(exist_ok=True)
-        aside = target.with_name(f".{target.name}.{os.getpid()}")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(target)
+        write(target, text)
+
+    def mark(self, name: str, data: Any) -> None:
+        """A JSON file that is there as long as it holds something."""
+        if data:
+            self.write(name, data)
+        else:
+            (self.path / name).unlink(missing_ok=True)
+
+    def new(self, below: str, name: str, suffix: str) -> Path:
+        """A file of its own in a folder of this one, to be written: two processes never get the same."""
+        return reserved(self.path / below, name, suffix)
 
     def has(self, name: str) -> bool:
-        return (self.path / name).exists()
+        return exists(self.path / name)
 
     def read(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        """What a JSON file holds. Raises DataError where it is damaged, MeansError where it cannot be read."""
+        return read_json(self.path / name, f"put it back from a copy, or take it away: `vlobj run {self.path}` goes on "
+                         "without it and makes it anew, of things as they are then")
+
+    def manifest(self) -> dict[str, Any]:
+        """What manifest.json holds, with what older runs do not say as nothing; the same of a run without one. Raises
+        as `read` does."""
+        if not self.has("manifest.json"):
+            return _Manifest().model_dump()
+        held = self.read("manifest.json")
+        try:
+            return _Manifest.model_validate(held).model_dump()
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise DataError(f"the file is damaged: {'.'.join(map(str, wrong['loc'])) or 'it'}: {wrong['msg']}",
+                            f"put it back from a copy, or take it away: `vlobj run {self.path}` makes it anew",
+                            Place(str(self.path / "manifest.json"))) from error
 
     def cut_metrics(self, step: int) -> None:
         """Leaves the lines of steps before `step`: each step stands once, also after a resume."""
-        if not self.metrics.exists():
+        if not exists(self.metrics):
             return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] < step:
-                    kept.append(line)
-            except (ValueError, KeyError):  # the line that a kill cut in two
-                continue
-        aside = self.metrics.with_suffix(".cut")
-        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        aside.replace(self.metrics)
+        lines = read(self.metrics).decode("utf-8", errors="replace").splitlines()
+        kept = [line for line in lines if (of := step_of(line)) is not None and of < step]
+        if kept != lines:
+            write(self.metrics, "".join(line + "\n" for line in kept))
+
+
+class _Plugin(BaseModel, extra="allow"):
+    kind: str
+    name: str
+    package: str
+    version: str
+
+
+class _Manifest(BaseModel, extra="allow"):
+    """What is read of a manifest; `manifest` makes it."""
+
+    recipe: dict[str, Any] | None = None
+    plugins: list[_Plugin] = []
+    plugin_files: dict[str, str] = {}
+    data: str | None = None
+    fields: dict[str, str] = {}
+    git: str | None = None
+    started: str | None = None
+    starts: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+
+
+def step_of(line: str) -> int | None:
+    """The step that a line of metrics.jsonl is of; None for one that a kill cut in two, or that is none of ours."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:
@@ -118,13 +181,15 @@ def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:
     return {name: asdict(score) for name, score in scores.items()}
 
 
-def manifest(plugins: list[dict[str, str]], data: str, fields: Mapping[str, str],
+def manifest(recipe: Recipe, plugins: list[dict[str, str]], data: str, fields: Mapping[str, str],
              files: Mapping[str, str]) -> dict[str, Any]:
-    """What made a run: versions, plug-ins with their distributions and local files, git, hashes of data and fields.
+    """What made a run: its recipe, versions, plug-ins with their distributions and local files, git, hashes of data
+    and fields. The recipe stands here too so that recipe.yaml can be held against it.
 
     `starts` and `changes` grow with every time that the run is taken up again.
     """
-    return {"versions": {name: version(name) for name in ("vlobjectives", "torch", "timm", "transformers")},
+    return {"recipe": parse(dump(recipe), "recipe").data,
+            "versions": {name: version(name) for name in ("vlobjectives", "torch", "timm", "transformers")},
             "python": platform.python_version(), "plugins": plugins, "plugin_files": dict(files), "data": data,
             "fields": dict(fields), "git": _git(), "started": now(), "starts": [], "changes": []}
 
@@ -141,7 +206,7 @@ def now() -> str:
 
 def hashes(paths: Iterable[Path]) -> dict[str, str]:
     """Path -> sha256 of the file."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {str(path): hashlib.sha256(read(path)).hexdigest() for path in paths}
 
 
 def _git() -> str | None:

@@ -22,6 +22,7 @@ from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import checkpoint
 from vlobjectives.running.fields import Fields, learned
+from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.making import config_of
 from vlobjectives.running.system import System
 
@@ -32,11 +33,18 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that `init` names: its folder, its newest whole checkpoint, its recipe."""
+    """The run that `init` names: its folder, its newest whole checkpoint, its recipe; lines on newer checkpoints that
+    are damaged."""
 
     folder: Path
     checkpoint: checkpoint.Checkpoint
     recipe: Recipe
+    broken: tuple[str, ...] = ()
+
+    @property
+    def warned(self) -> list[str]:
+        """What should be known before its weights are taken."""
+        return [f"init: {line}: that of step {self.checkpoint.step} is taken" for line in self.broken]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -54,8 +62,10 @@ class Origin:
 
     def learned(self, recipe: Recipe) -> dict[str, Any]:
         """Field -> what its reader learned there, of the fields that the recipe has too. Raises DataError where that
-        cannot be read."""
-        return {name: learned(self.folder / "fields", name) for name in recipe.fields if name in self.recipe.fields}
+        cannot be read, or is no more what it was."""
+        digests = RunFolder(self.folder).manifest()["fields"]
+        return {name: learned(self.folder / "fields", name, digests)
+                for name in recipe.fields if name in self.recipe.fields}
 
 
 def origin(loaded: Loaded, registry: Registry) -> Origin | None:
@@ -75,7 +85,7 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
         why = "".join(f"; {line}" for line in broken)
         raise RecipeError([loaded.problem(KEY, f"{folder} has no whole checkpoint{why}",
                                           f"`vlobj run {folder}` goes on with it")])
-    known = Origin(folder, found, load_recipe(folder).recipe)
+    known = Origin(folder, found, load_recipe(folder).recipe, tuple(broken))
     if problems := list(_other_fields(loaded, known, registry)):
         raise RecipeError(problems)
     try:
@@ -191,7 +201,8 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
     system.averages.start(system.model)
     brought = [name for name in loaded.recipe.fields if name in begun.recipe.fields]
     fields = f", what {', '.join(brought)} learned" if brought else ""
-    return [f"{len(fits.values)} tensors{fields} from {begun.folder}, step {begun.checkpoint.step}", *fits.lines]
+    return [*begun.warned, f"{len(fits.values)} tensors{fields} from {begun.folder}, step {begun.checkpoint.step}",
+            *fits.lines]
 
 
 def refused(fits: Fit, begun: Origin, loaded: Loaded) -> Iterator[Problem]:
@@ -208,6 +219,9 @@ def refused(fits: Fit, begun: Origin, loaded: Loaded) -> Iterator[Problem]:
 
 def noted(fits: Fit, begun: Origin, loaded: Loaded, fields: Fields) -> Iterator[Problem]:
     """What a person should know before such a run: notes."""
+    for line in begun.broken:
+        yield loaded.problem(KEY, f"{line}: that of step {begun.checkpoint.step} would be taken",
+                             "put the newer one back from a copy, if there is one", note=True)
     for line in fits.lines:
         yield loaded.problem(KEY, f"{begun.folder}: {line}", "nothing, if that is meant", note=True)
     for name, entry in loaded.recipe.inputs.items():

@@ -3,14 +3,16 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample, Source
-from vlobjectives.errors import DataError, MeansError, VlobjError
+from vlobjectives.errors import DataError, MeansError, RecipeError, VlobjError
 from vlobjectives.functional import noise
+from vlobjectives.running.distributed import World
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.means import die_with_parent
 from vlobjectives.running.signals import STOPPING
@@ -40,6 +42,19 @@ class Layout:
         """Positions in the stream of samples."""
         first = step * self.batch + (m * self.ranks + self.rank) * self.micro
         return range(first, first + self.micro)
+
+
+def layout_of(loaded: Any, world: World) -> Layout:
+    """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
+    data = loaded.recipe.data
+    micro = data.micro_batch or data.batch // world.size
+    if not micro or data.batch % (micro * world.size):
+        written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
+        raise RecipeError([loaded.problem(
+            ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
+            f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
+            "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc")])
+    return Layout(data.batch, micro, world.size, world.rank)
 
 
 class Order:

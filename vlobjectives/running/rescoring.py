@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint
+from vlobjectives.running import assemble, checkpoint, resuming
 from vlobjectives.running.checking import check
 from vlobjectives.running.evaluating import scored
 from vlobjectives.running.exhausted import exhausted
-from vlobjectives.running.folder import RunFolder, scores_as_data
+from vlobjectives.running.failing import Scored
+from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, out_of_memory, precision_of
 from vlobjectives.running.pieces import Pieces, pieces_of
@@ -22,12 +24,24 @@ MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
 """What does not touch the system that was trained."""
 
 
-def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry: Registry,
-             log: Log) -> tuple[dict[str, Any], int, Path]:
-    """Scores by flat name, the step that they are of, and the file in the run's eval/ that holds them.
+@dataclass(frozen=True)
+class Rescored(Scored):
+    """Scores by flat name, the step that they are of, the file in the run's eval/ that holds them, and what should be
+    known of them: checkpoints that were passed over, a recipe that was edited."""
+
+    step: int = 0
+    path: Path = Path()
+    warned: list[str] = field(default_factory=list)
+
+    def as_data(self) -> dict[str, Any]:
+        return super().as_data() | ({"step": self.step, "warnings": self.warned} if self.warned else {})
+
+
+def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry: Registry, log: Log) -> Rescored:
+    """Scores of a run's newest checkpoint; what fails is noted, and the others are there.
 
     Raises RecipeError for what is no run, an override that changes the system, or a split that is not there; DataError
-    where there is no whole checkpoint.
+    where there is no whole checkpoint, or what a field learned is no more what it was.
     """
     path = Path(run).expanduser().resolve()
     if not (path / "recipe.yaml").is_file():
@@ -41,13 +55,13 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     report.refuse()
     recipe, place = loaded.recipe, RunFolder(path)
     found, broken = checkpoint.newest(place.checkpoints)
-    for line in broken:
-        log.say(line)
     if found is None:
-        raise DataError(f"{run} has no whole checkpoint", f"`vlobj run {run}` goes on with it")
+        why = "".join(f"; {line}" for line in broken)
+        raise DataError(f"{run} has no whole checkpoint{why}", f"`vlobj run {run}` goes on with it")
     device = device_of(recipe.run.device)
     made = pieces_of(recipe, registry)
-    made.fields.load(place.fields)
+    made.fields.load(place.fields, place.manifest()["fields"])
+    warned = [*broken, *resuming.edited(place)]
     _refuse_splits(splits, made)
     try:
         system = assemble.system(recipe, registry, made)
@@ -61,11 +75,12 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     precision, _ = precision_of(recipe.run.precision, device)
     if precision in KINDS:
         system.autocast = (device.type, KINDS[precision])
-    scores = scored(recipe, registry, made, system, tuple(splits) or None,
-                    recipe.data.micro_batch or recipe.data.batch, device, log)
-    name = f"eval/step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    place.write(name, scores_as_data(scores))
-    return scores, found.step, path / name
+    given = scored(recipe, registry, made, system, tuple(splits) or None,
+                   recipe.data.micro_batch or recipe.data.batch, device, log)
+    file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
+    whole = Rescored(given.scores, given.failed, found.step, file, warned)
+    place.write(str(file.relative_to(path)), whole.as_data())
+    return whole
 
 
 def _refuse_splits(splits: Sequence[str], made: Pieces) -> None:

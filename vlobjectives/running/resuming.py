@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
+
 from vlobjectives.errors import Place, Problem, RecipeError
-from vlobjectives.recipe import Loaded, Recipe, dump
+from vlobjectives.recipe import Loaded, Recipe, dump, load
 from vlobjectives.recipe.yaml import parse
 from vlobjectives.running.folder import RunFolder
 
@@ -14,6 +17,22 @@ FREE = ("run.steps", "run.checkpoint", "evaluate")
 NO_MATTER = ("run.name", "run.folder")
 """Where another run would be made: no difference to this one."""
 ABSENT = "nothing"
+
+
+def as_noted(place: RunFolder) -> Recipe:
+    """The recipe of a run as it was noted last, by its manifest; recipe.yaml may have been edited since. Of older runs,
+    whose manifest does not hold it, recipe.yaml."""
+    noted = place.manifest()["recipe"]
+    with suppress(ValidationError):  # keys that this version does not have: what recipe.yaml says of them counts
+        if noted is not None:
+            return Recipe.model_validate_json(json.dumps(noted), strict=True)
+    return load(place.path).recipe
+
+
+def edited(place: RunFolder) -> list[str]:
+    """Lines on what recipe.yaml says otherwise than the run was made by."""
+    return [f"recipe.yaml was edited: {path} {changed(old, new)}"
+            for path, old, new in _changed(as_noted(place), load(place.path).recipe) if not _under(path, NO_MATTER)]
 
 
 def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loaded:
@@ -67,7 +86,7 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
 
     The manifest then holds the versions and hashes of now: a change is accepted once.
     """
-    was = place.read("manifest.json")
+    was = place.manifest()
     changes = [(path, old, new) for path, old, new in _changed(before, loaded.recipe) if not _under(path, NO_MATTER)]
     changes += _manifests_changed(was, manifest)
     noted = [{"time": start["time"], "after_step": start["after_step"], "what": path, "old": old, "new": new}
@@ -76,7 +95,7 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
         place.write_text("recipe.yaml", dump(loaded.recipe))
     begun = {"init": was["init"]} if "init" in was else {}
     place.write("manifest.json", {**begun, **(manifest if changes else was), "git": was["git"],
-                                  "started": was["started"],
+                                  "recipe": manifest["recipe"], "started": was["started"],
                                   "starts": [*was["starts"], start], "changes": [*was["changes"], *noted]})
     return [f"{path} {changed(old, new)}" for path, old, new in changes]
 

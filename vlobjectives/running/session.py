@@ -4,16 +4,16 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vlobjectives.errors import RecipeError
+from vlobjectives.errors import DataError, Place, Problem
 from vlobjectives.files import json_text
+from vlobjectives.foreign import reason_of
 from vlobjectives.recipe import Loaded, dump
-from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import (
     assemble,
@@ -27,8 +27,9 @@ from vlobjectives.running import (
     schedule,
 )
 from vlobjectives.running.bad import BadSamples
+from vlobjectives.running.failing import Failed, Scored
 from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.loader import Layout, micro_batches
+from vlobjectives.running.loader import layout_of, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.loop import Trainer
 from vlobjectives.running.means import KINDS, device_of, die_with_parent, peak_memory, precision_of
@@ -55,6 +56,7 @@ class Session:
     signals: Signals
     done: int = 0
     saved: int = 0
+    failed: dict[str, tuple[Problem, int]] = field(default_factory=dict)
 
     @property
     def system(self):
@@ -102,37 +104,44 @@ class Session:
         if found:
             checkpoint.load_weights(self.system, found.folder)
             state = checkpoint.load_state(found.folder)
-            self.trainer.optimiser.load(state["optimiser"])
-            if self.trainer.scaler and state["scaler"]:
-                self.trainer.scaler.load_state_dict(state["scaler"])
-            self.bad.numbers |= set(state["bad"])
-            self.done = self.saved = state["step"]
+            try:
+                self.trainer.optimiser.load(state["optimiser"])
+                if self.trainer.scaler and state["scaler"]:
+                    self.trainer.scaler.load_state_dict(state["scaler"])
+                self.bad.numbers |= set(state["bad"])
+                if state["step"] != found.step:
+                    raise ValueError(f"it is of step {state['step']}")
+            except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+                raise DataError(f"it is no state of this run: {reason_of(error)}", checkpoint.OTHERS,
+                                Place(str(found.folder / checkpoint.STATE))) from error
+            self.done = self.saved = found.step
         if self.world.first:
             self.place.cut_metrics(self.done)
             checkpoint.set_aside(self.place.checkpoints, self.done)
 
-    def evaluate(self, splits: tuple[str, ...] | None = None) -> dict[str, Any]:
-        """All scores of the recipe's evaluations, computed by the first process."""
-        scores: dict[str, Any] = {}
+    def evaluate(self, splits: tuple[str, ...] | None = None) -> Scored:
+        """All scores of the recipe's evaluations, computed by the first process; those that fail are kept in `failed`,
+        and the run goes on."""
+        found = Scored()
         if self.world.first:
             layout = self.trainer.layout
             with distributed.alone():
-                scores = evaluating.scored(self.recipe, self.registry, self.pieces, self.system, splits,
+                found = evaluating.scored(self.recipe, self.registry, self.pieces, self.system, splits,
                                 layout.micro * layout.ranks, self.trainer.device, self.log)
-            self.place.write(f"eval/step-{self.done:06d}.json", folder.scores_as_data(scores))
-            self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=scores)
+            for problem, _ in found.failed.values():
+                self.log.say(f"step {self.done}: {problem}; the others go on")
+            self.failed |= found.failed
+            self.place.write(f"eval/step-{self.done:06d}.json", found.as_data())
+            self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=found.scores)
         distributed.wait()
-        return scores
+        return found
 
     def _look(self) -> None:
-        """An evaluation on the way; a signal ends it at once, and the steps so far are saved."""
-        try:
-            with self.signals.at_once():
-                self.evaluate(("val",) if "val" in self.pieces.splits() else None)
-        except Halt:
-            if self.saved < self.done:
-                self.save()
-            raise
+        """An evaluation on the way. The steps so far are saved first, whatever it does; a signal ends it at once."""
+        if self.saved < self.done:
+            self.save()
+        with self.signals.at_once():
+            self.evaluate(("val",) if "val" in self.pieces.splits() else None)
 
     def _count_bad(self) -> None:
         """Unusable samples that any process met, counted by all of them alike."""
@@ -186,19 +195,6 @@ def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> ini
     return distributed.from_first(found[0] if found else None)
 
 
-def layout_of(loaded: Loaded, world: distributed.World) -> Layout:
-    """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
-    data = loaded.recipe.data
-    micro = data.micro_batch or data.batch // world.size
-    if not micro or data.batch % (micro * world.size):
-        written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
-        raise RecipeError([loaded.problem(
-            ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
-            f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
-            "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc")])
-    return Layout(data.batch, micro, world.size, world.rank)
-
-
 def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool,
         accept_changes: bool = False) -> Mapping[str, Any]:
     """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
@@ -234,7 +230,8 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     distributed.join(device)
     place, going_on = distributed.from_first((str(at.path), going_on))
     at.path = Path(place)
-    folder_, before = RunFolder(at.path), load_recipe(place).recipe if going_on else None
+    folder_ = RunFolder(at.path)
+    before = resuming.as_noted(folder_) if going_on else None
     loaded = resuming.settled(loaded, world.size, before)
     recipe = at.recipe = loaded.recipe
     layout_of(loaded, world)
@@ -247,11 +244,14 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     log.path = at.path / "log.txt"
     made = pieces_of(recipe, registry)
     found, broken = checkpoint.newest(folder_.checkpoints)
+    if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
+        raise DataError(f"no checkpoint of {place} is whole: {'; '.join(gone)}", "put one back from a copy; to begin "
+                        f"anew, name another folder with --out, or take {folder_.checkpoints} away")
     origin = _origin(loaded, registry, world) if found is None else None
     distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,
                                                   origin.learned(recipe) if origin else {}))
     if world.first:
-        manifest = folder.manifest(folder.used_plugins(recipe, registry), made.digest(),
+        manifest = folder.manifest(recipe, folder.used_plugins(recipe, registry), made.digest(),
                                    folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
         if origin:
             manifest["init"] = origin.facts
@@ -259,7 +259,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
             folder_.write("manifest.json", manifest)
     if before is not None:
         distributed.first_does(world, lambda: resuming.refuse(
-            loaded, before, manifest, folder_.read("manifest.json"), found.step if found else 0, accept_changes))
+            loaded, before, manifest, folder_.manifest(), found.step if found else 0, accept_changes))
     session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin)
     at.session = session
     if before is not None:
@@ -277,12 +277,15 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         session.save()  # from now on the run does not need the one that it began from
     session.train()
     trained = time.monotonic() - begun
-    scores = session.evaluate()
-    summary = folder.scores_as_data(scores)
+    found_ = session.evaluate()
+    summary = folder.scores_as_data(found_.scores)
     if world.first:
         folder_.write("summary.json", summary)
-        log.scores(scores, f"{recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
+        folder_.mark(folder.FAILED, found_.reasons)
+        log.scores(found_.scores, f"{recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
         log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
         registry.call_safely("vlobj_run_ended", run=session, summary=summary)
     distributed.leave()
+    if session.failed:
+        raise Failed(session.failed)
     return summary

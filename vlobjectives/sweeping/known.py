@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from vlobjectives.errors import RecipeError
+from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.recipe import Recipe, dump, load
 from vlobjectives.recipe.yaml import parse
-from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.folder import FAILED, RunFolder
 
 State = Literal["new", "begun", "finished", "other"]
 Plugins = Sequence[Mapping[str, str]]
@@ -40,14 +41,21 @@ def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str
     run = RunFolder(place)
     try:
         there = load(place).recipe
-        was = run.read("manifest.json") if run.has("manifest.json") else {}
-    except (RecipeError, ValueError):
+        was = run.manifest() if run.has("manifest.json") else {}
+    except (RecipeError, DataError):
         return "other"
     of_run: tuple[Any, ...] = (there, was.get("plugins", plugins), was.get("plugin_files", files))
-    if run.has("summary.json") and digest(*of_run) == digest(recipe, plugins, files):
+    if whole(run) and digest(*of_run) == digest(recipe, plugins, files):
         return "finished"
     same = digest(*of_run, scored=False) == digest(recipe, plugins, files, scored=False)
     return "begun" if same else "other"
+
+
+def whole(run: RunFolder) -> bool:
+    """Whether all of a run's scores are there."""
+    with suppress(DataError):  # damaged: going on with the run computes them again
+        return run.has("summary.json") and not run.has(FAILED) and isinstance(run.read("summary.json"), dict)
+    return False
 
 
 def set_aside(place: Path) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.errors import PluginError, Problem
+from vlobjectives.errors import DataError, PluginError, Problem
 from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.checks import Refused
 from vlobjectives.recipe.resolving import resolved
@@ -161,7 +161,7 @@ def keep(prepared: Prepared, out: RunFolder) -> None:
 def _before(out: Path) -> dict[str, Any]:
     """Digest of a row -> what an earlier start found."""
     place = RunFolder(out)
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(DataError, AttributeError, KeyError, TypeError):
         if place.has(STATE):
             return {row["digest"]: row for row in place.read(STATE)["rows"].values()}
     return {}

@@ -103,13 +103,14 @@ def seconds(place: Path, steps: int) -> float | None:
     try:
         lines = (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         logged = [json.loads(line)["seconds"] for line in lines]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return math.fsum(logged) / len(logged) * steps if logged else None
 
 
 def _number(summary: Summary, name: str) -> bool:
-    return name in summary and math.isfinite(summary[name]["value"])
+    value = summary[name]["value"] if name in summary else None  # null: not finite, as Infinity was before
+    return value is not None and math.isfinite(value)
 
 
 def _cell(row: str, values: Mapping[int, float], base: Mapping[int, float] | None) -> Cell:

@@ -93,7 +93,7 @@ def _done(place: Path) -> int:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().split(b"\n")
         return json.loads(lines[-2])["step"] + 1 if len(lines) > 1 else 0
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
 
 
