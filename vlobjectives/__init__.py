@@ -13,6 +13,8 @@ _HOME = {
     "hub": ["hub_asked", "hub_missing"],
     "mask": ["Mask", "Site"],
     "noise": ["Noise"],
+    "numbers": ["Amount", "Batched", "Depth", "Epsilon", "Frames", "Heads", "Ids", "Kept", "Layer", "Length", "Rate",
+                "Ratio", "Samples", "Seed", "Share", "Side", "Spread", "Steps", "Temperature", "Width"],
     "objective": ["Objective", "Writing"],
     "pairing": ["Pairing"],
     "parts": ["CannotBuild", "Decoder", "Encoder", "Fusion", "Head", "Part", "Past", "Projection", "Spec", "Want"],

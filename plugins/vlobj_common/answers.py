@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from vlobjectives import FieldSpec, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
 
 Answer = str | list[str] | Mapping[str, float]
@@ -26,9 +26,9 @@ class Answers(Reader):
     paper = "VQA 2.0, arXiv 1612.00837"
 
     class Config(ReaderConfig):
-        size: int = Field(gt=0, description="answers in the table (published for VQA 2.0: 3129)")
-        least: int = Field(1, gt=0, description="training rows that an answer must have")
-        labels: int = Field(10, gt=0, description="different answers that a row has at most")
+        size: Ids = Field(description="answers in the table (published for VQA 2.0: 3129)")
+        least: Samples = Field(1, description="training rows that an answer must have")
+        labels: Length = Field(10, description="different answers that a row has at most")
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vlobj_common.matching_accuracy import MatchingConfig, log_odds
 from vlobj_common.retrieval import share
-from vlobjectives import Evaluation, Twin, encoded
+from vlobjectives import Evaluation, Samples, Twin, encoded
 
 TWINS = 64
 """Twins encoded at once."""
@@ -27,7 +27,7 @@ class Binding(Evaluation):
 
     class Config(MatchingConfig):
         kinds: tuple[str, ...] = Field(("swap",), min_length=1, description="kinds of twins: swap, colour, shape")
-        count: int = Field(256, ge=1, description="twins a kind")
+        count: Samples = Field(256, description="twins a kind")
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.random_patches import RandomPatches
-from vlobjectives import Noise, Site
+from vlobjectives import Length, Noise, Site
 
 BLOCKS = 16
 """Blocks drawn a frame. Those that are not needed are not used."""
@@ -27,7 +27,7 @@ class BlockPatches(RandomPatches):
     paper = "BEiT, arXiv 2106.08254"
 
     class Config(RandomPatches.Config):
-        least: int = Field(16, ge=1, description="patches of a block at least, if the share is that large (BEiT: 16)")
+        least: Length = Field(16, description="patches of a block at least, if the share is that large (BEiT: 16)")
         aspect: float = Field(0.3, gt=0, le=1, description="the flattest block, its height over its width (BEiT: 0.3)")
 
     def size(self, site: Site) -> int:

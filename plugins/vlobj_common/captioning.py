@@ -13,8 +13,10 @@ from vlobjectives import (
     EvaluationConfig,
     Held,
     InputName,
+    Kept,
     Objective,
     ObjectiveName,
+    Samples,
     Score,
     encoded,
 )
@@ -37,8 +39,8 @@ class Captioning(Evaluation):
 
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("ic", description="objective whose decoder writes")
-        beams: int = Field(1, ge=1, description="beginnings that are kept while searching; 1 is greedy")
-        count: int | None = Field(256, ge=1, description="pictures that are described; null: all of the split")
+        beams: Kept = Field(1, description="beginnings that are kept while searching; 1 is greedy")
+        count: Samples | None = Field(256, description="pictures that are described; null: all of the split")
         image: InputName = Field("image", description="input that shows the picture")
 
     def views(self, inputs):

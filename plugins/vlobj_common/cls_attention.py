@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, Encoded, InputName, Mask, MaskConfig, Noise, Site, encoded
+from vlobjectives import Batch, Draw, Encoded, InputName, Length, Mask, MaskConfig, Noise, Site, encoded
 from vlobjectives.functional import by_tiles, half_up, indices, mark
 
 
@@ -30,7 +30,7 @@ class ClsAttention(Mask):
 
     class Config(MaskConfig):
         ratio: float = Field(0.5, gt=0, lt=1, description="share of the tiles that is hidden (A-CLIP: 0.5)")
-        tile: int = Field(2, ge=1, description="patches a side of a tile (A-CLIP: 2)")
+        tile: Length = Field(2, description="patches a side of a tile (A-CLIP: 2)")
         hide: Literal["least", "most"] = Field("least", description="the least attended tiles (A-CLIP), or the most")
         fill: Literal["drop", "token", "pixels"] = Field(
             "drop", description="drop: the encoder never sees them (A-CLIP); token: a learned vector in their place; "

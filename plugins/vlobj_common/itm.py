@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import InputName, Objective, ObjectiveConfig, PairingName, PartName, Spec, Term, fused
+from vlobjectives import InputName, Objective, ObjectiveConfig, PairingName, PartName, Spec, Spread, Term, fused
 from vlobjectives.functional import mark
 
 
@@ -34,7 +34,7 @@ class ITM(Objective):
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
-        init_std: float = Field(0.02, gt=0, description="spread of the head's first weights (0.02: width 768)")
+        init_std: Spread = Field(0.02, gt=0, description="spread of the head's first weights (0.02: width 768)")
 
     def views(self, inputs):
         image, text = inputs[self.config.image], inputs[self.config.text]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vlobj_common.binding import preferred
 from vlobj_common.retrieval import first_of, joined, share, within
-from vlobjectives import Batch, Evaluation, EvaluationConfig, InputName, Noise, PartName, Score, joint
+from vlobjectives import Batch, Evaluation, EvaluationConfig, InputName, Noise, PartName, Samples, Score, joint
 from vlobjectives.functional.statistics import mean_interval
 
 
@@ -26,7 +26,7 @@ class Motion(Evaluation):
     needs = frozenset({"frames"})
 
     class Config(EvaluationConfig):
-        gallery: int = Field(256, ge=2, description="samples that compete")
+        gallery: Samples = Field(256, ge=2, description="samples that compete")
         image: InputName = Field("image", description="input that shows the clip")
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space")

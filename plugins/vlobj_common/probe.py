@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Evaluation, EvaluationConfig, Fused, InputName, PartName, Score, fused
+from vlobjectives import Amount, Evaluation, EvaluationConfig, Fused, InputName, PartName, Score, fused
 from vlobjectives.functional.statistics import t_quantile
 
 PARTS = 16
@@ -30,7 +30,7 @@ class Probe(Evaluation):
 
     class Config(EvaluationConfig):
         train: float = Field(0.5, gt=0, lt=1, description="share of the split, from its start, that is fitted on")
-        ridge: float = Field(0.1, gt=0, description="penalty, beside features of variance 1")
+        ridge: Amount = Field(0.1, gt=0, description="penalty, beside features of variance 1")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="fusion whose features are read")

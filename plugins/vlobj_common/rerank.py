@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vlobj_common.matching_accuracy import MatchingConfig, log_odds
 from vlobj_common.retrieval import Gallery, galleries, share, within
-from vlobjectives import Evaluation, Held, PartName, encoded, joint
+from vlobjectives import Evaluation, Held, Length, PartName, Samples, encoded, joint
 
 
 class Rerank(Evaluation):
@@ -20,8 +20,8 @@ class Rerank(Evaluation):
     paper = "ALBEF, arXiv 2107.07651"
 
     class Config(MatchingConfig):
-        top: int = Field(8, ge=1, description="nearest answers of the joint space that are put in order")
-        gallery: int | None = Field(256, ge=2, description="samples that compete; null: the whole split")
+        top: Length = Field(8, description="nearest answers of the joint space that are put in order")
+        gallery: Samples | None = Field(256, ge=2, description="samples that compete; null: the whole split")
         joint: PartName = Field("joint", description="projection to the joint space")
 
     def views(self, inputs):

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Evaluation, EvaluationConfig, Held, InputName, PartName, Rows, Score, View, joint
+from vlobjectives import Evaluation, EvaluationConfig, Held, InputName, PartName, Rows, Samples, Score, View, joint
 from vlobjectives.functional import wilson
 
 BLOCK = 1024
@@ -27,8 +27,8 @@ class Retrieval(Evaluation):
     """
 
     class Config(EvaluationConfig):
-        gallery: int | None = Field(256, ge=2, description="samples that compete; null: the whole split")
-        ks: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 5, 10), description="the K of R@K, beside 1")
+        gallery: Samples | None = Field(256, ge=2, description="samples that compete; null: the whole split")
+        ks: tuple[Samples, ...] = Field((1, 5, 10), description="the K of R@K, beside 1")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space")

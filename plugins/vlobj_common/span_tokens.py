@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.text_mask import TextMask, budget, word_of
-from vlobjectives import Noise, Tokens
+from vlobjectives import Length, Noise, Tokens
 from vlobjectives.functional import mark
 
 
@@ -25,7 +25,7 @@ class SpanTokens(TextMask):
 
     class Config(TextMask.Config):
         p: float = Field(0.2, gt=0, le=1, description="of the geometric distribution of lengths (SpanBERT: 0.2)")
-        longest: int = Field(10, ge=1, description="words of a span at most (SpanBERT: 10)")
+        longest: Length = Field(10, description="words of a span at most (SpanBERT: 10)")
 
     def drawn(self, noise: Noise, tokens: Tokens) -> Tensor:
         count = budget((~tokens.special).sum(1), self.config.ratio)

@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import FieldName, InputName, Objective, ObjectiveConfig, PartName, Spec, Term, fused
+from vlobjectives import FieldName, InputName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, fused
 
 NORM_EPS = 1e-5
 
@@ -29,7 +29,7 @@ class VQA(Objective):
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the question")
         fusion: PartName = Field("fusion", description="part that lets picture and question see each other")
-        init_std: float = Field(0.02, gt=0, description="spread of the classifier's first weights (0.02: width 768)")
+        init_std: Spread = Field(0.02, gt=0, description="spread of the classifier's first weights (0.02: width 768)")
 
     def views(self, inputs):
         return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}

@@ -9,7 +9,7 @@ from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from vlobj_data.counting import captions, clean, shares, words
-from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
 SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3}
@@ -28,9 +28,9 @@ class BytePair(Reader):
     """
 
     class Config(ReaderConfig):
-        size: int | None = Field(None, ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, "
+        size: Ids | None = Field(None, ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, "
                                  "learned pieces; left out `with` another field")
-        length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted")
         lower: bool = Field(False, description="read text in lower case")
 
     def __init__(self, config: Config, **shared: Reader):

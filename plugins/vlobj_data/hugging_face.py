@@ -3,18 +3,20 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from transformers import AutoTokenizer
 
 from vlobj_data.counting import captions, clean, shares, words
-from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
 ROLES = {"begin": ("bos_token_id", "cls_token_id"), "end": ("eos_token_id", "sep_token_id"), "pad": ("pad_token_id",),
          "mask": ("mask_token_id",), "unknown": ("unk_token_id",)}
 NEEDED = ("begin", "end", "pad")
+
+Id = Annotated[int, Field(ge=0, lt=2**24)]
 
 
 class HuggingFace(Reader):
@@ -27,10 +29,10 @@ class HuggingFace(Reader):
 
     class Config(ReaderConfig):
         name: str = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
-        length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted")
-        vocabulary: int | None = Field(None, gt=0, description="the tokenizer's length; said here (with `special`) so "
+        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        vocabulary: Ids | None = Field(None, description="the tokenizer's length; said here (with `special`) so "
                                        "that a plan needs no tokenizer, and held against it in a run")
-        special: dict[Literal["begin", "end", "pad", "mask", "unknown"], int] | None = Field(
+        special: dict[Literal["begin", "end", "pad", "mask", "unknown"], Id] | None = Field(
             None, description="the tokenizer's special ids by role; as `vocabulary`")
 
     @classmethod

@@ -13,6 +13,7 @@ from vlobjectives import (
     Held,
     Noise,
     ObjectiveName,
+    Samples,
     Score,
     Tokens,
     Twin,
@@ -51,7 +52,7 @@ class Completion(Evaluation):
         of: ObjectiveName = Field("mgsc", description="global completion, whose passes are taken")
         local_of: ObjectiveName | None = Field("mltc", description="local completion, whose passes are taken, or null")
         kinds: tuple[str, ...] = Field(("colour", "shape"), min_length=1, description="kinds of twins")
-        count: int = Field(256, ge=1, description="twins a kind")
+        count: Samples = Field(256, description="twins a kind")
 
     def run(self, held):
         objectives = {"global": held.objective(self.config.of)}

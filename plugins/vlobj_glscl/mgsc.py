@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Term, fused
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Temperature, Term, fused
 from vlobjectives.functional import sym_nce, unit_over
 
 
@@ -30,7 +30,7 @@ class MGSC(Objective):
     class Config(ObjectiveConfig):
         image_mask: MaskName = Field(description="hides patches in pass A (published: drops 80 %)")
         text_mask: MaskName = Field(description="hides words in pass C (published: 40 %, drawn with replacement)")
-        temperature: float = Field(0.03, gt=0, description="tau, fixed (published: 0.03)")
+        temperature: Temperature = Field(0.03, description="tau, fixed (published: 0.03)")
         norm_axis: Literal["feature", "frame"] = Field(
             "feature",
             description="axis over which the picture's class tokens get unit length; frame is what the published code "

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Term, fused
+from vlobjectives import Amount, InputName, MaskName, Objective, ObjectiveConfig, PartName, Temperature, Term, fused
 from vlobjectives.functional import sym_nce, take, unit
 
 
@@ -30,9 +30,9 @@ class MLTC(Objective):
         image_mask: MaskName = Field(description="hides patches in pass B (published: replaces 30 % by a token)")
         text_mask: MaskName = Field(description="hides words in pass C (published: 40 %, drawn with replacement)")
         context_mask: MaskName = Field(description="hides patches in pass A, the text's target (published: drops 80 %)")
-        temperature: float = Field(0.03, gt=0, description="tau, fixed (published: 0.03)")
-        weight_image: float = Field(0.2, ge=0, description="weight of the picture's half (published: 0.2)")
-        weight_text: float = Field(0.2, ge=0, description="weight of the text's half (published: 0.2)")
+        temperature: Temperature = Field(0.03, description="tau, fixed (published: 0.03)")
+        weight_image: Amount = Field(0.2, description="weight of the picture's half (published: 0.2)")
+        weight_text: Amount = Field(0.2, description="weight of the text's half (published: 0.2)")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")

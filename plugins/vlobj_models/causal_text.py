@@ -8,7 +8,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlobj_models.blocks import Block, causal_bias, joined
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Past, Spec, Tokens, Want
+from vlobjectives import (
+    Depth,
+    Draw,
+    Encoded,
+    Encoder,
+    FieldSpec,
+    Heads,
+    PartConfig,
+    Past,
+    Ratio,
+    Spec,
+    Spread,
+    Tokens,
+    Want,
+    Width,
+)
 from vlobjectives.functional.attention import bias_of
 
 
@@ -30,14 +45,14 @@ class CausalText(Encoder):
     paper = "CoCa, arXiv 2205.01917"
 
     class Config(PartConfig):
-        width: int = Field(gt=0, description="D (published base: 768)")
-        depth: int = Field(gt=0, description="blocks (published base: 12)")
-        heads: int = Field(gt=0, description="attention heads; they divide the width (published base: 12)")
-        mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over D")
+        width: Width = Field(description="D (published base: 768)")
+        depth: Depth = Field(description="blocks (published base: 12)")
+        heads: Heads = Field(description="attention heads; they divide the width (published base: 12)")
+        mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over D")
         cls_mask: Literal["correct", "open_clip"] = Field("correct", description="what [CLS] sees: all words and "
                                                           "itself, or as in open_clip's published weights, off by one")
-        token_std: float = Field(0.02, gt=0, description="the token table starts from N(0, token_std) (open_clip)")
-        position_std: float = Field(0.01, gt=0, description="positions and [CLS] start so (open_clip)")
+        token_std: Spread = Field(0.02, gt=0, description="the token table starts from N(0, token_std) (open_clip)")
+        position_std: Spread = Field(0.01, gt=0, description="positions and [CLS] start so (open_clip)")
 
         def tiny(self) -> "CausalText.Config":
             return self.model_copy(update={"width": 32, "depth": 1, "heads": 2})

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlobj_models.blocks import NORM_EPS, Block, causal_bias, joined
-from vlobjectives import Decoder, Encoded, PartConfig, PartName, Past, Spec, Want
+from vlobjectives import Decoder, Depth, Encoded, Heads, PartConfig, PartName, Past, Ratio, Spec, Want, Width
 from vlobjectives.functional.attention import bias_of
 from vlobjectives.functional.masking import take
 
@@ -39,11 +39,11 @@ class CrossDecoder(Decoder):
         causal: bool = Field(False, description="positions see only what stands before them: for captions")
         preset: Literal["light", "symmetric"] = Field("light", description="light: 4 layers of width 512, 8 heads; "
                                                       "symmetric: 12 of 768, 12 heads, as CoCa-Base's text decoder")
-        width: int | None = Field(None, gt=0, description="D (default: the preset's)")
-        depth: int | None = Field(None, gt=0, description="layers (default: the preset's)")
-        heads: int | None = Field(None, gt=0, description="attention heads; they divide the width (default: the "
+        width: Width | None = Field(None, description="D (default: the preset's)")
+        depth: Depth | None = Field(None, description="layers (default: the preset's)")
+        heads: Heads | None = Field(None, description="attention heads; they divide the width (default: the "
                                   "preset's)")
-        mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over D")
+        mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over D")
         mlp_per_layer: Literal[1, 2] = Field(2, description="2: self and cross block have an MLP each (open_clip); 1: "
                                              "the cross block alone")
         restore: bool = Field(False, description="put patches that a mask dropped back as a learned token")

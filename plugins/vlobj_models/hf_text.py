@@ -11,7 +11,7 @@ from transformers import AttentionInterface, AutoModel, PreTrainedModel
 
 from vlobj_models import hf_config
 from vlobj_models.text_weights import FILES, bare, load
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want, hub_missing
+from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want, Width, hub_missing
 from vlobjectives.functional.attention import HIDDEN, attention, bias_of
 from vlobjectives.functional.masking import take
 
@@ -48,7 +48,7 @@ class HFText(Encoder):
         config: dict[str, Any] = Field(description="the architecture in transformers' words: model_type, hidden_size, "
                                        "... Vocabulary, padding id and positions are filled in from the fields")
         causal: bool = Field(False, description="positions see only what stands before them")
-        out: int | None = Field(None, gt=0, description="a linear map to this width at the end (METER's transform)")
+        out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
         weights: str | None = Field(None, description="a hub id or a folder of transformers' form to start from")
 
         def tiny(self) -> "HFText.Config":

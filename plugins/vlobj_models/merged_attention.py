@@ -12,7 +12,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlobj_models.transformer import Blocks, Norm, start
-from vlobjectives import Encoded, Fused, Fusion, PartConfig, PartName, Spec, Want
+from vlobjectives import (
+    Depth,
+    Encoded,
+    Epsilon,
+    Fused,
+    Fusion,
+    Heads,
+    PartConfig,
+    PartName,
+    Ratio,
+    Spec,
+    Spread,
+    Want,
+    Width,
+)
 from vlobjectives.functional.attention import bias_of
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1
@@ -31,19 +45,19 @@ class MergedAttention(Fusion):
     class Config(PartConfig):
         image: PartName = Field("vision", description="the part that gives the picture stream")
         text: PartName = Field("text", description="the part that gives the text stream")
-        width: int = Field(gt=0, description="D of the sequence (published: 768)")
-        depth: int = Field(gt=0, description="layers (published: 6)")
-        heads: int = Field(gt=0, description="attention heads; they divide the width (published: 12)")
-        mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over the width")
+        width: Width = Field(description="D of the sequence (published: 768)")
+        depth: Depth = Field(description="layers (published: 6)")
+        heads: Heads = Field(description="attention heads; they divide the width (published: 12)")
+        mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over the width")
         norm: Norm = Field("post", description="where LayerNorms stand: after each sub-layer (published) or before")
         dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output "
                                "(published: 0.1)")
         classes: bool = Field(True, description="whether the picture's class tokens join the sequence (MVPTR: false, "
                               "its patches or regions alone)")
         types: bool = Field(False, description="a learned vector for each stream, added first (MVPTR: false)")
-        init_std: float = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
+        init_std: Spread = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
                                 "about 1/sqrt(width)")
-        norm_eps: float = Field(1e-12, gt=0, description="of the LayerNorms")
+        norm_eps: Epsilon = Field(1e-12, description="of the LayerNorms")
 
         def tiny(self) -> "MergedAttention.Config":
             return self.model_copy(update={"width": 32, "depth": 1, "heads": 2})

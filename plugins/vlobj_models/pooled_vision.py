@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vlobj_models.blocks import NORM_EPS, Attention
 from vlobj_models.timm_vision import TimmVision
-from vlobjectives import Draw, Encoded, FieldSpec, Want
+from vlobjectives import Draw, Encoded, FieldSpec, Heads, Length, Want, Width
 
 
 class PooledVision(TimmVision):
@@ -30,10 +30,10 @@ class PooledVision(TimmVision):
     class Config(TimmVision.Config):
         pooling: Literal["single", "cascade", "parallel"] = Field(description="one pooler for both uses, or one for "
                                                                   "captions and one for contrast that reads it, or not")
-        queries: int = Field(256, gt=1, description="n of the caption pooler (published: 256; open_clip's single: 256, "
-                             "of which 255 are tokens)")
-        pooled_width: int | None = Field(None, gt=0, description="D of what comes out (default: the blocks')")
-        pooler_heads: int = Field(8, gt=0, description="heads of the poolers; they divide their width (open_clip: 8)")
+        queries: Length = Field(256, ge=2, description="n of the caption pooler (published: 256; open_clip's single: "
+                                 "256, of which 255 are tokens)")
+        pooled_width: Width | None = Field(None, description="D of what comes out (default: the blocks')")
+        pooler_heads: Heads = Field(8, description="heads of the poolers; they divide their width (open_clip: 8)")
 
         def tiny(self) -> "PooledVision.Config":
             return super().tiny().model_copy(update={

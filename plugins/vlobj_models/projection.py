@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobjectives import Encoded, Joint, PartConfig, PartName, Projection, Spec, Want
+from vlobjectives import Amount, Encoded, Joint, PartConfig, PartName, Projection, Spec, Temperature, Want, Width
 from vlobjectives.functional.contrast import unit
 
 Stream = Literal["image", "text"]
@@ -26,22 +26,22 @@ class JointProjection(Projection):
     """
 
     class Config(PartConfig):
-        width: int = Field(gt=0, description="E, the width of the joint space")
+        width: Width = Field(description="E, the width of the joint space")
         image: PartName = Field("vision", description="the encoder of pictures")
         text: PartName = Field("text", description="the encoder of texts")
         layers: Literal["linear", "mlp"] = Field("linear", description="one linear map, or Linear, LayerNorm, GELU, "
                                                  "Linear (published)")
-        hidden: int | None = Field(None, gt=0, description="hidden width of `mlp` (default: the encoder's, published)")
+        hidden: Width | None = Field(None, description="hidden width of `mlp` (default: the encoder's, published)")
         bias: bool = Field(True, description="whether the linear maps have a bias (CLIP, CoCa: false)")
         norm: tuple[Stream, ...] = Field((), description="streams to which a LayerNorm is applied first")
         pool: Pool | dict[Stream, Pool] = Field("cls", description="what of the encoder is projected, for both "
                                                 "streams or for each: {image: mean, text: cls}")
-        temperature: float = Field(0.07, gt=0, description="where the learned temperature starts")
+        temperature: Temperature = Field(0.07, description="where the learned temperature starts")
         form: Literal["temperature", "log_scale"] = Field("temperature", description="what is learned: the temperature "
                                                           "itself (ALBEF, GLSCL) or ln(1/temperature), held at 0 or "
                                                           "more (CLIP)")
-        max_scale: float | None = Field(None, gt=0, description="upper bound of 1/temperature (CLIP: 100)")
-        min_temperature: float = Field(1e-3, gt=0, description="lower bound of the temperature")
+        max_scale: Amount | None = Field(None, gt=0, description="upper bound of 1/temperature (CLIP: 100)")
+        min_temperature: Temperature = Field(1e-3, description="lower bound of the temperature")
 
         def tiny(self) -> "JointProjection.Config":
             return self.model_copy(update={"width": 32, "hidden": self.hidden and 32})

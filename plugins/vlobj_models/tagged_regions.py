@@ -14,7 +14,23 @@ from pydantic import Field
 from torch import nn
 
 from vlobj_models.transformer import Blocks, Norm, start
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, PartName, Spec, Tokens, Want
+from vlobjectives import (
+    Depth,
+    Draw,
+    Encoded,
+    Encoder,
+    Epsilon,
+    FieldSpec,
+    Heads,
+    PartConfig,
+    PartName,
+    Ratio,
+    Spec,
+    Spread,
+    Tokens,
+    Want,
+    Width,
+)
 from vlobjectives.functional.attention import bias_of
 
 WORDS = "word_embeddings.weight"
@@ -32,10 +48,10 @@ class TaggedRegions(Encoder):
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(PartConfig):
-        width: int = Field(gt=0, description="D (published: 768)")
-        depth: int = Field(gt=0, description="layers (published: 6)")
-        heads: int = Field(gt=0, description="attention heads; they divide the width (published: 12)")
-        mlp_ratio: float = Field(4.0, gt=0, description="hidden width of a block's MLP over the width")
+        width: Width = Field(description="D (published: 768)")
+        depth: Depth = Field(description="layers (published: 6)")
+        heads: Heads = Field(description="attention heads; they divide the width (published: 12)")
+        mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over the width")
         norm: Norm = Field("post", description="where LayerNorms stand: after each sub-layer (published) or before")
         dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights, embeddings and each sub-layer's "
                                "output (published: 0.1)")
@@ -45,9 +61,9 @@ class TaggedRegions(Encoder):
                                                "transformers' BERT or its kin")
         region_norm: bool = Field(False, description="a LayerNorm after the regions' map (published: off in "
                                   "pre-training)")
-        init_std: float = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
+        init_std: Spread = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
                                 "about 1/sqrt(width)")
-        norm_eps: float = Field(1e-12, gt=0, description="of the LayerNorms")
+        norm_eps: Epsilon = Field(1e-12, description="of the LayerNorms")
 
         def tiny(self) -> "TaggedRegions.Config":
             return self.model_copy(update={"width": 32, "depth": 1, "heads": 2})

@@ -24,7 +24,24 @@ from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS, MlpStem
 from vlobj_models.vision_weights import agreed, load, resampled, unfetched
 from vlobj_models.weights_files import reason
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Want
+from vlobjectives import (
+    Depth,
+    Draw,
+    Encoded,
+    Encoder,
+    Epsilon,
+    FieldSpec,
+    Frames,
+    Heads,
+    Length,
+    PartConfig,
+    Ratio,
+    Side,
+    Spec,
+    Spread,
+    Want,
+    Width,
+)
 from vlobjectives.functional.masking import take
 from vlobjectives.functional.pixels import fill
 
@@ -46,29 +63,29 @@ class TimmVision(Encoder):
 
     class Config(PartConfig):
         name: str | None = Field(None, description="a timm model whose architecture this is; keys below change it")
-        patch: int | None = Field(None, gt=0, description="pixels a side of a patch")
-        width: int | None = Field(None, gt=0, description="D of the blocks")
-        depth: int | None = Field(None, gt=0, description="blocks; of a deeper checkpoint the last are not loaded")
-        heads: int | None = Field(None, gt=0, description="attention heads; they divide the width")
-        mlp_ratio: float | None = Field(None, gt=0, description="hidden width of a block's MLP over D (timm: 4)")
+        patch: Side | None = Field(None, description="pixels a side of a patch")
+        width: Width | None = Field(None, description="D of the blocks")
+        depth: Depth | None = Field(None, description="blocks; of a deeper checkpoint the last are not loaded")
+        heads: Heads | None = Field(None, description="attention heads; they divide the width")
+        mlp_ratio: Ratio | None = Field(None, description="hidden width of a block's MLP over D (timm: 4)")
         act: Literal["gelu", "quick_gelu"] | None = Field(None, description="of the MLPs (CLIP: quick_gelu)")
         pre_norm: bool | None = Field(None, description="a norm before the blocks and no patch bias, as CLIP has")
-        norm_eps: float | None = Field(None, gt=0, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
+        norm_eps: Epsilon | None = Field(None, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
         stem: Literal["linear", "mlp", "conv"] = Field("linear", description="pixels to patches: linear, an MLP inside "
                                                        "each patch, or 3x3 convolutions of stride 2")
-        slots: int | None = Field(None, gt=0, description="K learned tokens beside a picture's patches, the same for "
+        slots: Length | None = Field(None, description="K learned tokens beside a picture's patches, the same for "
                                   "every picture, to be read by objectives alone")
         temporal: bool | None = Field(None, description="a vector for each frame (default: where there are several)")
-        frames: int | None = Field(None, gt=0, description="rows of the temporal table (default: the field's frames; "
+        frames: Frames | None = Field(None, description="rows of the temporal table (default: the field's frames; "
                                    "published: 8)")
-        out: int | None = Field(None, gt=0, description="a linear map to this width at the end (METER's transform)")
-        init_std: float | None = Field(None, gt=0, description="linear weights start from N(0, init_std), about "
+        out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
+        init_std: Spread | None = Field(None, gt=0, description="linear weights start from N(0, init_std), about "
                                        "1/sqrt(width) from scratch (default: timm's start, 0.02)")
-        position_std: float | None = Field(None, gt=0, description="the patches' positions start from "
+        position_std: Spread | None = Field(None, gt=0, description="the patches' positions start from "
                                            "N(0, position_std) (default: timm's 0.02)")
-        temporal_std: float | None = Field(None, gt=0, description="the frames' vectors start from N(0, temporal_std) "
+        temporal_std: Spread | None = Field(None, gt=0, description="the frames' vectors start from N(0, temporal_std) "
                                            "(default: 1/sqrt(width), published)")
-        mask_std: float = Field(1.0, ge=0, description="the mask token starts from N(0, mask_std) (published: 1)")
+        mask_std: Spread = Field(1.0, description="the mask token starts from N(0, mask_std) (published: 1)")
         weights: str | None = Field(None, description="a timm pretrained name, or a file or folder (safetensors or "
                                     "state dict; timm's or CLIP's names) to start from")
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import FieldName, FieldSpec, Head, PartConfig, PartName, Spec
+from vlobjectives import FieldName, FieldSpec, Head, PartConfig, PartName, Spec, Spread, Width
 
 NORM_EPS = 1e-12
 
@@ -29,10 +29,10 @@ class VocabularyHead(Head):
         tied: bool = Field(False, description="share the weights of `of`'s token table")
         field: FieldName | None = Field(None, description="the field that is scored: one of tokens that `of` reads "
                                         "(default: its only one), or labels")
-        width: int | None = Field(None, gt=0, description="width of the features (default: `of`'s)")
-        transform_width: int | None = Field(None, gt=0, description="width before the rows: tied, that of the token "
+        width: Width | None = Field(None, description="width of the features (default: `of`'s)")
+        transform_width: Width | None = Field(None, description="width before the rows: tied, that of the token "
                                             "table (default: `of`'s width)")
-        init_std: float | None = Field(None, gt=0, description="linear weights start from N(0, init_std) (default: "
+        init_std: Spread | None = Field(None, gt=0, description="linear weights start from N(0, init_std) (default: "
                                        "0.02, of a matrix D^-1/2)")
 
         def tiny(self) -> "VocabularyHead.Config":

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vlobj_mvptr.values import captions, found
-from vlobjectives import FieldSpec, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
 
 Words = tuple[str, ...]
@@ -26,13 +26,13 @@ class Counted(Reader):
     paper = "beside MVPTR, arXiv 2201.12596"
 
     class Config(ReaderConfig):
-        size: int = Field(1024, ge=1, description="concepts at most, and so the rows of a classifier of them")
-        least: int | None = Field(None, ge=1, description="training captions that a concept must be in; null: "
+        size: Ids = Field(1024, description="concepts at most, and so the rows of a classifier of them")
+        least: Samples | None = Field(None, description="training captions that a concept must be in; null: "
                                                           "max(5, 50 N / 8e6) of N")
         words: tuple[Literal[1, 2, 3], ...] = Field(
             (1, 2), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations")
         stop: tuple[str, ...] = Field((), description="words that no concept may hold")
-        most: int = Field(16, ge=1, description="concepts of a caption at most: the first")
+        most: Length = Field(16, description="concepts of a caption at most: the first")
 
     config: Config
 

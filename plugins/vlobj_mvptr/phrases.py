@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vlobj_mvptr.values import captions, found
-from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
 
 Words = tuple[str, ...]
@@ -32,9 +32,9 @@ class Phrases(Reader):
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(ReaderConfig):
-        length: int = Field(ge=1, description="phrases that there is room for beside a full caption (published: 5)")
-        size: int = Field(4096, ge=1, description="ids kept for phrases: the most frequent that have no word piece's")
-        least: int = Field(50, ge=1, description="training captions that a phrase must be in")
+        length: Length = Field(description="phrases that there is room for beside a full caption (published: 5)")
+        size: Ids = Field(4096, description="ids kept for phrases: the most frequent that have no word piece's")
+        least: Samples = Field(50, description="training captions that a phrase must be in")
         words: tuple[Literal[1, 2, 3], ...] = Field(
             (1, 2, 3), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations")
         reuse: bool = Field(True, description="an object that is one word piece has that piece's id")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from vlobjectives import FieldSpec, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Length, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
 
@@ -21,7 +21,7 @@ class Tags(Reader):
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(ReaderConfig):
-        length: int = Field(ge=3, description="ids a sequence has at most, begin and end counted (published: 20)")
+        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted (published: 20)")
         duplicates: bool = Field(False, description="keep a name as often as it is given (COCO retrieval, published)")
 
     config: Config

@@ -7,10 +7,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from vlobjectives import (
+    Amount,
     Batch,
     Encoded,
     Fused,
     InputName,
+    Layer,
+    Length,
     Noise,
     Objective,
     ObjectiveConfig,
@@ -51,10 +54,10 @@ class WPG(Objective):
         positives: Literal["same_picture", "equal_captions"] = Field(
             "same_picture", description="pairwise: whose pictures are no negatives of a caption: equal ones, or also "
             "those of equal captions; with reencoded the pairing says it")
-        k: int = Field(3, ge=1, description="nearest regions (published: 3)")
-        margin: float = Field(0.2, ge=0, description="by which the own picture is to be ahead (published: 0.2)")
+        k: Length = Field(3, description="nearest regions (published: 3)")
+        margin: Amount = Field(0.2, description="by which the own picture is to be ahead (published: 0.2)")
         phrases: str = Field("phrases", description="the field of the text input that holds the phrases")
-        layer: int | None = Field(None, ge=0, description="the fusion's layer that is read (published: the last)")
+        layer: Layer | None = Field(None, description="the fusion's layer that is read (published: the last)")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds caption and phrases")
         fusion: PartName = Field("fusion", description="part that lets picture and text see each other")

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, InputName, Joint, Mask, MaskConfig, Noise, PartName, Site, joint
+from vlobjectives import Batch, Draw, InputName, Joint, Length, Mask, MaskConfig, Noise, PartName, Site, joint
 from vlobjectives.functional import (
     best_count,
     indices,
@@ -51,7 +51,7 @@ class AttentivePatches(Mask):
             "nearest", description="how patches are ranked: by score, from the other end, by chance, by tiles")
         score: Literal["max", "mean", "class"] = Field(
             "max", description="similarity to the nearest word (published), to all on average, or to the whole caption")
-        tile: int = Field(2, ge=1, description="patches a side of a tile, for `block`")
+        tile: Length = Field(2, description="patches a side of a tile, for `block`")
         tie: Literal["index", "noise"] = Field("index", description="of equal scores the lower number first, or by "
                                                "chance, which matters for captions without words")
         fill: Literal["drop", "token", "pixels"] = Field(

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, decoded
+from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, decoded
 from vlobjectives.functional import normalised, patchify, take
 
 
@@ -35,7 +35,7 @@ class TGMIM(Objective):
         target: Literal["pixels_normalised", "pixels"] = Field("pixels_normalised", description="each patch by its own "
                                                                "mean and deviation, or as the picture has it")
         distance: Literal["l2", "l1"] = Field("l2", description="squared or absolute difference")
-        init_std: float = Field(0.02, gt=0, description="spread of the map to pixels at the start")
+        init_std: Spread = Field(0.02, gt=0, description="spread of the map to pixels at the start")
 
     def views(self, inputs):
         config = self.config

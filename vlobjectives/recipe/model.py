@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from vlobjectives.contracts.numbers import Amount, Batched, Epsilon, Kept, Rate, Seed, Share, Steps
 from vlobjectives.recipe.times import Time, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Count = Annotated[int, Field(ge=1)]
-Group = Count | Literal["all"]
+Group = Batched | Literal["all"]
 
 
 class Section(BaseModel):
@@ -36,7 +36,7 @@ class Entry(Section):
 
 class MixEntry(Entry):
     type: str = Field(description="the source of samples; by default data.type, or else the entry's name")
-    weight: float = Field(1.0, gt=0, description="its share of the steps, beside the other sources' weights")
+    weight: Amount = Field(1.0, gt=0, description="its share of the steps, beside the other sources' weights")
     rename: dict[str, str] = Field({}, description="column of the source -> what the recipe calls it, where that "
                                                    "differs: {clip: image}")
 
@@ -46,11 +46,13 @@ class DataEntry(Entry):
     mix: dict[Name, MixEntry] | None = Field(
         None, min_length=1,
         description="sources by name that take turns, a step each, with what differs from the options beside")
-    batch: Count = Field(description="pairs per optimiser step over all processes")
-    micro_batch: Count | None = Field(None, description="pairs a process passes at once; default batch / processes")
-    workers: int = Field(0, ge=0, description="loader processes a training process; 0: loads in the process itself")
-    max_bad: float = Field(0.01, ge=0, le=1, description="share of unusable samples above which a run stops")
-    max_pixels: Count = Field(64_000_000, description="pictures with more pixels than this are refused as unusable")
+    batch: Batched = Field(description="pairs per optimiser step over all processes")
+    micro_batch: Batched | None = Field(None, description="pairs a process passes at once; default batch / processes")
+    workers: int = Field(0, ge=0, le=256, description="loader processes a training process; 0: loads in the "
+                         "process itself")
+    max_bad: Share = Field(0.01, description="share of unusable samples above which a run stops")
+    max_pixels: int = Field(64_000_000, ge=1, le=10**12, description="pictures with more pixels than this are refused "
+                            "as unusable")
 
 
 class FieldEntry(Entry):
@@ -69,7 +71,7 @@ class MaskEntry(Entry):
 
 
 class PairingEntry(Entry):
-    group: Count | None = Field(
+    group: Batched | None = Field(
         None, description="consecutive rows that partners are found among; default data.micro_batch")
 
 
@@ -97,31 +99,31 @@ class InputEntry(Section):
 class Every(Section):
     """How often: `{steps: 250}` or `{share: 0.1}`."""
 
-    steps: Count | None = Field(None, description="every so many steps")
-    share: float | None = Field(None, gt=0, le=1, description="every such share of the run")
+    steps: Steps | None = Field(None, description="every so many steps")
+    share: Share | None = Field(None, gt=0, description="every such share of the run")
 
 
 class Schedule(Section):
     warmup: Time = Field(0, description="linear warm-up: whole number = steps, with a point = share of the run")
     then: Literal["cosine", "linear", "constant"] = Field("cosine", description="the rate after the warm-up")
-    floor: float = Field(0.05, ge=0, le=1, description="where cosine and linear end, as a share of lr")
+    floor: Share = Field(0.05, description="where cosine and linear end, as a share of lr")
 
 
 class OptimGroup(Section):
     match: str = Field(description="pattern over dotted parameter names, such as model.fusion.*; the first match wins")
-    lr: float = Field(1.0, ge=0, description="factor on optim.lr")
-    weight_decay: float | None = Field(None, ge=0, description="instead of optim.weight_decay")
+    lr: Amount = Field(1.0, description="factor on optim.lr")
+    weight_decay: Amount | None = Field(None, description="instead of optim.weight_decay")
     start: Time | None = Field(None, description="when the group's warm-up begins; by default with the run")
 
 
 class Optim(Section):
     type: Literal["adamw"] = Field("adamw", description="the optimiser")
-    lr: float = Field(gt=0, description="learning rate at the top of the schedule")
+    lr: Rate = Field(description="learning rate at the top of the schedule")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
         (0.9, 0.98), description="decay of AdamW's two averages")
-    eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
-    clip: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of all gradients; null: none")
+    eps: Epsilon = Field(1e-8, description="AdamW's epsilon")
+    weight_decay: Amount = Field(0.01, description="decoupled weight decay")
+    clip: Annotated[Amount, Field(gt=0)] | None = Field(1.0, description="largest norm of all gradients; null: none")
     schedule: Schedule = Field(Schedule(), description="the learning rate over the run")
     groups: tuple[OptimGroup, ...] = Field((), description="parameters that differ; the first pattern that fits wins")
 
@@ -129,20 +131,20 @@ class Optim(Section):
 class Checkpoint(Every):
     """When to save (neither: at the end alone) and how many of the newest to keep."""
 
-    keep: Count = Field(2, description="how many of the newest checkpoints stay")
+    keep: Kept = Field(2, description="how many of the newest checkpoints stay")
 
 
 class Ema(Section):
-    decay: float = Field(0.996, ge=0, le=1, description="what stays of the average at a step; kept of the parts that "
+    decay: Share = Field(0.996, description="what stays of the average at a step; kept of the parts that "
                                                         "a mask or an objective looks at by averaged weights")
 
 
 class Log(Section):
-    steps: Count = Field(1, description="every so many steps a line in metrics.jsonl")
+    steps: Steps = Field(1, description="every so many steps a line in metrics.jsonl")
 
 
 class Run(Section):
-    steps: Count = Field(description="optimiser steps")
+    steps: Steps = Field(description="optimiser steps")
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the passes, not of losses")
@@ -181,7 +183,7 @@ class Evaluate(Section):
 class Recipe(Section):
     """A system and its training, all plug-ins by name."""
 
-    seed: int = Field(0, ge=0, description="seed of everything that is random")
+    seed: Seed = Field(0, description="seed of everything that is random")
     init: str | None = Field(None, description="a run folder, whose weights and learned fields to begin with")
     plugins: tuple[str, ...] = Field((), description="local plug-in files")
     data: DataEntry = Field(description="a source of samples and how they are batched")

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-Time = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0)] | Annotated[
-    tuple[tuple[Time, Annotated[float, Field(ge=0)]], ...], Field(min_length=1)]
+from vlobjectives.contracts.numbers import Amount, Share
+
+Time = Annotated[int, Field(ge=0, le=10**9)] | Share
+Weight = Amount | Annotated[tuple[tuple[Time, Amount], ...], Field(min_length=1)]
 
 
 def in_steps(time: Time, steps: int) -> int:

@@ -34,9 +34,9 @@ def rate_factor(step: int, steps: int, warmup: Time, then: str, floor: float, st
     return max(0.0, rise) * fall
 
 
-def every(when: Any, steps: int) -> set[int]:
+def every(when: Any, steps: int) -> range:
     """The steps at which something is due."""
     if when is None or (when.steps is None and when.share is None):
-        return set()
+        return range(0)
     gap = when.steps or max(1, in_steps(float(when.share), steps))
-    return set(range(gap, steps + 1, gap))
+    return range(gap, steps + 1, gap)

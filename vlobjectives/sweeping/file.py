@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from vlobjectives.contracts.numbers import Seed
 from vlobjectives.errors import Problem, RecipeError
 from vlobjectives.recipe.layers import Layered, shown
 from vlobjectives.recipe.model import Name, Section
@@ -34,7 +35,7 @@ class Sweep(Section):
         {}, description="key.path: [values]; each combination is a row")
     drop_one: Literal["objectives"] | None = Field(
         None, description="objectives: for each objective a row in which its weight is 0")
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(
         description="each row is trained once with each, such as [0, 1, 2]")
     metrics: tuple[str, ...] = Field(
         (), description="scores in the table, as summary.json names them, * for any; by default the first evaluation's")

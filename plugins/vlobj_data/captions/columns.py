@@ -11,9 +11,9 @@ from torch import Tensor
 from vlobj_data.captions.layouts import kind_of
 from vlobj_data.captions.paths import Roots
 from vlobj_data.captions.pictures import PictureError
-from vlobjectives import FieldSpec
+from vlobjectives import FieldSpec, Length, Width
 
-Column = Literal["names", "phrases"] | tuple[int, int]
+Column = Literal["names", "phrases"] | tuple[Length, Width]
 """names: a list of texts; phrases: lists of one to three texts, of the record's one caption; (M, W): at most M vectors
 of W numbers, as `FILE.safetensors#KEY`."""
 

@@ -17,7 +17,7 @@ from vlobj_data.captions.near import Near
 from vlobj_data.captions.paths import PathError, Roots
 from vlobj_data.captions.pictures import PictureError
 from vlobj_data.captions.text import Manifest, read
-from vlobjectives import Bad, FieldSpec, Flaw, Sample, Source, SourceConfig
+from vlobjectives import Bad, FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig
 from vlobjectives.errors import Problem
 
 PATH = {"path": True}
@@ -30,17 +30,18 @@ PLACES = ("links",)
 FIRST = 100
 
 Folders = str | Annotated[list[str], Field(min_length=1)] | None
-Colours = Literal["half", "imagenet", "clip"] | tuple[float, float, float]
+Channel = Annotated[float, Field(ge=-1000, le=1000)]
+Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
 
 class ListedConfig(SourceConfig):
     manifest: str = Field(description="file that lists the data and captions", json_schema_extra=PATH)
     captions: Literal["each", "one"] = Field("each", description="each: every caption is a sample; one: every picture "
                                                                  "or clip is, with one of its captions")
-    image_size: int = Field(224, gt=0, description="pixels a side")
+    image_size: Side = Field(224, description="pixels a side")
     resize: Literal["squash", "crop"] = Field("crop", description="to a square: squeezed, or the middle cut out")
     augment: Literal["none", "crop"] = Field("none", description="crop: a random box of a training picture or clip")
-    scale: tuple[float, float] = Field((0.5, 1.0), description="share of the picture that a random box covers")
+    scale: tuple[Share, Share] = Field((0.5, 1.0), description="share of the picture that a random box covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how pixels are resized; smoothed "
                                                                                  "where they become fewer")
     flip: bool = Field(False, description="mirror half of the training data, never under a caption with a word of "
@@ -52,7 +53,7 @@ class ListedConfig(SourceConfig):
     splits: dict[str, list[str]] = Field(
         {"train": ["train", "restval"], "val": ["val"], "test": ["test"]},
         description="which of the manifest's splits make up a split here; what is named nowhere is left out")
-    hold_out: dict[str, float] = Field(
+    hold_out: dict[str, Share] = Field(
         {"val": 0.1, "test": 0.1},
         description="shares of the files, by a hash of the file name, where the manifest names no splits")
     links: bool = Field(False, description="follow symbolic links wherever they lead; by default to what lies below "
@@ -60,7 +61,7 @@ class ListedConfig(SourceConfig):
 
     @field_validator("scale")
     @classmethod
-    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
+    def _in_order(cls, scale: tuple[Share, Share]) -> tuple[float, float]:
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError("must be two shares in order, over 0 and at most 1")
         return scale

@@ -17,7 +17,7 @@ from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
-from vlobjectives import FieldSpec, Flaw, Sample, Source, SourceConfig, Twin
+from vlobjectives import Amount, FieldSpec, Flaw, Frames, Sample, Samples, Seed, Share, Side, Source, SourceConfig, Twin
 from vlobjectives.errors import DataError, Problem
 
 # Of 3,000 training pictures of 64 pixels, over all channels alike; rounded.
@@ -26,8 +26,7 @@ CACHE_BYTES = 256 * 2**20
 WORDS = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "pattern": PATTERNS, "motion": MOTIONS, "answer": ANSWERS}
 _CAPTION, _QUESTION, _CUT = stream("caption"), stream("question"), stream("cut caption")
 
-Odds = Annotated[tuple[float, float, float, float], Field(description="odds of 1, 2, 3 and 4 things in a picture")]
-Share = Annotated[float, Field(ge=0, le=1)]
+Odds = Annotated[tuple[Amount, Amount, Amount, Amount], Field(description="odds of 1, 2, 3 and 4 things in a picture")]
 
 
 class Scenes(Source):
@@ -54,9 +53,9 @@ class Scenes(Source):
     together = 2  # a scene and its twin are each other's hard negatives
 
     class Config(SourceConfig):
-        seed: int = Field(0, ge=0, lt=2**63, description="of the world; another seed gives other scenes in every split")
-        image_size: int = Field(64, ge=32, le=512, description="height and width in pixels")
-        samples: int = Field(16000, ge=1, description="pictures of the training split")
+        seed: Seed = Field(0, description="of the world; another seed gives other scenes in every split")
+        image_size: Side = Field(64, ge=32, le=512, description="height and width in pixels")
+        samples: Samples = Field(16000, description="pictures of the training split")
         val: int = Field(1024, ge=0, le=4096, description="pictures of split val")
         test: int = Field(1024, ge=0, le=4096, description="pictures of split test")
         test_new: int = Field(1024, ge=0, le=4096, description="pictures of split test_new, all with a new combination")
@@ -65,8 +64,9 @@ class Scenes(Source):
         twins: float = Field(World.twins, ge=0, le=0.5,
                              description="share of training numbers followed by their twin: of pictures the one with "
                                          "two colours exchanged, of clips the one that runs the other way")
-        frames: int | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
-        start_epochs: int = Field(0, ge=0, description="first epochs, in which training shows single things only")
+        frames: Frames | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
+        start_epochs: int = Field(0, ge=0, le=10**6, description="first epochs, in which training shows single things "
+                                  "only")
         start_words: Share = Field(0.8, description="share of captions cut to one word in those epochs: the shape, of "
                                   "clips the motion")
         start_twins: Share = Field(

@@ -10,6 +10,7 @@ from vlobj_data.captions.text import Manifest, decoded
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
 from vlobj_data.videos.sampling import frame_numbers
+from vlobjectives import Frames
 
 
 class VideoCaptions(Listed):
@@ -29,7 +30,7 @@ class VideoCaptions(Listed):
         form: Form | None = Field(None, description="the manifest's form; by default found out")
         extension: str = Field(".mp4", description="follows a clip's id where msrvtt or webvid give no file name; "
                                                    "empty for folders of frames")
-        frames: int = Field(4, ge=1, le=64, description="frames of a clip that are shown (published: 4)")
+        frames: Frames = Field(4, le=64, description="frames of a clip that are shown (published: 4)")
         sampling: Literal["uniform", "random"] = Field(
             "random", description="training frames: the middle of equal segments, or a random frame of each; other "
                                   "splits show the middle")
