@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vlobj_data.captions.layouts import kind_of
 from vlobj_data.captions.paths import Roots
 from vlobj_data.captions.pictures import PictureError
-from vlobjectives import FieldSpec, Length, Width
+from vlobjectives import FieldSpec
 
-Column = Literal["names", "phrases"] | tuple[Length, Width]
+Bounded = Annotated[int, Field(ge=0, le=2**16)]
+Column = Literal["names", "phrases"] | tuple[Bounded, Bounded]
 """names: a list of texts; phrases: lists of one to three texts, of the record's one caption; (M, W): at most M vectors
 of W numbers, as `FILE.safetensors#KEY`."""
 
