@@ -36,7 +36,7 @@ def make(written: Mapping[str, Any], filled: Mapping[str, Any]) -> PreTrainedCon
                               "the architecture has")
     try:
         return AutoConfig.for_model(kind, **{key: value for key, value in filled.items() if key in known} | rest)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # each model type checks its own keys in its own way
         raise CannotBuild(f"transformers refuses the configuration of '{kind}': {error}") from None
 
 
@@ -57,6 +57,7 @@ def tiny(written: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in TINY.items():
         small.pop(name, None)
         small[own.get(name, name)] = value
+    small |= {key: value[:1] for key, value in small.items() if isinstance(value, list)}  # an entry a block
     return small | {key: value for key, value in TINY_IF_KNOWN.items() if key in written and key in known}
 
 

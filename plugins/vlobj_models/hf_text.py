@@ -1,5 +1,6 @@
 """Texts through any Hugging Face encoder whose attention goes through transformers' AttentionInterface."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,24 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoModel, PreTrainedModel
+from transformers import AttentionInterface, AutoModel, PreTrainedConfig, PreTrainedModel
 
-from vlobj_models import hf_config
-from vlobj_models.text_weights import FILES, bare, load
-from vlobjectives import Draw, Encoded, Encoder, FieldSpec, PartConfig, Spec, Tokens, Want, Width, hub_missing
+from vlobj_models import hf_asked, hf_config
+from vlobj_models.text_weights import FILES, bare, first_position, load
+from vlobj_models.weights_files import reason
+from vlobjectives import (
+    CannotBuild,
+    Draw,
+    Encoded,
+    Encoder,
+    FieldSpec,
+    PartConfig,
+    Spec,
+    Tokens,
+    Want,
+    Width,
+    hub_missing,
+)
 from vlobjectives.functional.attention import HIDDEN, attention, bias_of
 from vlobjectives.functional.masking import take
 
@@ -20,8 +34,10 @@ TRANSFORM_STD = 0.02  # METER's, as in the vision encoder
 
 
 def attend(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float = 0.0,
-           scaling: float | None = None, vlobj_maps: bool = False, **_: Any) -> tuple[Tensor, Tensor | None]:
+           scaling: float | None = None, vlobj_maps: bool = False, **more: Any) -> tuple[Tensor, Tensor | None]:
     """Our attention in the form of transformers' AttentionInterface: q [B,h,N,d] -> ([B,N,h,d], maps or None)."""
+    if asked := [key for key in ("softcap", "s_aux") if more.get(key) is not None]:
+        raise CannotBuild(f"its attention is not the plain one: {', '.join(asked)}", "model_type: bert, for one")
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     usual = q.shape[-1] ** -0.5
@@ -61,7 +77,7 @@ class HFText(Encoder):
             raise self.cannot(f"hf_text reads fields of tokens, not {', '.join(fields) or 'none'}")
         length = sum(spec.shape[0] for spec in fields.values())
         self.module = self._module(fields, length)
-        self.first_position = _first_position(self.module)
+        self.first_position = first_position(self.module)
         hidden = self.module.config.hidden_size
         self.out = nn.Linear(hidden, config.out) if config.out else nn.Identity()
         if config.out:
@@ -84,17 +100,19 @@ class HFText(Encoder):
             if self.config.config.get(key, filled.get(key)) != filled.get(key):
                 raise self.cannot(f"{key}: {self.config.config[key]} is not the fields' {filled.get(key)}",
                                   f"leave {key} out: it is taken from the fields")
-        sketch = hf_config.make(self.config.config, filled)
+        written = self.config.config
+        enough = length + 1 + filled.get("pad_token_id", 1)  # wherever positions begin
+        sketch = hf_config.make(written, filled | {"max_position_embeddings": enough})
         if sketch.is_encoder_decoder or not hasattr(sketch, "vocab_size"):
             raise self.cannot(f"'{sketch.model_type}' is no encoder of texts alone")
-        try:
-            with torch.device("meta"):
-                sketched = AutoModel.from_config(sketch)
-        except ValueError as error:
-            raise self.cannot(f"transformers refuses the configuration of '{sketch.model_type}': {error}") from None
-        start = _first_position(sketched)
+        with torch.device("meta"):
+            sketched = self._made(sketch)
+        start = first_position(sketched)
+        if start > length and "pad_token_id" not in written:
+            # More rows for padding ids than for words; positions are given, so the table may begin with the first.
+            start, filled["pad_token_id"] = 0, None
         filled["max_position_embeddings"] = length + start
-        made = hf_config.make(self.config.config, filled)
+        made = hf_config.make(written, filled)
         if getattr(made, "max_position_embeddings", length + start) < length + start:
             raise self.cannot(f"{made.max_position_embeddings} positions do not hold {length} tokens that begin at "
                               f"{start}", f"max_position_embeddings: {length + start}, or leave it out")
@@ -102,12 +120,28 @@ class HFText(Encoder):
         if window and window < 2 * length:
             raise self.cannot(f"'{made.model_type}' has blocks that see {window} positions only, fewer than "
                               f"{2 * length}", "raise its window")
-        module = AutoModel.from_config(made, attn_implementation=ATTENTION, **bare(type(sketched)))
+        module = self._made(made, attn_implementation=ATTENTION, **bare(type(sketched)))
         if not module._supports_attention_backend:
             raise self.cannot(f"'{made.model_type}' computes attention by itself", "model_type: bert, for one")
-        if not self.config.causal and any(getattr(part, "is_causal", False) for part in module.modules()):
+        if not self.config.causal and (any(getattr(part, "is_causal", False) for part in module.modules())
+                                       or self._asked_causal()):
             raise self.cannot(f"'{made.model_type}' is a causal model", "causal: true")
         return module
+
+    def _made(self, config: PreTrainedConfig, **how: Any) -> PreTrainedModel:
+        try:
+            return AutoModel.from_config(config, **how)
+        except Exception as error:  # whatever transformers and torch refuse or assert
+            raise self.cannot(f"transformers refuses the configuration of '{config.model_type}': {reason(error)}",
+                              "correct what `config` says") from None
+
+    def _asked_causal(self) -> bool:
+        try:
+            return hf_asked.causal(json.dumps(self.config.config, sort_keys=True))
+        except Exception as error:  # of a model that cannot be made small
+            kind = self.config.config["model_type"]
+            raise self.cannot(f"'{kind}' does not say whether it is causal: {reason(error)}",
+                              "causal: true, if it is; else another model_type, such as bert") from None
 
     def load_weights(self) -> list[str]:
         return load(self.module, self.config.weights, self.config.config) if self.config.weights else []
@@ -138,11 +172,3 @@ class HFText(Encoder):
             tokens, x.valid, cls=cls, draw=draw, segment=x.segment, special=x.special,
             layers={number: result.hidden_states[number + 1] for number in want.layers},
             maps={f"block{number}": seen for number, seen in enumerate(result.attentions)} if want.maps else {})
-
-
-def _first_position(module: PreTrainedModel) -> int:
-    """0, or for RoBERTa's family padding_idx + 1: its position tables have a row for padding."""
-    for name, part in module.named_modules():
-        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding) and part.padding_idx is not None:
-            return part.padding_idx + 1
-    return 0

@@ -21,14 +21,25 @@ def timm_names(found: Collection[str], own: Collection[str], source: object) -> 
     """
     clip = {key: _of_clip(key) for key in found} if any(_last(key) == "class_embedding" for key in found) else None
     names = clip or {key: key for key in found}
-    roots = _roots(names.values(), set(own))
+    plain, root = without_prefix(names.values(), own, [key for key in own if key.startswith("patch_embed.")], source)
+    keys = {name: key for key, name in names.items()}
+    return {name: keys[longer] for name, longer in plain.items()}, root
+
+
+def without_prefix(found: Collection[str], own: Collection[str], anchors: Collection[str], source: object
+                   ) -> tuple[dict[str, str], str]:
+    """Own name -> the name in `found`, and the prefix that is taken off: the one before most of `own`.
+
+    anchors  of the own names those of which one stands behind such a prefix
+    """
+    roots = _roots(found, set(own), set(anchors))
     if len(roots) > 1:
         first = min(roots)
         raise CannotBuild(f"{source} holds several models of these names: {', '.join(sorted(roots))}",
                           "save the one that you mean: torch.save({k.removeprefix('" + first + "'): v for k, v in "
                           "state.items() if k.startswith('" + first + "')}, FILE)")
     root = roots[0] if roots else ""
-    return {name.removeprefix(root): key for key, name in names.items() if name.startswith(root)}, root
+    return {name.removeprefix(root): name for name in found if name.startswith(root)}, root
 
 
 def mend_of(found: Collection[str], own: Collection[str]) -> str:
@@ -40,8 +51,8 @@ def mend_of(found: Collection[str], own: Collection[str]) -> str:
     return "write the architecture that it was trained with"
 
 
-def _roots(names: Iterable[str], own: set[str]) -> list[str]:
-    """The prefixes before a patch embedding under which most of `own` stands; several where several copies do."""
+def _roots(names: Iterable[str], own: set[str], anchors: set[str]) -> list[str]:
+    """The prefixes before an anchor under which most of `own` stands; several where several copies do."""
     count: Counter[str] = Counter()
     starts = set()
     for name in names:
@@ -51,7 +62,7 @@ def _roots(names: Iterable[str], own: set[str]) -> list[str]:
             continue
         root = "".join(f"{part}." for part in parts[:place])
         count[root] += 1
-        if parts[place] == "patch_embed":
+        if name.removeprefix(root) in anchors:
             starts.add(root)
     most = max((count[root] for root in starts), default=0)
     return [root for root in starts if count[root] == most]
