@@ -17,6 +17,7 @@ _HOME = {
                 "Ratio", "Samples", "Seed", "Share", "Side", "Spread", "Steps", "Temperature", "Width"],
     "objective": ["Objective", "Writing"],
     "pairing": ["Pairing"],
+    "paths": ["PathName", "PathOrName"],
     "parts": ["CannotBuild", "Decoder", "Encoder", "Fusion", "Head", "Part", "Past", "Projection", "Spec", "Want"],
     "reader": ["Pieces", "Reader"],
     "source": ["Bad", "Flaw", "Sample", "Source", "Twin"],

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from vlobj_data.counting import captions, clean, shares, words
-from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, PathOrName, Pieces, Reader, ReaderConfig
 from vlobjectives.errors import DataError
 
 ROLES = {"begin": ("bos_token_id", "cls_token_id"), "end": ("eos_token_id", "sep_token_id"), "pad": ("pad_token_id",),
@@ -28,7 +29,7 @@ class HuggingFace(Reader):
     """
 
     class Config(ReaderConfig):
-        name: str = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
+        name: PathOrName = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
         length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted")
         vocabulary: Ids | None = Field(None, description="the tokenizer's length; said here (with `special`) so "
                                        "that a plan needs no tokenizer, and held against it in a run")
@@ -58,17 +59,32 @@ class HuggingFace(Reader):
         if missing := [role for role in NEEDED if role not in special]:
             raise self.cannot(f"the tokenizer '{config.name}' has no token for {', '.join(missing)}",
                               f"add to it one of {', '.join(name[:-3] for role in missing for name in ROLES[role])}")
-        self._tokenizer = whole.backend_tokenizer
-        self._print = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True
+        self._take(whole.backend_tokenizer, len(whole), special)
         self._refuse_control(whole.all_special_tokens, {special[role] for role in special if role != "unknown"})
-        self._spec = FieldSpec("tokens", (config.length,), vocabulary=len(whole), special=special)
         for key, said, found in (("vocabulary", config.vocabulary, len(whole)), ("special", config.special, special)):
             if said is not None and said != found:
                 raise self.cannot(f"{key}: {said} is not that of '{config.name}', {found}",
                                   "correct it, or leave it out")
+
+    def _take(self, tokenizer: Tokenizer, vocabulary: int, special: Mapping[str, int]) -> None:
+        self._tokenizer, self._saved = tokenizer, tokenizer.to_str()
+        self._print = hashlib.sha256(self._saved.encode()).hexdigest()
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
+        self._spec = FieldSpec("tokens", (self.config.length,), vocabulary=vocabulary, special=dict(special))
+
+    @classmethod
+    def restored(cls, config: Config, state: Mapping[str, Any], **shared: Reader) -> Reader:
+        """From the tokenizer that `state` holds, where the recipe still names that one: its folder may be gone."""
+        saved = state.get("saved", {})
+        if saved.get("name") != config.name:  # another one, or a run of before, which did not save it
+            return super().restored(config, state, **shared)
+        made = cls.__new__(cls)
+        Reader.__init__(made, config, **shared)
+        made._take(Tokenizer.from_str(saved["tokenizer"]), saved["vocabulary"], saved["special"])
+        made.load(state)
+        return made
 
     @property
     def spec(self) -> FieldSpec:
@@ -92,7 +108,9 @@ class HuggingFace(Reader):
 
     def state(self) -> Mapping[str, Any]:
         share = {str(number): part for number, part in enumerate(self._spec.share) if part}
-        return {"tokenizer": self._print, "share": share}
+        saved = {"name": self.config.name, "vocabulary": self._spec.vocabulary, "special": self._spec.special,
+                 "tokenizer": self._saved}
+        return {"tokenizer": self._print, "share": share, "saved": saved}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back the counts. Raises DataError where the tokenizer is another one than then."""

@@ -20,6 +20,7 @@ from vlobjectives import (
     Encoder,
     FieldSpec,
     PartConfig,
+    PathOrName,
     Spec,
     Tokens,
     Want,
@@ -65,7 +66,7 @@ class HFText(Encoder):
                                        "... Vocabulary, padding id and positions are filled in from the fields")
         causal: bool = Field(False, description="positions see only what stands before them")
         out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
-        weights: str | None = Field(None, description="a hub id or a folder of transformers' form to start from")
+        weights: PathOrName | None = Field(None, description="a hub id or a folder of transformers' form to start from")
 
         def tiny(self) -> "HFText.Config":
             return self.model_copy(update={"config": hf_config.tiny(self.config), "out": self.out and 32,

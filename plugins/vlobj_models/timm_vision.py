@@ -35,6 +35,7 @@ from vlobjectives import (
     Heads,
     Length,
     PartConfig,
+    PathOrName,
     Ratio,
     Side,
     Spec,
@@ -86,8 +87,8 @@ class TimmVision(Encoder):
         temporal_std: Spread | None = Field(None, gt=0, description="the frames' vectors start from N(0, temporal_std) "
                                            "(default: 1/sqrt(width), published)")
         mask_std: Spread = Field(1.0, description="the mask token starts from N(0, mask_std) (published: 1)")
-        weights: str | None = Field(None, description="a timm pretrained name, or a file or folder (safetensors or "
-                                    "state dict; timm's or CLIP's names) to start from")
+        weights: PathOrName | None = Field(None, description="a timm pretrained name, or a file or folder "
+                                           "(safetensors or state dict; timm's or CLIP's names) to start from")
 
         def tiny(self) -> "TimmVision.Config":
             narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vlobj_mvptr.values import captions, found
-from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig, Samples
+from vlobjectives import FieldSpec, Ids, Length, PathName, Pieces, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
 
 Words = tuple[str, ...]
@@ -40,7 +40,7 @@ class Phrases(Reader):
         reuse: bool = Field(True, description="an object that is one word piece has that piece's id")
         cap: Literal["room", "length"] = Field(
             "room", description="room: short captions leave their room to phrases; length: never more than `length`")
-        file: str | None = Field(None, json_schema_extra={"path": True}, description="a vocabulary of the published "
+        file: PathName | None = Field(None, description="a vocabulary of the published "
                                  "form, in place of one learned: `size`, `least` and `reuse` are then the file's")
 
     config: Config
@@ -56,7 +56,7 @@ class Phrases(Reader):
         self._size = config.size
         if config.file is not None:
             self._take(self._read_file(config.file))
-            self._size = max([number - self._first + 1 for number in self._ids.values()] + [1])
+            self._size = self._extent()
 
     @property
     def spec(self) -> FieldSpec:
@@ -117,6 +117,21 @@ class Phrases(Reader):
         if any(number >= self._first + self._size for number in self._ids.values()):
             raise DataError(f"the saved phrases have ids beyond {self._first} word pieces and size {self._size}",
                             "give the field the size that it was learned with")
+
+    @classmethod
+    def restored(cls, config: Config, state: Mapping[str, Any], **shared: Reader) -> Reader:
+        """The ids of `file` stand in `state`: the file may be gone."""
+        if config.file is None:
+            return super().restored(config, state, **shared)
+        made = cls(config.model_copy(update={"file": None}), **shared)
+        made.config = config
+        made._take({int(number): tuple(words) for number, words in state.items()})
+        made._size = made._extent()
+        return made
+
+    def _extent(self) -> int:
+        """Ids beside the word pieces' that the phrases reach over."""
+        return max([number - self._first + 1 for number in self._ids.values()] + [1])
 
     def _take(self, entries: Mapping[int, Words]) -> None:
         self._ids = {words: number for number, words in entries.items() if len(words) in self.config.words}

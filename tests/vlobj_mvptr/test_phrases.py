@@ -205,3 +205,15 @@ def test_real_captions():
     assert made.state() == phrases(reversed(rows), beside, size=500).state(), "the order of captions is nothing to it"
     counts = torch.tensor([len(made.read(text).ids) for text in rows]).double()
     assert counts.mean() > 2 and {1, 2, 3} == {len(one) for one in known(made)}
+
+
+def test_phrases_of_a_file_come_back_without_it(tmp_path):
+    """A run folder stands alone: the published file may be gone."""
+    path = tmp_path / "phrases.json"
+    path.write_text(json.dumps({"4": ["dog"], str(WORDS.spec.vocabulary + 7): ["brown", "dog"]}), encoding="utf-8")
+    config = Phrases.Config(length=5, file=str(path))
+    with_file = Phrases(config, **{"with": WORDS})
+    path.unlink()
+    alone = Phrases.restored(config, json.loads(json.dumps(with_file.state())), **{"with": WORDS})
+    assert alone.spec == with_file.spec
+    assert alone.state() == with_file.state()

@@ -12,7 +12,8 @@ def evaluate(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False,
-                                                          help="Changes to `evaluate` and `run.device`.")] = None,
+                                                          help="Changes to `evaluate`, `run.device` and where "
+                                                          "the data lies.")] = None,
     split: Annotated[list[str] | None, typer.Option("--split", metavar="NAME", show_default=False, help="A split of "
                                                     "the data; may be repeated. By default the recipe's.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,

@@ -25,18 +25,17 @@ def plan(
     from vlobjectives.errors import RecipeError
     from vlobjectives.planning import show
     from vlobjectives.recipe import load
-    from vlobjectives.recipe.checks import Report
-    from vlobjectives.recipe.checks_names import add_files
+    from vlobjectives.recipe.resolving import taken_in
     from vlobjectives.running.costing import measure
+    from vlobjectives.running.folder import kept_fields
     from vlobjectives.running.making import Trouble
     from vlobjectives.running.wide import Wide
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry()
-    report = Report()
-    add_files(loaded, registry, report)
-    report.refuse()
+    loaded = taken_in(loaded, registry)
     try:
-        found = [measure(loaded.recipe, registry, nproc, source) for source in loaded.recipe.sources]
+        found = [measure(loaded.recipe, registry, nproc, source, kept_fields(loaded))
+                 for source in loaded.recipe.sources]
     except Trouble as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
     except ViewError as error:

@@ -62,5 +62,13 @@ class Reader:
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` gave; a reader so filled is not fitted again."""
 
+    @classmethod
+    def restored(cls, config: ReaderConfig, state: Mapping[str, Any], **shared: "Reader") -> "Reader":
+        """The reader that gave this `state`, in a run folder that stands alone. A reader whose constructor opens files
+        that Config names puts what it needs of them into `state`, and overrides this to need no file."""
+        made = cls(config, **shared)
+        made.load(state)
+        return made
+
     def cannot(self, why: str, mend: str = "") -> CannotBuild:
         return CannotBuild(why, mend)

@@ -1,12 +1,15 @@
 """A recipe with the paths that plug-ins take made absolute."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+from vlobjectives.contracts.paths import paths
 from vlobjectives.errors import PluginError
-from vlobjectives.recipe.checks_names import entries
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks_names import add_files, entries
 from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 
@@ -14,28 +17,46 @@ from vlobjectives.registry import Registry
 def resolved(loaded: Loaded, registry: Registry) -> Loaded:
     """The recipe as a run folder holds it: running it again, from any folder, is the same run.
 
-    Options that a Config marks with `json_schema_extra={"path": True}`, and `weights` that begin with a dot or ~,
-    become absolute, counted from the folder of the file that they are written in; a list becomes so one by one. Links
-    stay what they are: what lies beside one is not what lies beside its target. A plug-in that does not load is left
-    alone: stage `names` says so.
+    Options that a Config says to be paths become absolute, counted from the folder of the file that they are written
+    in (on the command line from the working folder). Links stay what they are: what lies beside one is not what lies
+    beside its target. A plug-in that does not load is left alone: stage `names` says so.
     """
     values: dict[KeyPath, Any] = {}
-    for path, kind, entry in entries(loaded.recipe):
+    for path, kind, value in named(loaded.recipe, registry):
+        if "\0" in value:
+            continue  # no path: who reads it says so
+        written = os.path.expanduser(value)
+        place = os.path.join(loaded.base(*path), written)
+        if kind == "or name" and not value.startswith((".", "~")) and not os.path.exists(place):
+            if not os.path.exists(written):
+                continue  # a name in a hub
+            place = written  # who reads it would take what lies there for the name's: then for good
+        values[path] = os.path.abspath(place)
+    return loaded.replaced(values) if values else loaded
+
+
+def taken_in(loaded: Loaded, registry: Registry) -> Loaded:
+    """The recipe resolved, its plug-in files taken in. Raises Refused where one cannot be."""
+    report = Report()
+    add_files(loaded, registry, report)
+    report.refuse()
+    return resolved(loaded, registry)
+
+
+def named(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, Any, str]]:
+    """Key path, kind and value of every option that is a path."""
+    for path, kind, entry in entries(recipe):
         try:
             config = registry.get(kind, entry.type).Config
         except PluginError:
             continue
-        for name, field in config.model_fields.items():
-            value, extra = entry.options.get(name), field.json_schema_extra
-            path_like = name == "weights" and str(value).startswith((".", "~"))  # else a name in a hub
-            if value and (path_like or (isinstance(extra, dict) and extra.get("path"))):
-                base = loaded.base(*path, name)
-                if isinstance(value, str):
-                    values[*path, name] = _absolute(base, value)
-                elif isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
-                    values[*path, name] = [_absolute(base, one) for one in value]
-    return loaded.replaced(values) if values else loaded
+        for inner, of in paths(config, entry.options):
+            value: Any = entry.options
+            for part in inner:
+                value = value[part]
+            yield (*path, *inner), of, value
 
 
-def _absolute(base: Path, written: str) -> str:
-    return os.path.abspath(base / Path(written).expanduser())
+def data_paths(recipe: Recipe, registry: Registry) -> set[str]:
+    """The dotted names of the options that say where data lies."""
+    return {".".join(map(str, path)) for path, _, _ in named(recipe, registry) if path[0] == "data"}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,13 +28,15 @@ SMALL = 64
 grows with the square of its rows."""
 
 
-def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None) -> Costs:
+def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None,
+            kept: Path | None = None) -> Costs:
     """What a recipe's plan costs a process. FLOPs of losses over gathered rows are those of the process's own rows.
 
     source  of a mix the source whose steps are meant; None: the first
+    kept    the folder of a run's fields (see `pieces_of`)
     Raises Trouble where a step fails or the recipe cannot be built.
     """
-    made = pieces_of(recipe, registry, described=True)
+    made = pieces_of(recipe, registry, described=True, kept=kept)
     dry = build(recipe, registry, processes, made)
     who = list(made.feeds).index(source) if source is not None else 0
     source = list(made.feeds)[who]
@@ -52,8 +55,8 @@ def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | N
         recipe=recipe.run.name or "", source=source, device=dry.device, precision=dry.precision,
         batch=recipe.data.batch,
         micro_batch=dry.rows, processes=processes, steps=whose.before(steps, who), passes=_passes(system, full, step),
-        objectives=_objectives(recipe, registry, dry, full, step, processes, source), parameters=_parameters(system),
-        averages=_averages(system), phases=phases, schedules=_schedules(recipe, system, full, step),
+        objectives=_objectives(recipe, registry, dry, full, step, processes, source, kept),
+        parameters=_parameters(system), averages=_averages(system), phases=phases, schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),
         unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
 
@@ -65,10 +68,10 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[costs.Pas
 
 
 def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
-                processes: int, source: str) -> tuple[costs.Work, ...]:
+                processes: int, source: str, kept: Path | None) -> tuple[costs.Work, ...]:
     settings = dry.system.settings
     seen = {name: costs.together(settings.group[name], dry.rows, processes) for name in names}
-    terms = _terms(recipe, registry, names, dry.rows * processes, seen, source)
+    terms = _terms(recipe, registry, names, dry.rows * processes, seen, source, kept)
     through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
@@ -83,11 +86,11 @@ def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str],
 
 
 def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, seen: Mapping[str, int],
-           source: str) -> Mapping[str, Term]:
+           source: str, kept: Path | None) -> Mapping[str, Term]:
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
-    made = pieces_of(small, registry, described=True)
+    made = pieces_of(small, registry, described=True, kept=kept)
     system = assemble.system(small, registry, made).eval()
 
     def step(rows: int) -> Mapping[str, Term]:

@@ -16,10 +16,11 @@ from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
+from vlobjectives.recipe.resolving import taken_in
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, writing
 from vlobjectives.running.fields import Fields
-from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.folder import RunFolder, kept_fields
 from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
 from vlobjectives.running.means import KINDS, device_of, precision_of
@@ -58,10 +59,10 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
     overrides  `key.path=value` as on the command line
     """
-    loaded = load_recipe(recipe, overrides)
-    registry = registry_of(loaded.recipe)
+    registry = Registry()
+    loaded = taken_in(load_recipe(recipe, overrides), registry)
     begun = initial.origin(loaded, registry)
-    made = pieces_of(loaded.recipe, registry)
+    made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
     reading.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
     system = _built(loaded.recipe, registry, made, device)
     if begun:
@@ -71,22 +72,27 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     return system
 
 
-def load(run: str | Path, device: str = "cpu") -> "Towers":
+def load(run: str | Path, *overrides: str, device: str = "cpu") -> "Towers":
     """The newest checkpoint of a run, without its data where the source can tell what it would give.
 
-    Raises RecipeError where the folder is no run, DataError where it has no checkpoint whose hashes hold.
+    overrides  `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it
+    Raises RecipeError where the folder is no run or something else would change, DataError where it has no checkpoint
+    whose hashes hold, or other data.
     """
     place = Path(run)
     if not (place / "recipe.yaml").is_file():
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml",
                               "name the folder that `vlobj run` printed")
-    recipe = load_recipe(place).recipe
+    registry = Registry()
+    loaded = taken_in(load_recipe(place, overrides), registry)
+    resuming.refuse_moved(overrides, loaded, registry)
+    recipe = loaded.recipe
     found, broken = checkpoint.newest(place / "checkpoints")
     if found is None:
         raise DataError(f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
                         "train it: `vlobj run` with this folder goes on")
-    registry = registry_of(recipe)
-    made = pieces_of(recipe, registry, samples=False)
+    made = pieces_of(recipe, registry, samples=False, kept=place / "fields")
+    resuming.refuse_other_data(RunFolder(place), made)
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
     for line in (*broken, *resuming.edited(RunFolder(place))):
         warnings.warn(f"{run}: {line}", stacklevel=2)

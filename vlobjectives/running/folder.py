@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from vlobjectives.contracts.evaluation import Score
 from vlobjectives.errors import DataError, MeansError, Place, RecipeError
 from vlobjectives.files import exists, json_text, read, read_json, reserved, unreadable, write
-from vlobjectives.recipe import Recipe, dump
+from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.yaml import parse
 from vlobjectives.registry import Registry
 
@@ -174,6 +174,23 @@ def step_of(line: str) -> int | None:
     except (ValueError, KeyError, TypeError):
         return None
     return step if isinstance(step, int) else None
+
+
+def run_of(loaded: Loaded, place: Path | None = None) -> Path | None:
+    """The run folder that `place` is, or, without one, that a recipe lies in; None where that is none."""
+    place = place or loaded.path.parent
+    return place if (place / "recipe.yaml").is_file() else None
+
+
+def has_checkpoint(run: Path | None) -> bool:
+    """Whether a run has one, whole or not: it need not begin."""
+    return run is not None and any(run.glob("checkpoints/step-*"))
+
+
+def kept_fields(loaded: Loaded, place: Path | None = None) -> Path | None:
+    """Where that run keeps what readers learned."""
+    run = run_of(loaded, place)
+    return run and RunFolder(run).fields
 
 
 def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import Input
 from vlobjectives.recipe.model import source_path
 from vlobjectives.registry import Registry
-from vlobjectives.running.fields import Fields, input_fields
+from vlobjectives.running.fields import Fields, input_fields, learned
 from vlobjectives.running.making import asked_for, config_of, placed
 from vlobjectives.running.mixing import Feed, turns
 
@@ -69,17 +70,20 @@ class Pieces:
         return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
 
 
-def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True) -> Pieces:
-    """Sources, readers and inputs of a recipe; readers are not fitted yet.
+def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True,
+              kept: Path | None = None) -> Pieces:
+    """Sources, readers and inputs of a recipe; readers are not fitted yet, but those that `kept` knows.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
                so and opens no file: what is made then serves for shapes, not for samples
     samples    False: so for the source alone; readers read
+    kept       the folder of a run's fields: a reader comes back from what it had learned, without the files that its
+               Config names
     """
     sources = {name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources}
     readers: dict[str, Any] = {}
     for name in recipe.fields:
-        readers[name] = make_reader(recipe, registry, name, readers, described)
+        readers[name] = make_reader(recipe, registry, name, readers, described, kept)
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
     return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
@@ -103,12 +107,16 @@ def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers:
                   lone_fields(recipe, registry, name), renamed, name)
 
 
-def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False) -> Any:
-    """The reader of a field; `readers` holds those that it names."""
+def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False,
+                kept: Path | None = None) -> Any:
+    """The reader of a field; `readers` holds those that it names. Raises DataError where `kept` is damaged."""
     entry = recipe.fields[name]
     cls = registry.get("reader", entry.type)
     named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
     shared = asked_for(cls.__init__, {key: reader for key, reader in named.items() if reader is not None})
+    if kept is not None and (kept / f"{name}.json").is_file():
+        state = learned(kept, name)
+        return placed(("fields", name), lambda: cls.restored(config_of(cls, entry.options), state, **shared))
     return placed(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.recipe.layers import COMMAND_LINE
+from vlobjectives.recipe.resolving import taken_in
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, resuming
 from vlobjectives.running.checking import check
@@ -21,7 +22,7 @@ from vlobjectives.running.means import KINDS, device_of, out_of_memory, precisio
 from vlobjectives.running.pieces import Pieces, pieces_of
 
 MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
-"""What does not touch the system that was trained."""
+"""What does not touch the system that was trained; so does not where its data lies."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,9 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     path = Path(run).expanduser().resolve()
     if not (path / "recipe.yaml").is_file():
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` made")
-    for text in overrides:
-        key = text.partition("=")[0]
-        if not any(key == may or key.startswith(f"{may}.") for may in MAY_CHANGE):
-            raise RecipeError.one(f"{key} was settled when the run was trained", f"eval takes {', '.join(MAY_CHANGE)}",
-                                  Place(COMMAND_LINE), key)
-    loaded, report = check(load(path, overrides), registry, trains=False)
+    loaded = taken_in(load(path, overrides), registry)
+    resuming.refuse_moved(overrides, loaded, registry, MAY_CHANGE)
+    loaded, report = check(loaded, registry, trains=False)
     report.refuse()
     recipe, place = loaded.recipe, RunFolder(path)
     found, broken = checkpoint.newest(place.checkpoints)
@@ -59,7 +57,8 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
         why = "".join(f"; {line}" for line in broken)
         raise DataError(f"{run} has no whole checkpoint{why}", f"`vlobj run {run}` goes on with it")
     device = device_of(recipe.run.device)
-    made = pieces_of(recipe, registry)
+    made = pieces_of(recipe, registry, kept=place.fields)
+    resuming.refuse_other_data(place, made)
     made.fields.load(place.fields, place.manifest()["fields"])
     warned = [*broken, *resuming.edited(place)]
     _refuse_splits(splits, made)

@@ -1,16 +1,20 @@
 """Going on with a run: what may change, what must not, and what is noted when it does all the same."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
-from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.errors import DataError, Place, Problem, RecipeError
 from vlobjectives.recipe import Loaded, Recipe, dump, load
+from vlobjectives.recipe.layers import COMMAND_LINE
+from vlobjectives.recipe.resolving import data_paths
 from vlobjectives.recipe.yaml import parse
+from vlobjectives.registry import Registry
 from vlobjectives.running.folder import RunFolder
+from vlobjectives.running.pieces import Pieces
 
 FREE = ("run.steps", "run.checkpoint", "evaluate")
 """What a resumed run may change; so may the number of its processes."""
@@ -50,19 +54,44 @@ def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loa
     return loaded.replaced(groups) if groups else loaded
 
 
-def differences(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any]) -> list[Problem]:
+def differences(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any],
+                free: Collection[str] = ()) -> list[Problem]:
     """What a resumed run may not change without --accept-changes: recipe, data, plug-ins, what readers learned.
 
     manifest  of the run as it would be now
     was       manifest of the run as it began
+    free      options that may change: they say where data lies, and whether it is the same its digest tells
     """
     mend = "take it back, or take the change with --accept-changes, which the run's manifest notes"
     found = [loaded.problem(tuple(path.split(".")), changed(old, new), mend)
-             for path, old, new in _changed(before, loaded.recipe) if not _under(path, (*FREE, *NO_MATTER))]
+             for path, old, new in _changed(before, loaded.recipe)
+             if not _under(path, (*FREE, *NO_MATTER)) and not any(_under(one, (path,)) for one in free)]
     here = Place("manifest.json")
     for what, old, new in _manifests_changed(was, manifest):
         found.append(Problem(here, what, changed(old, new), mend))
     return found
+
+
+def refuse_moved(overrides: Sequence[str], loaded: Loaded, registry: Registry, may: Sequence[str] = ()) -> None:
+    """Raises RecipeError for an override of a run's recipe, other than of what `may` change and where its data lies."""
+    lies = data_paths(loaded.recipe, registry) | data_paths(load(loaded.path).recipe, registry)
+    for text in overrides:
+        key = text.partition("=")[0]
+        if not _under(key, tuple(may)) and not any(_under(one, (key,)) for one in lies):
+            here = sorted(lies)
+            raise RecipeError.one(f"{key} was settled when the run was trained",
+                                  f"what may change: {', '.join([*may, *here]) or 'nothing of this run'}",
+                                  Place(COMMAND_LINE), key)
+
+
+def refuse_other_data(place: RunFolder, made: Pieces) -> None:
+    """Raises DataError where the data at hand is not that of the run; where it lies does not matter."""
+    was = place.manifest()["data"]
+    if was is not None and all(hasattr(feed.source, "digest") for feed in made.feeds.values()) \
+            and was != (now := made.digest()):
+        raise DataError(f"this is not the data of the run: its digest {changed(was, now)}",
+                        "name the same data where it lies now (data.KEY=PATH), or go on with the run on this data: "
+                        f"vlobj run {place.path} --accept-changes", Place(str(place.path)))
 
 
 def changed(old: Any, new: Any) -> str:
@@ -70,9 +99,9 @@ def changed(old: Any, new: Any) -> str:
 
 
 def refuse(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any], done: int,
-           accepted: bool) -> None:
+           accepted: bool, free: Collection[str] = ()) -> None:
     """Raises RecipeError with all differences, if they are not accepted, or for a run that would end before it is."""
-    problems = [] if accepted else differences(loaded, before, manifest, was)
+    problems = [] if accepted else differences(loaded, before, manifest, was, free)
     if done > loaded.recipe.run.steps:
         problems.append(loaded.problem(("run", "steps"), f"the run has {done} steps behind it, more than "
                                        f"{loaded.recipe.run.steps}", f"give run.steps of {done} at least"))

@@ -14,6 +14,7 @@ from vlobjectives.errors import DataError, Place, Problem
 from vlobjectives.files import json_text
 from vlobjectives.foreign import reason_of
 from vlobjectives.recipe import Loaded, dump
+from vlobjectives.recipe.resolving import data_paths
 from vlobjectives.registry import Registry
 from vlobjectives.running import (
     assemble,
@@ -161,15 +162,16 @@ class Session:
 
 def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
             device: torch.device, signals: Signals, made: Pieces,
-            origin: initial.Origin | None = None) -> Session:
+            origin: initial.Origin | None = None, begins: bool = True) -> Session:
     """Everything that a run needs, from a recipe that was checked; the folder has what readers learned.
 
     origin  the run whose weights it begins with
+    begins  False: a checkpoint brings all weights, so that none is read that parts once started from
     """
     recipe = loaded.recipe
     made.fields.load(place.fields)
     system = assemble.system(recipe, registry, made, world.size)
-    for line in assemble.load_weights(system):
+    for line in assemble.load_weights(system) if begins else ():
         log.say(line)
     for line in initial.begin(system, origin, loaded) if origin else ():
         log.say(line)
@@ -242,7 +244,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         held.enter_context(folder_.lock())
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
-    made = pieces_of(recipe, registry)
+    made = pieces_of(recipe, registry, kept=folder_.fields)
     found, broken = checkpoint.newest(folder_.checkpoints)
     if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
         raise DataError(f"no checkpoint of {place} is whole: {'; '.join(gone)}", "put one back from a copy; to begin "
@@ -259,8 +261,9 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
             folder_.write("manifest.json", manifest)
     if before is not None:
         distributed.first_does(world, lambda: resuming.refuse(
-            loaded, before, manifest, folder_.manifest(), found.step if found else 0, accept_changes))
-    session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin)
+            loaded, before, manifest, folder_.manifest(), found.step if found else 0, accept_changes,
+            data_paths(before, registry) | data_paths(recipe, registry)))
+    session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin, found is None)
     at.session = session
     if before is not None:
         for line in broken:

@@ -14,13 +14,14 @@ from vlobjectives.running.checking.data import data
 from vlobjectives.running.checking.means import means
 from vlobjectives.running.checking.sense import sense
 from vlobjectives.running.checking.shapes import shapes
+from vlobjectives.running.folder import has_checkpoint, kept_fields, run_of
 
 
 def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | None = None,
           thorough: bool = False, trains: bool = True) -> tuple[Loaded, Report]:
     """Every check of a recipe that was loaded; gives the recipe resolved, and what was found.
 
-    place     the run folder to be; by default one under run.folder
+    place     the run folder to be; by default the one that the recipe lies in, or one under run.folder
     thorough  stage `data` reads every record and the header of every file
     trains    False: no step will be taken, so that none is tried
     """
@@ -35,13 +36,14 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     report.add("references", unused(loaded, named))
     if not sound:
         return loaded, _skipped(report, "references")
-    made = data(loaded, registry, named, thorough, report)
+    run = run_of(loaded, place)
+    made = data(loaded, registry, named, thorough, report, kept_fields(loaded, place))
     if made is None:
         return loaded, _skipped(report, "data")
     built = capabilities(loaded, registry, named, made, processes, report)
     if built is None:
         return loaded, _skipped(report, "capabilities")
-    if trains and not begun(loaded, registry, made, place, report):
+    if trains and not begun(loaded, registry, made, run, report):
         return loaded, _skipped(report, "capabilities")
     if not trains:
         return loaded, report
@@ -49,7 +51,7 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     step = shapes(loaded, registry, made, built, processes, report) if whole else None
     if not whole:
         report.skip(["shapes"], "sense")
-    means(loaded, built, step, processes, place, report)
+    means(loaded, built, step, processes, place, has_checkpoint(run), report)
     return loaded, report
 
 

@@ -9,17 +9,16 @@ from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, initial
+from vlobjectives.running.folder import has_checkpoint
 from vlobjectives.running.pieces import Pieces
 
 STAGE = "capabilities"
 
 
-def begun(loaded: Loaded, registry: Registry, made: Pieces, place: Path | None, report: Report) -> bool:
-    """Whether a run could begin with those weights; no other run is asked for where one goes on from a checkpoint.
-
-    place  the run folder to be; by default the one that the recipe lies in, if it lies in one
-    """
-    if loaded.recipe.init is None or any((place or loaded.path.parent).glob("checkpoints/step-*")):
+def begun(loaded: Loaded, registry: Registry, made: Pieces, run: Path | None, report: Report) -> bool:
+    """Whether a run could begin with those weights; no other run is asked for where one (`run`) goes on from a
+    checkpoint."""
+    if loaded.recipe.init is None or has_checkpoint(run):
         return True
     try:
         found = initial.origin(loaded, registry)

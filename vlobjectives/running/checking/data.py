@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
@@ -24,8 +25,9 @@ STAGE = "data"
 
 
 def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
-         report: Report) -> Pieces | None:
-    """Sources, readers and inputs, none of them fitted; None where something is wrong with them."""
+         report: Report, kept: Path | None = None) -> Pieces | None:
+    """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `pieces_of`); None where something
+    is wrong with them."""
     recipe, sources, readers = loaded.recipe, {}, {}
     found: list[Problem] = []
     broken: set[str | None] = set()
@@ -42,7 +44,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     for name, entry in recipe.fields.items():
         try:
             if not {entry.with_, entry.of} & broken:
-                readers[name] = make_reader(recipe, registry, name, readers)
+                readers[name] = make_reader(recipe, registry, name, readers, kept=kept)
             else:
                 broken.add(name)
         except Trouble as error:
@@ -59,7 +61,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
     if broken or not sound:
         return None
-    made = pieces_of(recipe, registry)
+    made = pieces_of(recipe, registry, kept=kept)
     report.add(STAGE, repeats(loaded, registry, made))
     return made if report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)]) else None
 

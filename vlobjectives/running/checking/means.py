@@ -19,9 +19,12 @@ GIGA = 1e9
 
 
 def means(loaded: Loaded, built: Built, step: dry.Step | None, processes: int, place: Path | None,
-          report: Report) -> None:
-    """Whether a run would have what it needs. `step`: what a step costs, None where that is not known."""
-    found = [*_device(loaded, processes), *_weights(loaded, built)]
+          going_on: bool, report: Report) -> None:
+    """Whether a run would have what it needs. `step`: what a step costs, None where that is not known.
+
+    going_on  there is a checkpoint, which holds every weight: none is asked for that the run once started from
+    """
+    found = [*_device(loaded, processes), *([] if going_on else _weights(loaded, built))]
     if step is not None:
         found += [*_disk(loaded, step, place), *([] if found else _memory(loaded, step))]
     report.add(STAGE, found, MeansError.code)
