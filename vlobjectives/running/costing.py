@@ -56,7 +56,8 @@ def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | N
         batch=recipe.data.batch,
         micro_batch=dry.rows, processes=processes, steps=whose.before(steps, who), passes=_passes(system, full, step),
         objectives=_objectives(recipe, registry, dry, full, step, processes, source, kept),
-        parameters=_parameters(system), averages=_averages(system), phases=phases, schedules=_schedules(recipe, system, full, step),
+        parameters=_parameters(system), averages=_averages(system), phases=phases,
+        schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),
         unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
 
