@@ -82,6 +82,7 @@ def of_lines(manifest: Manifest) -> Rows:
     """A JSON object a line."""
     # not splitlines(): a JSON string may hold U+2028 and U+0085
     for line, row in enumerate(manifest.text.split("\n"), 1):
+        row = row.removeprefix("\ufeff")  # where files were joined
         if row.strip():
             yield line, parsed(manifest, row, line)
 
@@ -146,10 +147,14 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
         yield row.pop("at"), row
 
 
+OTHERS = {"coco": "the source `captions` reads it: set data.type", "karpathy": "the source `captions` reads it: set "
+          "data.type", "msrvtt": "the source `video_captions` reads it: set data.type"}
+
+
 def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
     """What stops a manifest of another layout: what it looks like, and what to write."""
     looks, reads = _looks(whole)
-    mend = f"set data.form to {reads}" if reads in kind.forms else (
+    mend = f"set data.form to {reads}" if reads in kind.forms else OTHERS.get(reads) or (
         f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a file '
         "that ends in .jsonl")
     return DataError(f"the JSON is not {form}: it is {looks}", mend, manifest.place())

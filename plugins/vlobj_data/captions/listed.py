@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -230,7 +231,7 @@ class Listed(Source):
         except PathError as error:
             return f"{file} {error}", error.mend
         except PictureError as error:
-            like = None if path.exists() else near(file)
+            like = None if os.path.exists(path) else near(file)
             return f"{file} {error}{like[0] if like else ''}", like[1] if like else ""
         return "", ""
 

@@ -17,6 +17,7 @@ from vlobjectives.errors import DataError
 
 Form = Literal["karpathy", "coco", "list", "jsonl", "csv"]
 CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
+LIST = re.compile(r"\[\s*\{")
 BY_LINES = ("jsonl", "csv")
 _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
 
@@ -83,9 +84,9 @@ def form_of(text: str, path: Path) -> Form:
     """By the extension where it says enough, else by the content."""
     if path.suffix.lower() in (".csv", ".tsv"):
         return "csv"
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        return "jsonl"
     start = text.lstrip()
+    if path.suffix.lower() in (".jsonl", ".ndjson") and not LIST.match(start):
+        return "jsonl"
     if start.startswith("["):
         return "list"
     if not start.startswith("{"):

@@ -59,8 +59,8 @@ class Roots:
                             f"name that folder too: {self.line(os.path.dirname(real))}; or, if links may lead anywhere,"
                             " data.links: true")
         how = "is absolute" if os.path.isabs(name) else "holds '..'"
-        raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder",
-                        f"or name that folder too: {self.line(os.path.dirname(there))}")
+        also = f"or, if that folder is meant: {self.line(os.path.dirname(real))}" if os.path.isfile(real) else ""
+        raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder", also)
 
     def line(self, more: str) -> str:
         """The option with a folder more."""

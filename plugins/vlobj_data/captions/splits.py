@@ -34,7 +34,7 @@ def drawn(manifest: Manifest, sizes: Mapping[str, int]) -> Problem:
     lost = sum(sizes.values()) - sizes["train"]
     kin = f" (the key '{manifest.kin}' is not read: call it 'split' if it names them)" if manifest.kin else ""
     return Problem(manifest.place(), "", f"the manifest names no splits{kin}: a hash of file names draws them, and "
-                   f"{lost} of {sum(sizes.values())} samples are not trained on ({_counts(sizes)})",
+                   f"{lost} of {sum(sizes.values())} samples are not trained on: {_counts(sizes)}",
                    "data.hold_out: {} trains on all; a key or column 'split' names splits", note=True)
 
 
@@ -67,7 +67,8 @@ def _line(wanted: Wanted, there: Mapping[str, int], more: Collection[str], train
     homes = {name: next((split for split, known in KNOWN.items() if name.strip().lower() in known),
                         re.sub(r"\W", "_", name) or "train") for name in sorted(more)[:SHOWN]}
     if trains and "train" not in homes.values():
-        homes[max(homes or there, key=lambda name: there[name])] = "train"
+        homes[most := max(homes or there, key=lambda name: there[name])] = "train"
+        made = {split: [name for name in names if name != most] for split, names in made.items()}
     for name, split in homes.items():
         made.setdefault(split, []).append(name)
     return "data.splits: {" + ", ".join(f"{_name(split)}: [{', '.join(map(_name, names))}]"

@@ -35,9 +35,16 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
     try:
         header = _header(next((row for row in rows if row), []))
     except csv.Error as error:
-        raise DataError(f"the header is no CSV: {error}", QUOTES, manifest.place(1)) from None
+        raise DataError(f"the header is no CSV: {error}", _json(manifest) or QUOTES, manifest.place(1)) from None
     columns = _columns(header, manifest, wanted, mark, rows.line_num)
-    yield from _rows(manifest, rows, len(header), columns, mark)
+    wrapped = []
+    for line, row in _rows(manifest, rows, len(header), columns, mark):
+        if quoting == csv.QUOTE_NONE and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row.values()):
+            wrapped.append(line)
+        yield line, row
+    if wrapped:
+        manifest.note(f"{len(wrapped)} rows have a field in quotation marks, which are letters here; this is the first",
+                      "nothing, if they are; if the fields were quoted, give the file the extension .csv", wrapped[0])
 
 
 def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
@@ -94,7 +101,8 @@ def _swallows(row: Sequence[str], file: str, mark: str) -> bool:
         if len(lines) < 2:
             continue
         pieces = [piece.strip().strip('"').lower() for line in lines for piece in line]
-        if any(piece.endswith(ending) and not re.search(r"\s", piece) for piece in pieces) if ending else \
+        if any(FILE.fullmatch(piece) or (piece.endswith(ending) and not re.search(r"\s", piece))
+               for piece in pieces) if ending else \
                 len(row) > 3 and any(len(line) >= len(row) for line in lines):
             return True
     return False
@@ -120,7 +128,7 @@ def _columns(header: list[str], manifest: Manifest, wanted: Wanted, mark: str, l
              for name in [next((name for name in names if name in header), None)] if name is not None}
     needed = {column: names for column, names in wanted.items() if column != "split"}
     if not found.keys() >= needed.keys():
-        if any(FILE.fullmatch(cell) for cell in header):
+        if len(header) > 1 and any(FILE.fullmatch(cell) for cell in header):
             raise DataError(f"the table has no header: its first line is the row {mark.join(header)!r}; wanted is one",
                             _header_for(header, needed, manifest, mark), manifest.place(line))
         raise DataError(f"the header names the columns {', '.join(header) or '(none)'}; wanted are one of "
@@ -150,10 +158,13 @@ def _header_for(row: list[str], needed: Wanted, manifest: Manifest, mark: str) -
     return f"if {', '.join(names)} is what it lists: (printf '{line}\\n'; cat {name}) > {new}; name that file"
 
 
+def _json(manifest: Manifest) -> str:
+    return "the file holds JSON: give it the extension .json, or .jsonl where each line is an object" \
+        if manifest.text.lstrip().startswith(("[", "{")) else ""
+
+
 def _names_so(needed: Wanted, found: Mapping[str, int], manifest: Manifest) -> str:
     """What to write where the header lacks a column."""
-    if manifest.text.lstrip().startswith(("[", "{")):
-        return "the file holds JSON: give it the extension .json, or .jsonl where each line is an object"
-    return "in the header, call the column of " + " and that of ".join(
+    return _json(manifest) or "in the header, call the column of " + " and that of ".join(
         f"the {'captions' if column == 'caption' else 'files'} '{names[0]}'" for column, names in needed.items()
         if column not in found)

@@ -92,7 +92,7 @@ def _instead(path: Path, plural: str) -> str:
     if inner:
         return f"name the file: data.manifest: {path / inner[0]}" + (
             f" (or {', '.join(inner[1:4])})" if inner[1:] else "")
-    near = get_close_matches(path.name, names(path.parent, Path.is_file), 1)
+    near = get_close_matches(path.name, names(path.parent, Path.is_file), 1, 0.8)
     return f"did you mean data.manifest: {path.with_name(near[0])}?" if near else \
         f"set data.manifest to the file that lists {plural} and captions"
 
@@ -135,8 +135,8 @@ def decoded(data: bytes, path: Path) -> str:
         if error.reason == "unexpected end of data":
             raise DataError("the manifest ends in the middle of a letter: it is cut off", "fetch or write it again",
                             place) from None
-        raise DataError(f"byte {data[at]:#04x} is not UTF-8", f"if it was written on Windows: {_again(path, 'CP1252')}",
-                        place) from None
+        raise DataError(f"byte {data[at]:#04x} is not UTF-8", f"{_again(path, 'ENCODING')}, where ENCODING is what it "
+                        "was written in: CP1252 in the west of Europe, GB18030, CP932, ...", place) from None
     if nuls := text.count("\0"):
         line = text.count("\n", 0, text.index("\0")) + 1
         new, old = (shlex.quote(str(name)) for name in (_new(path), path))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vlobj_data.captions.layouts import Fault, Kind, Rows, of_lines, of_list, parsed, unlike
-from vlobj_data.captions.manifests import Record, columns_of, recorded
+from vlobj_data.captions.manifests import LIST, Record, columns_of, recorded
 from vlobj_data.captions.tables import of_csv
 from vlobj_data.captions.text import Manifest
 
@@ -31,7 +31,7 @@ def records(manifest: Manifest, form: Form, extension: str) -> Iterator[Record]:
 def form_of(text: str, path: Path) -> Form:
     """By the extension where it says enough, else by the content."""
     start = text.lstrip()
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in (".jsonl", ".ndjson") and not LIST.match(start):
         return "jsonl"
     if path.suffix.lower() in (".csv", ".tsv") or not start.startswith(("[", "{")):
         header = {name.strip().lower() for name in re.split(r"[,;|\t]", start.partition("\n")[0])}
