@@ -75,6 +75,9 @@ def test_workers_read_a_held_out_split_too():
     assert [batch.number.tolist() for batch in found[0]] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
     for one, other in zip(*found, strict=True):
         assert torch.equal(one.number, other.number) and torch.equal(one.same, other.same)
+    met = {}
+    list(in_order(items.source, items.fields, "val", 11, 4, 5, met=met))
+    assert met == {3: Bad("cannot be read", "file 3")}, "what others stand in the place of is known"
 
 
 def test_a_bad_sample_has_one_replacement():

@@ -1,7 +1,7 @@
 """Held-out scores: the facade that evaluations work on, and the losses that every run reports."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ import torch
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.contracts.reader import Reader
-from vlobjectives.contracts.source import Sample, Source
+from vlobjectives.contracts.source import Bad, Sample, Source
 from vlobjectives.contracts.values import Draw, Pairs, Term, widened
 from vlobjectives.contracts.views import View
 from vlobjectives.functional.statistics import mean_interval
@@ -35,6 +35,7 @@ class HeldOut:
 
     rows     of a batch: as in training, so that losses which compare rows mean the same
     workers  loader processes while batches are read one after the other; 0: none
+    met      the bad samples met so far, by number; others stand in their place
     """
 
     system: System
@@ -45,6 +46,7 @@ class HeldOut:
     rows: int
     device: torch.device
     workers: int = 0
+    met: dict[int, Bad] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,14 +66,16 @@ class HeldOut:
         return self.source.size(self.split)
 
     def sample(self, number: int) -> Sample:
-        return fetch(self.source, self.split, number, 0, self.seed, self.size())[0]
+        sample, bad = fetch(self.source, self.split, number, 0, self.seed, self.size())
+        self.met.update(bad)
+        return sample
 
     def batch(self, samples: Sequence[Sample], numbers: Sequence[int]) -> Batch:
         return self._there(self.fields.batch(samples, numbers))
 
     def batches(self) -> Iterator[Batch]:
         for batch in in_order(self.source, self.fields, self.split, self.size(), self.rows, self.seed, self.workers,
-                              torch.device(self.device).type == "cuda"):
+                              torch.device(self.device).type == "cuda", self.met):
             yield self._there(batch)
 
     def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
@@ -205,6 +209,10 @@ def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: t
             one = evaluate(held, chosen, recipe.evaluate.losses, lambda what: bar.to(next(begun), what), explained)
             found.scores.update(one.scores)
             found.failed.update(one.failed)
+            if held.met:
+                first = next(iter(held.met.values()))
+                log.say(f"{len(held.met)} of {held.size()} samples of {held.name} cannot be used, and others stand in "
+                        f"their place in its scores; the first: {first.key}: {first.reason}")
     return found
 
 

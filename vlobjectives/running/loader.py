@@ -89,7 +89,7 @@ def fetch(source: Source, split: str, number: int, epoch: int, seed: int,
         bad.append((number, sample))
         number = noise.key(seed, "replacement", split, number, epoch, attempt) % size
     raise DataError(f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
-                    "look at the files named in the log")
+                    "`vlobj check --data` names the files: mend them, or take their records out")
 
 
 @dataclass(frozen=True)
@@ -186,12 +186,20 @@ class HeldBatches(Dataset):
 
     def __getitem__(self, item: int) -> Loaded:
         numbers = range(item * self.rows, min((item + 1) * self.rows, self.size))
-        samples = [fetch(self.source, self.split, number, 0, self.seed, self.size)[0] for number in numbers]
-        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), ())
+        found = [fetch(self.source, self.split, number, 0, self.seed, self.size) for number in numbers]
+        samples = [sample for sample, _ in found]
+        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples),
+                      tuple(one for _, met in found for one in met))
 
 
 def in_order(source: Source, fields: Fields, split: str, size: int, batch: int, seed: int, workers: int = 0,
-             pin: bool = False) -> Iterator[Batch]:
-    """A held-out split in order of number, read ahead as `micro_batches` are."""
+             pin: bool = False, met: dict[int, Bad] | None = None) -> Iterator[Batch]:
+    """A held-out split in order of number, read ahead as `micro_batches` are.
+
+    met  takes in the bad samples, by number, in whose place others stand
+    """
     data = HeldBatches(source, fields, split, size, batch, seed)
-    return (loaded.batch for loaded in micro_batches(data, 0, len(data), workers, pin))
+    for loaded in micro_batches(data, 0, len(data), workers, pin):
+        if met is not None:
+            met.update(loaded.bad)
+        yield loaded.batch

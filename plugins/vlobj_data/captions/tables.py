@@ -108,6 +108,10 @@ def _swallows(row: Sequence[str], file: str, mark: str) -> bool:
     return False
 
 
+def brief(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def _header(row: Sequence[str]) -> list[str]:
     return [name.strip().lower() for name in row]
 
@@ -129,9 +133,9 @@ def _columns(header: list[str], manifest: Manifest, wanted: Wanted, mark: str, l
     needed = {column: names for column, names in wanted.items() if column != "split"}
     if not found.keys() >= needed.keys():
         if len(header) > 1 and any(FILE.fullmatch(cell) for cell in header):
-            raise DataError(f"the table has no header: its first line is the row {mark.join(header)!r}; wanted is one",
+            raise DataError(f"the table has no header: its first line is the row {brief(mark.join(header))!r}",
                             _header_for(header, needed, manifest, mark), manifest.place(line))
-        raise DataError(f"the header names the columns {', '.join(header) or '(none)'}; wanted are one of "
+        raise DataError(f"the header names the columns {brief(', '.join(header)) or '(none)'}; wanted are one of "
                         + " and one of ".join(", ".join(names) for names in needed.values()),
                         _names_so(needed, found, manifest), manifest.place(line))
     for column, at in found.items():
