@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,12 +11,25 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from vlobj_data.counting import captions, clean, shares, words
-from vlobjectives import FieldSpec, Ids, Length, PathOrName, Pieces, Reader, ReaderConfig
+from vlobjectives import (
+    FieldSpec,
+    Ids,
+    Length,
+    PathOrName,
+    Pieces,
+    Reader,
+    ReaderConfig,
+    hub_asked,
+    hub_missing,
+)
 from vlobjectives.errors import DataError
 
 ROLES = {"begin": ("bos_token_id", "cls_token_id"), "end": ("eos_token_id", "sep_token_id"), "pad": ("pad_token_id",),
          "mask": ("mask_token_id",), "unknown": ("unk_token_id",)}
 NEEDED = ("begin", "end", "pad")
+FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
+"""Of which a tokenizer that was fetched before has one."""
+MEND = "give a folder with tokenizer.json, or fetch it while there is a network"
 
 Id = Annotated[int, Field(ge=0, lt=2**24)]
 
@@ -47,15 +61,14 @@ class HuggingFace(Reader):
         super().__init__(config, **shared)
         if "with" in shared:
             raise self.cannot("hugging_face brings a vocabulary of its own", "leave out `with`")
-        try:
-            whole = AutoTokenizer.from_pretrained(config.name)
-        except (OSError, ValueError, ImportError) as error:
-            raise self.cannot(f"no tokenizer '{config.name}': {_first_line(error)}",
-                              "give a folder with tokenizer.json, or fetch it while there is a network") from None
+        whole = self._found(config.name)
         if not whole.is_fast:
             raise self.cannot(f"'{config.name}' has no fast tokenizer, so where pieces lie in a text is not known",
                               "save it with tokenizer.json")
         special = _special(whole)
+        if not _vocabulary(whole):
+            raise self.cannot(f"the tokenizer '{config.name}' knows no words: there is no vocabulary, and all that it "
+                              "would read were unknown", MEND)
         if missing := [role for role in NEEDED if role not in special]:
             raise self.cannot(f"the tokenizer '{config.name}' has no token for {', '.join(missing)}",
                               f"add to it one of {', '.join(name[:-3] for role in missing for name in ROLES[role])}")
@@ -65,6 +78,24 @@ class HuggingFace(Reader):
             if said is not None and said != found:
                 raise self.cannot(f"{key}: {said} is not that of '{config.name}', {found}",
                                   "correct it, or leave it out")
+
+    def _found(self, name: str) -> Any:
+        """The tokenizer of a folder, or of the hub where it was fetched before or the hub answers."""
+        if not Path(name).exists():
+            if name.startswith((".", "/", "~")) or name.count("/") > 1:
+                raise self.cannot(f"there is no folder '{name}' to read a tokenizer from", MEND)
+            if why := hub_missing(name, FILES):
+                raise self.cannot(f"no tokenizer '{name}': {why}", MEND)
+        try:
+            with hub_asked():
+                return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        except Exception as error:  # whatever transformers, tokenizers and the hub's client raise
+            why = _first_line(error)
+            if "trust_remote_code" in str(error):
+                why = "it brings code of its own, which is never run"
+            elif Path(name).is_dir() and not any((Path(name) / file).exists() for file in FILES):
+                why = "the folder holds no vocabulary"
+            raise self.cannot(f"no tokenizer '{name}': {why}", MEND) from None
 
     def _take(self, tokenizer: Tokenizer, vocabulary: int, special: Mapping[str, int]) -> None:
         self._tokenizer, self._saved = tokenizer, tokenizer.to_str()
@@ -94,6 +125,9 @@ class HuggingFace(Reader):
     def fit(self, rows: Iterable[str | list[str]]) -> None:
         """Counts how often each id occurs; the pieces themselves are given."""
         count = shares(self._tokenizer, captions(rows), self._spec.vocabulary, self.config.length - 2)
+        if "unknown" in self._spec.special and count[self._spec.special["unknown"]] == 1:
+            raise DataError(f"every word of the training captions is unknown to the tokenizer '{self.config.name}'",
+                            "take one that was made for their language")
         self._spec = replace(self._spec, share=count)
 
     def read(self, value: str) -> Pieces:
@@ -134,6 +168,13 @@ def _special(tokenizer: Any) -> dict[str, int]:
     given = {role: [getattr(tokenizer, name, None) for name in names] for role, names in ROLES.items()}
     return {role: next(number for number in numbers if number is not None)
             for role, numbers in given.items() if any(number is not None for number in numbers)}
+
+
+def _vocabulary(tokenizer: Any) -> bool:
+    """Whether a tokenizer knows anything but its special tokens; without its files transformers makes one that does
+    not."""
+    words = set(tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)) - set(tokenizer.all_special_tokens)
+    return any(letter.isalnum() for word in words - set(tokenizer.get_added_vocab()) for letter in word)
 
 
 def _first_line(error: Exception) -> str:

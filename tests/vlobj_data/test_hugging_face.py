@@ -1,16 +1,19 @@
 """Hugging Face reader: special ids, special-looking text, spans, what cannot be."""
 
 import json
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from vlobj_data.byte_pair import ALPHABET
 from vlobj_data.hugging_face import HuggingFace
 
-from vlobjectives import CannotBuild
+from vlobjectives import CannotBuild, hub_asked
+from vlobjectives.contracts import hub
 from vlobjectives.errors import DataError
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<mask>", "<unk>"]
@@ -91,6 +94,60 @@ def test_what_is_no_tokenizer_is_said_with_a_mend(tmp_path, monkeypatch):
         assert "tokenizer.json" in caught.value.mend
     with pytest.raises(CannotBuild, match="of its own"):
         HuggingFace(HuggingFace.Config(name="x", length=9), **{"with": None})
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2", "clip", "t5", "clip_text_model"])
+def test_a_folder_without_vocabulary_is_no_tokenizer(kind, tmp_path):
+    """transformers makes an empty one of such a folder, to which every word is unknown."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}), encoding="utf-8")
+    with pytest.raises(CannotBuild, match="no vocabulary") as caught:
+        reader(str(tmp_path))
+    assert str(tmp_path) in caught.value.why and "tokenizer.json" in caught.value.mend
+
+
+def test_captions_of_which_no_word_is_known_are_refused(tmp_path):
+    made = Tokenizer(models.WordLevel({p: n for n, p in enumerate([*SPECIAL, "a", "dog"])}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    PreTrainedTokenizerFast(tokenizer_object=made, **ALL).save_pretrained(tmp_path)
+    found = reader(str(tmp_path))
+    with pytest.raises(DataError, match="every word of the training captions is unknown"):
+        found.fit(["ein Hund", "zwei Katzen"])
+    found.fit(["ein dog", "zwei Katzen"])
+    assert found.spec.share[4] == pytest.approx(3 / 4)
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
+    """By a socket that listens and says nothing; transformers itself would try for a minute."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setattr(hub, "SECONDS", 0.2)
+        monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *given, **more: asked.append(given))
+        for _ in range(2):
+            with pytest.raises(CannotBuild, match="never fetched to this machine") as no:
+                reader("bert-base-uncased")
+            assert "does not answer" in no.value.why and "tokenizer.json" in no.value.mend and not asked
+        with hub_asked():
+            assert constants.is_offline_mode(), "what was fetched before is taken as it is"
+        assert not constants.is_offline_mode()
+
+
+def test_a_folder_that_is_not_there_is_no_name_of_the_hub():
+    for name in ("./tok", "/no/tok", "a/b/tok"):
+        with pytest.raises(CannotBuild, match=f"there is no folder '{name}'"):
+            reader(name)
+
+
+def test_code_that_a_folder_brings_is_not_run(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "strange", "auto_map": {
+        "AutoConfig": "own.C", "AutoTokenizer": ["own.T", None]}}), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["own.T", None]}}), encoding="utf-8")
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
+    with pytest.raises(CannotBuild) as caught:
+        reader(str(tmp_path))
+    assert "trust_remote_code" not in caught.value.why + caught.value.mend and not (tmp_path / "ran").exists()
 
 
 def test_a_real_tokenizer():
