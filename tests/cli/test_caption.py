@@ -74,7 +74,7 @@ def test_what_is_wrong_with_what_people_name(capsys, run, pictures, tmp_path):
             ((run, tmp_path / "nowhere.png"), 3, "nowhere.png"),
             ((run, pictures[0], tmp_path / "notes.png"), 3, "notes.png"),
             ((run, *pictures, tmp_path / "cut.png"), 3, "cut.png  cannot be read as a picture: "),
-            ((run, tmp_path / "empty"), 3, "empty  cannot be read as a picture: Is a directory"),
+            ((run, tmp_path / "empty"), 3, "empty  cannot be read as a picture: it is a folder"),
             ((tmp_path / "empty", pictures[0]), 2, "is no run folder"),
             (("coca", pictures[0]), 2, "is no run folder"),
             ((run, pictures[0], "--beams", "0"), 2, "--beams"),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vlobjectives import FieldSpec, Pieces, Reader, Sample
+from vlobjectives.errors import PluginError
 from vlobjectives.planning import fake
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.running.fields import Fields
@@ -83,6 +84,68 @@ def test_what_normalises_is_brought_to_a_device_once(monkeypatch):
     assert torch.allclose(found[0, :, 0, 0], (0.2 - torch.tensor(mean)) / torch.tensor(std))
     monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("copied again"))
     assert torch.equal(fields.normalised(batch)["image"], found)
+
+
+class Shown(Reader):
+    """A picture that a reader makes of a number: floats, or whatever it is told."""
+
+    spec = FieldSpec("picture", (3, 4, 4), mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+
+    def read(self, value):
+        return value
+
+
+def shown(rows, *, read: bool, spec: FieldSpec = Shown.spec) -> torch.Tensor:
+    """A batch of pictures as encoders get it, with or without a reader between."""
+    reader = Shown(None)
+    reader.spec = spec
+    fields = Fields({"image": FieldSpec("raw") if read else spec}, {"image": reader} if read else {},
+                    {"image": "image"} if read else {}, {"image": ("image",)})
+    batch = fields.batch([Sample({"image": row}, 0) for row in rows], range(len(rows)))
+    found = fields.normalised(fields.normalised(batch))["image"]
+    assert found.dtype == torch.float32
+    return found
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["a reader's", "a source's"])
+def test_floats_are_normalised_as_bytes_are(read):
+    pixels = torch.arange(48, dtype=torch.uint8).reshape(3, 4, 4) * 5
+    floats = pixels.float() / 255
+    wanted = (floats - torch.tensor((0.1, 0.2, 0.3)).view(3, 1, 1)) / torch.tensor((0.5, 0.6, 0.7)).view(3, 1, 1)
+    for rows in ([pixels], [floats], [floats.double()], [floats.numpy()], [floats, pixels],
+                 [pixels.numpy()[:, ::-1][:, ::-1]]):
+        found = shown(rows, read=read)
+        assert torch.allclose(found, wanted.expand_as(found), atol=1e-6)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["a reader's", "a source's"])
+@pytest.mark.parametrize(("row", "why"), [
+    (torch.full((3, 4, 4), -0.5), "floats from -0.5 to -0.5"), (torch.full((3, 4, 4), 200.0), "floats from 200 to 200"),
+    (torch.full((3, 4, 4), float("nan")), "floats from nan"), (torch.zeros(3, 4, 4, dtype=torch.int64), "has int64"),
+    (torch.zeros(3, 8, 8), r"shape \[3, 4, 4\] by its FieldSpec, and a sample has \[3, 8, 8\]"),
+    (torch.zeros(4, 4, 3, dtype=torch.uint8), r"a sample has \[4, 4, 3\]")])
+def test_what_the_spec_contradicts_is_refused(read, row, why):
+    with pytest.raises(PluginError, match=why) as caught:
+        shown([torch.zeros(3, 4, 4, dtype=torch.uint8), row], read=read)
+    assert caught.value.mend
+
+
+def test_what_is_normalised_already_says_so():
+    done = torch.randn(3, 4, 4) * 3
+    as_it_is = FieldSpec("picture", (3, 4, 4), mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert torch.equal(shown([done], read=False, spec=as_it_is)[0], done)
+    with pytest.raises(PluginError):
+        shown([done / 0], read=False, spec=as_it_is)
+
+
+def test_mean_and_std_are_of_pictures_a_number_a_channel():
+    assert FieldSpec("picture", (1, 8, 8)).mean == (0.5,)
+    assert shown([torch.ones(1, 8, 8)], read=False, spec=FieldSpec("picture", (1, 8, 8))).shape == (1, 1, 8, 8)
+    assert FieldSpec("picture", (2, 4, 8, 8), std=(0.2, 0.2, 0.2)).std == (0.2,) * 4
+    for kind, shape, more in (("picture", (4, 8, 8), {"mean": (0.1, 0.2, 0.3)}), ("number", (), {"std": (1.0,)}),
+                              ("vectors", (2, 3), {"mean": (0.0, 0.0, 0.0)})):
+        with pytest.raises(PluginError):
+            FieldSpec(kind, shape, **more)
 
 
 def test_a_batch_that_comes_back_to_the_host_is_waited_for(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from vlobj_data.captions.framing import centre, may_flip, random_box, square
-from vlobj_data.captions.paths import PathError, inside
+from vlobj_data.captions.paths import PathError, Roots
 from vlobj_data.captions.pictures import PictureError, check_header, read_picture
 
 LIMIT = 64_000_000
@@ -150,13 +150,14 @@ def test_only_files_inside_the_root(tmp_path):
     (root / "near.jpg").symlink_to(root / "sub" / "a.jpg")
     (tmp_path / "root2").mkdir()
     (root / "beside").symlink_to(tmp_path / "root2")
+    roots = Roots([str(root)], "data.images", "pictures", links=False)
     for name in ("sub/a.jpg", "near.jpg", "./sub/a.jpg", "a:b.jpg", "-x.jpg"):
-        assert inside(str(root), name).is_relative_to(root)
+        assert roots(name).is_relative_to(root)
     for name in ("../outside.jpg", "/etc/hostname", "sub/../../outside.jpg", "out.jpg", "away/outside.jpg",
                  "beside/x.jpg", "http://127.0.0.1:9/a.jpg", "FILE:///etc/hostname",
                  "data:image/png;base64,AA", "a\0.jpg"):
         with pytest.raises(PathError):
-            inside(str(root), name)
+            roots(name)
 
 
 def test_framing():

@@ -1,7 +1,9 @@
 """Clips: which frames are taken, from which files and manifests, and what becomes of those that cannot be read."""
 
+import io
 import json
 import random
+import struct
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -41,6 +43,11 @@ def film(path: Path, count: int = 30, codec: str = "mpeg4", pixels: str = "yuv42
             out.mux(stream.encode(frame.reformat(format=pixels)))
         out.mux(stream.encode(None))
     return path
+
+
+def every(count: int) -> list[int]:
+    """All frames."""
+    return list(range(count))
 
 
 def greys(clip: torch.Tensor) -> list[int]:
@@ -101,10 +108,10 @@ def test_a_folder_of_frames(tmp_path):
     for k in (1, 2, 10):
         Image.new("RGB", (20, 10), (k, k, k)).save(tmp_path / f"frame{k}.png")
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
-    assert read_clip(tmp_path, lambda count: list(range(count)), LIMIT)[:, 0, 0, 0].tolist() == [1, 2, 10]
+    assert read_clip(tmp_path, every, LIMIT)[:, 0, 0, 0].tolist() == [1, 2, 10]
     Image.new("RGB", (30, 10)).save(tmp_path / "frame11.png")
     with pytest.raises(PictureError, match="several sizes"):
-        read_clip(tmp_path, lambda count: list(range(count)), LIMIT)
+        read_clip(tmp_path, every, LIMIT)
     (tmp_path / "empty").mkdir()
     for read in (partial(read_clip, choose=frame_numbers), check_clip):
         with pytest.raises(PictureError, match="folder without pictures"):
@@ -142,6 +149,133 @@ def test_damage_never_ends_otherwise(tmp_path, name):
             outcomes.add("refused")
             assert str(error)
     assert "refused" in outcomes
+
+
+def live(path: Path, codec: str = "mpeg4", kind: str = "matroska") -> Path:
+    """A recording of thirty frames that was written to something that cannot go back, such as a network."""
+    class Onward(io.RawIOBase):
+        data = b""
+
+        def writable(self):
+            return True
+
+        def write(self, more):
+            self.data += bytes(more)
+            return len(more)
+
+    onward, options = Onward(), {"movflags": "frag_keyframe+empty_moov"} if kind == "mp4" else {}
+    with av.open(onward, "w", format=kind, options=options) as out:
+        stream = out.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt, stream.gop_size = 48, 64, "yuv420p", 6
+        for k in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8), format="rgb24")
+            out.mux(stream.encode(frame.reformat(format="yuv420p")))
+        out.mux(stream.encode(None))
+    path.write_bytes(onward.data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.gif", "a.avi", "live.webm", "live.mkv", "live.mp4"])
+def test_a_file_that_is_cut_off_gives_no_fewer_frames(tmp_path, name):
+    """Wherever it is cut: refused, or (behind its last frame) all of them."""
+    end = name.partition(".")[2]
+    codec, pixels = {"webm": ("libvpx", "yuv420p"), "gif": ("gif", "rgb8")}.get(end, ("mpeg4", "yuv420p"))
+    if name.startswith("live"):
+        path = live(tmp_path / name, codec, "matroska" if end == "mkv" else end)
+    else:
+        path = film(tmp_path / name, codec=codec, pixels=pixels)
+    whole, refused = path.read_bytes(), 0
+    assert len(read_clip(path, every, LIMIT)) == 30 == len(read_clip(whole, every, LIMIT))
+    for share in (*range(4, 40, 3), 39.9):
+        path.write_bytes(whole[:int(len(whole) * share / 40)])
+        try:
+            assert len(read_clip(path, every, LIMIT)) == 30, share
+        except PictureError as error:
+            refused += 1
+            if "cut off" in str(error) and name != "a.avi":
+                with pytest.raises(PictureError, match="cut off"):
+                    check_clip(path, LIMIT)
+    assert refused > 9
+
+
+def test_what_is_no_end_is_no_cut(tmp_path):
+    """Bytes behind the last part, and lengths that say nothing."""
+    for name, more in (("a.mp4", bytes(5)), ("b.mp4", bytes(64)), ("a.mkv", bytes(9)), ("a.gif", b"junk")):
+        codec, pixels = ("gif", "rgb8") if name == "a.gif" else ("mpeg4", "yuv420p")
+        path = film(tmp_path / name, codec=codec, pixels=pixels)
+        path.write_bytes(path.read_bytes() + more)
+        assert len(read_clip(path, every, LIMIT)) == 30
+
+
+def test_titles_may_hold_any_bytes(tmp_path):
+    """Latin-1 where UTF-8 should be: of the film, and of the stream."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Kaese in Oel"
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        out.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert data.count(b"Kaese in Oel") == data.count(b"VideoHandler") == 1
+    data = data.replace(b"Kaese in Oel", "Käse in Öl  ".encode("latin-1")).replace(b"VideoHandler", b"Vide\xf6Handler")
+    path.write_bytes(data)
+    check_clip(path, LIMIT)
+    assert read_clip(path, every, LIMIT).shape == (3, 3, 48, 64)
+
+
+QUARTERS = [(p, q) for p in (-1, 1) for q in (-1, 1)]
+
+
+@pytest.mark.parametrize("matrix", [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] +
+                         [(0, b, c, 0) for b in (1, -1) for c in (1, -1)])
+def test_frames_are_turned_and_mirrored_as_the_file_asks(tmp_path, matrix):
+    """A point (p, q) of a frame, counted from its middle, is shown at (a p + c q, b p + d q)."""
+    still = np.zeros((32, 64, 3), np.uint8)
+    greys = dict(zip(QUARTERS, (20, 90, 160, 230)))
+    for (p, q), grey in greys.items():
+        still[(0 if q < 0 else 16):(16 if q < 0 else 32), (0 if p < 0 else 32):(32 if p < 0 else 64)] = grey
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 64, "yuv420p"
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(still, format="rgb24").reformat(format="yuv420p")))
+        out.mux(stream.encode(None))
+    a, b, c, d = matrix
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    data[at:at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
+    path.write_bytes(bytes(data))
+    (frame,) = read_clip(path, lambda count: [0], LIMIT)
+    high, wide = frame.shape[1:]
+    assert (high, wide) == ((32, 64) if a else (64, 32))
+    for (p, q), grey in greys.items():
+        x, y = a * p + c * q, b * p + d * q
+        assert abs(float(frame[0, high // 2 + y * high // 4, wide // 2 + x * wide // 4]) - grey) < 12, (p, q)
+
+
+def test_a_clip_from_outside_is_framed_as_held_out_ones(tmp_path):
+    """From a file, a folder of frames, bytes, or frames in memory: the same frames, the same cut."""
+    film(tmp_path / "a.mkv", count=17, size=(40, 60))
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for k, frame in enumerate(read_clip(tmp_path / "a.mkv", every, LIMIT)):
+        Image.fromarray(frame.permute(1, 2, 0).numpy()).save(frames / f"{k}.png")
+    source = made(tmp_path, [{"video": name, "caption": "it", "split": split} for name in ("a.mkv", "frames")
+                             for split in ("train", "val")], augment="crop", interpolation="bicubic")
+    held = source.sample("val", 0, 0, 0).values["clip"]
+    whole = read_clip(tmp_path / "a.mkv", every, LIMIT)
+    assert greys(held) == greys(whole[[2, 8, 14]]) and torch.equal(source.sample("val", 1, 0, 0).values["clip"], held)
+    spec = source.columns["clip"]
+    for clip in (tmp_path / "a.mkv", str(tmp_path / "a.mkv"), (tmp_path / "a.mkv").read_bytes(), frames, whole,
+                 whole.numpy(), held):
+        assert torch.equal(VideoCaptions.framed(source.config, spec, clip, LIMIT), held)
+    for wrong, why in ((whole[0], r"uint8 \[3, 40, 60\] and no uint8 \[F,3,H,W\]"), (whole.float(), "float32"),
+                       (Image.new("RGB", (8, 8)), "no uint8"), (tmp_path / "b.mkv", "does not exist"),
+                       (b"", "none of MP4")):
+        with pytest.raises(PictureError, match=why):
+            VideoCaptions.framed(source.config, spec, wrong, LIMIT)
 
 
 def made(tmp_path, rows, name="manifest.jsonl", **more) -> VideoCaptions:

@@ -90,7 +90,9 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
 
 
 def test_pictures_alone_cannot_be_embedded_where_regions_are_read(held):
-    towers = Towers(SimpleNamespace(pieces=SimpleNamespace(feeds={"": held}), model={}), 0)
+    system = SimpleNamespace(pieces=SimpleNamespace(feeds={"": held}), model={},
+                             recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1)))
+    towers = Towers(system, 0)
     with pytest.raises(RecipeError, match="reads tags, regions, which a picture alone does not tell"):
         towers.embed_images([])
 

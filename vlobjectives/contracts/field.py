@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vlobjectives.errors import PluginError
+
 Kind = Literal["picture", "tokens", "labels", "vectors", "number", "raw"]
+HALF = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,9 @@ class FieldSpec:
     ids         (first, how many) ids that this field owns in a table it shares; None: all of `vocabulary`
     special     ids by role: begin, end, pad, mask, unknown
     share       each label's part of the training labels, for the chance level; empty if unknown
-    mean, std   of pictures, already applied to what a batch holds (on the scale 0..1)
+    mean, std   of pictures, a number a channel on the scale 0..1: the host takes the mean off uint8 and floats (0..1)
+                alike and divides by std before anybody sees the batch. Floats of any other scale say mean 0 and std 1.
+                Of other kinds nothing is normalised
     of_caption  of a source's column: made of the caption (its text, its phrases, what lies at them). A picture's input
                 that read it would be handed the answer, so `check` refuses one, whatever reader stands between
     """
@@ -31,9 +36,22 @@ class FieldSpec:
     ids: tuple[int, int] | None = None
     special: Mapping[str, int] = field(default_factory=dict)
     share: tuple[float, ...] = ()
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = HALF
+    std: tuple[float, ...] = HALF
     of_caption: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises PluginError where mean or std say what the host does not do."""
+        for name, given in (("mean", self.mean), ("std", self.std)):
+            if self.kind != "picture" and tuple(given) != HALF:
+                raise PluginError(f"FieldSpec.{name} is of pictures: nothing of kind {self.kind} is normalised",
+                                  "let the source or reader normalise, and leave it out")
+            channels = self.shape[-3] if self.kind == "picture" and len(self.shape) > 2 else len(given)
+            if len(given) != channels and len(set(given)) == 1:
+                object.__setattr__(self, name, (given[0],) * channels)
+            elif len(given) != channels:
+                raise PluginError(f"FieldSpec.{name} has {len(given)} numbers for {channels} channels",
+                                  "give one for each channel")
 
     @property
     def frames(self) -> int:

@@ -47,7 +47,8 @@ class Reader:
 
     def read(self, value: Any) -> Any:
         """A row of the field: Pieces for kind tokens (the host adds begin, end and padding and cuts at the length),
-        a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number. Raises DataError for a
+        a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number, a picture as a Sample
+        holds it. Raises DataError for a
         value of another kind than it reads: `check` fits and reads the first records."""
         raise NotImplementedError
 

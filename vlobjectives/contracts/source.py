@@ -11,7 +11,8 @@ from vlobjectives.errors import Problem
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample: column -> value. A picture is uint8 [C,H,W] ([F,C,H,W]; tensor or array), normalised by the host.
+    """One sample: column -> value. A picture is uint8, or floats from 0 to 1, [C,H,W] ([F,C,H,W]; tensor or array),
+    which the host normalises as its FieldSpec says.
 
     same  the picture's number: samples with equal `same` show the same picture
     key   what a person calls it: a file name, an id
@@ -93,6 +94,18 @@ class Source:
     def has(self) -> frozenset[str]:
         """What an evaluation may need: what the source `can`, and its columns."""
         return frozenset({*self.can, *self.columns})
+
+    @classmethod
+    def framed(cls, config: SourceConfig, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+        """A picture (or clip) that is none of the data, as a held-out sample would show it: uint8 of `spec`'s shape.
+
+        picture  a path, the bytes of a file, a PIL picture, or uint8 [3,H,W] ([F,3,H,W]), tensor or array
+
+        By default the whole of it, squeezed to that shape; override where samples are cut or decoded otherwise. Raises
+        `vlobjectives.pictures.PictureError` for what is none.
+        """
+        from vlobjectives import pictures  # torch's: contracts cost nothing to import
+        return pictures.squeezed(picture, spec.shape, max_pixels)
 
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, `train` among them."""

@@ -12,13 +12,13 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
-from vlobjectives.errors import DataError, Place, RecipeError
+from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.recipe.resolving import taken_in
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, writing
+from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, showing, writing
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.folder import RunFolder, kept_fields
 from vlobjectives.running.loader import Layout, micro_batches
@@ -137,14 +137,15 @@ class Towers:
         raise AttributeError(f"the model has no part '{name}'; it has {', '.join(parts)}")
 
     def embed_images(self, pictures: Sequence[Any], rows: int = 64) -> Tensor:
-        """Pictures (paths, PIL pictures or uint8 tensors [3,H,W]), or clips [F,3,H,W] -> unit vectors [N,E], `rows` at
-        once. A model of pictures and clips takes either, all of a call of one kind.
+        """Pictures -> unit vectors [N,E], `rows` at once: paths, bytes of files, PIL pictures or uint8 [3,H,W], tensors
+        or arrays. Of a run on clips files and folders of frames, bytes, or uint8 [N,3,H,W]. A model of both takes
+        either, all of a call of one kind.
 
-        A picture of another size than the model's is squeezed to it: cut it first where training cut. Raises DataError
-        for what is no picture.
+        They are read, cut and resized, and frames chosen, as the run's held-out pictures are (`Source.framed`); of a
+        mix as by the first source that takes them. Raises DataError for what is no picture.
         """
-        fields = self._fields("image", pictures)
-        return self._embed(fields, "image", [_picture(picture, _shape(fields, "image")) for picture in pictures], rows)
+        fields, values = self._shown("image", pictures)
+        return self._embed(fields, "image", values, rows)
 
     def embed_texts(self, texts: Sequence[str], rows: int = 64) -> Tensor:
         """Texts -> unit vectors [N,E], cut at the model's length; `rows` at once."""
@@ -163,25 +164,14 @@ class Towers:
             raise RecipeError.one("no objective of this run trains a decoder of texts",
                                   "take a run of a recipe with one that does, such as coca", path="objectives")
         image = writing.of(self.system, self.system.pieces.fields, able[0]).image
-        fields, found = self._fields(image, pictures), []
-        values = [_picture(picture, _shape(fields, image)) for picture in pictures]
+        (fields, values), found = self._shown(image, pictures), []
         for start in range(0, len(values), rows):
             found += writing.captions(self.system, fields, able[0],
                                       self._batch(fields, image, values[start:start + rows]), beams)
         return found
 
-    def _fields(self, image: str, pictures: Sequence[Any]) -> Fields:
-        """Those of the source whose pictures have as many frames; else the first's, which says what is wrong. Raises
-        RecipeError where the input reads something else, such as regions."""
-        shape = getattr(pictures[0], "shape", ()) if len(pictures) else ()
-        frames = shape[0] if len(shape) == 4 else 1
-        known = [feed.fields for feed in self.system.pieces.feeds.values()]
-        read = known[0].inputs[image]
-        if known[0].spec(read[0]).kind != "picture":
-            raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone "
-                                  "does not tell", "make a batch of these fields, and call the parts by name",
-                                  path=f"inputs.{image}.fields")
-        return next((fields for fields in known if fields.spec(fields.inputs[image][0]).frames == frames), known[0])
+    def _shown(self, image: str, pictures: Sequence[Any]) -> tuple[Fields, list[Any]]:
+        return showing.framed(self.system.pieces, image, pictures, self.system.recipe.data.max_pixels)
 
     def _space(self) -> str:
         """The projection whose joint space is meant: `joint`, or the only one."""
@@ -212,28 +202,3 @@ class Towers:
         with self.system.autocasting():
             computed = execute.run(share, self.system.stage("embedding"), batch)
         return execute.read(view, computed).pooled.float()
-
-
-def _shape(fields: Fields, image: str) -> Sequence[int]:
-    return fields.spec(fields.inputs[image][0]).shape
-
-
-def _picture(picture: Any, shape: Sequence[int]) -> Tensor:
-    """Any picture (clip) as uint8 of the model's shape, [3,H,W] ([F,3,H,W])."""
-    from PIL import Image, ImageOps
-    from torchvision.transforms.v2 import functional as transforms
-    if isinstance(picture, str | Path):
-        place = Place(str(picture))
-        try:
-            picture = Image.open(picture)
-            picture.load()
-        except Exception as error:  # decoders raise nearly anything on damaged files
-            raise DataError(f"cannot be read as a picture: {getattr(error, 'strerror', None) or error}",
-                            "name a file that Pillow opens", place) from error
-    if isinstance(picture, Image.Image):
-        picture = transforms.pil_to_tensor(ImageOps.exif_transpose(picture).convert("RGB"))
-    picture = torch.as_tensor(picture)
-    if picture.dtype != torch.uint8 or picture.shape[:-2] != torch.Size(shape[:-2]):
-        raise DataError(f"a picture is uint8 {list(shape[:-2])} by height and width, not {picture.dtype} "
-                        f"{list(picture.shape)}", "give paths, PIL pictures or uint8 tensors")
-    return transforms.resize(picture, list(shape[-2:]), antialias=True)

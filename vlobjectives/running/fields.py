@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from vlobjectives.contracts.views import Input
 from vlobjectives.errors import DataError, Place, PluginError, VlobjError
 from vlobjectives.files import GONE, read
 from vlobjectives.foreign import reason_of
+from vlobjectives.running.normalising import normalised, stacked
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Fields:
                 raise _unlearned(folder, name, f"its reader does not take it back ({reason_of(error)})") from error
 
     def batch(self, samples: Sequence[Sample], numbers: Iterable[int], inputs: Iterable[str] | None = None) -> Batch:
-        """Samples side by side, pictures still uint8 (see `normalised`); with `inputs` those inputs alone."""
+        """Samples side by side, uint8 pictures as they are (see `normalised`); with `inputs` those inputs alone."""
         values: dict[str, Any] = {}
         for name in self.inputs if inputs is None else inputs:
             fields = self.inputs[name]
@@ -106,14 +106,9 @@ class Fields:
 
     def normalised(self, batch: Batch) -> Batch:
         """The batch as encoders get it: uint8 pictures as floats less `mean` over `std`. Run on the device."""
-        values = {}
-        for name, value in batch.items():
-            if isinstance(value, Tensor) and value.dtype == torch.uint8:
-                spec = self.spec(self.inputs[name][0] if name in self.inputs else name)
-                mean, std = (_channels(tuple(each), value.device) for each in (spec.mean, spec.std))
-                value = (value.float() - mean) / std
-            values[name] = value
-        return replace(batch, values=values)
+        return replace(batch, values={name: normalised(value, self.spec(self.inputs.get(name, (name,))[0]))
+                                      if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
+                                      for name, value in batch.items()})
 
     def _read(self, name: str, sample: Sample) -> Any:
         column = self.of.get(name, name)
@@ -123,7 +118,7 @@ class Fields:
     def _plain(self, name: str, samples: Sequence[Sample]) -> Any:
         spec, rows = self.spec(name), [self._read(name, sample) for sample in samples]
         if spec.kind == "picture":
-            return torch.stack([torch.as_tensor(row) for row in rows])
+            return stacked(name, spec, rows)
         if spec.kind == "labels":
             return _labels(rows, spec.shape[0])
         if spec.kind == "vectors":
@@ -178,12 +173,6 @@ def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -
 def _unlearned(folder: Path, name: str, why: str) -> DataError:
     return DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj run` "
                      "with the run folder learns it anew from the same data", Place(str(folder / f"{name}.json")))
-
-
-@cache
-def _channels(shares: tuple[float, ...], device: torch.device) -> Tensor:
-    """A number a channel on the scale 0..1, as one on that of uint8, [C,1,1]. Kept: a copy to a device waits for it."""
-    return torch.tensor(shares, device=device).view(-1, 1, 1) * 255
 
 
 def room(spec: FieldSpec, place: int) -> int:

@@ -129,7 +129,7 @@ def _told(cls: type, described: bool) -> Any:
         told = cls.described(config)
         if told is None:
             return cls(config, **more)
-        return SimpleNamespace(config=config, columns=told, spec=told)
+        return SimpleNamespace(config=config, columns=told, spec=told, framed=getattr(cls, "framed", None))
     return make
 
 

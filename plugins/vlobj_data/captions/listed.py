@@ -126,8 +126,12 @@ class Listed(Source):
         """The records of a manifest, and its text, whose notes come as they are read."""
         raise NotImplementedError
 
-    def shown(self, path: Path, draw: random.Random | None) -> Tensor:
-        """What is in a file: uint8 [...,3,H,W]. `draw` is None but in training. Raises PictureError."""
+    @classmethod
+    def seen(cls, config: ListedConfig, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
+        """What is in a file, or in anything that `framed` takes: uint8 [...,3,H,W]. `draw` is None but in training.
+
+        Raises PictureError.
+        """
         raise NotImplementedError
 
     def looked_at(self, path: Path) -> None:
@@ -169,18 +173,28 @@ class Listed(Source):
             beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
             if self.column not in self.columns:
                 return Sample({"caption": caption, **beside}, entry.number, entry.file)
-            whole = self.shown(self._roots(entry.file), draw)
+            whole = self.seen(self.config, self._roots(entry.file), self.max_pixels, draw)
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
-        height, width = whole.shape[-2:]
-        if draw and self.config.augment == "crop":
-            box = framing.random_box(height, width, self.config.scale, draw)
-        else:
-            box = (0, 0, height, width) if self.config.resize == "squash" else framing.centre(height, width)
-        small = framing.square(whole, box, self.config.image_size, self.config.interpolation)
+        small = self._cut(self.config, whole, draw)
         if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption, self.config.flip_unless):
             small = small.flip(-1)
         return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
+
+    @classmethod
+    def framed(cls, config, spec, picture, max_pixels):
+        """As the run's held-out pictures are decoded, cut and resized."""
+        return cls._cut(config, cls.seen(config, picture, max_pixels))
+
+    @classmethod
+    def _cut(cls, config: ListedConfig, whole: Tensor, draw: random.Random | None = None) -> Tensor:
+        """What a sample shows of a picture or clip, not mirrored."""
+        height, width = whole.shape[-2:]
+        if draw and config.augment == "crop":
+            box = framing.random_box(height, width, config.scale, draw)
+        else:
+            box = (0, 0, height, width) if config.resize == "squash" else framing.centre(height, width)
+        return framing.square(whole, box, config.image_size, config.interpolation)
 
     def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
         """A caption, or what is said of it, without its file: readers learn from all of them."""

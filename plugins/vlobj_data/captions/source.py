@@ -82,8 +82,9 @@ class Captions(Listed):
         found = super().described(config) | specs(config.columns)
         return found if config.pictures else {name: spec for name, spec in found.items() if name != cls.column}
 
-    def shown(self, path, draw):
-        return read_picture(path, self.max_pixels)
+    @classmethod
+    def seen(cls, config, given, max_pixels, draw=None):
+        return read_picture(given, max_pixels)
 
     def looked_at(self, path):
         check_header(path, self.max_pixels)

@@ -2,17 +2,19 @@
 
 Rules. The content counts, never the extension, and only MP4 (MOV), WebM, MKV, GIF and AVI are opened: playlists and
 other formats that name further files are not. Frames are counted in the order in which they are shown, all of them
-alike, however long each one stays. The display rotation that a file asks for is applied (to quarter turns). Transparent
-frames are laid on white. A file that is cut off, or in which a frame that is wanted (or one that leads to it) does not
-decode, is refused as a whole: damage in other places is not looked for.
+alike, however long each one stays. The display matrix that a file asks for is applied (quarter turns and mirroring).
+Transparent frames are laid on white. A file that is cut off, or in which a frame that is wanted (or one that leads to
+it) does not decode, is refused as a whole: damage in other places is not looked for, and titles may hold any bytes.
 
 Only packets are read to learn when frames are shown; then the decoder starts at the key frame before each frame that is
 wanted, unless it is already past it. AVI does not say when frames are shown: there they are decoded in turn.
 """
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,11 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from av.error import FFmpegError
+from av.sidedata.sidedata import Type
 from torch import Tensor
 
-from vlobj_data.captions.pictures import PictureError, check_header, opened, read_picture, said
+from vlobj_data.captions.pictures import PictureError, as_pixels, check_header, opened, read_picture, said
+from vlobj_data.videos.whole import cut_off
 
 DEMUXERS = {"format_whitelist": "mov,mp4,matroska,webm,gif,avi"}
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif")
@@ -34,30 +37,34 @@ NUMBER = re.compile(r"(\d+)")
 av.logging.set_level(av.logging.PANIC)  # what is wrong comes as an exception too
 
 
-def read_clip(path: Path, choose: Choose, max_pixels: int) -> Tensor:
-    """The frames of a file (or folder) that `choose` takes. Raises PictureError."""
-    if path.is_dir():
-        return _one_size([read_picture(frame, max_pixels) for frame in _of(_frames_in(path), choose)])
-    opened(path).close()
-    try:
-        with _container(path, max_pixels) as container:
+def read_clip(given: Any, choose: Choose, max_pixels: int) -> Tensor:
+    """The frames that `choose` takes of a file (or folder), of a file's bytes, or of frames [N,3,H,W], uint8.
+
+    Raises PictureError.
+    """
+    if not isinstance(given, str | Path | bytes):
+        frames = as_pixels(given, max_pixels, frames=0)
+        return frames[choose(len(frames))]
+    if not isinstance(given, bytes) and Path(given).is_dir():
+        return _one_size([read_picture(frame, max_pixels) for frame in _of(_frames_in(Path(given)), choose)])
+    with _container(given if isinstance(given, bytes) else Path(given), max_pixels) as container:
+        try:
             shown, keys = _times(container)
             wanted = choose(len(shown))
             if container.format.name == "avi":
                 return _one_size(list(_in_turn(container, wanted)))
             return _one_size(list(_sought(container, [shown[number] for number in wanted], keys)))
-    except PictureError:
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        raise PictureError(f"is damaged: {_why(error)}") from error
+        except PictureError:
+            raise
+        except Exception as error:  # decoders raise nearly anything on damaged files
+            raise PictureError(f"is damaged: {_why(error)}") from error
 
 
 def check_clip(path: Path, max_pixels: int) -> None:
-    """Raises PictureError where a file is missing, is no video or is too large; decodes nothing."""
+    """Raises PictureError where a file is missing, is no video, is cut off or is too large; decodes nothing."""
     if path.is_dir():
         check_header(_frames_in(path)[0], max_pixels)
         return
-    opened(path).close()
     with _container(path, max_pixels):
         pass
 
@@ -74,12 +81,18 @@ def _of(frames: Sequence[Path], choose: Choose) -> list[Path]:
     return [frames[number] for number in choose(len(frames))]
 
 
-def _container(path: Path, max_pixels: int) -> Any:
+def _container(given: Path | bytes, max_pixels: int) -> Any:
+    with BytesIO(given) if isinstance(given, bytes) else opened(given) as file:
+        cut = cut_off(file)
     try:
-        container = av.open(str(path), options=DEMUXERS)
-    except FFmpegError as error:
+        container = av.open(BytesIO(given) if isinstance(given, bytes) else str(given), options=DEMUXERS,
+                            metadata_errors="replace")
+    except Exception as error:
         raise PictureError(f"is damaged at its start or none of MP4, MOV, WebM, MKV, GIF, AVI ({_why(error)})"
                            ) from error
+    if cut:
+        container.close()
+        raise PictureError("is cut off: its last part ends after the file does")
     if not container.streams.video:
         container.close()
         raise PictureError("holds no pictures")
@@ -133,7 +146,7 @@ def _sought(container: Any, wanted: Sequence[int], keys: Sequence[int]) -> Itera
 def _sound(frame: Any) -> Tensor:
     if frame is None or frame.is_corrupt:
         raise PictureError("is damaged: a frame does not decode")
-    return _upright(_rgb(frame), frame.rotation)
+    return _upright(_rgb(frame), frame.side_data.get(Type.DISPLAYMATRIX))
 
 
 def _rgb(frame: Any) -> np.ndarray:
@@ -145,10 +158,17 @@ def _rgb(frame: Any) -> np.ndarray:
     return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _upright(picture: np.ndarray, degrees: int) -> Tensor:
-    """[3,H,W], turned counter-clockwise by the nearest quarter turn."""
-    turned = np.rot90(picture, round(degrees / 90) % 4)
-    return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
+def _upright(picture: np.ndarray, matrix: Any) -> Tensor:
+    """[3,H,W], mirrored and turned as the display matrix [a b u; c d v; x y w] asks, by the nearest quarter turn.
+
+    A point (p, q) is shown at (a p + c q, b p + d q), and somewhere else again.
+    """
+    if matrix is not None:
+        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(float)
+        if a * d < b * c:
+            picture, a, b = picture[:, ::-1], -a, -b
+        picture = np.rot90(picture, -round(math.atan2(b, a) / (math.pi / 2)) % 4)
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
 def _one_size(frames: Sequence[Tensor]) -> Tensor:

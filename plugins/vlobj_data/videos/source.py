@@ -50,9 +50,10 @@ class VideoCaptions(Listed):
         manifest = Manifest(text, path, form in BY_LINES)
         return records(manifest, form, self.config.extension), manifest
 
-    def shown(self, path, draw):
-        drawn = draw if self.config.sampling == "random" else None
-        return read_clip(path, partial(frame_numbers, frames=self.config.frames, draw=drawn), self.max_pixels)
+    @classmethod
+    def seen(cls, config, given, max_pixels, draw=None):
+        drawn = draw if config.sampling == "random" else None
+        return read_clip(given, partial(frame_numbers, frames=config.frames, draw=drawn), max_pixels)
 
     def looked_at(self, path):
         check_clip(path, self.max_pixels)

@@ -7,7 +7,7 @@ from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
-from vlobjectives.errors import DataError, Problem
+from vlobjectives.errors import DataError, PluginError, Problem
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.checks_references import example
@@ -16,6 +16,7 @@ from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running.checking.lengths import lengths
+from vlobjectives.running.checking.pictures import pictures
 from vlobjectives.running.checking.records import records
 from vlobjectives.running.checking.repeats import repeats
 from vlobjectives.running.making import Trouble
@@ -63,7 +64,8 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         return None
     made = pieces_of(recipe, registry, kept=kept)
     report.add(STAGE, repeats(loaded, registry, made))
-    return made if report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)]) else None
+    sound = report.add(STAGE, pictures(loaded, made), PluginError.code)
+    return made if report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)]) and sound else None
 
 
 def told(loaded: Loaded, error: Trouble) -> Problem:
