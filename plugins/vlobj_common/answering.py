@@ -40,7 +40,7 @@ class Answering(Evaluation):
 
     def suits(self, objectives):
         if "answer" not in objectives[self.config.of].config.named("field"):
-            raise self.cannot(f"the objective '{self.config.of}' answers no questions", "of: vqa, for one")
+            raise self.cannot(f"the objective '{self.config.of}' answers no questions")
 
     def run(self, held):
         asked, right = answered(held, self)

@@ -48,7 +48,7 @@ class Captioning(Evaluation):
 
     def suits(self, objectives):
         if type(objectives[self.config.of]).writes is Objective.writes:
-            raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts", "of: ic, for one")
+            raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts")
 
     def run(self, held):
         written = described(held, self.config)

@@ -54,7 +54,8 @@ class Words(Evaluation):
         fusion: PartName = Field("fusion", description="fusion that the objective reads")
 
     def views(self, inputs):
-        return {"pairs": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
+        text = inputs[self.config.text].masked(self.config.mask)
+        return {"pairs": fused(inputs[self.config.image], text, part=self.config.fusion)}
 
     def suits(self, objectives):
         if self.config.mask is None and objectives[self.config.of].config.mask is None:

@@ -140,7 +140,7 @@ CASES = [
          "fields:\n": "inputs: {text: {mask: hidden_words}}\nfields:\n", "itm: {negatives: others}": "itm: {weight: 0, "
          "negatives: others}", "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
          "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
-         ("evaluate.words", "names no mask of its own", "evaluate.words.mask=NAME"), "words: {}"),
+         ("evaluate.words.mask", "names no mask of its own", "mask: hidden_words"), "words: {}"),
     Case("no word", {"size: 400, length: 48": "size: 260, length: 3"}, ("fields.caption.length", "leaves no word",
          "raise it"), "length: 3"),
     Case("vocabulary of a fusion", {"of: text, tied": "of: fusion, tied"}, ("model.words", "token"), "words:"),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_json
+from pydantic_core import PydanticUndefined, to_json, to_jsonable_python
 
 from vlobjectives.contracts.config import kinds
 from vlobjectives.recipe import known
@@ -43,10 +43,15 @@ def line(root: type[BaseModel], path: KeyPath, value: Any, defined: Mapping[str,
     word = f"./{path[-1]}" if isinstance(extra, dict) and extra.get("path") else str(path[-1])
     for one in (*_near(value, field), *_defaults(field), *_examples(field.annotation, field.metadata, word)):
         if takes(field, one):
-            text = dump_data({path[-1]: one}, flow=True).strip()[1:-1]
+            text = written(str(path[-1]), one)
             meaning = f"  # {field.description}" if field.description else ""
             return text + meaning if "\n" not in text and len(text) <= LONGEST else ""
     return ""
+
+
+def written(key: str, value: Any) -> str:
+    """`key: value` as YAML has it."""
+    return dump_data({key: to_jsonable_python(value)}, flow=True).strip()[1:-1]
 
 
 def takes(field: FieldInfo, value: Any) -> bool:

@@ -21,10 +21,14 @@ from vlobjectives.running.mixing import Feed, turns
 
 @dataclass
 class Pieces:
-    """What a recipe names, made but not yet joined. Readers are the same for all sources."""
+    """What a recipe names, made but not yet joined. Readers are the same for all sources.
+
+    first  the fields with readers that learned from the first records alone, where a check has let them
+    """
 
     feeds: Mapping[str, Feed]
     inputs: Mapping[str, Input]
+    first: Fields | None = None
 
     @property
     def source(self) -> Source:

@@ -111,13 +111,8 @@ class _Small:
     def parts(self, named: Mapping[KeyPath, Named]) -> None:
         """Each part's own small form, without weights."""
         for path, one in named.items():
-            if one.kind != "part":
-                continue
-            config = one.config.tiny()
-            options = config.model_dump(mode="json", by_alias=True, include=config.model_fields_set)
-            if "weights" in type(config).model_fields:
-                options["weights"] = False if options.get("weights", config.weights) in (True, False) else None
-            self.data["model"][path[1]] = {"type": one.entry.type} | options
+            if one.kind == "part":
+                self.data["model"][path[1]] = small_part(one)
 
     def pictures(self, named: Mapping[KeyPath, Named]) -> None:
         """Inputs of pictures read the source's; they get the smallest size that every encoder takes."""
@@ -194,6 +189,15 @@ class _Small:
             if path[0] == "evaluate" and path[1] in self.data["evaluate"] and "count" in type(one.config).model_fields:
                 self.put((*path, "count"), min(one.config.count or COUNT, COUNT))
         return gone
+
+
+def small_part(one: Named) -> dict[str, Any]:
+    """A part's own small form as an entry of a recipe, without weights."""
+    config = one.config.tiny()
+    options = config.model_dump(mode="json", by_alias=True, include=config.model_fields_set)
+    if "weights" in type(config).model_fields:
+        options["weights"] = False if options.get("weights", config.weights) in (True, False) else None
+    return {"type": one.entry.type} | options
 
 
 def _missing(named: Mapping[KeyPath, Named], has: frozenset[str]) -> Iterator[tuple[str, list[str]]]:

@@ -11,6 +11,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running.checking.begun import begun
 from vlobjectives.running.checking.capabilities import capabilities
 from vlobjectives.running.checking.data import data
+from vlobjectives.running.checking.evaluations import evaluations
 from vlobjectives.running.checking.means import means
 from vlobjectives.running.checking.sense import sense
 from vlobjectives.running.checking.shapes import shapes
@@ -46,11 +47,13 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     if trains and not begun(loaded, registry, made, run, report):
         return loaded, _skipped(report, "capabilities")
     if not trains:
+        evaluations(loaded, registry, named, built, True, report)
         return loaded, report
     whole = sense(loaded, built, processes, report)
     step = shapes(loaded, registry, made, built, processes, report) if whole else None
     if not whole:
         report.skip(["shapes"], "sense")
+    evaluations(loaded, registry, named, built, step is not None, report)
     means(loaded, built, step, processes, place, has_checkpoint(run), report)
     return loaded, report
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.mask import Mask, Site
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
@@ -31,7 +30,6 @@ class Built:
     masks: dict[str, Mask] = field(default_factory=dict)
     pairings: dict[str, Pairing] = field(default_factory=dict)
     objectives: dict[str, Objective] = field(default_factory=dict)
-    evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -44,5 +42,4 @@ class Built:
 
     def of(self, kind: str) -> dict[str, Any]:
         """Those of a kind, by name."""
-        return {"mask": self.masks, "pairing": self.pairings, "objective": self.objectives,
-                "evaluation": self.evaluations}[kind]
+        return {"mask": self.masks, "pairing": self.pairings, "objective": self.objectives}[kind]

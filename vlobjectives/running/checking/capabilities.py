@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.errors import PluginError, Problem
@@ -17,7 +16,6 @@ from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
-from vlobjectives.running.averages import averaged_parts, wanted
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.data import told
 from vlobjectives.running.making import Trouble
@@ -53,7 +51,7 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
                       {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()})
         for path, one in named.items():
-            if one.kind in ("mask", "pairing", "objective", "evaluation"):
+            if one.kind in ("mask", "pairing", "objective"):
                 try:
                     built.of(one.kind)[str(path[1])] = one.cls(one.config)
                 except CannotBuild as error:
@@ -63,7 +61,7 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         if report.errors:
             return None
         for path, one in named.items():
-            if one.kind in ("mask", "pairing", "objective", "evaluation"):
+            if one.kind in ("mask", "pairing", "objective"):
                 try:
                     report.add(STAGE, _asked(loaded, path, one, built))
                 except Exception as error:  # a plug-in's own code
@@ -112,20 +110,12 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
 
 
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
-    """What is wrong with the views of an objective, mask, pairing or evaluation."""
+    """What is wrong with the views of an objective, mask or pairing."""
     name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
-    if one.kind == "evaluation" and (lacking := _lacking(loaded, one, whole, built)):
-        missing, source = lacking
-        yield loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{source}' does not have",
-                             f"leave it out: evaluate.{name}=false", key=True)
-        return
     try:
-        views = whole.views(built.made.inputs if one.kind in ("objective", "pairing") else built.bare)
-        if one.kind == "evaluation":
-            whole.suits(built.objectives)
-            yield from _averages(loaded, path, views, built)
+        views = whole.views(built.bare if one.kind == "mask" else built.made.inputs)
         for view in views.values():
-            for view_path, what, mend in _views(view, path, one, built):
+            for view_path, what, mend in asked_in_vain(view, path, one, built):
                 yield loaded.problem(view_path, what, mend)
         if one.kind == "objective":
             make(built, [(name,)])
@@ -135,28 +125,13 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
         yield loaded.problem(path, error.why, error.mend, key=True)
 
 
-def _lacking(loaded: Loaded, one: Named, whole: Evaluation, built: Built) -> tuple[list[str], str] | None:
-    """What an evaluation needs and a source that it names (or, where it names none, every source) lacks."""
-    recipe, feeds, needs = loaded.recipe, built.made.feeds, whole.needs
-    found = [(missing, recipe.sources[name].type) for name in one.entry.sources or feeds
-             if (missing := sorted(needs - feeds[name].source.has))]
-    return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
-
-
-def _averages(loaded: Loaded, path: KeyPath, views: Mapping[str, View], built: Built) -> Iterator[Problem]:
-    """An evaluation sees the averages that training keeps, and makes none."""
-    for part in sorted(set().union(*map(averaged_parts, views.values())) - wanted(built)):
-        yield loaded.problem(path, f"it looks at '{part}' by averaged weights, of which no average is kept: no mask, "
-                             "pairing or objective looks at them", f"leave it out: evaluate.{path[1]}=false", key=True)
-
-
 Found = tuple[KeyPath, str, str]
 
 
-def _views(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
     """(key path, what, mend) for whatever a view and all that it is fed ask in vain."""
     for fed in view.fed:
-        yield from _views(fed, path, one, built)
+        yield from asked_in_vain(fed, path, one, built)
     part = built.parts.get(view.part)
     wanted = WANTED[type(view)]
     if part is None:

@@ -29,6 +29,7 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
     yield from unread
     if unread:
         return
+    made.first = None if short else fields
     told: set[str] = set()
     for names in _texts(fields):
         spare: list[int] = []  # of each record, what the fields before left of their length

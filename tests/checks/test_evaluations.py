@@ -1,0 +1,149 @@
+"""An evaluation that names what cannot serve it is refused before any training, at the option, with what would do."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from vlobjectives.contracts.config import kinds
+from vlobjectives.recipe import load
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks_names import SECTION, Named, names
+from vlobjectives.recipe.recipes import names as shipped
+from vlobjectives.registry import Registry
+from vlobjectives.running import assemble, reading
+from vlobjectives.running.checking.capabilities import capabilities
+from vlobjectives.running.checking.data import data
+from vlobjectives.running.checking.evaluations import Trials
+from vlobjectives.running.evaluating import HeldOut, evaluate
+from vlobjectives.running.log import Log
+from vlobjectives.running.tiny import tiny
+
+from .small import changed, line_of, plugin, vlobj
+
+PLAIN = "evaluate: {retrieval: {gallery: 16}}"
+CASES = [
+    ("type: rerank, of: itc", "of", "has no attribute 'head'", "of: itm"),
+    ("type: itm, of: mgsc", "of", "judges pairs", "of: itm"),
+    ("type: binding, of: mlm", "of", "judges pairs", "of: itm"),
+    ("type: words, of: itc", "of", "names words", "of: mlm"),
+    ("type: rerank, fusion: vision", "fusion", "fusion that the objective reads", "fusion: fusion"),
+    ("type: binding, fusion: words", "fusion", "fusion that the objective reads", "fusion: fusion"),
+    ("type: itm, fusion: joint", "fusion", "fusion that the objective reads", "fusion: fusion"),
+    ("type: probe, fusion: joint", "fusion", "'joint' is a projection", "fusion: fusion"),
+    ("type: retrieval, joint: fusion", "joint", "'fusion' is a fusion", "joint: joint"),
+    ("type: retrieval, image: text", "image", "takes as its text, not as its image", "image: image"),
+    ("type: alignment, text: image", "text", "takes as its image, not as its text", "text: text"),
+    ("type: completion, local_of: itc", "local_of", "local completion", "local_of: mltc"),
+    ("type: completion, of: itm", "of", "global completion", "name one of mgsc, mltc"),
+    ("type: words, mask: dropped", "mask", "is not for the input 'text' of tokens", "mask: hidden_words"),
+    ("type: binding, kinds: [swop]", "kinds", "not in 'swop'", "kinds: [swap]"),
+    ("type: zero_shot, prompts: [a thing]", "prompts", "no place for a name", "prompts: ['{}']"),
+    ("type: captioning, of: itc", "", "'itc' trains no decoder", "leave it out: evaluate.NAME=false"),
+    ("type: grounding, of: itc", "of", "nothing else in this recipe can", "leave it out: evaluate.NAME=false"),
+]
+
+
+def test_refused_at_their_lines(tmp_path, capsys):
+    """Each of what cannot serve, all in one call, and nothing else."""
+    path = changed(tmp_path, {PLAIN: "evaluate:\n" + "\n".join(
+        f"  case{number}: {{{entry}}}" for number, (entry, *_) in enumerate(CASES))})
+    ended = vlobj(capsys, "check", path)
+    assert ended.code == 2
+    told = ended.err.replace("\n    mend", " mend").splitlines()
+    assert len(told) == len(CASES), ended.err
+    for number, (entry, option, says, mend) in enumerate(CASES):
+        at = f"evaluate.case{number}" + f".{option}" * bool(option)
+        line, = (line for line in told if f"  {at}  " in line)
+        assert f"small.yaml:{line_of(path, entry)}:" in line and says in line, line
+        assert line.endswith("mend: " + mend.replace("NAME", f"case{number}")), line
+
+
+def test_two_wrong_options_are_told_in_one_call(tmp_path, capsys):
+    ended = vlobj(capsys, "check", changed(tmp_path, {PLAIN: "evaluate: {rerank: {of: itc, fusion: vision}}"}))
+    assert "mend: of: itm" in ended.err and "mend: fusion: fusion" in ended.err
+
+
+OWN = """
+    from vlobjectives import Evaluation, EvaluationConfig, ObjectiveName, Score, hookimpl
+
+    class Own(Evaluation):
+        class Config(EvaluationConfig):
+            by: ObjectiveName = "itc"
+
+        def run(self, held):
+            width = held.objective(self.config.by).head.out_features
+            return {"width": Score(width, None, width, width, 1)}
+
+    class Broken(Evaluation):
+        def run(self, held):
+            return {"share": 1 / 0}
+
+    @hookimpl
+    def vlobj_components():
+        return {"evaluation:own": Own, "evaluation:broken": Broken}
+"""
+
+
+def test_one_of_a_stranger(tmp_path, capsys):
+    """What nobody declared is found all the same; a fault that no option mends does not stop a run."""
+    plugin(tmp_path, OWN)
+    head = {"# Small: five objectives.": "plugins: [./own.py]"}
+    ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {own: {}, broken: {}}"}))
+    assert ended.code == 2 and "evaluate.own.by" in ended.err and "mend: by: itm" in ended.err, ended.err
+    assert ended.out.startswith("note:") and "ZeroDivisionError: division by zero" in ended.out
+    assert "evaluate.broken" in ended.out and "own.py:14" in ended.out and "1 error, 1 note" in ended.out, ended.out
+
+
+def others(trials: Trials, one: Named) -> Iterator[dict[str, Any]]:
+    """Every option that names something, with every other name of the recipe, whatever it is the name of."""
+    recipe = trials.loaded.recipe
+    for option, info in type(one.config).model_fields.items():
+        for kind in kinds(info):
+            for name in getattr(recipe, SECTION[kind]):
+                if name != getattr(one.config, option):
+                    yield {option: name}
+
+
+def every_other_name(recipe: str) -> tuple[int, int]:
+    """How many of the changes are refused, and how many run, on a whole tiny system and both of its held-out splits."""
+    registry, report = Registry(), Report()
+    loaded, _ = tiny(load(recipe), registry)
+    named = names(loaded, registry, report)
+    made = data(loaded, registry, named, False, report)
+    built = capabilities(loaded, registry, named, made, 1, report)
+    trials = Trials(loaded, registry, named, built)
+    reading.fit(made, 0, Log(first=False), {})
+    system = assemble.system(loaded.recipe, registry, made)
+    refused = ran = 0
+    for path, one in named.items():
+        if one.kind != "evaluation":
+            continue
+        assert trials.fault(path, one) is None, (recipe, path, trials.fault(path, one))
+        for change in others(trials, one):
+            changed = replace(one, config=one.config.model_copy(update=change))
+            if trials.fault(path, changed) is not None:
+                refused += 1
+                continue
+            for name, feed in made.feeds.items():
+                whole = changed.cls(changed.config)
+                if name in (one.entry.sources or (name,)) and whole.needs <= feed.source.has:
+                    for split in ("val", "test"):
+                        held = HeldOut(system, feed.source, feed.fields, split, 0, 8, torch.device("cpu"))
+                        evaluate(held, {str(path[1]): whole}, with_losses=False)
+            ran += 1
+    return refused, ran
+
+
+@pytest.mark.parametrize("recipe", ["sycoca"])
+def test_every_other_name_is_refused_or_runs(recipe):
+    refused, ran = every_other_name(recipe)
+    assert refused > 0, (refused, ran)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", shipped())
+def test_every_other_name_of_every_shipped_recipe(recipe):
+    every_other_name(recipe)
