@@ -34,7 +34,7 @@ class Numbers:
 
 
 def data(**options):
-    fields = SimpleNamespace(batch=lambda samples, numbers: Batch(
+    fields = SimpleNamespace(source="", batch=lambda samples, numbers: Batch(
         torch.tensor(list(numbers)), torch.tensor([sample.same for sample in samples]), {}))
     return MicroBatches(Numbers(**options), fields, "train", Layout(4, 4), 5)
 

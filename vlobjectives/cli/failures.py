@@ -3,22 +3,22 @@
 import sys
 import traceback
 
-from vlobjectives.errors import VlobjError
+from vlobjectives.blame import blamed
 from vlobjectives.files import deafened
 
 
 def told(error: BaseException, debug: bool) -> int:
     """Says on stderr what happened, with the traceback if asked; gives the exit code."""
-    known, text = isinstance(error, VlobjError), " ".join(str(error).split())
+    meant, text = blamed(error), " ".join(str(error).split())
     try:
         if debug:
             traceback.print_exception(error)
-        print(error if known else
+        print(meant or
               f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
               f"    mend: `{_again()}` shows where; please report it", file=sys.stderr, flush=True)
     except OSError:  # a terminal that was closed: the code still says how it ended
         deafened(sys.stderr)
-    return error.code if known else 1
+    return meant.code if meant else 1
 
 
 def _again() -> str:

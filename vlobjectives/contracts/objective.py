@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from vlobjectives.contracts.config import ObjectiveConfig
 from vlobjectives.contracts.parts import CannotBuild
@@ -73,3 +74,40 @@ class Objective(nn.Module):
 
     def cannot(self, why: str, mend: str = "") -> CannotBuild:
         return CannotBuild(why, mend)
+
+
+RETURNS = "forward must return {name: Term(total, count)}: a sum over what it scored, and how many that were"
+
+
+def no_terms(given: Any) -> str:
+    """Why what `forward` returned is not what it promises, as far as shapes and types tell; "" where it is."""
+    if not isinstance(given, Mapping):
+        return f"forward returned {_kind(given)}"
+    if not given:
+        return "forward returned no term"
+    return next(filter(None, (_no_term(name, term) for name, term in given.items())), "")
+
+
+def _no_term(name: Any, term: Any) -> str:
+    if not isinstance(name, str) or not name:
+        return f"forward returned a term called {name!r}, and a name is text"
+    if not isinstance(term, Term):
+        return f"forward returned under '{name}' {_kind(term)}"
+    total, count = term.total, term.count
+    if not isinstance(total, Tensor) or total.dim() or not (total.is_floating_point() or term.weight == 0):
+        shown = f"{total.dtype} of shape {list(total.shape)}" if isinstance(total, Tensor) else _kind(total)
+        return f"the total of '{name}' is {shown}, and it must be a 0-d tensor of floats: sum over the rows"
+    if isinstance(count, Tensor) and count.dim():
+        return f"the count of '{name}' has the shape {list(count.shape)}, and it must be one number"
+    if not isinstance(count, Tensor) and not (isinstance(count, int | float) and 0 <= count < inf):
+        return f"the count of '{name}' is {count!r}, and it must be a number of 0 or more"
+    if not isinstance(term.weight, int | float) or not isfinite(term.weight):
+        return f"the weight of '{name}' is {term.weight!r}, and it must be a finite number"
+    chance = term.chance
+    if chance is not None and (chance.dim() if isinstance(chance, Tensor) else not isinstance(chance, int | float)):
+        return f"the chance level of '{name}' is {chance!r}, and it must be a number or None"
+    return ""
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else "a tensor" if isinstance(value, Tensor) else f"a {type(value).__name__}"

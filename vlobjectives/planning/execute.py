@@ -11,15 +11,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from vlobjectives.blame import given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, Site
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.values import Draw, Pairs, only_visible, widened
+from vlobjectives.contracts.values import Draw, Encoded, Fused, Joint, Pairs, only_visible, widened
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.functional import noise as arithmetic
 from vlobjectives.functional import pixels
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, seen_input, title
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, place_of, seen_input, title
+
+HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
+"""Section of a recipe -> where a stage holds what stands there."""
 
 
 @dataclass
@@ -71,8 +75,9 @@ class Stage:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
         with torch.no_grad(), _full_precision(batch):
-            return mask.draw(self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch,
-                             **values)
+            drawn = mask.draw(self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch,
+                              **values)
+        return given(drawn, Draw, mask.draw)
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
         pairs = self.pairs[key.pairing] if key.pairing in self.pairs else self._wrong(key.pairing, batch, values)
@@ -85,9 +90,10 @@ class Stage:
         with torch.no_grad(), _full_precision(batch):
             for start in range(0, batch.size, group):
                 rows = slice(start, start + group)
-                pairs = self.pairings[name].wrong(noise.rows(rows), batch.rows(rows),
-                                                  **{key: value.rows(rows) for key, value in values.items()})
-                found.append(shifted(pairs, start))
+                wrong = self.pairings[name].wrong
+                pairs = wrong(noise.rows(rows), batch.rows(rows),
+                              **{key: value.rows(rows) for key, value in values.items()})
+                found.append(shifted(given(pairs, Pairs, wrong), start))
         return found[0] if len(found) == 1 else Pairs(*(
             torch.cat([getattr(pairs, name) for pairs in found]) for name in ("image", "text", "anchor", "valid")))
 
@@ -117,7 +123,8 @@ def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
     """The values of all work of a share, by key (passes by their view without its reading)."""
     values: dict[Key, Any] = {}
     for work in share.work:
-        with stage.around(work.key):
+        path, what = place_of(work.key)
+        with stage.around(work.key), work_of(path, what, getattr(stage, HOLDERS[path[0]])[path[1]]):
             values[work.key] = _one(work, stage, batch, values)
     return values
 
@@ -166,19 +173,19 @@ def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]
         draw = values[DrawKey(key.input.mask, key.input.name)] if key.input.mask else None
         if draw is not None and draw.fill == "pixels":
             x = pixels.fill(x, draw.hidden, part.spec.patch_size)
-        return call(x, draw, want)
+        return given(call(x, draw, want), Encoded, part.forward)
     if isinstance(key, JointView):
-        return call(read(key.of, values), stage.slots[key.part, key.of.part], want)
+        return given(call(read(key.of, values), stage.slots[key.part, key.of.part], want), Joint, part.forward)
     if isinstance(key, FusedView):
         image, text = read(key.image, values), read(key.text, values)
         if key.pairing is None:
-            return call(image, text, want)
+            return given(call(image, text, want), Fused, part.forward)
         pairs = values[PairsKey(key.pairing, key.keep)]
-        fused = call(image.rows(pairs.image), text.rows(pairs.text), want)
+        fused = given(call(image.rows(pairs.image), text.rows(pairs.text), want), Fused, part.forward)
         return replace(fused, pairs=pairs)
     if isinstance(key, DecodedView):
         memory = None if key.memory is None else read(key.memory, values)
-        return call(read(key.query, values), memory, want)
+        return given(call(read(key.query, values), memory, want), Encoded, part.forward)
     raise TypeError(f"no such view: {type(key).__name__}")
 
 

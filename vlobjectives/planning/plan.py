@@ -187,6 +187,15 @@ def title(key: Key) -> str:
     return f"{runner(key)}({inside})"
 
 
+def place_of(key: Key) -> tuple[tuple[str, str], str]:
+    """Where the recipe names who runs an entry, and the entry in words."""
+    if isinstance(key, DrawKey):
+        return ("masks", key.mask), f"the draw {title(key)}"
+    if isinstance(key, PairsKey):
+        return ("pairings", key.pairing), "the choice of wrong pairs"
+    return ("model", key.part), f"the pass {title(key)}"
+
+
 def runner(view: View) -> str:
     """The part that runs a pass, by its averaged weights marked: `vision~ema`."""
     return f"{view.part}~ema" if view.averaged else view.part

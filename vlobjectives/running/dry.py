@@ -13,14 +13,15 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
+from vlobjectives.blame import Broke, whose
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.values import Encoded, Fused
+from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View
 from vlobjectives.planning import fake
 from vlobjectives.planning.costs import Memory
 from vlobjectives.planning.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, title
+from vlobjectives.planning.plan import Key, title
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.making import Trouble
@@ -76,7 +77,7 @@ class Dry:
             with self._watched(meter, shapes), gpu, self.mode:
                 held = self._run(meter, names, step, source)
         except Exception as error:
-            raise self._trouble(meter.at_work, error) from error
+            raise self._trouble(error) from error
         forward = dict(meter.flops)
         trained = sum(p.numel() * p.element_size() for p in self.system.parameters() if p.requires_grad)
         moments = 2 * trained  # AdamW's two averages
@@ -101,7 +102,7 @@ class Dry:
             stage.around = lambda key: meter.work(self._named(key))
             total = self.system(batch, step, names=names, stage=stage).total
             held = dict(meter.memory.alive)
-            with meter.work(BACKWARD):
+            with meter.work(BACKWARD), self.system.backward_blamed():
                 total.backward()
         return held
 
@@ -128,7 +129,7 @@ class Dry:
             meter.at_work = ""
 
         def seen(part: nn.Module, args: Any, out: Any) -> None:
-            if isinstance(self._keys.get(meter.at_work), View):
+            if isinstance(self._keys.get(meter.at_work), View) and isinstance(out, Encoded | Fused | Joint):
                 shapes.setdefault(meter.at_work, shape(part, out))
 
         hooks = [part.register_forward_hook(seen) for part in self.system.model.values()]
@@ -145,26 +146,19 @@ class Dry:
         self._keys[name] = key
         return name
 
-    def _trouble(self, at_work: str, error: Exception) -> Trouble:
+    @staticmethod
+    def _trouble(error: Exception) -> Trouble:
         """Who failed, in words, at the key of the recipe where it stands."""
+        note = whose(error)
+        path, what = (note.path, note.what) if note else (("objectives",), "the sum of the losses")
+        if isinstance(error, CannotBuild | Broke):  # what a plug-in says itself, or is told that it should give
+            return Trouble(path, error.why, error.mend)
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         mend = "look at the shapes that it is given"
         if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
             why = f"it asks the device for a number ({error.func})"
             mend = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"
-        key = self._keys.get(at_work)
-        path, what = ("objectives",), at_work or "sum of the losses"
-        if isinstance(key, DrawKey):
-            path, what = ("masks", key.mask), f"draw {title(key)}"
-        elif isinstance(key, PairsKey):
-            path, what = ("pairings", key.pairing), "choice of wrong pairs"
-        elif isinstance(key, View):
-            path, what = ("model", key.part), f"pass {title(key)}"
-        elif isinstance(key, str):
-            path, what = ("objectives", key), "loss"
-        if isinstance(error, CannotBuild):  # a plug-in that refuses says why
-            return Trouble(path, error.why, error.mend)
-        return Trouble(path, f"the {what} failed: {why}", mend)
+        return Trouble(path, f"{what} failed: {why}", mend)
 
 
 def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlobjectives.blame import blamed
 from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
 from vlobjectives.registry import Registry
 from vlobjectives.running import distributed
@@ -42,7 +43,7 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
     if distributed.lost(error):
         return MeansError("lost another process of this run", f"its own words say why; `vlobj run {at.path}` goes on "
                           "from the last checkpoint")
-    return error
+    return blamed(error) or error
 
 
 def _stopped(at: Where, number: int) -> VlobjError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from vlobjectives.blame import given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.contracts.reader import Reader
@@ -27,6 +28,8 @@ from vlobjectives.running.pieces import Pieces
 from vlobjectives.running.signals import Halt
 from vlobjectives.running.system import System
 from vlobjectives.running.writing import captions
+
+SCORES = "{name: Score(value, chance, low, high, n)}"
 
 
 @dataclass
@@ -66,7 +69,7 @@ class HeldOut:
         return self.source.size(self.split)
 
     def sample(self, number: int) -> Sample:
-        sample, bad = fetch(self.source, self.split, number, 0, self.seed, self.size())
+        sample, bad = fetch(self.source, self.split, number, 0, self.seed, self.size(), self.fields.source)
         self.met.update(bad)
         return sample
 
@@ -97,7 +100,7 @@ class HeldOut:
         return self.system.objectives[name]
 
     def part(self, name: str) -> "Called":
-        return Called(self.system.model[name], self.system)
+        return Called(self.system.model[name], self.system, name)
 
     def _stage(self) -> execute.Stage:
         return self.system.stage(f"held out: {self.split}")
@@ -112,9 +115,10 @@ class Called:
 
     part: torch.nn.Module
     system: System
+    name: str
 
     def __call__(self, *inputs: Any) -> Any:
-        with self.system.autocasting():
+        with self.system.autocasting(), work_of(("model", self.name), "the pass", self.part):
             value = self.part(*inputs)
         return value.float() if isinstance(value, torch.Tensor) else widened(value)
 
@@ -161,7 +165,8 @@ def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: 
             held.system.eval()  # also after one that broke off
             try:
                 with torch.no_grad():
-                    scores = {f"{name}/{held.name}/{key}": _sound(score) for key, score in run(held).items()}
+                    scores = {f"{name}/{held.name}/{key}": _sound(score)
+                              for key, score in given(run(held), Mapping, run, SCORES).items()}
                 found.scores.update(scores)
             except (Halt, KeyboardInterrupt):
                 raise

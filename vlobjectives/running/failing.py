@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlobjectives.blame import Broke, blamed
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.errors import MeansError, Place, PluginError, Problem, VlobjError
 from vlobjectives.foreign import reason_of, where_raised
@@ -58,11 +59,14 @@ def failure(error: BaseException, name: str, what: str, evaluation: Evaluation |
     mend = f"mend it, or leave it out: evaluate.{name}=false"
     if isinstance(error, Exception):
         error = explained(error, what)
+        error = blamed(error) or error  # of a part, a source or a reader that the evaluation asked
     if isinstance(error, MeansError):
         return Problem(error.place, "", error.what, error.mend), error.code
     if isinstance(error, VlobjError):
         mend = f"{error.mend}, or {mend}" if error.mend else mend
         return Problem(error.place, "", f"{what} failed: {error.what}", mend), PluginError.code
+    if isinstance(error, Broke):
+        return Problem(error.place, "", f"{what} failed: {error.why}", f"{error.mend}, or {mend}"), PluginError.code
     return Problem(_place(error, evaluation), "", f"{what} failed: {reason_of(error)}", mend), PluginError.code
 
 

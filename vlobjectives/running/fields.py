@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlobjectives.blame import given, work_of
 from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
@@ -20,6 +22,7 @@ from vlobjectives.contracts.views import Input
 from vlobjectives.errors import DataError, Place, PluginError, VlobjError
 from vlobjectives.files import GONE, read
 from vlobjectives.foreign import reason_of
+from vlobjectives.recipe.model import source_path
 from vlobjectives.running.normalising import normalised, stacked
 
 
@@ -61,10 +64,11 @@ class Fields:
         brought  field -> what a reader had learned elsewhere: it takes that back and does not learn
         """
         for name, reader in self.readers.items():
-            if brought and name in brought:
-                reader.load(brought[name])
-            else:
-                reader.fit(rows(self.of[name]))
+            with work_of(("fields", name), "learning", reader):
+                if brought and name in brought:
+                    reader.load(brought[name])
+                else:
+                    reader.fit(rows(self.of[name]))
 
     def save(self, folder: Path) -> None:
         """What readers learned, as fields/NAME.json."""
@@ -112,18 +116,31 @@ class Fields:
 
     def _read(self, name: str, sample: Sample) -> Any:
         column = self.of.get(name, name)
-        value = sample.values[self.renamed.get(column, column)]
-        return self.readers[name].read(value) if name in self.readers else value
+        own = self.renamed.get(column, column)
+        if own not in sample.values:
+            raise DataError(f"the sample {sample.key} has no column '{own}', which its source declares",
+                            "correct the source: `values` of a sample holds every one of `columns`")
+        if name not in self.readers:
+            return sample.values[own]
+        with self._work_of(name, f"reading '{column}' of {sample.key}"):
+            return self.reads(name, sample.values[own])
+
+    def reads(self, name: str, value: Any) -> Any:
+        """What a field's reader makes of a value of its column."""
+        reader = self.readers[name]
+        read = reader.read(value)
+        return given(read, Pieces, reader.read) if reader.spec.kind == "tokens" else read
 
     def _plain(self, name: str, samples: Sequence[Sample]) -> Any:
-        spec, rows = self.spec(name), [self._read(name, sample) for sample in samples]
-        if spec.kind == "picture":
-            return stacked(name, spec, rows)
-        if spec.kind == "labels":
-            return _labels(rows, spec.shape[0])
-        if spec.kind == "vectors":
-            return _vectors(rows, spec.shape)
-        return torch.tensor(rows, dtype=torch.float32)
+        """A field of samples side by side; what cannot stand so is its reader's fault, or without one its source's."""
+        rows = [self._read(name, sample) for sample in samples]
+        with self._work_of(name, f"putting rows of '{name}' side by side"):
+            return _side_by_side(name, self.spec(name), rows)
+
+    def _work_of(self, name: str, what: str) -> AbstractContextManager:
+        """A context in which a field's reader is at work, or where it needs none its source."""
+        path = ("fields", name) if name in self.readers else source_path(self.source)
+        return work_of(path, what, self.readers.get(name))
 
     def _sequence(self, names: Sequence[str], samples: Sequence[Sample]) -> Tokens:
         specs = [self.spec(name) for name in names]
@@ -147,6 +164,16 @@ class Fields:
         position = torch.arange(length)
         valid = position < ends[:, None]
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment, word=word)
+
+
+def _side_by_side(name: str, spec: FieldSpec, rows: Sequence[Any]) -> Any:
+    if spec.kind == "picture":
+        return stacked(name, spec, rows)
+    if spec.kind == "labels":
+        return _labels(rows, spec.shape[0])
+    if spec.kind == "vectors":
+        return _vectors(rows, spec.shape)
+    return torch.tensor(rows, dtype=torch.float32)
 
 
 def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -> Any:

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vlobjectives.blame import blamed, given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Bad, Sample, Source
 from vlobjectives.errors import DataError, MeansError, RecipeError, VlobjError
 from vlobjectives.functional import noise
+from vlobjectives.recipe.model import source_path
 from vlobjectives.running.distributed import World
 from vlobjectives.running.fields import Fields
-from vlobjectives.running.means import die_with_parent
+from vlobjectives.running.means import die_with_parent, out_of_memory
 from vlobjectives.running.signals import STOPPING
 
 REPLACEMENTS = 64
@@ -78,12 +80,16 @@ class Order:
         return int(self._order[place]), epoch
 
 
-def fetch(source: Source, split: str, number: int, epoch: int, seed: int,
-          size: int) -> tuple[Sample, list[tuple[int, Bad]]]:
-    """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why)."""
+def fetch(source: Source, split: str, number: int, epoch: int, seed: int, size: int,
+          name: str = "") -> tuple[Sample, list[tuple[int, Bad]]]:
+    """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why).
+
+    name  the source's in a mix
+    """
     bad: list[tuple[int, Bad]] = []
     for attempt in range(REPLACEMENTS):
-        sample = source.sample(split, number, epoch, seed)
+        with work_of(source_path(name), f"reading sample {number} of {split}", source):
+            sample = given(source.sample(split, number, epoch, seed), Sample | Bad, source.sample)
         if isinstance(sample, Sample):
             return sample, bad
         bad.append((number, sample))
@@ -117,7 +123,7 @@ class MicroBatches(Dataset):
         samples, numbers, bad = [], [], []
         for position in self.layout.rows(step, m):
             number, epoch = self.order(position)
-            sample, met = fetch(self.source, self.split, number, epoch, self.seed, self.size)
+            sample, met = fetch(self.source, self.split, number, epoch, self.seed, self.size, self.fields.source)
             samples.append(sample)
             numbers.append(number)
             bad += met
@@ -125,7 +131,8 @@ class MicroBatches(Dataset):
 
 
 class _Kept(Dataset):
-    """The same items; an error meant for a person comes as an item, since torch would bury it in a traceback."""
+    """The same items; an error meant for a person, or a plug-in's own, comes as an item, since torch would bury it in a
+    traceback."""
 
     def __init__(self, data: Dataset):
         self.data = data
@@ -133,8 +140,11 @@ class _Kept(Dataset):
     def __getitem__(self, item: int) -> Loaded | VlobjError:
         try:
             return self.data[item]
-        except VlobjError as error:
-            return error
+        except Exception as error:
+            told = None if out_of_memory(error) else blamed(error)
+            if told is None:
+                raise
+            return told
 
 
 def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
@@ -186,7 +196,8 @@ class HeldBatches(Dataset):
 
     def __getitem__(self, item: int) -> Loaded:
         numbers = range(item * self.rows, min((item + 1) * self.rows, self.size))
-        found = [fetch(self.source, self.split, number, 0, self.seed, self.size) for number in numbers]
+        found = [fetch(self.source, self.split, number, 0, self.seed, self.size, self.fields.source)
+                 for number in numbers]
         samples = [sample for sample, _ in found]
         return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples),
                       tuple(one for _, met in found for one in met))

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import torch
 
 from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.objective import RETURNS
 from vlobjectives.contracts.source import Bad
-from vlobjectives.errors import NumbersError
+from vlobjectives.errors import NumbersError, Place, PluginError
 from vlobjectives.running import distributed
 from vlobjectives.running.loader import Layout, Loaded
 from vlobjectives.running.optimiser import Optimiser
@@ -66,12 +67,14 @@ class Trainer:
         for m, batch in enumerate(ready):
             losses = self.system(batch, step, m, len(ready), counts)
             total = losses.total
-            (self.scaler.scale(total) if self.scaler else total).backward()
+            with self.system.backward_blamed():
+                (self.scaler.scale(total) if self.scaler else total).backward()
             for name, term in losses.terms.items():
                 row = self._row(losses, name, len(ready))
                 table[name] = [a + b for a, b in zip(table[name], row)] if name in table else row
                 weights[name] = losses.weights[name.split("/")[0]] * term.weight
         rows, norm = self._summed(table)
+        self._refuse_counts(step, rows)
         self._refuse_non_finite(step, rows, norm, ready, loaded, counts)
         self._move(norm)
         terms = {name: {"value": value, "weight": weights[name], "weighted": weights[name] * value,
@@ -115,6 +118,15 @@ class Trainer:
         self.norm = self.optimiser.norm()
         *flat, norm = torch.cat([values.flatten(), self.norm.double()[None]]).tolist()
         return {name: flat[3 * i:3 * i + 3] for i, name in enumerate(table)}, norm
+
+    def _refuse_counts(self, step: int, rows: dict[str, list[float]]) -> None:
+        """Stops where a count is no count: a sum would be divided by nothing in particular. The same everywhere."""
+        for name, (_, count, _) in rows.items():
+            if not 0 <= count < math.inf:
+                whose, term = name.split("/", 1)
+                code = type(self.system.objectives[whose]).forward.__code__
+                raise PluginError(f"objectives.{whose}: at step {step} the count of '{term}' is {count}", RETURNS,
+                                  Place(code.co_filename, code.co_firstlineno))
 
     def _move(self, norm: float) -> None:
         """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed."""

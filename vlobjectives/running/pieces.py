@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from vlobjectives.blame import given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
@@ -59,9 +60,13 @@ class Pieces:
 
     def digest(self) -> str:
         """What the data is: the source's own digest, of several one over theirs."""
-        if len(self.feeds) == 1:
-            return self.source.digest()
-        text = "\n".join(f"{name} {feed.source.digest()}" for name, feed in self.feeds.items())
+        found = {}
+        for name, feed in self.feeds.items():
+            with work_of(source_path(name), "taking its digest", feed.source):
+                found[name] = given(feed.source.digest(), str, feed.source.digest)
+        if len(found) == 1:
+            return next(iter(found.values()))
+        text = "\n".join(f"{name} {digest}" for name, digest in found.items())
         return hashlib.sha256(text.encode()).hexdigest()
 
     def normalised(self, batch: Batch) -> Batch:

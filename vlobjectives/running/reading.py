@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from vlobjectives.blame import work_of
 from vlobjectives.contracts.source import Bad
+from vlobjectives.recipe.model import source_path
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.log import Log
 from vlobjectives.running.pieces import Pieces
@@ -30,7 +32,8 @@ def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
                 if own not in source.columns:  # objectives that need it are not computed on this source's batches
                     continue
                 for number in range(source.size("train")):
-                    value = source.value("train", number, own, source.settled_epoch, seed)
+                    with work_of(source_path(feed.fields.source), f"reading '{own}' of number {number}", source):
+                        value = source.value("train", number, own, source.settled_epoch, seed)
                     if not isinstance(value, Bad):
                         yield value
                     if done % 256 == 0:

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vlobjectives.blame import Broke, given, work_among, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, Site
 from vlobjectives.contracts.noise import Noise
-from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.values import Fused, Term, widened
 from vlobjectives.contracts.views import Input
@@ -175,19 +176,30 @@ class System(nn.Module):
                 views = {key: execute.read(view, values) for key, view in share.views[name].items()
                          if known.whole(view, values)}
                 call = self.objectives[name].counts
-                for piece in self._pieces(name, views, batch):
-                    for term, count in call(**self._asked(call, name, piece, stage, batch)).items():
-                        key = f"{name}/{term}"
-                        found[key] = found.get(key, 0) + _tensor(count, batch.number)
+                with work_of(("objectives", name), "counting", self.objectives[name]):
+                    for piece in self._pieces(name, views, batch):
+                        told = call(**self._asked(call, name, piece, stage, batch))
+                        for term, count in given(told, Mapping, call, "{term: count}").items():
+                            key = f"{name}/{term}"
+                            found[key] = found.get(key, 0) + _tensor(count, batch.number)
         return found
 
     def _terms(self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.Stage) -> Mapping[str, Term]:
         objective, joined = self.objectives[name], {}
         stage.reseed(f"objective {name}")
-        for piece in self._pieces(name, views, batch):
-            for term, value in objective(**self._asked(objective.forward, name, piece, stage, batch)).items():
-                joined[term] = _added(joined[term], value) if term in joined else value
+        with work_of(("objectives", name), "the loss", objective):
+            for piece in self._pieces(name, views, batch):
+                terms = objective(**self._asked(objective.forward, name, piece, stage, batch))
+                if why := no_terms(terms):
+                    raise Broke(why, RETURNS, objective.forward)
+                for term, value in terms.items():
+                    joined[term] = _added(joined[term], value) if term in joined else value
         return joined
+
+    def backward_blamed(self):
+        """A context in which what fails in a backward pass is noted as the part's or objective's whose lines failed."""
+        return work_among({("model", name): part for name, part in self.model.items()}
+                          | {("objectives", name): one for name, one in self.objectives.items()}, "the backward pass")
 
     def _pieces(self, name: str, views: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
         """What one call of an objective sees: everything, or its group of consecutive rows."""
@@ -224,9 +236,10 @@ class System(nn.Module):
     @torch.no_grad()
     def after_step(self) -> None:
         """What follows every optimiser step: bounded parameters go back into their bounds, averages move on."""
-        for part in self.model.values():
-            for name, (low, high) in part.bounds().items():
-                part.get_parameter(name).clamp_(low, high)
+        for own, part in self.model.items():
+            with work_of(("model", own), "asking for its bounds", part):
+                for name, (low, high) in part.bounds().items():
+                    part.get_parameter(name).clamp_(low, high)
         self.averages.follow(self.model)
 
 

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from vlobjectives.blame import work_of
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.errors import DataError, PluginError, Problem
@@ -59,7 +60,8 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
     sound = report.add(STAGE, found)
     for name, source in sources.items():
-        sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
+        with work_of(source_path(name), "looking at its records", source):
+            sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
     if broken or not sound:
         return None
     made = pieces_of(recipe, registry, kept=kept)

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
+from vlobjectives.blame import Broke, files_of, line_of, work_of
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Pieces
 from vlobjectives.contracts.source import Bad
 from vlobjectives.errors import Problem, VlobjError
 from vlobjectives.foreign import reason_of
 from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import source_path
 from vlobjectives.running.fields import Fields, room
 from vlobjectives.running.pieces import Pieces as Made
 
@@ -63,12 +66,15 @@ def _unread(loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Seque
             short.append(name)
         if (learned and name in needed) or isinstance(error, VlobjError):
             error, value = next(((error, value) for value in values
-                                 if (error := _raised(reader.read, value)) is not None
+                                 if (error := _raised(partial(fields.reads, name), value)) is not None
                                  and (learned or isinstance(error, VlobjError))), (None, None))
         if error is not None:
             broken.add(name)
+            place = line_of(error, files_of(reader))
             what, mend = (error.what, error.mend) if isinstance(error, VlobjError) else (
-                f"its reader fails on the column '{column}', which holds {_brief(value)}: {reason_of(error)}", "")
+                f"its reader fails on the column '{column}', which holds {_brief(value)}: "
+                f"{error.why if isinstance(error, Broke) else reason_of(error)}"
+                + (f" ({place})" if place else ""), error.mend if isinstance(error, Broke) else "")
             yield loaded.problem(("fields", name, *(["of"] if entry.of else [])), what, mend or "name with `of` a "
                                  f"column that it reads; `vlobj plugins {entry.type}` explains it", key=not entry.of)
 
@@ -114,8 +120,9 @@ def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
     for feed in made.feeds.values():
         source, own = feed.source, feed.fields.renamed.get(column, column)
         if own in source.columns:
-            rows += [source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
-                     for number in range(min(FIRST, source.size("train")))]
+            with work_of(source_path(feed.fields.source), f"reading the column '{own}'", source):
+                rows += [source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
+                         for number in range(min(FIRST, source.size("train")))]
     return [row for row in rows if not isinstance(row, Bad)]
 
 

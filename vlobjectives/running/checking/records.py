@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vlobjectives.contracts.source import Bad, Flaw, Source
+from vlobjectives.blame import given
+from vlobjectives.contracts.source import Bad, Flaw, Sample, Source
 from vlobjectives.errors import DataError, Problem
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.yaml import KeyPath
@@ -49,8 +50,8 @@ def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequ
     yield from _some(loaded, path, flaws, thorough, "more records", note,
                      f"a run skips up to {allowed} samples of '{split}' (data.max_bad: {most:g})" if note else "")
     try:
-        samples = [source.sample(split, number, source.settled_epoch, loaded.recipe.seed)
-                   for number in range(min(FIRST, size))]
+        samples = [given(source.sample(split, number, source.settled_epoch, loaded.recipe.seed), Sample | Bad,
+                         source.sample) for number in range(min(FIRST, size))]
     except DataError as error:
         yield loaded.problem(path, error.what, error.mend)
         return

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vlobjectives.blame import work_of
 from vlobjectives.errors import Problem
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
@@ -38,8 +39,9 @@ def repeats(loaded: Loaded, registry: Registry, made: Pieces) -> Iterator[Proble
 def _captions(loaded: Loaded, feed: Feed) -> list[str]:
     source = feed.source
     columns = [name for name, spec in source.columns.items() if spec.kind == "raw" and spec.of_caption]
-    values = [source.value("train", number, column, source.settled_epoch, loaded.recipe.seed) for column in columns[:1]
-              for number in range(min(FIRST, source.size("train")))]
+    with work_of(source_path(feed.fields.source), "reading its captions", source):
+        values = [source.value("train", number, column, source.settled_epoch, loaded.recipe.seed)
+                  for column in columns[:1] for number in range(min(FIRST, source.size("train")))]
     return [value for value in values if isinstance(value, str)]
 
 

@@ -1,15 +1,13 @@
 """Stage `shapes`: a step without numbers, forward and backward, for every set of objectives that is ever live."""
 
-import inspect
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from vlobjectives.blame import line_of, whose
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.errors import Problem
-from vlobjectives.foreign import where_raised
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.registry import Registry
@@ -43,7 +41,7 @@ def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, proce
                 try:
                     steps.append(system.step(names, live[names], source))
                 except Trouble as error:
-                    failed.setdefault(str(error), _told(loaded, error, built))
+                    failed.setdefault(str(error), _told(loaded, error))
                 reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
     if not report.add(STAGE, failed.values()):
         return None
@@ -72,24 +70,13 @@ def _largest(system: System, live: Iterable[tuple[str, ...]]) -> list[tuple[str,
             if not any(set(names) < set(other) and own <= more for other, more in work.items())]
 
 
-def _told(loaded: Loaded, error: Trouble, built: Built) -> Problem:
+def _told(loaded: Loaded, error: Trouble) -> Problem:
     """With the line of the plug-in where it happened, but where the plug-in itself refuses."""
-    cause, what, owner = error.__cause__, error.why, _owner(error, built)
-    refused = cause is None or owner is None or isinstance(cause, CannotBuild)
-    place = None if refused else where_raised(cause, owner)
-    if place is not None and place.line is not None:
+    cause, what = error.__cause__, error.why
+    note = None if cause is None or isinstance(cause, CannotBuild) else whose(cause)
+    if note is not None and (place := line_of(cause, note.files)):
         what += f" ({place})"
     return loaded.problem(error.path, what, error.mend, key=True)
-
-
-def _owner(error: Trouble, built: Built) -> Path | None:
-    """The file of the class that failed."""
-    holders = {"model": built.parts, "objectives": built.objectives, "masks": built.masks, "pairings": built.pairings}
-    whole = holders.get(str(error.path[0]), {}).get(error.path[-1]) if len(error.path) == 2 else None
-    try:
-        return Path(inspect.getfile(type(whole))).resolve() if whole is not None else None
-    except (TypeError, OSError):  # a class that was made in no file
-        return None
 
 
 def _unreached(loaded: Loaded, system: dry.Dry, reached: set[int]) -> Iterator[Problem]:
