@@ -1,5 +1,6 @@
 """Which file a manifest may name: one below the folders that the recipe names."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -46,25 +47,38 @@ class Roots:
                             "write the downloaded file's name into the manifest")
         if "\0" in name:
             raise PathError("holds a NUL character")
-        name = os.fsdecode(name.encode("utf-8"))  # names of files are UTF-8, whatever the locale
+        name = os.fsdecode(name.encode("utf-8", "surrogatepass"))  # names of files are UTF-8, whatever the locale
         tried = [os.path.join(root, name) for root in self.lexical]
         first = next((path for path in tried if os.path.exists(path)), tried[0])
         there, real = os.path.normpath(first), os.path.realpath(first)
-        if any(_below(root, real) for root in self.real):
+        if self._below(real):
+            frames = os.scandir(real) if os.path.isdir(real) and not self.links else ()
+            for out in (one.path for one in frames if one.is_symlink() and not self._below(one.path)):
+                raise PathError(f"holds the link {os.path.basename(out)}, which leads out of the folder of {self.what}",
+                                self._allow(os.path.realpath(out)))
             return Path(real)
         if any(_below(root, there) for root in (*self.lexical, *self.real)):
             if self.links:
                 return Path(there)
             raise PathError(f"is a link that leads out of the folder of {self.what}, to {os.path.dirname(real)}",
-                            f"name that folder too: {self.line(os.path.dirname(real))}; or, if links may lead anywhere,"
-                            " data.links: true")
+                            self._allow(real))
         how = "is absolute" if os.path.isabs(name) else "holds '..'"
         also = f"or, if that folder is meant: {self.line(os.path.dirname(real))}" if os.path.isfile(real) else ""
         raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder", also)
 
+    def _allow(self, real: str) -> str:
+        folders = self.line(os.path.dirname(real))
+        return f"name that folder too: {folders}; or, if links may lead anywhere, data.links: true"
+
     def line(self, more: str) -> str:
         """The option with a folder more."""
-        return f"{self.key}: [{', '.join([*self.named, more])}]"
+        names = [one if re.fullmatch(r"[\w./~-]+", one) else json.dumps(one, ensure_ascii=False)
+                 for one in (*self.named, more)]
+        return f"{self.key}: [{', '.join(names)}]"
+
+    def _below(self, path: str) -> bool:
+        """Whether a path, its links followed, is below one of the folders."""
+        return any(_below(root, os.path.realpath(path)) for root in self.real)
 
 
 def _below(root: str, path: str) -> bool:

@@ -18,7 +18,7 @@ from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running.checking.lengths import lengths
 from vlobjectives.running.checking.pictures import pictures
-from vlobjectives.running.checking.records import records
+from vlobjectives.running.checking.records import keys_of, records
 from vlobjectives.running.checking.repeats import repeats
 from vlobjectives.running.making import Trouble
 from vlobjectives.running.pieces import Pieces, make_reader, make_source, pieces_of
@@ -37,8 +37,10 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         try:
             sources[name] = make_source(recipe, registry, name)
         except DataError as error:
+            cls, path = registry.get("source", recipe.sources[name].type), source_path(name)
             what = f"{error.what} ({error.place})" if error.place else error.what
-            report.add(STAGE, [loaded.problem(source_path(name), what, error.mend)], DataError.code)
+            stops = [loaded.problem(path, keys_of(path, cls, what), keys_of(path, cls, error.mend))]
+            report.add(STAGE, stops, DataError.code)
         except Trouble as error:
             report.add(STAGE, [told(loaded, error)])
     if len(sources) < len(recipe.sources):

@@ -1,12 +1,14 @@
 """What a source says is wrong with its data, counted against data.max_bad before long lists are cut."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vlobjectives.blame import given
 from vlobjectives.contracts.source import Bad, Flaw, Sample, Source
 from vlobjectives.errors import DataError, Problem
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.recipe.yaml import KeyPath, dotted
 
 FIRST = 4
 """Samples of each split that are read whole, as a batch would."""
@@ -19,13 +21,23 @@ def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> It
 
     path  where the source stands in the recipe
     """
-    flaws = [_flaw(one) for one in source.problems(thorough)]
+    def ours(found: Flaw) -> Flaw:
+        one, cls = found.problem, type(source)
+        return Flaw(replace(one, what=keys_of(path, cls, one.what), mend=keys_of(path, cls, one.mend)), found.split,
+                    found.samples)
+    flaws = [ours(_flaw(one)) for one in source.problems(thorough)]
     whole = [flaw for flaw in flaws if not flaw.split]
     for note in (False, True):
         yield from _some(loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this",
                          note)
     for split in source.splits():
         yield from _lost(loaded, path, source, split, [flaw for flaw in flaws if flaw.split == split], thorough)
+
+
+def keys_of(path: KeyPath, source: type[Source], text: str) -> str:
+    """A source's message, whose own options are called by where they stand in a mix."""
+    options = "|".join(source.Config.model_fields)
+    return re.sub(rf"\bdata\.({options})\b", rf"{dotted(path)}.\1", text) if options and len(path) > 1 else text
 
 
 def _flaw(found: str) -> Flaw:
