@@ -318,3 +318,15 @@ def test_finding_plugins_imports_nothing_heavy():
     code = ("import sys, vlobjectives.recipe; from vlobjectives.registry import Registry; Registry(builtin_only=True);"
             "print([name for name in ('torch', 'timm', 'transformers', 'numpy') if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout.strip() == "[]"
+
+
+def test_the_narrowest_bound_of_a_number_is_the_one_that_holds():
+    """Pydantic goes by the last of two bounds of a kind: a bound in the default's Field loses to its type's."""
+    wrong, registry = [], Registry()
+    for row in registry.all():
+        for name, field in registry.get(row.kind, row.name).Config.model_fields.items():
+            for kind, narrowest in (("ge", max), ("gt", max), ("le", min), ("lt", min)):
+                bounds = [getattr(one, kind) for one in field.metadata if hasattr(one, kind)]
+                if bounds and bounds[-1] != narrowest(bounds):
+                    wrong.append(f"{row.kind} {row.name}.{name}: {kind} {bounds}")
+    assert not wrong

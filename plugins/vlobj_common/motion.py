@@ -1,6 +1,7 @@
 """Does the joint space know what happens in a clip, or only what is in it: frames out of order."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -26,7 +27,7 @@ class Motion(Evaluation):
     needs = frozenset({"frames"})
 
     class Config(EvaluationConfig):
-        gallery: Samples = Field(256, ge=2, description="samples that compete")
+        gallery: Annotated[Samples, Field(ge=2)] = Field(256, description="samples that compete")
         image: InputName = Field("image", description="input that shows the clip")
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -30,7 +30,7 @@ class BytePair(Reader):
     class Config(ReaderConfig):
         size: Ids | None = Field(None, ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, "
                                  "learned pieces; left out `with` another field")
-        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        length: Annotated[Length, Field(ge=3)] = Field(description="ids a sequence has at most, begin and end counted")
         lower: bool = Field(False, description="read text in lower case")
 
     def __init__(self, config: Config, **shared: Reader):

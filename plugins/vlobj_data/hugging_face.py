@@ -44,7 +44,7 @@ class HuggingFace(Reader):
 
     class Config(ReaderConfig):
         name: PathOrName = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
-        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted")
+        length: Annotated[Length, Field(ge=3)] = Field(description="ids a sequence has at most, begin and end counted")
         vocabulary: Ids | None = Field(None, description="the tokenizer's length; said here (with `special`) so "
                                        "that a plan needs no tokenizer, and held against it in a run")
         special: dict[Literal["begin", "end", "pad", "mask", "unknown"], Id] | None = Field(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -30,8 +30,8 @@ class PooledVision(TimmVision):
     class Config(TimmVision.Config):
         pooling: Literal["single", "cascade", "parallel"] = Field(description="one pooler for both uses, or one for "
                                                                   "captions and one for contrast that reads it, or not")
-        queries: Length = Field(256, ge=2, description="n of the caption pooler (published: 256; open_clip's single: "
-                                 "256, of which 255 are tokens)")
+        queries: Annotated[Length, Field(ge=2)] = Field(
+            256, description="n of the caption pooler (published: 256; open_clip's single: 256, 255 of them tokens)")
         pooled_width: Width | None = Field(None, description="D of what comes out (default: the blocks')")
         pooler_heads: Heads = Field(8, description="heads of the poolers; they divide their width (open_clip: 8)")
 

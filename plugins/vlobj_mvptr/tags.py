@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -21,7 +21,8 @@ class Tags(Reader):
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(ReaderConfig):
-        length: Length = Field(ge=3, description="ids a sequence has at most, begin and end counted (published: 20)")
+        length: Annotated[Length, Field(ge=3)] = Field(
+            description="ids a sequence has at most, begin and end counted (published: 20)")
         duplicates: bool = Field(False, description="keep a name as often as it is given (COCO retrieval, published)")
 
     config: Config

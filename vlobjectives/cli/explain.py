@@ -114,10 +114,10 @@ def views(row: Row, cls: type) -> dict[str, str]:
 
 def _named(field: Any) -> list[str]:
     """The kinds of things that an option names."""
-    from vlobjectives.contracts.config import _kinds
+    from vlobjectives.contracts.config import kinds
     words = {"input": "an input", "mask": "a mask", "pairing": "a pairing", "part": "a part of the model",
              "field": "a field", "objective": "an objective"}
-    return [words[kind] for kind in sorted(_kinds(field))]
+    return [words[kind] for kind in sorted(kinds(field))]
 
 
 def _type(shape: Mapping[str, Any], schema: Mapping[str, Any], named: str) -> str:

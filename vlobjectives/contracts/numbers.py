@@ -1,8 +1,8 @@
 """Numbers as recipes and Configs take them, each with bounds.
 
 A slip of the keyboard is refused when the recipe is read, and not built until the memory is full. The bounds lie far
-beyond what is trained, and near enough that nothing overflows or never ends. A Config may narrow them:
-`frames: Frames = Field(4, le=64)`.
+beyond what is trained, and near enough that nothing overflows or never ends. A Config may narrow them, in the type and
+not in the default's Field, which pydantic reads first: `frames: Annotated[Frames, Field(le=64)] = 4`.
 """
 
 from typing import Annotated

@@ -54,7 +54,7 @@ class Scenes(Source):
 
     class Config(SourceConfig):
         seed: Seed = Field(0, description="of the world; another seed gives other scenes in every split")
-        image_size: Side = Field(64, ge=32, le=512, description="height and width in pixels")
+        image_size: Annotated[Side, Field(ge=32, le=512)] = Field(64, description="height and width in pixels")
         samples: Samples = Field(16000, description="pictures of the training split")
         val: int = Field(1024, ge=0, le=4096, description="pictures of split val")
         test: int = Field(1024, ge=0, le=4096, description="pictures of split test")

@@ -1,7 +1,7 @@
 """The source `video_captions`: clips in a folder and a manifest that says what they show."""
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,7 +30,7 @@ class VideoCaptions(Listed):
         form: Form | None = Field(None, description="the manifest's form; by default found out")
         extension: str = Field(".mp4", description="follows a clip's id where msrvtt or webvid give no file name; "
                                                    "empty for folders of frames")
-        frames: Frames = Field(4, le=64, description="frames of a clip that are shown (published: 4)")
+        frames: Annotated[Frames, Field(le=64)] = Field(4, description="frames of a clip that are shown (published: 4)")
         sampling: Literal["uniform", "random"] = Field(
             "random", description="training frames: the middle of equal segments, or a random frame of each; other "
                                   "splits show the middle")
