@@ -129,8 +129,8 @@ class Session:
             with distributed.alone():
                 found = evaluating.scored(self.recipe, self.registry, self.pieces, self.system, splits,
                                 layout.micro * layout.ranks, self.trainer.device, self.log)
-            for problem, _ in found.failed.values():
-                self.log.say(f"step {self.done}: {problem}; the others go on")
+            for what in found.reasons.values():
+                self.log.say(f"step {self.done}: {what}; the others go on")
             self.failed |= found.failed
             self.place.write(f"eval/step-{self.done:06d}.json", found.as_data())
             self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=found.scores)
