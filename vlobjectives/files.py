@@ -5,14 +5,17 @@ import errno
 import json
 import math
 import os
-import pwd
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+
+OURS = (".lock", "recipe.yaml", "manifest.json", "metrics.jsonl", "log.txt", "summary.json", "failed.json", "fields",
+        "checkpoints", "eval", "sweep.json", "table.md", "table.csv", "rows", "failed")
+"""What runs and sweeps keep in their folders; whatever else lies there is somebody's own and not touched."""
 
 GONE = (FileNotFoundError, NotADirectoryError)
 """Errors that say that there is no such file; every other one says that it cannot be had now."""
@@ -105,11 +108,12 @@ def numbered(folder: Path, name: str, suffix: str = "") -> Iterator[Path]:
         number += 1
 
 
-def refuse_links(folder: Path, names: Iterable[str]) -> None:
-    """Raises RecipeError for a link out of a folder, and for what is neither file nor folder, under these names in it
-    and below: whoever made the folder decides what is in it, and not what outside of it is read or written over."""
+def refuse_links(folder: Path) -> None:
+    """Raises RecipeError for a link out of the folder of a run or sweep, and for what is neither file nor folder, under
+    the names that are OURS and below: whoever made the folder decides what is in it, and not what outside of it is read
+    or written over."""
     inside = folder.resolve()
-    for name in names:
+    for name in OURS:
         for path in _below(folder / name):
             kind = path.lstat().st_mode
             if stat.S_ISLNK(kind):
@@ -160,8 +164,9 @@ def _closed(path: Path, verb: str) -> tuple[Path, str]:
 
 def _user(number: int) -> str:
     try:
+        import pwd
         return pwd.getpwuid(number).pw_name
-    except KeyError:
+    except (ImportError, KeyError):
         return f"user {number}"
 
 

@@ -74,7 +74,7 @@ def test_steps_are_saved_before_an_evaluation(ran):
 
 
 def test_each_is_named_with_its_place(ran, capsys):
-    """Also one that failed in torch: the line is the plug-in's own. Another run of the evaluations alone says so too."""
+    """Also one that failed in torch: the line is the plug-in's own. `vlobj eval` says so too."""
     folder = ran[0]
     ended = vlobj(capsys, "eval", folder / "run", "--json")
     assert ended.code == 4

@@ -36,11 +36,13 @@ def run(
     log = Log(first=world.first)
     ready = starting.ready(starting.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
                            "VLOBJ_LAUNCHER" in os.environ, log.say)
-    if nproc > 1:
-        switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes}
-        words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
-        raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
     try:
+        if nproc > 1:
+            switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes}
+            words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
+            raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
         session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)
     except Trouble as error:
         raise RecipeError([ready.loaded.problem(error.path, error.why, error.mend)]) from error
+    finally:
+        ready.leave()

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vlobjectives.errors import RecipeError
+from vlobjectives.files import refuse_links
 from vlobjectives.recipe.yaml import read
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -40,6 +41,7 @@ def locate(recipe: str | Path) -> Path:
             raise RecipeError.one(f"there is no file {recipe}", "correct the path; it counts from the working folder")
         return path
     if (path / "recipe.yaml").is_file():
+        refuse_links(path)
         return path / "recipe.yaml"
     if path.is_dir() and str(recipe) not in names():
         raise RecipeError.one(f"the folder {recipe} holds no recipe.yaml", "name a run folder")

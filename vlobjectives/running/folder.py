@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import platform
+import re
+import secrets
 import shutil
 import subprocess
 import time
@@ -19,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlobjectives.contracts.evaluation import Score
 from vlobjectives.errors import DataError, MeansError, Place, RecipeError
-from vlobjectives.files import exists, json_text, read, read_json, reserved, unreadable, write
+from vlobjectives.files import exists, json_text, read, read_json, refuse_links, reserved, there, unreadable, write
 from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.yaml import parse
 from vlobjectives.registry import Registry
@@ -38,15 +40,21 @@ class RunFolder:
     def create(cls, path: Path, recipe: str) -> "RunFolder":
         """Makes the folder with its recipe.yaml in it, exclusively: two runs never share one.
 
-        It is made aside and renamed, so that a folder never lacks its recipe. Raises RecipeError if it is there.
+        It is made aside and renamed, so that a folder never lacks its recipe. One that is there is taken where it is a
+        run that never took a step: what failed does not block what was corrected. Else raises RecipeError.
         """
-        aside = path.with_name(f".making-{path.name}-{os.getpid()}")
+        aside = path.with_name(f".making-{secrets.token_hex(6)}")
         try:
             aside.mkdir(parents=True)
             (aside / "recipe.yaml").write_text(recipe, encoding="utf-8")
             os.rename(aside, path)  # takes the place of an empty folder, of nothing else
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
+            run = cls(path)
+            if exists(path / "recipe.yaml") and run.has(".lock") and not run.stepped:
+                with run.lock():
+                    run.restart(recipe)
+                return run
             if path.exists():
                 on = f"`vlobj run {path}` goes on with that run; " if (path / "recipe.yaml").is_file() else ""
                 raise RecipeError.one(f"{path} is already there", f"{on}--out names another folder") from error
@@ -56,8 +64,10 @@ class RunFolder:
     def lock(self) -> IO[str]:
         """Holds the run for this process until the file is closed or the process ends, however it ends.
 
-        Raises RecipeError if another process holds it. A record lock: loader workers do not inherit it.
+        Raises RecipeError if another process holds it, or for links out of the folder. A record lock: loader workers do
+        not inherit it.
         """
+        refuse_links(self.path)
         try:
             file = (self.path / ".lock").open("a+", encoding="utf-8")
         except OSError as error:
@@ -76,6 +86,28 @@ class RunFolder:
         file.write(f"{platform.node()}, process {os.getpid()}")
         file.flush()
         return file
+
+    def restart(self, recipe: str) -> None:
+        """Makes the folder of a run that never took a step that of a new one; whatever it made is made anew. The log
+        goes on."""
+        for name in ("manifest.json", "metrics.jsonl", "summary.json", FAILED):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.fields, self.checkpoints, self.path / "eval"):
+            if folder.exists():
+                shutil.rmtree(folder)
+        self.write_text("recipe.yaml", recipe)
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the run took a step, as far as anything tells of it. Raises MeansError where that cannot be told."""
+        saved = [path.name for path in there(self.checkpoints) if re.fullmatch(r"(damaged-)?step-[0-9]+", path.name)]
+        return any(name != "step-000000" for name in saved) \
+            or (exists(self.metrics) and self.metrics.stat().st_size > 0)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to go on with: steps, or weights that another run gave."""
+        return self.stepped or bool(there(self.checkpoints))
 
     @property
     def recipe(self) -> Path:

@@ -80,12 +80,13 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     if not (folder / "recipe.yaml").is_file():
         what = "is no run folder: it has no recipe.yaml" if folder.exists() else "is not there"
         raise RecipeError([loaded.problem(KEY, f"{folder} {what}", "name the folder that `vlobj run` made")])
+    there = load_recipe(folder).recipe
     found, broken = checkpoint.newest(folder / "checkpoints")
     if found is None:
         why = "".join(f"; {line}" for line in broken)
         raise RecipeError([loaded.problem(KEY, f"{folder} has no whole checkpoint{why}",
                                           f"`vlobj run {folder}` goes on with it")])
-    known = Origin(folder, found, load_recipe(folder).recipe, tuple(broken))
+    known = Origin(folder, found, there, tuple(broken))
     if problems := list(_other_fields(loaded, known, registry)):
         raise RecipeError(problems)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlobjectives.errors import DataError, Place, Problem, RecipeError
+from vlobjectives.files import refuse_links
 from vlobjectives.recipe import Loaded, Recipe, dump, load
 from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.resolving import data_paths
@@ -26,6 +27,7 @@ ABSENT = "nothing"
 def as_noted(place: RunFolder) -> Recipe:
     """The recipe of a run as it was noted last, by its manifest; recipe.yaml may have been edited since. Of older runs,
     whose manifest does not hold it, recipe.yaml."""
+    refuse_links(place.path)
     noted = place.manifest()["recipe"]
     with suppress(ValidationError):  # keys that this version does not have: what recipe.yaml says of them counts
         if noted is not None:

@@ -75,12 +75,12 @@ class Session:
         with self.signals.later(), self.log.progress(steps, self.done) as bar:
             for step in range(self.done, steps):
                 metrics = self.trainer.step(step, batches)
+                stop, bad = distributed.highest(self.signals.seen or 0, len(self.trainer.bad))
+                if bad:
+                    self._count_bad()  # too many end the run, and the step is none
                 self.done = step + 1
                 self._record(metrics)
                 bar.to(self.done, f"loss {metrics['loss']:.3f}  {metrics['samples_per_second']:.0f} samples/s")
-                stop, bad = distributed.highest(self.signals.seen or 0, len(self.trainer.bad))
-                if bad:
-                    self._count_bad()
                 if stop or self.done == steps or self.done in saves:
                     self.save()
                 if stop:
@@ -230,6 +230,8 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     if not world.first:
         log.first, log.console.quiet = False, True
     distributed.join(device)
+    if going_on and RunFolder(at.path).has(".lock") and not RunFolder(at.path).begun:
+        going_on = False  # it never began: there is nothing that a change of the recipe would contradict
     place, going_on = distributed.from_first((str(at.path), going_on))
     at.path = Path(place)
     folder_ = RunFolder(at.path)

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlobjectives.errors import RecipeError
+from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.files import numbered
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.resolving import resolved
 from vlobjectives.registry import Registry
@@ -32,11 +34,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Ready:
-    """A checked recipe, its folder, and whether the run goes on there."""
+    """A checked recipe, its folder, whether the run goes on there, and whether the folder was made for it, empty."""
 
     loaded: Loaded
     place: Path
     going_on: bool
+    new: bool = False
+
+    def leave(self) -> None:
+        """Takes the folder that was made for a run away again, if nothing came into it."""
+        with suppress(OSError):
+            if self.new:
+                self.place.rmdir()
 
 
 def ready(order: Order, registry: Registry, processes: int, checked: bool, say: Callable[[str], None]) -> Ready:
@@ -54,7 +63,7 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
         loaded, said = tiny(loaded, registry, processes)
         if not checked:
             say(said)
-    place = run or (order.out.expanduser().resolve() if order.out else _new_folder(loaded))
+    place = run or (order.out.expanduser().resolve() if order.out else _place(loaded))
     going_on = run is not None or (order.resume and (place / "recipe.yaml").is_file())
     if checked:
         return Ready(resolved(loaded, registry), place, going_on)
@@ -62,7 +71,8 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     for note in report.notes:
         say(str(note))
     report.refuse()
-    return Ready(loaded, place, going_on)
+    new = run is None and order.out is None
+    return Ready(loaded, _made(place) if new else place, going_on, new)
 
 
 def _run_folder(recipe: str) -> Path | None:
@@ -86,10 +96,20 @@ def _refuse_contradictions(order: Order, run: Path | None) -> None:
                               "add --out DIR, or start them with --nproc")
 
 
-def _new_folder(loaded: Loaded) -> Path:
-    """A folder of its own under run.folder, named by recipe and time."""
-    name = f"{loaded.recipe.run.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    place, number = Path(loaded.recipe.run.folder) / name, 2
-    while place.exists():
-        place, number = place.with_name(f"{name}-{number}"), number + 1
-    return place
+def _place(loaded: Loaded) -> Path:
+    """The folder of a new run under run.folder, named by recipe and time; somebody else may have it already."""
+    return Path(loaded.recipe.run.folder) / f"{loaded.recipe.run.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _made(place: Path) -> Path:
+    """A new empty folder of that name, with a number where others have it: of two runs of one second each has its
+    own."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for path in numbered(place.parent, place.name):
+            with suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise MeansError(f"{place} cannot be made: {error.strerror}", "name another folder with --out") from error
+    raise AssertionError("numbers do not end")
