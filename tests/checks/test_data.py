@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from tests.checks.small import changed, plugin, vlobj
+from checks.small import changed, plugin, vlobj
 
 SCENES = "data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}"
 FURTHER = """\

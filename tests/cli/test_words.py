@@ -9,7 +9,9 @@ import sys
 import pytest
 from checks.small import changed, plugin, vlobj
 
+from vlobjectives.cli import explain
 from vlobjectives.recipe.recipes import names
+from vlobjectives.registry import Registry
 
 WRONG = [
     (["fly"], 2, "No such command 'fly'"),
@@ -91,7 +93,7 @@ def test_a_plugin_is_explained(capsys):
     assert "fusion(vision(image * image_mask), text(text))" in shown
     [data] = json.loads(vlobj(capsys, "plugins", "objective:mgsc", "--json").out)
     options = {option["name"]: option for option in data["options"]}
-    assert options["temperature"] == {"name": "temperature", "type": "number > 0", "default": 0.03,
+    assert options["temperature"] == {"name": "temperature", "type": "number > 0, <= 1000", "default": 0.03,
                                       "meaning": options["temperature"]["meaning"]}
     assert "default" not in options["image_mask"] and options["image_mask"]["type"] == "name of a mask"
     assert options["norm_axis"]["type"] == '"feature" or "frame"'
@@ -161,3 +163,16 @@ def test_a_brief_process_says_all_and_ends_with_its_code(tmp_path, capsys, words
     assert said != there.stdout
     assert [re.sub(r", \d.* s$", "", text) for text in (said.strip(), there.stderr)] == \
         [re.sub(r", \d.* s$", "", text) for text in (here.out.strip(), here.err)]
+
+
+def test_every_plugin_explains_itself():
+    """Each option has a type in words and a meaning; one that takes a path, or several, says so."""
+    registry = Registry()
+    found = {(row.kind, row.name): explain.as_data(row, registry.get(row.kind, row.name)) for row in registry.all()}
+    silent = [(key, one["name"]) for key, data in found.items() for one in data["options"]
+              if not one["type"] or not one["meaning"]]
+    assert silent == []
+    types = {one["name"]: one["type"] for one in found["source", "captions"]["options"]}
+    assert (types["manifest"], types["images"]) == ("path", "path or list of path or null")
+    assert next(one["type"] for one in found["objective", "itc"]["options"] if one["name"] == "joint") == \
+        "name of a part of the model"

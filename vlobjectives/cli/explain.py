@@ -122,6 +122,7 @@ def _named(field: Any) -> list[str]:
 
 def _type(shape: Mapping[str, Any], schema: Mapping[str, Any], named: str) -> str:
     """A JSON schema in words: `number > 0, < 1`, `"drop" or "token"`, `list of text`."""
+    named = named or ("path" if shape.get("path") else "")
     if "$ref" in shape:
         return _type(schema["$defs"][shape["$ref"].rpartition("/")[2]], schema, named)
     if choices := shape.get("anyOf"):
@@ -129,8 +130,8 @@ def _type(shape: Mapping[str, Any], schema: Mapping[str, Any], named: str) -> st
     if "enum" in shape or "const" in shape:
         return " or ".join(json.dumps(value) for value in shape.get("enum", [shape.get("const")]))
     kind = shape.get("type", "anything")
-    if kind == "string" and (named or shape.get("path")):
-        return named or "path"
+    if kind == "string" and named:
+        return named
     if kind == "array" and "prefixItems" in shape:
         return f"list of {len(shape['prefixItems'])}: {_type(shape['prefixItems'][0], schema, '')}"
     if kind == "array":

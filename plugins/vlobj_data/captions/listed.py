@@ -53,7 +53,8 @@ class ListedConfig(SourceConfig):
     std: Colours = Field("half", description="each channel is divided by: a known set's, or three numbers")
     splits: dict[str, list[str]] = Field(
         {"train": ["train", "restval"], "val": ["val"], "test": ["test"]},
-        description="which of the manifest's splits make up a split here; what is named nowhere is left out")
+        description="which of the manifest's splits make up a split here (\"\": records without one); what is named "
+                    "nowhere is left out, with a note where this option is written")
     hold_out: dict[str, Share] = Field(
         {"val": 0.1, "test": 0.1},
         description="shares of the files, by a hash of the file name, where the manifest names no splits")

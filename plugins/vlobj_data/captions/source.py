@@ -17,8 +17,11 @@ OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
 
 
 class Captions(Listed):
-    """Photos with captions from a manifest: Karpathy's JSON, a JSON list, JSON lines, CSV or TSV.
+    """Photos with captions from a manifest: Karpathy's JSON, COCO's captions, a JSON list, JSON lines, CSV or TSV.
 
+    A table has a header; commas, semicolons, bars or tabs stand between its columns (`image`, `caption`, `split`, or
+    other usual names of these). In .csv a quoted field may hold anything; in other tables with tabs quotation marks are
+    letters. A manifest that names no splits is divided by a hash of the file names (`hold_out`), and `check` says so.
     Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions of
     one photo share it. What cannot be used comes out as Bad, with the manifest's line or the file's fault. Only the
     split `train` is augmented and, with `captions: one`, draws which caption it shows; other splits show the middle
