@@ -1,12 +1,17 @@
 """BLEU-4 and CIDEr-D of captions beside reference captions: counts a picture, scores of a whole set, intervals.
 
-Words are runs of letters and digits in lower case, an apostrophe inside them included; punctuation is none.
+Words are runs of letters and digits in lower case, an apostrophe inside them included; punctuation is none. In writing
+that sets no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) every letter with its marks is one, as
+scores of Chinese captions count characters: whole words would need a dictionary, and a caption would be one word.
 """
 
 import math
 import re
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -14,12 +19,28 @@ from torch import Tensor
 ORDERS = 4
 SIGMA = 6.0
 RESAMPLES = 1000
+MARKS = "\N{COMBINING GRAVE ACCENT}"
+"""The first of all marks."""
 _WORD = re.compile(r"[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W_]+)*")
+UNSPACED = ("\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+            "\U00020000-\U000323af\u0e00-\u0eff\u1780-\u17d3\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f")
+"""Letters of writing without blanks between words, as a class of a pattern."""
 
 
 def words(text: str) -> list[str]:
-    """A caption's words."""
-    return _WORD.findall(text.lower())
+    """A caption's words, each letter written in one way."""
+    text = unicodedata.normalize("NFC", text.lower())
+    return (_WORD if max(text, default="") < MARKS else _any_word()).findall(text)
+
+
+@cache
+def _any_word() -> re.Pattern[str]:
+    """What `_WORD` finds, in any writing: marks (vowel signs, tones, accents) are none of Python's letters and belong
+    to the letter before them."""
+    marks = "".join(sign for sign in map(chr, range(ord(MARKS), sys.maxunicode + 1)) if unicodedata.category(sign) in (
+        "Mn", "Mc") and not unicodedata.name(sign, "").startswith("VARIATION SELECTOR"))
+    run = f"(?:(?![{UNSPACED}])[^\\W_][{marks}]*)+"
+    return re.compile(f"[{UNSPACED}](?<=[^\\W_])[{marks}]*|{run}(?:['\N{RIGHT SINGLE QUOTATION MARK}]{run})*")
 
 
 def ngrams(of: Sequence[str], n: int) -> Counter[tuple[str, ...]]:

@@ -1,6 +1,8 @@
 """BLEU-4 and CIDEr-D by hand, and what both do with captions that repeat, are short, or say nothing."""
 
 import math
+import re
+import unicodedata
 
 import pytest
 import torch
@@ -19,6 +21,36 @@ def score(*pairs) -> float:
 def test_words():
     assert words("A dog's 2 toys, red & blue -- Café_bar!") == ["a", "dog's", "2", "toys", "red", "blue", "café", "bar"]
     assert words(" ... ") == []
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("两只狗在草地上。", list("两只狗在草地上")), ("2只 Corgi犬", ["2", "只", "corgi", "犬"]),
+    ("犬がボールで遊ぶ、コーヒー", list("犬がボールで遊ぶコーヒー")),
+    ("หมาที่วิ่ง", ["ห", "ม", "า", "ที่", "วิ่", "ง"]), ("ຫມາ", ["ຫ", "ມ", "າ"]),
+    ("개가 달린다", ["개가", "달린다"]), ("चित्र में कुत्ता", ["चित्र", "में", "कुत्ता"]), ("كَلْب يجري", ["كَلْب", "يجري"]),
+    ("cafe\N{COMBINING ACUTE ACCENT} l'été", ["café", "l'été"]), ("chó chạy", ["chó", "chạy"]),
+    ("I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} 2\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP} dogs",
+     ["i", "2", "dogs"])])
+def test_words_of_other_languages(text, found):
+    """Without blanks between words a letter with its marks is a word; with them marks do not end a word."""
+    assert words(text) == found
+
+
+ENGLISH = re.compile(r"[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W_]+)*")
+
+
+@given(st.text(st.characters(max_codepoint=0x24f, exclude_categories=["Cs"])
+               | st.sampled_from("'\N{RIGHT SINGLE QUOTATION MARK}\N{EN DASH}\N{EURO SIGN}_ \n")))
+def test_words_in_latin_letters_are_what_they_were(text):
+    assert words(text) == ENGLISH.findall(unicodedata.normalize("NFC", text.lower()))
+
+
+def test_captions_in_chinese_score_by_their_characters():
+    """One character of seven differs: 6 of 7, 4 of 6, 2 of 5, 1 of 4 runs are there; a whole word would give 0."""
+    counts = bleu_counts("两只狗在草地上", ["两只猫在草地上"])
+    assert counts[:8] == [6, 4, 2, 1, 7, 6, 5, 4]
+    cider = Cider([["两只猫在草地上"], ["一辆红色的车"]])
+    assert 0 < cider("两只狗在草地上", 0) < cider("两只猫在草地上", 0) and cider("一辆红色的车", 0) == 0
 
 
 def test_bleu_by_hand():
