@@ -5,6 +5,7 @@ and what it was asked for; the traceback says at which of its lines.
 """
 
 import inspect
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -112,10 +113,21 @@ def line_of(error: BaseException, files: Iterable[str]) -> Place | None:
     return next((Place(file, line) for file, line in reversed(lines) if file in files), None)
 
 
+def refused(error: BaseException, cls: type) -> bool:
+    """Whether an error is a library's answer to what a plug-in asked of it for a recipe's values (heads that do not
+    divide a width), or an assertion of its own, and no mistake in its lines."""
+    if isinstance(error, AttributeError | NameError | ImportError | NotImplementedError | Broke):
+        return False
+    frames = [Path(code.co_filename) for code in _codes(error)]
+    whole = sys.modules.get(cls.__module__.split(".")[0])
+    own = [Path(path) for path in getattr(whole, "__path__", ())] or [Path(file).parent for file in files_of(cls)]
+    return isinstance(error, AssertionError) or not any(frames[0].is_relative_to(folder) for folder in own)
+
+
 def files_of(whole: Any) -> tuple[str, ...]:
-    """The files of an object's class and of those that it derives, as tracebacks name them."""
+    """The files of an object's class (or of a class) and of those that it derives, as tracebacks name them."""
     found = []
-    for cls in type(whole).__mro__:
+    for cls in (whole if isinstance(whole, type) else type(whole)).__mro__:
         if cls.__module__.split(".")[0] not in ("vlobjectives", "torch", "builtins", "abc", "typing"):
             try:
                 found += [inspect.getfile(cls), str(Path(inspect.getfile(cls)).resolve())]

@@ -37,7 +37,8 @@ def make(written: Mapping[str, Any], filled: Mapping[str, Any]) -> PreTrainedCon
     try:
         return AutoConfig.for_model(kind, **{key: value for key, value in filled.items() if key in known} | rest)
     except Exception as error:  # each model type checks its own keys in its own way
-        raise CannotBuild(f"transformers refuses the configuration of '{kind}': {error}") from None
+        raise CannotBuild(f"transformers refuses the configuration of '{kind}': {' '.join(str(error).split())}",
+                          "correct what `config` says") from None
 
 
 def keys(kind: str) -> set[str]:

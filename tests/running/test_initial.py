@@ -1,14 +1,16 @@
 """`init`: a run that begins with the weights and the fields of another one, and then stands on its own."""
 
+import hashlib
 import json
 import shutil
 import socket
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from trial_runs import lines, processes, recipe, run, same_weights, stream, weights
 
+from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.running import checkpoint, door
 
@@ -96,6 +98,22 @@ def test_what_is_missing_and_left_over_is_named(origin, tmp_path):
     assert all(torch.equal(began[name], fresh[name]) for name in began if name.startswith("model.mixed"))
     brought = door.build(tmp_path / "other.yaml", f"init={there}").state_dict()
     assert all(torch.equal(began[name], brought[name]) for name in began)
+
+
+def test_weights_that_are_no_numbers_are_named_with_their_file(origin, tmp_path):
+    path, there = origin
+    shutil.copytree(there, tmp_path / "torn")
+    held = tmp_path / "torn" / "checkpoints" / "step-000002"
+    tensors = load_file(held / checkpoint.MODEL)
+    name = next(name for name in tensors if name.startswith("model.") and tensors[name].dim() == 2)
+    tensors[name][0, 0] = float("nan")
+    save_file(tensors, held / checkpoint.MODEL)
+    kept = json.loads((held / checkpoint.MANIFEST).read_text(encoding="utf-8"))
+    kept["sha256"][checkpoint.MODEL] = hashlib.sha256((held / checkpoint.MODEL).read_bytes()).hexdigest()
+    (held / checkpoint.MANIFEST).write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(RecipeError, match="NaN or infinity") as caught:
+        door.build(path, f"init={tmp_path / 'torn'}")
+    assert f"{held / checkpoint.MODEL} holds NaN or infinity: {name}" in str(caught.value)
 
 
 def test_a_run_that_began_nowhere_else_has_no_such_checkpoint(origin):

@@ -4,20 +4,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from vlobjectives.blame import refused, work_of
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.mask import Site
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, Projection, Spec
 from vlobjectives.contracts.views import Input, View
+from vlobjectives.foreign import reason_of
 from vlobjectives.functional import noise
 from vlobjectives.registry import Registry
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.making import Trouble, asked_for, config_of, placed
 from vlobjectives.running.pieces import Pieces
 from vlobjectives.running.system import Settings, System
+
+SHOWN = 4
+"""Tensors that are named one by one."""
 
 
 def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:
@@ -74,13 +79,26 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
             waiting.remove(name)
             try:
                 with seeded(recipe.seed, f"model.{name}"):
-                    parts[name] = placed(("model", name), lambda name=name: _part(
-                        classes[name], configs[name], name, parts, made))
+                    parts[name] = _built(classes[name], configs[name], name, parts, made)
             except Trouble as error:
                 if failed is None:
                     raise
                 failed.append(error)
     return {name: parts[name] for name in recipe.model if name in parts}
+
+
+def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+    """A part. What a library asserts, asked for the recipe's values, is as good as the part's own refusal."""
+    path = ("model", name)
+    try:
+        with work_of(path, "building it", cls):
+            return placed(path, lambda: _part(cls, config, name, parts, made))
+    except Trouble:
+        raise
+    except Exception as error:
+        if not refused(error, cls):
+            raise
+        raise Trouble(path, f"it cannot be built so: {reason_of(error)}") from error
 
 
 def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
@@ -164,11 +182,22 @@ def tie(whole: System) -> None:
 
 def load_weights(whole: System) -> list[str]:
     """Lets parts load the weights that their Configs name, ties kept; averages start from them. Lines for the log."""
-    lines = [line for name, part in whole.model.items()
-             for line in placed(("model", name), part.load_weights)]
+    lines = []
+    for name, part in whole.model.items():
+        said = placed(("model", name), part.load_weights)
+        if said and (wrong := unfinite(dict(part.named_parameters()))):
+            raise Trouble(("model", name), f"the weights that it loaded hold NaN or infinity: {wrong}",
+                          "take weights of a training that went well, or leave `weights` out")
+        lines += said
     tie(whole)
     whole.averages.start(whole.model)
     return lines
+
+
+def unfinite(tensors: Mapping[str, Tensor]) -> str:
+    """The names of tensors that hold NaN or infinity, of many the first."""
+    wrong = [name for name, value in tensors.items() if not value.isfinite().all()]
+    return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
 
 
 def view_parts(view: View) -> set[str]:

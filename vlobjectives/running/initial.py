@@ -21,6 +21,7 @@ from vlobjectives.recipe import Loaded, Recipe
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import checkpoint
+from vlobjectives.running.assemble import unfinite
 from vlobjectives.running.fields import Fields, learned
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.making import config_of
@@ -196,6 +197,10 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
     fits = fit(system, begun.tensors())
     if problems := list(refused(fits, begun, loaded)):
         raise RecipeError(problems)
+    if wrong := unfinite(fits.values):
+        file = begun.checkpoint.folder / checkpoint.MODEL
+        raise RecipeError([loaded.problem(KEY, f"{file} holds NaN or infinity: {wrong}",
+                                          "begin from a run that went well, or leave `init` out")])
     own = checkpoint.weights(system)
     for name, value in fits.values.items():
         own[name].copy_(value)

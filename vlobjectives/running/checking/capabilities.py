@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from vlobjectives.blame import whose
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.errors import PluginError, Problem
@@ -40,7 +41,8 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
             failed.append(error)
             parts = {}
         except Exception as error:  # a plug-in's own code
-            broken.append(_fault(loaded, ("model",), error))
+            note = whose(error)
+            broken.append(_fault(loaded, note.path if note else ("model",), error))
             parts = {}
         report.add(STAGE, [told(loaded, error) for error in failed])
         report.add(STAGE, broken, PluginError.code)
