@@ -11,6 +11,7 @@ import typer
 
 from vlobjectives.cli import caption, check, evaluate, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.brief import leave
+from vlobjectives.cli.elsewhere import USAGE, meant
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 from vlobjectives.cli.printing import lenient
@@ -70,6 +71,8 @@ def _run(arguments: Sequence[str] | None, options: Options) -> int:
     try:
         app(arguments, obj=options)
     except SystemExit as end:  # how typer ends
+        if end.code == USAGE and (hint := meant(typer.main.get_command(app), arguments)):
+            print(f"    mend: {hint}", file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
         return told(error, options.debug)

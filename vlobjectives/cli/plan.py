@@ -1,5 +1,6 @@
 """`vlobj plan`: what a recipe's plan runs and what it costs."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -33,6 +34,8 @@ def plan(
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry()
     loaded = taken_in(loaded, registry)
+    for note in loaded.layered.notes:
+        print(note, file=sys.stderr)
     try:
         found = [measure(loaded.recipe, registry, nproc, source, kept_fields(loaded))
                  for source in loaded.recipe.sources]

@@ -46,7 +46,7 @@ Epsilon = Annotated[float, Field(gt=0, le=1)]
 """What keeps a division from 0."""
 Temperature = Annotated[float, Field(gt=0, le=1000)]
 """What similarities are divided by."""
-Rate = Annotated[float, Field(gt=0, le=1000)]
+Rate = Annotated[float, Field(gt=0, le=1e12)]
 """A learning rate."""
-Amount = Annotated[float, Field(ge=0, le=10**6)]
+Amount = Annotated[float, Field(ge=0, le=1e12)]
 """A weight, a factor, a margin."""

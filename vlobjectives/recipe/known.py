@@ -27,6 +27,16 @@ def is_mapping(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:
     return bool(_models(path, root))
 
 
+def holds_entries(path: KeyPath) -> bool:
+    """Whether what stands at `path` holds plug-ins' entries by name (`objectives`, `data.mix`)."""
+    return any(get_origin(one) is dict for one in _types(path, Recipe)) and is_entry((*path, "name"))
+
+
+def takes_mapping(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:
+    """Whether some mapping may stand at `path`: of known keys, or of names."""
+    return is_mapping(path, root) or any(get_origin(one) is dict for one in _types(path, root))
+
+
 def description(path: KeyPath, root: type[BaseModel] = Recipe) -> str:
     """What the key at `path` means, for an element of a list the list; empty where the host does not know it."""
     while path and isinstance(path[-1], int):
@@ -47,10 +57,14 @@ def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _models(path: KeyPath, root: type[BaseModel]) -> list[type[BaseModel]]:
+    return [one for one in _types(path, root) if isinstance(one, type) and issubclass(one, BaseModel)]
+
+
+def _types(path: KeyPath, root: type[BaseModel]) -> list[Any]:
     choices: list[Any] = [root]
     for part in path:
         choices = [choice for one in choices for inner in _below(one, part) for choice in _choices(inner)]
-    return [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+    return choices
 
 
 def _below(one: Any, part: str | int) -> Iterator[Any]:

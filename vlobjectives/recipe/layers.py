@@ -3,6 +3,8 @@
 How a layer lies over another:
   - mappings are merged key by key, lists and plain values replaced
   - data, or a field, of another `type` replaces what lies below: sources and readers have few options in common
+  - a section with nothing behind it (its lines are all comments) is empty, an evaluation so is switched on; elsewhere
+    nothing is refused where null would be taken, since nobody wrote null
   - `key: null` takes away what the layers below hold under the key if that is a mapping (an objective, a mask);
     over a plain value or a list, or where there was nothing, null is a value like any other
 A relative path counts from the folder of the file that it is written in, on the command line from the working
@@ -15,8 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.errors import Place, RecipeError
-from vlobjectives.recipe.yaml import Document, KeyPath, Spot, read
+from pydantic import BaseModel
+
+from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.recipe import fitting, known
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 
 COMMAND_LINE = "command line"
 
@@ -28,6 +34,12 @@ class Layered:
     data: dict[str, Any] = field(default_factory=dict)
     spots: dict[KeyPath, Spot] = field(default_factory=dict)
     folders: dict[str | None, Path] = field(default_factory=dict)
+    gone: dict[KeyPath, Place] = field(default_factory=dict)
+    """Entries that null took away, and where."""
+    bare: set[KeyPath] = field(default_factory=set)
+    """Keys with nothing behind them, whose value is null although nobody wrote it."""
+    notes: list[Problem] = field(default_factory=list)
+    """What was found while layers were laid that stops nothing."""
 
     def spot(self, path: KeyPath) -> Spot | None:
         """Where the entry at `path` was written, or the nearest entry above it that was."""
@@ -82,7 +94,9 @@ class Layered:
         self._forget(path)
         if removed:
             del holder[key]
+            self.gone[path] = over.spots[there].value
         else:
+            self.gone.pop(path, None)
             holder[key] = deepcopy(value)
             self._learn(path, over, there)
 
@@ -122,6 +136,9 @@ def layer(path: Path, find: Callable[[str], Path]) -> Layered:
             raise RecipeError.one(f"recipes extend each other in a circle: {' -> '.join(one.name for one in circle)}",
                                   "leave one `extends` out", place, "extends")
         documents[path] = document = read(path, shown(path))
+        if {"base", "seeds"} <= document.data.keys():
+            raise RecipeError.one("this is a sweep and no recipe", f"`vlobj sweep {shown(path)}` trains it; the recipe "
+                                  f"that it changes is {document.data['base']}", Place(shown(path)))
         base = document.data.pop("extends", None)
         if base is not None:
             place = document.spots[("extends",)].value
@@ -129,9 +146,42 @@ def layer(path: Path, find: Callable[[str], Path]) -> Layered:
     layered = Layered()
     for path, document in reversed(documents.items()):
         layered.folders[shown(path)] = path.parent
+        document = filled(document, layered.data)
         layered.put((), document)
+        layered.bare |= document.bare
         layered.spots[()] = document.spots[()]
     return layered
+
+
+def filled(document: Document, below: Any, root: type[BaseModel] = Recipe) -> Document:
+    """A file's document with an empty mapping for each section or evaluation with nothing behind it.
+
+    Raises RecipeError where the key would say null unasked: over a mapping below it would take that away. `bare` of
+    the result are those that are for their types to refuse.
+    """
+    data, problems, left = deepcopy(document.data), [], set()
+    for path in sorted(document.bare, key=str):
+        key, place, under = path[-1], document.spots[path].key, _held(below, path)
+        if isinstance(under, dict):
+            problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`, which stands in the "
+                                    f"recipe that this one extends", f"`{key}: null` takes it away; leave the line out "
+                                    "to keep it"))
+        elif known.takes_mapping(path, root) and not known.holds_entries(path[:-1]):
+            _at(data, path[:-1])[key] = {}
+        elif known.holds_entries(path[:-1]) or ((own := known.field(path, root)) and not fitting.takes(own, None)):
+            left.add(path)
+        else:
+            problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`", f"write its value, or "
+                                    f"`{key}: null` if none is meant, or leave the line out"))
+    if problems:
+        raise RecipeError(problems)
+    return Document(data, document.spots, frozenset(left))
+
+
+def _held(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
 
 
 def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place) -> Path:

@@ -7,14 +7,14 @@ on (`evaluate.retrieval=true`). An entry of any other section is added in a file
 misspelt name would silently train something else. Elements of a list are named by number: `optim.groups.0.lr=0.5`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from vlobjectives.errors import Place, Problem, RecipeError
-from vlobjectives.recipe import known
+from vlobjectives.recipe import known, meant
 from vlobjectives.recipe.layers import COMMAND_LINE, Layered
 from vlobjectives.recipe.schema import NAMED_BY_KEY
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, parse
@@ -37,24 +37,66 @@ class Change:
 def apply(layered: Layered, overrides: Iterable[str | Change]) -> None:
     """Lays overrides over a recipe, one after the other. Raises RecipeError with the problems of all of them."""
     problems: list[Problem] = []
+    given: list[tuple[str, KeyPath, Document]] = []
     for one in overrides:
         try:
             if isinstance(one, Change):
                 layered.folders.setdefault(one.document.spots[()].value.file, one.folder)
                 _lay(layered, one.name, one.document, adds=True)
             else:
-                _lay(layered, *_read(one), adds=False)
+                name, document = _read(one)
+                given.append((one, _lay(layered, name, document, adds=False), document))
         except RecipeError as error:
             problems += error.problems
     if problems:
         raise RecipeError(problems)
+    layered.notes += _overruled(layered, given)
+
+
+def _not_an_override(text: str) -> str:
+    """What was meant by a word behind the recipe that gives no key a value."""
+    if text.startswith("-"):
+        return "options stand before `--`, which ends them; a change of the recipe is key.path=value"
+    key, colon, value = text.partition(":")
+    if colon and value.strip():
+        return f"write {key}={value.strip()}: a change is key.path=value"
+    return "write key.path=value without blanks, such as optim.lr=1e-4"
+
+
+def _overruled(layered: Layered, given: Sequence[tuple[str, KeyPath, Document]]) -> Iterator[Problem]:
+    """Notes on overrides of which a later one leaves nothing, or not all."""
+    for number, (text, path, document) in enumerate(given):
+        for inner, value in _plain(document.data):
+            whole = (*path, *inner)
+            try:
+                holds = layered.at(whole) == value
+            except KeyError:
+                holds = value is None  # it took an entry away
+            if not holds:
+                later = next((other for other, over, _ in given[number + 1:]
+                              if over[:len(whole)] == whole[:len(over)]), "a later one")
+                yield Problem(_HERE, dotted(whole), f"it is given twice, and {later} holds, not {text}",
+                              "leave one of them out", note=True)
+                break
+
+
+def _plain(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Plain values and lists inside a value, each with its path."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _plain(item, (*path, key))
+    elif not isinstance(value, dict):
+        yield path, value
 
 
 def _read(text: str) -> tuple[str, Document]:
     """`key.path=value` as the name and the value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise RecipeError.one(f"'{text}' is no override", "write key.path=value, such as optim.lr=1e-4", _HERE)
+        raise RecipeError.one(f"'{text}' is no override", _not_an_override(text), _HERE)
+    if not value.strip():
+        raise RecipeError([Problem(_HERE, name, f"there is nothing behind `{name}=`", f"{name}=null means none; if a "
+                                   "variable of the shell stands there, it is empty")])
     try:
         document = parse(value, COMMAND_LINE)
     except RecipeError as error:
@@ -62,13 +104,15 @@ def _read(text: str) -> tuple[str, Document]:
     return name, Document(document.data, dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE)))
 
 
-def _lay(layered: Layered, name: str, document: Document, adds: bool) -> None:
-    """Lays a document over the entry of a dotted name. With `adds` it may be a new entry of a section."""
+def _lay(layered: Layered, name: str, document: Document, adds: bool) -> KeyPath:
+    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry of a section.
+    """
     path = _resolved(layered, name, document.spots[()].key, adds)
     for length in range(1, len(path)):
         if not isinstance(_held(layered, path[:length]), dict | list):
             layered.put(path[:length], Document({}, {(): document.spots[()]}))
     layered.put(path, document)
+    return path
 
 
 def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:
@@ -103,6 +147,8 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
         return f"it is a list of {len(held)}: name an element by its number, from 0"
     here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
     near = [dotted((*path, key)) for key in get_close_matches(part, here, 1)]
+    if not near and (there := meant.elsewhere((*path, part))):
+        return there
     if not near and not path:
         everywhere = list(dict.fromkeys(_names(layered)))
         near = [full for full in everywhere if full.endswith(f".{name}")][:3] or get_close_matches(name, everywhere, 1)

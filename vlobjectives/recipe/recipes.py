@@ -35,17 +35,45 @@ def find(name: str) -> Path:
 
 def locate(recipe: str | Path) -> Path:
     """The recipe file that is meant: a file that ends in .yaml, a run folder, or a shipped recipe's name."""
+    if not isinstance(recipe, str | Path):
+        raise RecipeError.one(f"a recipe is a file, a run folder or a shipped recipe's name, not a "
+                              f"{type(recipe).__name__}", "write it to a file that ends in .yaml, and name that")
     path = Path(recipe).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {recipe}", "correct the path; it counts from the working folder")
+            raise RecipeError.one(f"there is no file {recipe}", nearby(path) or "correct the path; it counts from the "
+                                  "working folder")
         return path
     if (path / "recipe.yaml").is_file():
         refuse_links(path)
         return path / "recipe.yaml"
-    if path.is_dir() and str(recipe) not in names():
-        raise RecipeError.one(f"the folder {recipe} holds no recipe.yaml", "name a run folder")
+    if str(recipe) in names():
+        return find(str(recipe))
+    if path.is_dir():
+        raise RecipeError.one(f"the folder {recipe} holds no recipe.yaml", "name a run folder, or a file in it: "
+                              + (", ".join(str(one) for one in sorted(path.glob("*.yaml"))[:4]) or "it holds no .yaml"))
+    if (folder() / "sweeps" / f"{recipe}.yaml").is_file():
+        raise RecipeError.one(f"'{recipe}' is a shipped sweep and no recipe", f"vlobj sweep {recipe}")
+    if hint := nearby(path):
+        raise RecipeError.one(f"there is no recipe '{recipe}'", hint)
     return find(str(recipe))
+
+
+def nearby(path: Path) -> str:
+    """How to mend the name of a file that is no recipe, or that is not there, where one like it lies; else empty."""
+    if path.is_file():
+        return f"a recipe ends in .yaml: mv {path} {path.with_suffix('.yaml')}"
+    for other in (path.with_name(f"{path.name}.yaml"), path.with_suffix(".yaml")):
+        if other.is_file():
+            return f"did you mean {other}?"
+    if path.suffix == ".yaml" and path.with_suffix(".yml").is_file():
+        return f"a recipe ends in .yaml: mv {path.with_suffix('.yml')} {path}"
+    there = [one.name for one in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    if path.suffix and (near := get_close_matches(path.name, there, 1)):
+        return f"did you mean {path.with_name(near[0])}?"
+    if path.suffix == ".yaml" and path.stem in names():
+        return f"a shipped recipe is named without .yaml: {path.stem}; `vlobj recipes copy {path.stem}` makes it a file"
+    return ""
 
 
 def describe(path: Path) -> str:

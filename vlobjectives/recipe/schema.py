@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vlobjectives.errors import Problem, RecipeError
-from vlobjectives.recipe import fitting, known
+from vlobjectives.recipe import fitting, known, meant
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.model import Every, Recipe, Section
 from vlobjectives.recipe.scalars import kind_of
@@ -118,21 +118,22 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
         return Problem(place, dotted(path), what, f"give it: {known.description(path, root) or 'it has no default'}")
     if first["type"] == "extra_forbidden":
-        near = _near(path, root)
-        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(known.keys(path[:-1], root))}"
+        near, there = _near(path, root), meant.elsewhere(path) if root is Recipe else ""
+        mend = f"did you mean '{near[0]}'?" if near else there or f"keys here: {', '.join(known.keys(path[:-1], root))}"
         return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
     value = layered.at(path)
     if value is None and len(path) == 2 and path[0] in NAMED_BY_KEY:
         there = [name for name, entry in layered.at(path[:1]).items() if entry is not None]
-        near = get_close_matches(path[1], there, 1)
+        near = get_close_matches(path[1], there, 1) if path not in layered.bare else []
         return Problem(place, dotted(path), "null takes away an entry of the extended recipe, and there is none",
-                       f"did you mean '{near[0]}'?" if near else
-                       "write {} for an entry whose options are all defaults, or leave it out")
+                       (f"did you mean '{near[0]}'? Or " if near else "") + "write {} for an entry whose options are "
+                       f"all defaults (`{path[1]}: {{}}`), or leave it out")
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
-                   as_meant(value, errors) or fitting.line(root, path, value, {}) or "give a value of this kind")
+                   (meant.mapping(path, value) if root is Recipe else "") or as_meant(value, errors)
+                   or fitting.line(root, path, value, {}) or "give a value of this kind")
 
 
 def _must(one: dict[str, Any]) -> str:

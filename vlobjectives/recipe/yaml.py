@@ -34,6 +34,8 @@ class Document:
 
     data: Any
     spots: dict[KeyPath, Spot]
+    bare: frozenset[KeyPath] = frozenset()
+    """Keys with nothing behind them, whose value is null although nobody wrote it."""
 
 
 def read(path: Path, name: str | None = None, first: str = "objectives") -> Document:
@@ -51,8 +53,9 @@ def read(path: Path, name: str | None = None, first: str = "objectives") -> Docu
     if document.data is None:
         return Document({}, {(): Spot(Place(name, 1, 1), Place(name, 1, 1))})
     if not isinstance(document.data, dict):
-        raise RecipeError.one("the file is no mapping of keys to values", f"begin with a key such as `{first}:`",
-                              document.spots[()].value)
+        tight = isinstance(document.data, str) and ":" in document.data
+        raise RecipeError.one("the file is no mapping of keys to values", "put a blank behind each colon: `key: value`"
+                              if tight else f"begin with a key such as `{first}:`", document.spots[()].value)
     return document
 
 
@@ -78,7 +81,7 @@ def parse(text: str, name: str) -> Document:
     data = reading.value(node, ()) if node is not None else None
     if reading.problems:
         raise RecipeError(reading.problems)
-    return Document(data, reading.spots)
+    return Document(data, reading.spots, frozenset(reading.bare))
 
 
 def _too_large(name: str) -> RecipeError:
@@ -109,6 +112,12 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
         mend = "put the value in quotes if it holds `: `, or correct the indentation of this line"
     elif "cannot start any token" in what:
         mend = "put the value in quotes"
+    elif "alias" in what or "scanning an anchor" in what:
+        mend = "put the value in quotes, such as \"*.bias\": YAML takes * and & for aliases; or correct the alias"
+    elif "escape" in what:
+        mend = "put it in single quotes, in which \\ is a letter"
+    elif "scanning a quoted scalar" in what:
+        mend = "close the quotes"
     else:
         mend = error.note or "correct the YAML here; look at brackets, quotes and indentation of the lines before"
     return Problem(Place(name, mark.line + 1, mark.column + 1) if mark else Place(name), "", what, mend)
@@ -150,6 +159,7 @@ class _Reading:
         self.name = name
         self.problems: list[Problem] = []
         self.spots: dict[KeyPath, Spot] = {}
+        self.bare: set[KeyPath] = set()
         self.count = 0
 
     def value(self, node: yaml.Node, path: KeyPath, key: yaml.Node | None = None) -> Any:
@@ -167,6 +177,8 @@ class _Reading:
         if node.tag == _QUOTED:
             return node.value
         if node.tag == _PLAIN:
+            if not node.value and key is not None:
+                self.bare.add(path)
             try:
                 return value_of(node.value)
             except ValueError as error:

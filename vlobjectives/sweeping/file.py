@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from vlobjectives.contracts.numbers import Seed
-from vlobjectives.errors import Problem, RecipeError
-from vlobjectives.recipe.layers import Layered, shown
+from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.recipe.layers import Layered, filled, shown
 from vlobjectives.recipe.model import Name, Section
 from vlobjectives.recipe.overrides import Change
-from vlobjectives.recipe.recipes import find, folder
+from vlobjectives.recipe.recipes import find, folder, nearby
+from vlobjectives.recipe.recipes import names as recipes
 from vlobjectives.recipe.schema import typed
 from vlobjectives.recipe.yaml import Document, KeyPath, dotted, read
 
@@ -84,7 +85,11 @@ def read_sweep(word: str | Path) -> SweepFile:
     """A sweep by file (it ends in .yaml) or shipped name. Raises RecipeError with every problem of keys and types."""
     path = _located(word)
     layered = Layered(folders={shown(path): path.parent})
-    layered.put((), read(path, shown(path), first="base"))
+    document = read(path, shown(path), first="base")
+    if "base" not in document.data and {"objectives", "extends"} & document.data.keys():
+        raise RecipeError.one("this is a recipe and no sweep", f"`vlobj run {shown(path)}` trains it; a sweep begins "
+                              f"with base: {path.name}", Place(shown(path)))
+    layered.put((), filled(document, {}, Sweep))
     sweep = typed(Sweep, layered)
     problems = list(_inconsistent(sweep, layered))
     base = None
@@ -101,10 +106,16 @@ def _located(word: str | Path) -> Path:
     path = Path(word).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {word}", "correct the path; it counts from the working folder")
+            raise RecipeError.one(f"there is no file {word}", nearby(path) or "correct the path; it counts from the "
+                                  "working folder")
         return path.resolve()
     if str(word) in names():
         return (folder() / "sweeps" / f"{word}.yaml").resolve()
+    if str(word) in recipes():
+        raise RecipeError.one(f"'{word}' is a recipe and no sweep", f"vlobj run {word}; a sweep is a file that begins "
+                              f"with base: {word}")
+    if hint := nearby(path):
+        raise RecipeError.one(f"there is no sweep '{word}'", hint)
     near = get_close_matches(str(word), names(), 1, 0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise RecipeError.one(f"there is no sweep '{word}'",

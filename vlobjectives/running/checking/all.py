@@ -27,6 +27,7 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     trains    False: no step will be taken, so that none is tried
     """
     report = Report()
+    report.add("keys", loaded.layered.notes)
     if not add_files(loaded, registry, report):
         return loaded, _skipped(report, "names")
     loaded = resolved(loaded, registry)
