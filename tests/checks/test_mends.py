@@ -65,7 +65,7 @@ def test_of_several_names_all_are_offered():
     ({}, "optim.schedule={warmup: 10%}", "mend: warmup: 0.1"),
     ({}, "run.steps=many", "mend: steps: 8"),
     ({}, "run.steps=10k", "mend: steps: 10000"),
-    ({}, "run.device=gpu", "mend: device: auto"),
+    ({}, "run.device=gpu", "mend: device: cuda"),
     ({}, "evaluate.losses=3", "mend: losses: true"),
     ({}, "evaluate.splits=test", "mend: write [test]"),
     ({}, "masks.dropped.ratio=1.8", "mend: ratio: 0.5"),

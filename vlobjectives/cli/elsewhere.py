@@ -39,9 +39,9 @@ def meant(command: Any, arguments: Sequence[str] | None) -> str:
         if name in _RECIPE:
             return f"the recipe stands behind the verb: vlobj {verb or 'run'} {value or 'FILE.yaml'}"
         from vlobjectives.recipe import known
-        from vlobjectives.recipe.meant import elsewhere
+        from vlobjectives.recipe.meant import key
         path = tuple(name.split("."))
         if len(path) > 1 and path[0] in known.keys(()):
             return f"a change of the recipe has no dashes: {name}={value or 'VALUE'}"
-        return elsewhere((name,))
+        return key((name,), known.keys(()))
     return ""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.errors import Place, PluginError, Problem
-from vlobjectives.recipe import fitting, known
+from vlobjectives.recipe import fitting, known, meant
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Entry, Recipe, source_path
@@ -95,10 +95,10 @@ def refused(loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
     deepest = [inner for inner in found if not any(inner == other[:len(inner)] != other for other in found)]
     here = [*(field.alias or name for name, field in cls.Config.model_fields.items()), *known.keys(path)]
-    meant = {near for inner in deepest if found[inner][0]["type"] == "extra_forbidden"
+    nearest = {near for inner in deepest if found[inner][0]["type"] == "extra_forbidden"
              for near in get_close_matches(str(inner[-1]), here, 1)}
     return [_refused(loaded, path, inner, found[inner], options, cls, here) for inner in deepest
-            if not (found[inner][0]["type"] == "missing" and inner[-1] in meant)]
+            if not (found[inner][0]["type"] == "missing" and inner[-1] in nearest)]
 
 
 def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], options: Mapping[str, Any], cls: type,
@@ -109,9 +109,7 @@ def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], o
         meaning = field.description if field is not None and field.description else "it has no default"
         return loaded.problem(whole, f"the key '{inner[-1]}' is missing", f"give it: {meaning}", key=True)
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(str(inner[-1]), here, 1) if len(inner) == 1 else []
-        mend = f"did you mean '{near[0]}'?" if near else f"keys here: {', '.join(here)}" if len(inner) == 1 else \
-            "leave it out"
+        mend = "leave it out" if len(inner) > 1 else meant.key(whole, here) or f"keys here: {', '.join(here)}"
         return loaded.problem(whole, f"there is no key '{inner[-1]}' here", mend, key=True)
     if first["type"] == "value_error":
         return loaded.problem(whole, first["msg"].removeprefix("Value error, "), f"see `vlobj plugins {path[-1]}`"

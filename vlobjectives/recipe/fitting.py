@@ -149,7 +149,7 @@ def _between(kind: type, marks: Sequence[Any]) -> Iterator[Any]:
     bounds = {key: getattr(mark, key) for mark in _flat(marks) for key in ("gt", "ge", "lt", "le")
               if getattr(mark, key, None) is not None}
     low, high = (next((bounds[key] for key in keys if key in bounds), None) for keys in (("gt", "ge"), ("lt", "le")))
-    yield from COUNTS if kind is int else NUMBERS if high is not None else NUMBERS[1:]
+    yield from COUNTS if kind is int else NUMBERS if high is not None and high <= 1 else NUMBERS[1:]
     if low is not None:
         yield kind(low if "ge" in bounds else low + 1)
     if high is not None:

@@ -1,9 +1,12 @@
 """Keys as other frameworks call them, and keys that stand elsewhere: where a recipe says the same."""
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
 
-from vlobjectives.recipe import known
+from vlobjectives.recipe import fitting, known
+from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
 SECTIONS = ("data", "fields", "model", "inputs", "masks", "pairings", "objectives", "optim", "run", "plan", "evaluate")
@@ -85,21 +88,40 @@ _ELSEWHERE = {
     "inputs: {NAME: {fields: [...], part: ENCODER}}": "input",
     "run: {steps: N}": "trainer training train_cfg training_args train_config schedule_cfg",
 }
+_VALUES = {
+    "run.device": {"cuda": "gpu gpus nvidia true", "cpu": "false"},
+    "run.precision": {"fp16": "16 float16 half 16-mixed fp16-mixed", "bf16": "bfloat16 bf16-mixed brain",
+                      "fp32": "32 float32 float full single 32-true false", "auto": "mixed amp true"},
+    "run.compile": {"parts": "true yes on all model default reduce-overhead", "none": "false no off"},
+    "optim.schedule.then": {"constant": "const flat none", "linear": "lin", "cosine": "cos cosineannealing"},
+    "optim.type": {"adamw": "adam adam_w adam-w sgd lamb"},
+}
 _WORDS = {word: place for place, words in _ELSEWHERE.items() for word in words.split()}
 
 
-def elsewhere(path: KeyPath) -> str:
-    """Where a recipe says what an unknown key at `path` says: as other frameworks call it, or a key of another section.
-
-    Empty where nothing is known of it.
-    """
-    word = str(path[-1]).lower().replace("-", "_")
-    places = list(dict.fromkeys(dotted(place) for place in _places(word)))
-    if places and len(places) <= MOST:
-        return f"did you mean {' or '.join(places)}?"
-    if word in _WORDS:
+def key(path: KeyPath, here: Sequence[str]) -> str:
+    """What was meant by an unknown key at `path`: a word of other frameworks, a key of `here` that is spelt like it, or
+    a key of another section. Empty where nothing is known of it."""
+    word, near = _word(path), get_close_matches(str(path[-1]), here, 1)
+    places = list(dict.fromkeys(_places(word)))
+    if (word,) in places:
+        return f"`{word}` stands at the top of a recipe"
+    if word in _WORDS and word not in {place[-1] for place in places}:
         return f"here that is {_WORDS[word]}"
-    return ""
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"did you mean {' or '.join(map(dotted, places))}?" if 0 < len(places) <= MOST else ""
+
+
+def means(path: KeyPath, other: KeyPath) -> bool:
+    """Whether an unknown key at `path` probably means the known one at `other`."""
+    there = _WORDS.get(_word(path), "").partition("=")[0]
+    return there == dotted(other) or (
+        path[:-1] == other[:-1] and bool(get_close_matches(str(path[-1]), [str(other[-1])], 1)))
+
+
+def _word(path: KeyPath) -> str:
+    return str(path[-1]).lower().replace("-", "_")
 
 
 def _places(word: str) -> Iterator[KeyPath]:
@@ -118,27 +140,40 @@ def mapping(path: KeyPath, value: Any) -> str:
 
     A list of names is that many entries, a name alone the plug-in, a number how often or how long.
     """
-    key, entry = str(path[-1]), known.is_entry(path)
-    if isinstance(value, list) and value and all(isinstance(one, str | dict) for one in value):
-        if known.holds_entries(path) or path == ("evaluate",):
-            named = [one if isinstance(one, dict) else {one: {}} for one in value]
-            return f"{key}: {{{', '.join(_flow(name, inner) for one in named for name, inner in one.items())}}}"
-        return ""
-    if isinstance(value, str) and known.holds_entries(path):
+    key, entry, keys = str(path[-1]), known.is_entry(path), known.keys(path)
+    holds = known.holds_entries(path) or path == ("evaluate",)
+    if isinstance(value, list) and value and holds and all(isinstance(one, str | dict) for one in value):
+        named = {name: inner for one in value for name, inner in (one if isinstance(one, dict) else {one: {}}).items()}
+        line = dump_data({key: named}, flow=True).strip()[1:-1]
+        return line if "\n" not in line else f"{key}: a mapping of names, {', '.join(named)}, without the dashes"
+    if isinstance(value, str) and holds:
         return f"{key}: {{{value}: {{}}}}"
     if isinstance(value, str) and entry:
         return f"{key}: {{type: {value}}}"
     if isinstance(value, bool) and entry:
-        return f"{key}: {{}}, or leave it out" if value else f"leave it out, or with `extends`: {key}: null"
-    keys = known.keys(path)
+        return f"{key}: {{}}" if value else f"leave it out, or with `extends`: {key}: null"
+    if isinstance(value, str):
+        choice = next((name for name in keys if _chooses(known.field((*path, name)), value)), "")
+        return f"{key}: {{{choice}: {value}}}" if choice else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         unit = "share" if isinstance(value, float) else "steps"
-        if unit in keys:
-            return f"{key}: {{{unit}: {value}}}"
-        if "weight" in keys:
-            return f"{key}: {{weight: {value}}}"
+        return next((f"{key}: {{{name}: {value}}}" for name in (unit, "weight") if name in keys), "")
     return ""
 
 
-def _flow(name: str, inner: Any) -> str:
-    return f"{name}: {{}}" if inner in ({}, None) else f"{name}: {{...}}"
+def _chooses(field: Any, value: str) -> bool:
+    return field is not None and get_origin(field.annotation) is Literal and value in get_args(field.annotation)
+
+
+def value(path: KeyPath, value: Any) -> str:
+    """The line with the value that was probably meant by another word for it; empty where nothing is known."""
+    word = str(value).lower()
+    if word in ("none", "null", "nil") and (field := known.field(path)) is not None and fitting.takes(field, None):
+        return f"{path[-1]}: null"
+    if path == ("run", "device") and isinstance(value, list):
+        return f"device: cuda, and `--nproc {len(value)}` for as many GPUs"
+    if path == ("run", "device") and (found := re.fullmatch(r"(?:cuda|gpu)?[\s:_]*(\d+)", word)):
+        return f"device: cuda:{found[1]}"
+    meaning = known.description(path)
+    return next((f"{path[-1]}: {ours}" + f"  # {meaning}" * bool(meaning) for ours, theirs in _VALUES.get(dotted(path), {}).items()
+                 if word in theirs.split()), "")

@@ -147,7 +147,7 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
         return f"it is a list of {len(held)}: name an element by its number, from 0"
     here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
     near = [dotted((*path, key)) for key in get_close_matches(part, here, 1)]
-    if not near and (there := meant.elsewhere((*path, part))):
+    if not near and (there := meant.key((*path, part), ())):
         return there
     if not near and not path:
         everywhere = list(dict.fromkeys(_names(layered)))

@@ -41,8 +41,8 @@ def locate(recipe: str | Path) -> Path:
     path = Path(recipe).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {recipe}", nearby(path) or "correct the path; it counts from the "
-                                  "working folder")
+            raise RecipeError.one(f"there is no file {recipe}", f"{nearby(path) or 'correct the path'}; it counts from "
+                                  "the working folder")
         return path
     if (path / "recipe.yaml").is_file():
         refuse_links(path)

@@ -90,8 +90,8 @@ def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> 
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
     deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
     unknown = [path for path in deepest if found[path][0]["type"] == "extra_forbidden"]
-    meant = [(*path[:-1], near) for path in unknown for near in _near(path, root)]
-    problems = [_problem(path, found[path], layered, root) for path in deepest if path not in meant]
+    problems = [_problem(path, found[path], layered, root) for path in deepest
+                if found[path][0]["type"] != "missing" or not any(meant.means(one, path) for one in unknown)]
     return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
 
 
@@ -104,11 +104,6 @@ def _path(one: dict[str, Any], data: Any) -> KeyPath:
     return (*path, one["loc"][-1]) if one["type"] == "missing" else path
 
 
-def _near(path: KeyPath, root: type[Section]) -> list[str]:
-    """The known key that was probably meant by an unknown one."""
-    return get_close_matches(str(path[-1]), known.keys(path[:-1], root), 1)
-
-
 def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root: type[Section]) -> Problem:
     first = errors[0]
     spot = layered.spot(path)
@@ -116,10 +111,11 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     place = spot.key if of_key and isinstance(path[-1], str) else spot.value
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
-        return Problem(place, dotted(path), what, f"give it: {known.description(path, root) or 'it has no default'}")
+        return Problem(place, dotted(path), what, _instead(path, layered) or
+                       f"give it: {known.description(path, root) or 'it has no default'}")
     if first["type"] == "extra_forbidden":
-        near, there = _near(path, root), meant.elsewhere(path) if root is Recipe else ""
-        mend = f"did you mean '{near[0]}'?" if near else there or f"keys here: {', '.join(known.keys(path[:-1], root))}"
+        here = known.keys(path[:-1], root)
+        mend = meant.key(path, here) or f"keys here: {', '.join(here)}"
         return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
@@ -128,12 +124,27 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
         there = [name for name, entry in layered.at(path[:1]).items() if entry is not None]
         near = get_close_matches(path[1], there, 1) if path not in layered.bare else []
         return Problem(place, dotted(path), "null takes away an entry of the extended recipe, and there is none",
-                       (f"did you mean '{near[0]}'? Or " if near else "") + "write {} for an entry whose options are "
-                       f"all defaults (`{path[1]}: {{}}`), or leave it out")
+                       f"write {{}} for an entry whose options are all defaults (`{path[1]}: {{}}`), or leave it out"
+                       + (f"; did you mean '{near[0]}'?" if near else ""))
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
-                   (meant.mapping(path, value) if root is Recipe else "") or as_meant(value, errors)
+                   _meant(path, value, errors, root) or as_meant(value, errors)
                    or fitting.line(root, path, value, {}) or "give a value of this kind")
+
+
+def _instead(path: KeyPath, layered: Layered) -> str:
+    """How to mend a missing key whose word of another framework stands beside it, among a plug-in's options."""
+    beside = layered.at(path[:-1])
+    there = [key for key in beside if meant.means((*path[:-1], key), path)] if isinstance(beside, dict) else []
+    return f"write {path[-1]} in place of {there[0]}" if there else ""
+
+
+def _meant(path: KeyPath, value: Any, errors: list[dict[str, Any]], root: type[Section]) -> str:
+    """What was meant by a value of a recipe that is another than its key takes."""
+    if root is not Recipe:
+        return ""
+    wants = {one["type"] for one in errors} & {"model_type", "dict_type", "model_attributes_type"}
+    return (meant.mapping(path, value) if wants else "") or meant.value(path, value)
 
 
 def _must(one: dict[str, Any]) -> str:

@@ -106,8 +106,8 @@ def _located(word: str | Path) -> Path:
     path = Path(word).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {word}", nearby(path) or "correct the path; it counts from the "
-                                  "working folder")
+            raise RecipeError.one(f"there is no file {word}", f"{nearby(path) or 'correct the path'}; it counts from "
+                                  "the working folder")
         return path.resolve()
     if str(word) in names():
         return (folder() / "sweeps" / f"{word}.yaml").resolve()
