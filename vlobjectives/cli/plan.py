@@ -26,6 +26,9 @@ def plan(
     from vlobjectives.errors import RecipeError
     from vlobjectives.planning import show
     from vlobjectives.recipe import load
+    from vlobjectives.recipe.checks import Report
+    from vlobjectives.recipe.checks_names import names
+    from vlobjectives.recipe.checks_references import references
     from vlobjectives.recipe.resolving import taken_in
     from vlobjectives.running.costing import measure
     from vlobjectives.running.folder import kept_fields
@@ -36,6 +39,10 @@ def plan(
     loaded = taken_in(loaded, registry)
     for note in loaded.layered.notes:
         print(note, file=sys.stderr)
+    report = Report()
+    named = names(loaded, registry, report)
+    report.add("references", references(loaded, named) if named is not None else ())
+    report.refuse()
     try:
         found = [measure(loaded.recipe, registry, nproc, source, kept_fields(loaded))
                  for source in loaded.recipe.sources]
