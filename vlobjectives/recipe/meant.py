@@ -174,6 +174,5 @@ def value(path: KeyPath, value: Any) -> str:
         return f"device: cuda, and `--nproc {len(value)}` for as many GPUs"
     if path == ("run", "device") and (found := re.fullmatch(r"(?:cuda|gpu)?[\s:_]*(\d+)", word)):
         return f"device: cuda:{found[1]}"
-    meaning = known.description(path)
-    return next((f"{path[-1]}: {ours}" + f"  # {meaning}" * bool(meaning) for ours, theirs in _VALUES.get(dotted(path), {}).items()
-                 if word in theirs.split()), "")
+    ours = next((ours for ours, theirs in _VALUES.get(dotted(path), {}).items() if word in theirs.split()), None)
+    return f"{path[-1]}: {ours}  # {known.description(path)}" if ours else ""
