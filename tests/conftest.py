@@ -1,5 +1,10 @@
 """What must be so before any test of this process."""
 
+import atexit
+import os
+import shutil
+import tempfile
+
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -10,3 +15,7 @@ settings.load_profile("vlobjectives")
 # Tests of runs fork this process. torch starts its backward threads, which no fork survives, at the first backward pass
 # if it sees any device but the CPU then, a fake one of some test included: so the first one is here.
 torch.ones(1, requires_grad=True).sum().backward()
+
+# Runs of tests record which plug-in files are trusted: not in the home of whoever runs the tests.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="vlobj-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)

@@ -55,6 +55,10 @@ class VlobjError(Exception):
         return str(Problem(self.place, "", self.what, self.mend))
 
 
+class Passing(BaseException):
+    """What no plug-in keeps from passing through its code: a signal that stops the run."""
+
+
 class RecipeError(VlobjError):
     """The command line or the recipe is wrong. Carries every problem found, not the first alone."""
 

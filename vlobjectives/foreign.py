@@ -1,51 +1,58 @@
 """Running code that others wrote: importing it, and saying in one line what went wrong in it and where."""
 
-import hashlib
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vlobjectives.beside import Files, gathered, load
+from vlobjectives.containing import Foreign, contained
 from vlobjectives.contracts.hooks import Hooks
 from vlobjectives.errors import Place, PluginError
 
 HOOKS = tuple(name for name in vars(Hooks) if name.startswith("vlobj_"))
 
 
-def load_file(path: Path) -> ModuleType:
-    """The module of a Python file; its name follows from path and content, so an edited file is another module."""
+def found_file(path: Path) -> Files:
+    """A plug-in file with the helpers that it imports from its folder; nothing is run."""
     if not path.is_file():
         raise PluginError(f"there is no plug-in file {path}",
                           "correct the path; it counts from the folder of the recipe that names it")
-    digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
-    name = f"_vlobj_local_{digest}_{path.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise PluginError("a plug-in file is a Python file", "name a file that ends in .py", Place(str(path)))
-    module = module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise PluginError(f"the plug-in file does not load: {reason_of(error)}", "correct the file",
-                          where_raised(error, path)) from error
-    return module
+        return gathered(path)
+    except OSError as error:
+        raise PluginError(f"the plug-in file cannot be read: {error.strerror} ({error.filename})",
+                          "make it readable", Place(str(path))) from error
+
+
+def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
+    """The module of a plug-in file; `tell` is told what it did to the process as a whole, which was put back."""
+    try:
+        with contained(str(files.path), tell):
+            return load(files)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
+        mend = f"put {missing.split('.')[-1]}.py beside the file, or install {missing}" if missing else \
+            "correct the file"
+        reason = reason_of(error).replace(f"{files.name}.", ".").replace(files.name, files.path.stem)
+        raise PluginError(f"the plug-in file does not load: {reason}", mend,
+                          where_raised(error, files.path)) from error
 
 
 def load_target(target: str, label: str, package: str) -> Any:
     """What `module:attribute` names; PluginError says why it cannot be had."""
     module_name, _, attribute = target.partition(":")
     try:
-        return getattr(import_module(module_name), attribute)
-    except (Exception, SystemExit) as error:
+        with contained(label):
+            return getattr(import_module(module_name), attribute)
+    except Exception as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")
         mend = f"install {missing}" if missing and not own else f"mend or upgrade {package}"
@@ -55,6 +62,8 @@ def load_target(target: str, label: str, package: str) -> Any:
 
 def reason_of(error: BaseException) -> str:
     """Kind and message of an error in one line; a misspelt hook with the one that was probably meant."""
+    if isinstance(error, Foreign):
+        return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if unknown := re.search(r"unknown hook '(\w+)'", text):  # pluggy's words
         near = get_close_matches(unknown[1], HOOKS, 1)

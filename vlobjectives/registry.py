@@ -18,9 +18,12 @@ from typing import Any
 
 import pluggy
 
+from vlobjectives import trust
+from vlobjectives.beside import Files
+from vlobjectives.containing import contained
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
-from vlobjectives.foreign import HOOKS, load_file, load_target, reason_of
+from vlobjectives.foreign import HOOKS, found_file, load_file, load_target, reason_of, where_raised
 
 API = 1
 GROUP = PROJECT
@@ -73,15 +76,18 @@ class Registry:
 
     blocked       names of entry points or stems of local files, or `kind:name` of components (`-p no:NAME`)
     builtin_only  leaves out what other distributions brought (`--no-plugins`); a recipe's local files stay
+    trust         runs files that a run folder names, whoever made it (`--trust`), and records that they are trusted
     """
 
-    def __init__(self, blocked: Iterable[str] = (), builtin_only: bool = False):
+    def __init__(self, blocked: Iterable[str] = (), builtin_only: bool = False, trust: bool = False):
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(Hooks)
         self._blocked = dict.fromkeys(blocked, False)  # -> whether it has blocked anything
         self._components: dict[tuple[str, str], Component] = {}  # (space of names, package/name) ->
         self._faults: list[Fault] = []
-        self._files: set[Path] = set()
+        self._trust = trust
+        self._files: dict[Path, Files] = {}
+        self.effects: dict[Path, list[str]] = {}  # local file -> what it did to the process, which was put back
         self._classes: dict[Component, type] = {}
         for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.dist.name != PROJECT, one.name)):
             builtin = entry.dist.name == PROJECT
@@ -98,28 +104,38 @@ class Registry:
     def _add_entry(self, entry, builtin: bool) -> None:
         package = entry.dist.name
         try:
-            plugin = entry.load()
-        except (Exception, SystemExit) as error:  # anything may happen in a stranger's module
+            with contained(f"plug-in {package}:{entry.name}"):
+                plugin = entry.load()
+        except Exception as error:  # anything may happen in a stranger's module
             reasons = [reason_of(error)]
         else:
             reasons = self._register(plugin, f"{package}:{entry.name}", package, entry.dist.version, builtin)
         self._faults += [Fault(entry.name, package, reason) for reason in reasons]
 
-    def add_file(self, path: str | Path) -> None:
+    def add_file(self, path: str | Path, own: bool = True) -> None:
         """Loads a Python file that a recipe names under `plugins`; once, however often it is named.
 
-        Raises PluginError with file and line: no such file, it does not import, it brings nothing.
+        own  False: it is a run folder that names it, not the user: it is run if he trusts it
+        Raises PluginError with file and line: no such file, it is not trusted, it does not import, it brings nothing.
         """
         path = Path(path).resolve()
         if path in self._files or self._blocks(path.stem):
             return
-        module = load_file(path)
+        files = found_file(path)
+        if not own:
+            trust.see(files.path, files.sources, self._trust)
+        module = load_file(files, self.effects.setdefault(path, []).append)
         reasons = self._register(module, str(path), path.stem, "", False)
         if reasons:
             code = getattr(getattr(module, "vlobj_components", None), "__code__", None)
             raise PluginError(f"the plug-in file cannot be used: {'; '.join(reasons)}", "correct the file",
                               Place(str(path), code.co_firstlineno if code else 1))
-        self._files.add(path)
+        self._files[path] = files
+
+    def sources(self, path: str | Path) -> Mapping[str, bytes]:
+        """A local plug-in file and its helpers: path below its folder -> content as it was run."""
+        path = Path(path).resolve()
+        return (self._files.get(path) or found_file(path)).sources
 
     def _register(self, plugin: Any, name: str, package: str, version: str, builtin: bool) -> list[str]:
         """Takes a plug-in in; the reasons why it, or some component of it, cannot be used."""
@@ -136,7 +152,7 @@ class Registry:
         try:
             self._manager.check_pending()  # register itself lets a misspelt hook pass
             given = [_mapping(answer) for answer in self._call(plugin, "vlobj_components")]
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             self._manager.unregister(plugin)
             return [reason_of(error)]
         if not self._manager.get_hookcallers(plugin):
@@ -239,13 +255,16 @@ class Registry:
                 self._call(implementation.plugin, hook_name, **arguments)
             except Exception as error:
                 self._manager.unregister(implementation.plugin)
+                place = where_raised(error)
                 warnings.warn(f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} "
-                              f"raised {reason_of(error)}", RuntimeWarning, stacklevel=2)
+                              f"raised {reason_of(error)}" + (f" ({place})" if place else ""), RuntimeWarning,
+                              stacklevel=2)
 
     def _call(self, plugin: Any, hook_name: str, **arguments: Any) -> list:
         """The answers of this plug-in alone; pluggy hands it only the arguments that it asks for."""
         others = [other for other in self._manager.get_plugins() if other is not plugin]
-        return self._manager.subset_hook_caller(hook_name, others)(**arguments)
+        with contained(f"{hook_name} of {self._manager.get_name(plugin)}"):
+            return self._manager.subset_hook_caller(hook_name, others)(**arguments)
 
 
 def _space(kind: str) -> str:

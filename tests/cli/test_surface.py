@@ -13,12 +13,12 @@ HEAVY = ("torch", "timm", "transformers", "torchvision", "numpy")
 
 SURFACE = {
     "": {"-p", "--no-plugins", "--debug", "--version", "--help"},
-    "run": {"recipe", "overrides", "--tiny", "--out", "--resume", "--nproc", "--accept-changes", "--help"},
-    "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--nproc", "--out", "--help"},
-    "check": {"recipe", "overrides", "--strict", "--data", "--json", "--help"},
-    "plan": {"recipe", "overrides", "--nproc", "--json", "--help"},
-    "eval": {"run", "overrides", "--split", "--json", "--help"},
-    "caption": {"run", "images", "--beams", "--json", "--help"},
+    "run": {"recipe", "overrides", "--tiny", "--out", "--resume", "--nproc", "--accept-changes", "--trust", "--help"},
+    "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--nproc", "--trust", "--out", "--help"},
+    "check": {"recipe", "overrides", "--strict", "--data", "--trust", "--json", "--help"},
+    "plan": {"recipe", "overrides", "--nproc", "--trust", "--json", "--help"},
+    "eval": {"run", "overrides", "--split", "--trust", "--json", "--help"},
+    "caption": {"run", "images", "--beams", "--trust", "--json", "--help"},
     "plugins": {"name", "--json", "--help"},
     "schema": {"--help"},
     "recipes": {"--json", "--help"},

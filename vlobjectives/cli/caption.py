@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vlobjectives.cli.options import Trust
 from vlobjectives.cli.printing import show_data
 
 
@@ -15,13 +16,14 @@ def caption(
                                                  "data lies elsewhere now.", show_default=False)],
     beams: Annotated[int, typer.Option("--beams", metavar="N", min=1, help="Beginnings that are kept while searching; "
                                        "1 takes the likeliest word each time.")] = 1,
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Write a caption for each picture with the newest checkpoint of a run that trained a decoder of captions."""
     from vlobjectives.running import door
     moved = [str(word) for word in images if re.match(r"data(\.\w+)+=", str(word)) and not word.exists()]
     images = [image for image in images if str(image) not in moved]
-    texts = door.load(run, *moved).write_texts(images, beams)
+    texts = door.load(run, *moved, trust=trust).write_texts(images, beams)
     if as_json:
         show_data([{"image": str(image), "caption": text} for image, text in zip(images, texts)])
         return

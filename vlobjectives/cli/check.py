@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlobjectives.cli.brief import brief
+from vlobjectives.cli.options import Trust
 from vlobjectives.cli.printing import show_data
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def check(
                                                           help="Changes to the recipe.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Notes are errors.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Read every record and the header of every file.")] = False,
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
@@ -29,7 +31,7 @@ def check(
     begun = time.monotonic()
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
     from vlobjectives.running.checking import check as check_all
-    loaded, report = check_all(loaded, context.obj.registry(), thorough=data)
+    loaded, report = check_all(loaded, context.obj.registry(trust), thorough=data)
     report = report.strict() if strict else report
     if as_json:
         show_data(report.as_data())

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from vlobjectives.cli.options import Trust
 from vlobjectives.cli.printing import show_data
 
 
@@ -16,13 +17,14 @@ def evaluate(
                                                           "the data lies.")] = None,
     split: Annotated[list[str] | None, typer.Option("--split", metavar="NAME", show_default=False, help="A split of "
                                                     "the data; may be repeated. By default the recipe's.")] = None,
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Evaluate a run's newest checkpoint, print the scores and write them to its eval/."""
     from vlobjectives.running import rescoring
     from vlobjectives.running.log import Log
     log = Log(first=not as_json)
-    found = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(), log)
+    found = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(trust), log)
     for line in found.warned:
         print(f"warning: {line}", file=sys.stderr)
     if as_json:

@@ -1,12 +1,18 @@
 """What the options before the verb say, and the registry that follows from them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from vlobjectives.errors import RecipeError
 
 if TYPE_CHECKING:
     from vlobjectives.registry import Registry
+
+
+Trust = Annotated[bool, typer.Option("--trust", help="Run the plug-in files that a run folder names, and record that "
+                                     "they are trusted; those of your own runs are.")]
 
 
 @dataclass
@@ -19,14 +25,15 @@ class Options:
     brief: bool = False
     """Set by a verb that trains nothing; see `brief`."""
 
-    def registry(self) -> "Registry":
-        """All plug-ins but those that the command line leaves out. Raises RecipeError for a `-p` that means nothing."""
+    def registry(self, trust: bool = False) -> "Registry":
+        """All plug-ins but those that the command line leaves out; `trust` as it has it. Raises RecipeError for a `-p`
+        that means nothing."""
         from vlobjectives.registry import Registry
         for word in self.left_out:
             if not word.startswith("no:") or word == "no:":
                 raise RecipeError.one(f"-p {word} means nothing", "-p no:NAME leaves a plug-in out; `vlobj plugins` "
                                       "lists them, and a recipe takes in a file with `plugins: [./file.py]`")
-        return Registry([word.removeprefix("no:") for word in self.left_out], self.no_plugins)
+        return Registry([word.removeprefix("no:") for word in self.left_out], self.no_plugins, trust)
 
     @property
     def words(self) -> list[str]:

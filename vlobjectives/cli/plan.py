@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vlobjectives.cli.brief import brief
+from vlobjectives.cli.options import Trust
 from vlobjectives.cli.printing import show_data
 
 
@@ -15,6 +16,7 @@ def plan(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that replace "
                                                           "the recipe's.")] = None,
     nproc: Annotated[int, typer.Option("--nproc", min=1, help="Processes that the run will have.")] = 1,
+    trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
 ) -> None:
     """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network.
@@ -35,7 +37,7 @@ def plan(
     from vlobjectives.running.making import Trouble
     from vlobjectives.running.wide import Wide
 
-    loaded, registry = load(recipe, overrides or ()), context.obj.registry()
+    loaded, registry = load(recipe, overrides or ()), context.obj.registry(trust)
     loaded = taken_in(loaded, registry)
     for note in loaded.layered.notes:
         print(note, file=sys.stderr)

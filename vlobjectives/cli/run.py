@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from vlobjectives.cli.options import Trust
+
 
 def run(
     context: typer.Context,
@@ -20,6 +22,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="With --out: go on if there is a run there, else start "
                                          "one.")] = False,
     nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes on this machine.")] = 1,
+    trust: Trust = False,
     accept_changes: Annotated[bool, typer.Option("--accept-changes", help="Go on with a run although the recipe, the "
                                                  "data or a plug-in is not what it was.")] = False,
 ) -> None:
@@ -32,13 +35,14 @@ def run(
     from vlobjectives.running.log import Log
     from vlobjectives.running.making import Trouble
 
-    world, registry = distributed.world(), context.obj.registry()
+    world, registry = distributed.world(), context.obj.registry(trust)
     log = Log(first=world.first)
     ready = starting.ready(starting.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
                            "VLOBJ_LAUNCHER" in os.environ, log.say)
     try:
         if nproc > 1:
-            switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes}
+            switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes,
+                        "--trust": trust}
             words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
             raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
         session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)

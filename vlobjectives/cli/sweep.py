@@ -1,9 +1,12 @@
 """`vlobj sweep`: trains the rows of a sweep over its seeds, and compares them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vlobjectives.cli.options import Trust
 
 
 def sweep(
@@ -16,6 +19,7 @@ def sweep(
                                           "FLOPs; train nothing.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="A trial: every row in its tiny form, two steps a run.")] = False,
     nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes of each run.")] = 1,
+    trust: Trust = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", show_default=False, help="The folder of runs and "
                                              "tables; by default that of the file, or runs/NAME.")] = None,
 ) -> None:
@@ -30,4 +34,4 @@ def sweep(
     place = out.expanduser().resolve() if out else file.out
     order = whole.Order(file, rows, place.with_name(f"{place.name}-tiny") if tiny and not out else place, tiny,
                         nproc, context.obj.words)
-    raise typer.Exit(whole.sweep(order, context.obj.registry, Log(), dry_run))
+    raise typer.Exit(whole.sweep(order, partial(context.obj.registry, trust), Log(), dry_run))

@@ -4,18 +4,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from vlobjectives.containing import contained
 from vlobjectives.contracts.config import Config
 from vlobjectives.errors import Place, PluginError, Problem
+from vlobjectives.foreign import reason_of, where_raised
 from vlobjectives.recipe import fitting, known, meant
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Entry, Recipe, source_path
 from vlobjectives.recipe.schema import _must, _path, _shown, as_meant
-from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 
 SECTIONS = {"fields": "reader", "model": "part", "masks": "mask", "pairings": "pairing", "objectives": "objective"}
@@ -50,12 +53,15 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
     broken = []
     for number, path in enumerate(loaded.recipe.plugins):
         try:
-            registry.add_file(path)
+            registry.add_file(path, loaded.own("plugins", number))
         except PluginError as error:
             broken.append(loaded.problem(("plugins", number), _with_place(error), error.mend))
     idle = [Problem(Place(fault.distribution), f"-p {fault.name}", fault.reason, "no:PLUG-IN, or no:KIND:NAME of "
                     "a component; `vlobj plugins` lists them")
             for fault in registry.faults if fault.name.startswith("no:")]
+    report.add(STAGE, [loaded.problem(("plugins", number), effect, "take it out of the file: it is for nobody else to "
+                                      "live with", note=True) for number, path in enumerate(loaded.recipe.plugins)
+                       for effect in registry.effects.get(Path(path).resolve(), ())])
     return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 
 
@@ -76,9 +82,14 @@ def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, N
             faults.append(_at_type(loaded, path, _with_place(error), error.mend))
             continue
         try:
-            config = cls.Config.model_validate_json(json.dumps(entry.options), strict=True)
+            with contained(dotted(path)):
+                config = cls.Config.model_validate_json(json.dumps(entry.options), strict=True)
         except ValidationError as error:
             unknown += refused(loaded, path, entry.options, cls, error)
+        except Exception as error:  # a plug-in's own validators
+            place = where_raised(error)
+            faults.append(_at_type(loaded, path, f"its Config fails: {reason_of(error)}"
+                                   + (f" ({place})" if place else ""), "mend the plug-in"))
         else:
             found[path] = Named(kind, entry, cls, config)
     report.add(STAGE, unknown)

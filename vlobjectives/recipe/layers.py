@@ -25,11 +25,16 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 
 COMMAND_LINE = "command line"
+RUN = ("manifest.json", "checkpoints")
+"""What lies beside the recipe of a run."""
 
 
 @dataclass
 class Layered:
-    """The values of all layers so far. `spots` as in a Document; `folders` by file name as messages call it."""
+    """The values of all layers so far. `spots` as in a Document; `folders` by file name as messages call it.
+
+    runs  the files, as messages call them, that are the recipe of a run folder, or that such a recipe extends
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     spots: dict[KeyPath, Spot] = field(default_factory=dict)
@@ -40,6 +45,7 @@ class Layered:
     """Keys with nothing behind them, whose value is null although nobody wrote it."""
     notes: list[Problem] = field(default_factory=list)
     """What was found while layers were laid that stops nothing."""
+    runs: set[str | None] = field(default_factory=set)
 
     def spot(self, path: KeyPath) -> Spot | None:
         """Where the entry at `path` was written, or the nearest entry above it that was."""
@@ -121,9 +127,10 @@ class Layered:
             self.spots[(*path, *inner)] = over.spots[(*there, *inner)]
 
 
-def layer(path: Path, find: Callable[[str], Path]) -> Layered:
+def layer(path: Path, find: Callable[[str], Path], run: bool = False) -> Layered:
     """A recipe file over all that it extends. `find` gives the file of a shipped recipe's name.
 
+    run  it was named by its folder, as runs are
     `extends` is a path relative to the file if it ends in .yaml, else a shipped recipe's name.
     """
     documents: dict[Path, Document] = {}
@@ -144,6 +151,9 @@ def layer(path: Path, find: Callable[[str], Path]) -> Layered:
             place = document.spots[("extends",)].value
             base = _extended(base, path.parent, find, place)
     layered = Layered()
+    for path in documents:
+        run = run or (path.name == "recipe.yaml" and any((path.parent / mark).exists() for mark in RUN))
+        layered.runs |= {shown(path)} if run else set()
     for path, document in reversed(documents.items()):
         layered.folders[shown(path)] = path.parent
         document = filled(document, layered.data)

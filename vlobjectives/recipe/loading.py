@@ -33,6 +33,11 @@ class Loaded:
         """A Problem at a key path."""
         return Problem(self.place(*path, key=key), dotted(path), what, mend, note)
 
+    def own(self, *path: str | int) -> bool:
+        """Whether it is the user who wrote this, or named the file that says so, and not a run folder."""
+        spot = self.layered.spot(path)
+        return spot is None or spot.value.file not in self.layered.runs
+
     def base(self, *path: str | int) -> Path:
         """The folder that a relative path written there counts from."""
         return self.layered.base(path)
@@ -54,7 +59,7 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = ()) 
     Raises RecipeError with every problem of keys and types. What needs plug-ins is checked later.
     """
     path = locate(recipe)
-    layered = layer(path, find)
+    layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
     _overrides.apply(layered, overrides)
     _spread(layered)
     layered.data = prepared(layered.data)

@@ -92,7 +92,7 @@ def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part]
     path = ("model", name)
     try:
         with work_of(path, "building it", cls):
-            return placed(path, lambda: _part(cls, config, name, parts, made))
+            return placed(path, lambda: _part(cls, config, name, parts, made), draws=True)
     except Trouble:
         raise
     except Exception as error:
@@ -136,7 +136,8 @@ def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input]
     offered |= {key: parts[part].spec for key, part in objective.config.named("part").items() if part in parts}
     offered |= {key: fields.spec(field) for key, field in objective.config.named("field").items()}
     with seeded(seed, f"objectives.{name}"):
-        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)))
+        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)),
+               draws=True)
 
 
 def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
@@ -184,7 +185,7 @@ def load_weights(whole: System) -> list[str]:
     """Lets parts load the weights that their Configs name, ties kept; averages start from them. Lines for the log."""
     lines = []
     for name, part in whole.model.items():
-        said = placed(("model", name), part.load_weights)
+        said = placed(("model", name), part.load_weights, draws=True)
         if said and (wrong := unfinite(dict(part.named_parameters()))):
             raise Trouble(("model", name), f"the weights that it loaded hold NaN or infinity: {wrong}",
                           "take weights of a training that went well, or leave `weights` out")

@@ -53,13 +53,14 @@ class Built(System):
             yield self.pieces.normalised(loaded.batch.to(self.device))
 
 
-def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
+def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> Built:
     """The system that a recipe describes, with first weights (or those of its parts, or of `init`), readers fitted.
 
     recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
     overrides  `key.path=value` as on the command line
+    trust      runs the plug-in files that a run folder names, and records that they are trusted
     """
-    registry = Registry()
+    registry = Registry(trust=trust)
     loaded = taken_in(load_recipe(recipe, overrides), registry)
     begun = initial.origin(loaded, registry)
     made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
@@ -72,10 +73,11 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu") -> Built:
     return system
 
 
-def load(run: str | Path, *overrides: str, device: str = "cpu") -> "Towers":
+def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> "Towers":
     """The newest checkpoint of a run, without its data where the source can tell what it would give.
 
     overrides  `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it
+    trust      as in `build`
     Raises RecipeError where the folder is no run or something else would change, DataError where it has no checkpoint
     whose hashes hold, or other data.
     """
@@ -83,7 +85,7 @@ def load(run: str | Path, *overrides: str, device: str = "cpu") -> "Towers":
     if not (place / "recipe.yaml").is_file():
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml",
                               "name the folder that `vlobj run` printed")
-    registry = Registry()
+    registry = Registry(trust=trust)
     loaded = taken_in(load_recipe(place, overrides), registry)
     resuming.refuse_moved(overrides, loaded, registry)
     recipe = loaded.recipe

@@ -74,7 +74,7 @@ class Dry:
         meter, shapes = Meter(), {}
         gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
         try:
-            with self._watched(meter, shapes), gpu, self.mode:
+            with torch.autograd.set_detect_anomaly(False), self._watched(meter, shapes), gpu, self.mode:
                 held = self._run(meter, names, step, source)
         except Exception as error:
             raise self._trouble(error) from error

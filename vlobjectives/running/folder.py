@@ -11,7 +11,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,8 +37,9 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, recipe: str) -> "RunFolder":
-        """Makes the folder with its recipe.yaml in it, exclusively: two runs never share one.
+    def create(cls, path: Path, recipe: str, fill: Callable[[Path], None] = lambda aside: None) -> "RunFolder":
+        """Makes the folder with its recipe.yaml in it, and what `fill` puts there, exclusively: two runs never share
+        one.
 
         It is made aside and renamed, so that a folder never lacks its recipe. One that is there is taken where it is a
         run that never took a step: what failed does not block what was corrected. Else raises RecipeError.
@@ -47,6 +48,7 @@ class RunFolder:
         try:
             aside.mkdir(parents=True)
             (aside / "recipe.yaml").write_text(recipe, encoding="utf-8")
+            fill(aside)
             os.rename(aside, path)  # takes the place of an empty folder, of nothing else
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)

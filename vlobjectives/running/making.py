@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vlobjectives.containing import contained
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.parts import CannotBuild
 
@@ -22,10 +23,12 @@ def config_of(cls: type, options: Mapping[str, Any]) -> Config:
     return cls.Config.model_validate_json(json.dumps(options), strict=True)
 
 
-def placed(path: tuple[str, ...], make: Callable[[], Any]) -> Any:
-    """What `make` gives. A plug-in that refuses raises Trouble at its path."""
+def placed(path: tuple[str, ...], make: Callable[[], Any], draws: bool = False) -> Any:
+    """What `make` gives. A plug-in that refuses raises Trouble at its path. What it does to the process as a whole is
+    put back; `draws`: first weights come from torch's random state."""
     try:
-        return make()
+        with contained(".".join(path), draws=draws):
+            return make()
     except CannotBuild as error:
         raise Trouble(path, error.why, error.mend) from error
 

@@ -14,13 +14,14 @@ from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.resolving import data_paths
 from vlobjectives.recipe.yaml import parse
 from vlobjectives.registry import Registry
+from vlobjectives.running import keeping
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.pieces import Pieces
 
 FREE = ("run.steps", "run.checkpoint", "evaluate")
 """What a resumed run may change; so may the number of its processes."""
-NO_MATTER = ("run.name", "run.folder")
-"""Where another run would be made: no difference to this one."""
+NO_MATTER = ("run.name", "run.folder", "plugins")
+"""Where another run would be made, and where plug-in files lie (what they hold the manifest knows)."""
 ABSENT = "nothing"
 
 
@@ -112,7 +113,7 @@ def refuse(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Map
 
 
 def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str, Any],
-         start: Mapping[str, Any]) -> list[str]:
+         start: Mapping[str, Any], registry: Registry) -> list[str]:
     """Notes a start and every change in the manifest and writes the recipe as it goes on; a line for each change.
 
     The manifest then holds the versions and hashes of now: a change is accepted once.
@@ -123,7 +124,8 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
     noted = [{"time": start["time"], "after_step": start["after_step"], "what": path, "old": old, "new": new}
              for path, old, new in changes]
     if changes:
-        place.write_text("recipe.yaml", dump(loaded.recipe))
+        keeping.keep(place.path, loaded.recipe, registry)
+        place.write_text("recipe.yaml", dump(keeping.naming_copies(loaded.recipe)))
     begun = {"init": was["init"]} if "init" in was else {}
     place.write("manifest.json", {**begun, **(manifest if changes else was), "git": was["git"],
                                   "recipe": manifest["recipe"], "started": was["started"],
@@ -134,7 +136,7 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
 def _manifests_changed(was: Mapping[str, Any], now_: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     found = [("data", was.get("data"), now_["data"])] if was.get("data") != now_["data"] else []
     for what in ("fields", "plugin_files"):
-        old, new = was.get(what, {}), now_[what]
+        old, new = keeping.numbered(was.get(what, {})), now_[what]
         found += [(f"{what}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})
                   if old.get(key) != new.get(key)]
     if "init" in now_ and was.get("init") != now_["init"]:

@@ -24,6 +24,7 @@ from vlobjectives.running import (
     evaluating,
     folder,
     initial,
+    keeping,
     resuming,
     schedule,
 )
@@ -242,7 +243,8 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
 
     def take() -> None:
         if before is None:
-            RunFolder.create(at.path, dump(recipe))
+            RunFolder.create(at.path, dump(keeping.naming_copies(recipe)), lambda aside: keeping.keep(
+                aside, recipe, registry))
         held.enter_context(folder_.lock())
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
@@ -256,7 +258,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
                                                   origin.learned(recipe) if origin else {}))
     if world.first:
         manifest = folder.manifest(recipe, folder.used_plugins(recipe, registry), made.digest(),
-                                   folder.learned(folder_.fields), folder.hashes(map(Path, recipe.plugins)))
+                                   folder.learned(folder_.fields), keeping.digests(recipe, registry))
         if origin:
             manifest["init"] = origin.facts
         if not folder_.has("manifest.json"):
@@ -275,7 +277,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     if world.first:
         start = {"time": folder.now(), "after_step": session.done, "device": str(device),
                  "precision": session.precision, "processes": world.size}
-        for line in resuming.note(folder_, loaded, before or recipe, manifest, start):
+        for line in resuming.note(folder_, loaded, before or recipe, manifest, start, registry):
             log.say(f"changed: {line}")
     registry.call_safely("vlobj_run_started", run=session)
     if origin:

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
+from vlobjectives.errors import Passing
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1")
                                              if hasattr(signal, name)))
 """Ctrl-C, a scheduler's end, a terminal that closes, and what Slurm may send before its limit."""
@@ -24,7 +26,7 @@ def word(number: int) -> str:
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-class Halt(BaseException):
+class Halt(Passing):
     """A signal arrived where nothing has to end first. No Exception, so that a plug-in's hook does not swallow it."""
 
 

@@ -57,8 +57,8 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     run = _run_folder(order.recipe)
     _refuse_contradictions(order, run)
     loaded = order.loaded
-    for path in loaded.recipe.plugins if checked else ():
-        registry.add_file(path)
+    for number, path in enumerate(loaded.recipe.plugins if checked else ()):
+        registry.add_file(path, loaded.own("plugins", number))
     if order.tiny:
         loaded, said = tiny(loaded, registry, processes)
         if not checked:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.recipe import Recipe, dump, load
 from vlobjectives.recipe.yaml import parse
+from vlobjectives.running import keeping
 from vlobjectives.running.folder import FAILED, RunFolder
 
 State = Literal["new", "begun", "finished", "other"]
@@ -24,11 +25,13 @@ def digest(recipe: Recipe, plugins: Plugins, files: Mapping[str, str], scored: b
     data = parse(dump(recipe), "recipe").data
     for key in ("name", "folder"):
         data["run"].pop(key, None)
+    data.pop("plugins", None)  # what these files hold stands beside, wherever they lie
     if not scored:
         data.pop("evaluate", None)
         plugins = [one for one in plugins if one["kind"] != "evaluation"]
     versions = sorted([one["kind"], one["name"], one["package"], one["version"]] for one in plugins)
-    return hashlib.sha256(json.dumps([data, versions, sorted(files.items())], sort_keys=True).encode()).hexdigest()
+    held = sorted(keeping.numbered(files).items())
+    return hashlib.sha256(json.dumps([data, versions, held], sort_keys=True).encode()).hexdigest()
 
 
 def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str]) -> State:

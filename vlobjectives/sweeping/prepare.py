@@ -11,7 +11,7 @@ from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.checks import Refused
 from vlobjectives.recipe.resolving import resolved
 from vlobjectives.registry import Registry
-from vlobjectives.running import folder, resuming
+from vlobjectives.running import folder, keeping, resuming
 from vlobjectives.running.checking import check
 from vlobjectives.running.costing import measure
 from vlobjectives.running.folder import RunFolder
@@ -82,11 +82,11 @@ class _Found:
     def settle(self, out: Path, seeds: Sequence[int]) -> None:
         """Resolves the recipe, learns who brings its plug-ins, and looks for its runs."""
         with suppress(PluginError, OSError):  # the checks say what is wrong
-            for path in self.loaded.recipe.plugins:
-                self.registry.add_file(path)
+            for number, path in enumerate(self.loaded.recipe.plugins):
+                self.registry.add_file(path, self.loaded.own("plugins", number))
             self.loaded = resuming.settled(resolved(self.loaded, self.registry), self.processes)
             self.plugins = folder.used_plugins(self.loaded.recipe, self.registry)
-            self.files = folder.hashes(map(Path, self.loaded.recipe.plugins))
+            self.files = keeping.digests(self.loaded.recipe, self.registry)
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
             self.runs = tuple(self._run(out, seed) for seed in seeds)
 

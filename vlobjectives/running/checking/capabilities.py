@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from vlobjectives.blame import whose
+from vlobjectives.containing import contained
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.errors import PluginError, Problem
@@ -14,7 +15,7 @@ from vlobjectives.planning.plan import make, seen_input
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.checking.built import Built
@@ -55,7 +56,8 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         for path, one in named.items():
             if one.kind in ("mask", "pairing", "objective"):
                 try:
-                    built.of(one.kind)[str(path[1])] = one.cls(one.config)
+                    with contained(dotted(path)):
+                        built.of(one.kind)[str(path[1])] = one.cls(one.config)
                 except CannotBuild as error:
                     report.add(STAGE, [loaded.problem(path, error.why, error.mend, key=True)])
                 except Exception as error:  # a plug-in's own code

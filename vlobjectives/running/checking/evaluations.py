@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from vlobjectives.containing import contained
 from vlobjectives.contracts.config import kinds
 from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.parts import CannotBuild
@@ -112,7 +113,8 @@ class Trials:
 
     def made(self, one: Named) -> Evaluation | None:
         try:
-            return one.cls(one.config)
+            with contained(f"evaluate.{one.entry.type}"):
+                return one.cls(one.config)
         except Exception:  # `fault` says so
             return None
 
@@ -120,15 +122,16 @@ class Trials:
         """None where the evaluation runs, on each source that it is for."""
         ran = False
         try:
-            whole = one.cls(one.config)
-            views = whole.views(self.built.bare)
-            found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
-            found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
-            if found:
-                return Fault(list(dict.fromkeys(found)))
-            whole.suits(self.built.objectives)
-            ran = True
-            self._run(one, whole)
+            with contained(dotted(path), draws=True):
+                whole = one.cls(one.config)
+                views = whole.views(self.built.bare)
+                found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
+                found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
+                if found:
+                    return Fault(list(dict.fromkeys(found)))
+                whole.suits(self.built.objectives)
+                ran = True
+                self._run(one, whole)
         except DataError:  # stage `data` speaks of data
             return None
         except Exception as error:  # a plug-in's own code

@@ -1,0 +1,175 @@
+"""Plug-in files of a run folder: they go along with it, and a stranger's are not run unasked."""
+
+import json
+import shutil
+import stat
+
+import pytest
+from checks.small import plugin, vlobj
+from PIL import Image
+
+import vlobjectives
+from vlobjectives import trust
+from vlobjectives.errors import PluginError
+
+RECIPE = """\
+plugins: [own.py]
+data: {type: scenes, image_size: 32, samples: 16, val: 8, test: 8, test_new: 0, batch: 8}
+fields:
+  caption: {type: byte_pair, size: 300, length: 32}
+model:
+  vision: {type: timm_vision, patch: 16, width: 32, depth: 1, heads: 2}
+  text:
+    type: hf_text
+    config: {model_type: bert, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64}
+  joint: {type: projection, width: 32}
+objectives: {own: {}}
+optim: {lr: 1e-3}
+run: {steps: 1, device: cpu, precision: fp32}
+evaluate: {losses: true}
+"""
+PLUGIN = """\
+    import helper
+    from vlobj_common.itc import ITC
+    from vlobjectives import hookimpl
+
+    class Own(ITC):
+        pass
+
+    @hookimpl
+    def vlobj_components():
+        return {"objective:own": Own}
+    """
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """The record of a user who has trusted nothing yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/vlobjectives/trusted"
+
+
+@pytest.fixture
+def made(tmp_path, state):
+    """Makes a run with a plug-in file and a helper; each import of the helper leaves a line in `ran`."""
+    project = tmp_path / "project"
+    project.mkdir()
+    plugin(project, PLUGIN)
+    ran = tmp_path / "ran"
+    # one text a test, since a module that was imported once is not run again in this process
+    (project / "helper.py").write_text(f"from pathlib import Path\nPath({str(ran)!r}).touch()\n", encoding="utf-8")
+    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+
+    def make(capsys):
+        ended = vlobj(capsys, "run", project / "r.yaml", "--out", project / "run")
+        assert ended.code == 0, ended.err
+        return shutil.move(project / "run", tmp_path / "moved")
+    return make
+
+
+def test_plug_in_files_go_along_and_own_ones_are_on_record(capsys, made, state, tmp_path):
+    run = made(capsys)
+    shutil.rmtree(tmp_path / "project")
+    assert "plugins: [plugins/0/own.py]" in (run / "recipe.yaml").read_text(encoding="utf-8")
+    held = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["plugin_files"]
+    assert held.keys() == {"0/own.py", "0/helper.py"}
+    assert {one.name for one in state.iterdir()} == set(held.values())
+    assert {stat.S_IMODE(one.stat().st_mode) for one in state.iterdir()} == {0o600}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert vlobj(capsys, "eval", run).code == 0
+    assert vlobj(capsys, "run", run, "run.steps=2").code == 0
+    assert vlobjectives.load(run).embed_texts(["a red circle"]).shape == (1, 32)
+
+
+def test_a_strangers_run_folder_runs_no_code(capsys, made, state, tmp_path):
+    run = made(capsys)
+    shutil.rmtree(state)
+    ran, picture = tmp_path / "ran", tmp_path / "picture.png"
+    ran.unlink()
+    Image.new("RGB", (32, 32)).save(picture)
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {run / 'recipe.yaml'}\n", encoding="utf-8")
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(f"base: {run / 'recipe.yaml'}\nseeds: [0]\nrows: {{fast: {{optim.lr: 1}}}}\n", encoding="utf-8")
+    for words in (["eval", run], ["check", run], ["plan", run], ["run", run], ["caption", run, picture],
+                  ["check", run / "recipe.yaml"], ["check", child], ["sweep", sweep, "--dry-run"],
+                  ["run", run / "recipe.yaml", "--tiny", "--out", tmp_path / "tiny"]):
+        ended = vlobj(capsys, *words)
+        assert ended.code == 4, (words, ended)
+        assert "code that is not known to be yours" in ended.err and "--trust" in ended.err
+    for call in (vlobjectives.load, vlobjectives.build):
+        with pytest.raises((PluginError, vlobjectives.errors.VlobjError), match="trust=True"):
+            call(run)
+    assert not ran.exists() and not state.exists()
+
+
+def test_trust_is_asked_for_once(capsys, made, state):
+    run = made(capsys)
+    shutil.rmtree(state)
+    assert vlobj(capsys, "check", run).code == 4
+    assert vlobj(capsys, "check", run, "--trust").code == 0
+    assert vlobj(capsys, "eval", run).code == 0
+    helper = run / "plugins/0/helper.py"
+    helper.write_text(helper.read_text(encoding="utf-8") + "# other\n", encoding="utf-8")
+    ended = vlobj(capsys, "eval", run)
+    assert ended.code == 4 and "(with helper.py)" in ended.err
+    assert vlobjectives.load(run, trust=True).step == 1
+    assert trust.trusted(helper.read_bytes())
+
+
+def test_init_runs_nothing_of_the_run_that_it_names(capsys, made, state, tmp_path):
+    run = made(capsys)
+    shutil.rmtree(state)
+    (tmp_path / "ran").unlink()
+    text = RECIPE.replace("plugins: [own.py]", f"init: {run}").replace("{own: {}}", "{itc: {}}")
+    (tmp_path / "next.yaml").write_text(text, encoding="utf-8")
+    assert vlobj(capsys, "check", tmp_path / "next.yaml").code == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_recipe_that_the_user_names_is_his_own_act(capsys, made, state, tmp_path):
+    made(capsys)
+    shutil.rmtree(state)
+    assert vlobj(capsys, "check", tmp_path / "project/r.yaml").code == 0
+    assert not state.exists()  # looking makes no record
+
+
+def test_a_plug_in_file_that_changed_is_told(capsys, made, tmp_path):
+    """The run goes on with its copy; the recipe that names the changed file is another one."""
+    made(capsys)
+    project, run = tmp_path / "project", tmp_path / "moved"
+    (project / "helper.py").write_text("CHANGED = 1\n", encoding="utf-8")
+    ended = vlobj(capsys, "run", project / "r.yaml", "--out", run, "--resume", "run.steps=2")
+    assert ended.code == 2 and "plugin_files.0/helper.py" in ended.err
+    assert vlobj(capsys, "run", run, "run.steps=2").code == 0
+    ended = vlobj(capsys, "run", project / "r.yaml", "--out", run, "--resume", "run.steps=3", "--accept-changes")
+    assert ended.code == 0, ended.err
+    assert (run / "plugins/0/helper.py").read_text(encoding="utf-8") == "CHANGED = 1\n"
+
+
+def test_a_run_of_before_asks_once(capsys, made, state, tmp_path):
+    """One whose recipe names the file itself."""
+    run = made(capsys)
+    shutil.rmtree(run / "plugins")
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("plugins/0/own.py", str(tmp_path / "project/own.py")),
+                      encoding="utf-8")
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["plugin_files"] = {str(tmp_path / "project/own.py"): manifest["plugin_files"]["0/own.py"]}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    shutil.rmtree(state)
+    assert vlobj(capsys, "eval", run).code == 4
+    assert vlobj(capsys, "eval", run, "--trust").code == 0
+
+
+def test_a_home_that_cannot_be_written_stops_nothing(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert not trust.record([b"x"])
+    assert not trust.trusted(b"x")
+
+
+def test_the_record_of_another_user_counts_nothing(monkeypatch, state):
+    assert trust.record([b"x"]) and trust.trusted(b"x")
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    assert not trust.trusted(b"x")
