@@ -29,7 +29,7 @@ from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import SECTION, Named
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import PartEntry
-from vlobjectives.recipe.yaml import KeyPath
+from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
 from vlobjectives.running.averages import averaged_parts, wanted
