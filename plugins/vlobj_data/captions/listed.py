@@ -45,7 +45,7 @@ class ListedConfig(SourceConfig):
     scale: tuple[Share, Share] = Field((0.5, 1.0), description="share of the picture that a random box covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how pixels are resized; smoothed "
                                                                                  "where they become fewer")
-    flip: bool = Field(False, description="mirror half of the training data, never under a caption with a word of "
+    flip: bool = Field(False, description="mirror half of the training data, never what has a caption with a word of "
                                           "flip_unless")
     flip_unless: list[str] = Field(list(framing.SIDES), description="how words for left and right begin in the "
                                                                     "captions' language; the default is English alone")
@@ -178,7 +178,8 @@ class Listed(Source):
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
         small = self._cut(self.config, whole, draw)
-        if draw and self.config.flip and draw.random() < 0.5 and framing.may_flip(caption, self.config.flip_unless):
+        if draw and self.config.flip and draw.random() < 0.5 and all(
+                framing.may_flip(one, self.config.flip_unless) for one in entry.captions):  # all may be taught with it
             small = small.flip(-1)
         return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
 
