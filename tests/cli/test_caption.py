@@ -104,3 +104,34 @@ run: {steps: 4, device: cpu, precision: fp32}
     ended = vlobj(capsys, "caption", trained(tmp_path, contrast), pictures[0])
     assert ended.code == 2 and "no objective of this run trains a decoder of texts" in ended.err
     assert "mend: take a run of a recipe with one that does" in ended.err
+
+
+def test_clips(capsys, tmp_path):
+    """Of a run on clips: videos and folders of frames are read; a picture alone is none, nor is a file that was cut."""
+    draw, frames = np.random.default_rng(0), tmp_path / "frames"
+    frames.mkdir()
+    for number in range(5):
+        Image.fromarray(draw.integers(0, 256, (24, 40, 3), dtype=np.uint8)).save(frames / f"{number}.png")
+    stills = [Image.open(frames / f"{number}.png").quantize(256) for number in range(5)]
+    stills[0].save(tmp_path / "a.gif", save_all=True, append_images=stills[1:])
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps({"video": name, "caption": f"the film {name}"}) + "\n"
+                                              for name in ("frames", "a.gif")), encoding="utf-8")
+    run = trained(tmp_path, f"""\
+data: {{type: video_captions, manifest: {tmp_path / 'm.jsonl'}, image_size: 32, frames: 2, batch: 2, hold_out: {{}}}}
+inputs: {{image: {{fields: [clip], part: vision}}}}
+{SMALL[SMALL.index('fields:'):SMALL.index('  text:')]}\
+  text: {{type: causal_text, width: 32, depth: 1, heads: 2}}
+  captioner: {{type: cross_decoder, query: text, memory: vision, causal: true, width: 32, depth: 1, heads: 2}}
+  words: {{type: vocabulary_head, of: captioner}}
+objectives: {{ic: {{}}}}
+optim: {{lr: 1e-3}}
+run: {{steps: 4, device: cpu, precision: fp32}}
+""")
+    said = vlobj(capsys, "caption", run, tmp_path / "a.gif", frames)
+    assert (said.code, len(said.out.splitlines())) == (0, 2)
+    cut = tmp_path / "cut.gif"
+    cut.write_bytes((tmp_path / "a.gif").read_bytes()[:-40])
+    for wrong, why in ((frames / "0.png", "none of MP4"), (tmp_path / "gone", "does not exist"), (cut, "is cut off")):
+        ended = vlobj(capsys, "caption", run, wrong)
+        assert ended.code == 3 and f"{wrong}  cannot be read as a clip: it " in ended.err and why in ended.err
+        assert "mend: name a video, or a folder of frames" in ended.err

@@ -83,16 +83,14 @@ def _of(frames: Sequence[Path], choose: Choose) -> list[Path]:
 
 def _container(given: Path | bytes, max_pixels: int) -> Any:
     with BytesIO(given) if isinstance(given, bytes) else opened(given) as file:
-        cut = cut_off(file)
+        if cut_off(file):
+            raise PictureError("is cut off: its last part ends after the file does")
     try:
         container = av.open(BytesIO(given) if isinstance(given, bytes) else str(given), options=DEMUXERS,
                             metadata_errors="replace")
     except Exception as error:
         raise PictureError(f"is damaged at its start or none of MP4, MOV, WebM, MKV, GIF, AVI ({_why(error)})"
                            ) from error
-    if cut:
-        container.close()
-        raise PictureError("is cut off: its last part ends after the file does")
     if not container.streams.video:
         container.close()
         raise PictureError("holds no pictures")
