@@ -103,7 +103,9 @@ class TimmVision(Encoder):
         frames = frames[0] if frames else 1
         self.module = self._module(channels, (height, width))
         patch = self._patch((height, width))
-        if config.weights and config.stem == "linear":
+        if config.weights and config.stem != "linear":
+            raise self.cannot(f"weights have no {config.stem} stem", "stem: linear")
+        if config.weights:
             agreed(self.module, config.weights)
         # What looks beyond its patch sees hidden pixels through their neighbours, unless they are hidden before it.
         self.looks_beyond = type(self.module.patch_embed) not in (PatchEmbed, MlpStem)
@@ -207,12 +209,7 @@ class TimmVision(Encoder):
                 nn.init.normal_(positions, std=std)
 
     def load_weights(self) -> list[str]:
-        config = self.config
-        if not config.weights:
-            return []
-        if config.stem != "linear":
-            raise self.cannot(f"weights have no {config.stem} stem", "stem: linear")
-        return load(self.module, config.weights)
+        return load(self.module, self.config.weights) if self.config.weights else []
 
     def weights_missing(self) -> str:
         return super().weights_missing() or (unfetched(self.config.weights) if self.config.weights else "")

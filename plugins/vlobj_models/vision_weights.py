@@ -55,12 +55,13 @@ def load(module: VisionTransformer, weights: str) -> list[str]:
 
 @torch.no_grad()
 def agreed(module: VisionTransformer, weights: str) -> None:
-    """Raises CannotBuild where what is known of weights without reading them does not agree with `module`: the
-    architecture that a timm name stands for, or that the configuration in a folder of timm's says."""
-    with torch.device("meta"):
-        source = _sketched(weights)
-    if source is not None:
-        _fitted(module, Found(dict(source.state_dict()), weights, facts=_facts(source)), weights)
+    """Raises CannotBuild where the architecture that a timm name stands for is another one than `module`: known without
+    fetching anything. Files are looked at when they are loaded."""
+    if not Path(weights).exists():
+        with torch.device("meta"):
+            source = _sketched(weights)
+        if source is not None:
+            _fitted(module, Found(dict(source.state_dict()), weights, facts=_facts(source)), weights)
 
 
 def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -144,8 +145,8 @@ def _read(weights: str, module: VisionTransformer) -> Found:
     file = _file(path)
     held = read(file)
     names, root = timm_names(held, module.state_dict(), file)
-    state = {name: _as_timm(name, held[key]) for name, key in names.items()}
-    return Found(state, str(file), names, _facts(source) if source is not None else {}, root)
+    facts = _facts(source) if source is not None else {}
+    return Found(as_timm({name: held[key] for name, key in names.items()}), str(file), names, facts, root)
 
 
 def _named(name: str) -> Found:
@@ -205,10 +206,10 @@ def _file(path: Path) -> Path:
     return found[0]
 
 
-def _as_timm(name: str, value: Tensor) -> Tensor:
+def as_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """CLIP's class token [D] and positions [N,D] with the axes of rows that timm's have."""
-    missing = 3 - value.dim() if name in ("cls_token", "pos_embed") else 0
-    return value.reshape(*[1] * missing, *value.shape)
+    return {name: value.reshape(*[1] * (3 - value.dim()), *value.shape) if name in ("cls_token", "pos_embed") else value
+            for name, value in state.items()}
 
 
 def _facts(module: VisionTransformer) -> dict[str, object]:

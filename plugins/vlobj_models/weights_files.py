@@ -19,6 +19,7 @@ WHOLE = ("state_dict_ema", "model_ema", "state_dict", "model")
 """Where training programs put a model among other things; the averaged one first, as timm does."""
 MEND = "save it with safetensors or torch.save(model.state_dict(), ...)"
 FORCE, FORBID = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+POINTER = b"version https://git-lfs"
 SHOWN = 4
 """Tensors that are named one by one."""
 
@@ -28,6 +29,8 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises CannotBuild where the file is damaged, or holds what only running it would give.
     """
+    if path.is_file() and path.stat().st_size < 2**10 and path.read_bytes().startswith(POINTER):
+        raise CannotBuild(f"{path} is a pointer of Git LFS to the weights and not the weights", "git lfs pull")
     try:
         with catch_warnings(action="ignore"):  # torch's, on what is refused
             held = load_file(path) if path.suffix == ".safetensors" else torch.load(
@@ -62,6 +65,8 @@ def tensors_only() -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Why weights could not be read, in a line; without the advice to run what they hold, which torch gives."""
     text = " ".join(str(error).split())
+    if "TorchScript" in text:
+        return "it is a TorchScript program, and what a file holds is never run"
     if isinstance(error, UnpicklingError) or "weights_only" in text or "trust_remote_code" in text:
         found = re.search(r"GLOBAL (\S+?)[\s`]|global:? `?([\w.]+\.\w+)", text)
         what = f" ({found[1] or found[2]})" if found else ""

@@ -19,7 +19,7 @@ def timm_names(found: Collection[str], own: Collection[str], source: object) -> 
     own     timm's names of what is to be filled
     Raises CannotBuild where several models of these names are in it.
     """
-    clip = {key: _of_clip(key) for key in found} if any(_last(key) == "class_embedding" for key in found) else None
+    clip = {key: of_clip(key) for key in found} if any(_last(key) == "class_embedding" for key in found) else None
     names = clip or {key: key for key in found}
     plain, root = without_prefix(names.values(), own, [key for key in own if key.startswith("patch_embed.")], source)
     keys = {name: key for key, name in names.items()}
@@ -68,7 +68,8 @@ def _roots(names: Iterable[str], own: set[str], anchors: set[str]) -> list[str]:
     return [root for root in starts if count[root] == most]
 
 
-def _of_clip(key: str) -> str:
+def of_clip(key: str) -> str:
+    """timm's name of what CLIP calls so."""
     for theirs, ours in CLIP.items():
         key = key.replace(theirs, ours)
     return key

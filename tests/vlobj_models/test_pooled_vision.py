@@ -7,7 +7,8 @@ from small_inputs import PLAIN, pictures
 from torch import Tensor
 from vlobj_models.pooled_vision import PooledVision, Pooler
 from vlobj_models.timm_vision import TimmVision
-from vlobj_models.vision_weights import _timm_names
+from vlobj_models.vision_weights import as_timm
+from vlobj_models.weights_names import of_clip
 
 from vlobjectives import CannotBuild, FieldSpec
 
@@ -61,7 +62,7 @@ def tower(kind: type, z: dict[str, Tensor], under: str = "", heads: str = "in_he
     config = kind.Config(patch=int(z["in_patch"]), width=w["class_embedding"].shape[0], depth=depth,
                          heads=int(z[heads]), pre_norm=True, norm_eps=1e-5, **more)
     part = kind(config, {"image": FieldSpec("picture", tuple(z["in_image"].shape[1:]))}).double().eval()
-    state = {f"module.{key}": x for key, x in _timm_names(w).items()
+    state = {f"module.{key}": x for key, x in as_timm({of_clip(key): x for key, x in w.items()}).items()
              if not key.startswith(("proj", "attn_pool")) and (kind is TimmVision or not key.startswith("norm."))}
     if kind is PooledVision:
         norm = {key: w[f"ln_post.{key}"] for key in ("weight", "bias")}

@@ -248,6 +248,13 @@ def test_what_a_name_stands_for_is_held_against_the_recipe_before_anything_is_fe
             made(name, 32, **{**fitting, "heads": 6, "norm_eps": 1e-6}, act="gelu")
 
 
+def test_a_pointer_is_not_the_file(tmp_path: Path):
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(CannotBuild, match="Git LFS") as caught:
+        made(tmp_path).load_weights()
+    assert caught.value.mend == "git lfs pull"
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(CannotBuild, match="holds no weights"):
         made(tmp_path).load_weights()

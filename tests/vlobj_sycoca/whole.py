@@ -12,8 +12,9 @@ from vlobj_models.causal_text import CausalText
 from vlobj_models.cross_decoder import CrossDecoder
 from vlobj_models.projection import JointProjection
 from vlobj_models.timm_vision import TimmVision
-from vlobj_models.vision_weights import _timm_names
+from vlobj_models.vision_weights import as_timm
 from vlobj_models.vocabulary_head import VocabularyHead
+from vlobj_models.weights_names import of_clip
 from vlobj_sycoca.attentive_patches import AttentivePatches
 from vlobj_sycoca.tgmim import TGMIM
 
@@ -97,8 +98,9 @@ def published(whole: System, z: dict[str, Tensor]) -> None:
     """The weights of `sycoca_step` in place of first ones."""
     parts = whole.model
     vision, text = weights(z, "vision."), weights(z, "text.")
+    named = as_timm({of_clip(key): x for key, x in vision.items() if key != "proj"})
     parts["vision"].load_state_dict({"mask_token": z["w_mask_token"], **{
-        f"module.{key}": x for key, x in _timm_names(vision).items() if key != "proj"}})
+        f"module.{key}": x for key, x in named.items()}})
     parts["text"].load_state_dict(text_weights(text))
     parts["joint"].load_state_dict({
         "image.0.weight": vision["proj"].T, "text.0.weight": text["ln_final.weight"],
