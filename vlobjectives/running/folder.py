@@ -222,9 +222,9 @@ def has_checkpoint(run: Path | None) -> bool:
 
 
 def kept_fields(loaded: Loaded, place: Path | None = None) -> Path | None:
-    """Where that run keeps what readers learned."""
+    """Where that run keeps what readers learned; a run that never began makes it anew."""
     run = run_of(loaded, place)
-    return run and RunFolder(run).fields
+    return RunFolder(run).fields if run and RunFolder(run).begun else None
 
 
 def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:

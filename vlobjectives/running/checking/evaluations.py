@@ -86,7 +86,7 @@ class Fault:
     """
 
     found: list[tuple[KeyPath, str, str]] = field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
     ran: bool = False
 
     @property
@@ -134,7 +134,7 @@ class Trials:
                 self._run(one, whole)
         except DataError:  # stage `data` speaks of data
             return None
-        except Exception as error:  # a plug-in's own code
+        except (Exception, SystemExit) as error:  # a plug-in's own code
             return Fault([], error, ran)
         return None
 
@@ -233,7 +233,7 @@ def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trial
                                           f"mend the plug-in, or {away}", note=True, key=True)])
 
 
-def _where(error: Exception, cls: type) -> Place | None:
+def _where(error: BaseException, cls: type) -> Place | None:
     """The last line of the evaluation's own file that took part, or else of any."""
     try:
         return where_raised(error, Path(inspect.getfile(cls)).resolve())
