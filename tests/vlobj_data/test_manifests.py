@@ -135,6 +135,7 @@ def test_a_key_is_looked_for_once_however_many_there_are():
     ("open_clip.csv", "filepath\ttitle\tsplit\na.png\ta dog, black\ttrain\n"),
     ("sheet.csv", "image;caption;split\na.png;a dog, black;train\n"),
     ("bars.csv", "image_name| comment_number| comment\na.png| 0| a dog, black\n"),
+    ("rows.csv", HEADER + 'a.png,"a dog, black",train\n,,\n  ,,\n\n'),
     ("old.csv", (HEADER + 'a.png,"a dog, black",train\n').replace("\n", "\r")),
     ("coco.json", '{"images": [{"id": 7, "file_name": "a.png"}], "annotations": [{"image_id": 7, "caption": '
                   '"a dog, black"}]}'),

@@ -92,12 +92,20 @@ def test_names_that_nearly_fit_are_pointed_out(folder, name, says):
 
 
 def test_what_nearly_fits_is_looked_for_once(folder, monkeypatch):
-    calls, listed = [], os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: calls.append(path) or listed(path))
+    calls, listed = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: calls.append(path) or listed(path))
     path = folder / "m.csv"
     path.write_text("image,caption\n" + "".join(f"{at}.png,x\n" for at in range(50)), "utf-8")
     assert len(Captions(Captions.Config(manifest=str(path), images=str(folder / "snap"), hold_out={})).problems()) == 50
     assert len(calls) == 1
+
+
+def test_files_that_lie_in_a_folder_further_down_are_found(folder):
+    (folder / "snap" / "Ünder.png").rename(folder / "snap" / "sub" / "Ünder.png")
+    (flaw,) = source(folder, "Ünder.png").problems()
+    assert "there is 'sub/Ünder.png'" in flaw
+    advised = parse(flaw.problem.mend.partition("data.images: ")[2], "x").data
+    assert isinstance(shown(source(folder, "Ünder.png", images=advised)), Sample)
 
 
 @pytest.mark.parametrize(("named", "what", "mend"), [

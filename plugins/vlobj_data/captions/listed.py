@@ -248,7 +248,7 @@ class Listed(Source):
             return f"{file} {error}", error.mend
         except PictureError as error:
             like = None if os.path.exists(path) else near(file)
-            return f"{file} {error}{like[0] if like else ''}", like[1] if like else ""
+            return f"{file} {error}{f'; {like[0]}' if like else ''}", like[1] if like else ""
         return "", ""
 
     def digest(self) -> str:

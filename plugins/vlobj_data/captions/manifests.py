@@ -135,7 +135,8 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
 
 def _no_file(file: Any, fields: Mapping[str, Any], kind: Kind) -> str:
     if file is not None or any(name in fields for name in kind.file):
-        return f"{kind_of(file) if file != '' else 'an empty text'} where the {kind.name}'s file name should be"
+        what = "an empty text" if isinstance(file, str) else kind_of(file)
+        return f"{what} where the {kind.name}'s file name should be"
     return f"no {kind.name}'s file name under any of {', '.join(kind.file)}: its keys are {', '.join(fields) or 'none'}"
 
 

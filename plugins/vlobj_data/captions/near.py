@@ -3,12 +3,24 @@
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from vlobj_data.captions.paths import Roots
+from vlobj_data.captions.paths import Roots, within
 
 PARTS = re.compile(r"[\\/]")
+REWRITE = "write it so in the manifest, or rename the file"
+FOLDERS = 100
+"""How many folders are looked into for a file that is not where its name counts from."""
+
+
+@dataclass
+class Listing:
+    """The names in a folder by how they read, with the extension and without; the first folders."""
+
+    whole: dict[str, list[str]] = field(default_factory=dict)
+    stems: dict[str, list[str]] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
 
 
 class Near:
@@ -16,7 +28,7 @@ class Near:
 
     def __init__(self, roots: Roots):
         self.roots = roots
-        self._listed: dict[str, dict[str, list[str]]] = {}
+        self._listed: dict[str, Listing] = {}
 
     def __call__(self, name: str) -> tuple[str, str] | None:
         """What is there in place of a file that is not, and what to write."""
@@ -26,39 +38,42 @@ class Near:
         for root in self.roots.real:
             right = self._like(root, parts)
             if right and right != name and os.path.isfile(os.path.join(root, right)):
-                return f"; there is '{right}'{_how(name, right)}", "write it so in the manifest, or rename the file"
-        for root in self.roots.real if len(parts) > 1 else ():
-            if parts[0] == os.path.basename(root) and os.path.isfile(os.path.join(root, *parts[1:])):
-                return f"; it is there from the folder above {root}", \
-                    f"set {self.roots.key}: {os.path.dirname(root)}"
-            if os.path.isfile(os.path.join(root, parts[-1])):
-                return f"; there is '{parts[-1]}', without the folder", "write it so in the manifest"
+                return f"there is '{right}'{_how(name, right)}", REWRITE
+        for root in self.roots.real:
+            last = os.path.join(root, parts[-1])
+            if len(parts) > 1 and parts[0] == os.path.basename(root) and os.path.isfile(os.path.join(root, *parts[1:])):
+                return f"it is there from the folder above {root}", f"set {self.roots.key}: {os.path.dirname(root)}"
+            if len(parts) > 1 and os.path.isfile(last):
+                return f"there is '{parts[-1]}', without the folder", "write it so in the manifest"
+            for folder in self._names(root).folders:
+                if os.path.isfile(os.path.join(root, folder, *parts)):
+                    return f"there is '{folder}/{name}'", f"set {self.roots.line(os.path.join(root, folder))}"
         return None
 
     def _like(self, root: str, parts: list[str]) -> str:
         """The one file below a folder whose path reads like these parts; empty if there is none or are several."""
         at, found = root, []
         for number, part in enumerate(parts, 1):
-            names = self._names(at)
-            same = names.get(_folded(part), [])
+            names, folded = self._names(at), _folded(part)
+            same = names.whole.get(folded, [])
             if number == len(parts) and not same:
-                bare = re.sub(r"#\d+$", "", _folded(part))  # as Flickr's lists number captions
-                stem = os.path.splitext(bare)[0]
-                same = names.get(bare) or [name for folded, alike in names.items() for name in alike
-                                           if os.path.splitext(folded)[0] == stem]
+                bare = re.sub(r"#\d+$", "", folded)  # as Flickr's lists number captions
+                same = names.whole.get(bare) or names.stems.get(os.path.splitext(bare)[0], [])
             if len(same) != 1:
                 return ""
             found.append(same[0])
             at = os.path.join(at, same[0])
         return "/".join(found)
 
-    def _names(self, folder: str) -> Mapping[str, list[str]]:
-        """The names in a folder by how they read."""
+    def _names(self, folder: str) -> Listing:
         if folder not in self._listed:
-            names: dict[str, list[str]] = {}
-            for name in os.listdir(folder) if os.path.isdir(folder) else ():
-                names.setdefault(_folded(name), []).append(name)
-            self._listed[folder] = names
+            found = self._listed[folder] = Listing()
+            for one in within(folder):
+                folded = _folded(one.name)
+                found.whole.setdefault(folded, []).append(one.name)
+                found.stems.setdefault(os.path.splitext(folded)[0], []).append(one.name)
+                if len(found.folders) < FOLDERS and one.is_dir():
+                    found.folders.append(one.name)
         return self._listed[folder]
 
 

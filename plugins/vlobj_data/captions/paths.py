@@ -52,10 +52,8 @@ class Roots:
         first = next((path for path in tried if os.path.exists(path)), tried[0])
         there, real = os.path.normpath(first), os.path.realpath(first)
         if self._below(real):
-            frames = os.scandir(real) if os.path.isdir(real) and not self.links else ()
-            for out in (one.path for one in frames if one.is_symlink() and not self._below(one.path)):
-                raise PathError(f"holds the link {os.path.basename(out)}, which leads out of the folder of {self.what}",
-                                self._allow(os.path.realpath(out)))
+            if not self.links:
+                self._refuse_links(real)
             return Path(real)
         if any(_below(root, there) for root in (*self.lexical, *self.real)):
             if self.links:
@@ -65,6 +63,13 @@ class Roots:
         how = "is absolute" if os.path.isabs(name) else "holds '..'"
         also = f"or, if that folder is meant: {self.line(os.path.dirname(real))}" if os.path.isfile(real) else ""
         raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder", also)
+
+    def _refuse_links(self, folder: str) -> None:
+        """Raises PathError for a folder (of frames) in which a link leads out of the roots."""
+        for one in within(folder):
+            if one.is_symlink() and not self._below(one.path):
+                raise PathError(f"holds the link {one.name}, which leads out of the folder of {self.what}",
+                                self._allow(os.path.realpath(one.path)))
 
     def _allow(self, real: str) -> str:
         folders = self.line(os.path.dirname(real))
@@ -81,6 +86,14 @@ class Roots:
         return any(_below(root, os.path.realpath(path)) for root in self.real)
 
 
+def within(folder: str) -> list[os.DirEntry]:
+    """What is in a folder, by name; nothing where it is none, or cannot be read."""
+    try:
+        return sorted(os.scandir(folder), key=lambda one: one.name)
+    except OSError:
+        return []
+
+
 def _below(root: str, path: str) -> bool:
     return os.path.commonpath([root, path]) == root
 
@@ -92,6 +105,6 @@ def _no_folder(folder: str, key: str, what: str) -> tuple[str, str]:
     above, last = os.path.split(os.path.abspath(folder))
     while not os.path.isdir(above):
         above, last = os.path.split(above)
-    near = get_close_matches(last, [one.name for one in os.scandir(above) if one.is_dir()], 1)
+    near = get_close_matches(last, [one.name for one in within(above) if one.is_dir()], 1)
     return f"the folder of {what} does not exist", f"set {key}: {above} has " + (
         f"no '{last}'; did you mean '{near[0]}'?" if near else f"no '{last}'")

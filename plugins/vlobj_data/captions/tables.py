@@ -56,9 +56,11 @@ def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
     line = rows.line_num + 1
     try:
         for row in rows:
-            if row and len(row) != width:
+            if not any(map(str.strip, row)):
+                pass  # a blank line, also as spreadsheets write it
+            elif len(row) != width:
                 ragged.append((line, len(row)))
-            elif row:
+            else:
                 if rows.line_num > line and any("\n" in cell.strip() or "\r" in cell.strip() for cell in row):
                     (swallowed if _swallows(row, row[next(iter(columns.values()))], mark) else spans).append(
                         (line, rows.line_num))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlobjectives.errors import DataError, Place, Problem
 
-TABLE = "write what it lists as JSON lines, one {{\"image\": ..., \"caption\": ...}} a line, and name that file"
+TABLE = "write what it lists as JSON lines, one {{\"file\": ..., \"caption\": ...}} a line, and name that file"
 UNPACK = "unpack it ({tool}), and name the manifest that comes out"
 STARTS: tuple[tuple[bytes, str, str], ...] = (
     *((start, "a picture", "name the file that lists {plural} and captions") for start in (

@@ -58,9 +58,10 @@ def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequ
         stops = "" if split == "train" else "; a score would count others in their place"
         yield loaded.problem(path, f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
                              f"data.max_bad allows {allowed} ({most:g}){stops}", "mend them as said below" +
-                             (f", or set data.max_bad: {_share(lost, size)}" if thorough else ""))
-    yield from _some(loaded, path, flaws, thorough, "more records", note,
-                     f"a run skips up to {allowed} samples of '{split}' (data.max_bad: {most:g})" if note else "")
+                             (f", or set data.max_bad: {_share(lost, size)}" if thorough and lost <= size / 2 else ""))
+    skips = "a run skips them" if split == "train" else "a score counts others in their place"
+    may = f"up to {allowed} samples of '{split}' may be bad (data.max_bad: {most:g}): {skips}" if note else ""
+    yield from _some(loaded, path, flaws, thorough, "more records", note, may)
     try:
         samples = [given(source.sample(split, number, source.settled_epoch, loaded.recipe.seed), Sample | Bad,
                          source.sample) for number in range(min(FIRST, size))]
