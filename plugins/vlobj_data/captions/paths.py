@@ -52,7 +52,7 @@ class Roots:
         first = next((path for path in tried if os.path.exists(path)), tried[0])
         there, real = os.path.normpath(first), os.path.realpath(first)
         if self._below(real):
-            if not self.links:
+            if os.path.isdir(real) and not self.links:
                 self._refuse_links(real)
             return Path(real)
         if any(_below(root, there) for root in (*self.lexical, *self.real)):
