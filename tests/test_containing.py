@@ -128,6 +128,31 @@ def test_a_plug_in_that_exits_is_an_error_of_it(capsys, tmp_path, where, deed, s
     assert said in ended.err and "own.py" in ended.err
 
 
+@pytest.mark.parametrize("kind, base, old, new", [
+    ("source", "vlobj_data.scenes.source Scenes", "type: scenes", "type: own"),
+    ("reader", "vlobj_data.byte_pair BytePair", "type: byte_pair", "type: own"),
+    ("evaluation", "vlobj_common.retrieval Retrieval", "{retrieval: {", "{own: {"),
+    ("mask", "vlobj_common.random_patches RandomPatches", "dropped: {type: random_patches", "dropped: {type: own")])
+def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, kind, base, old, new):
+    module, name = base.split()
+    plugin(tmp_path, f"""\
+        import sys
+        from {module} import {name}
+        from vlobjectives import hookimpl
+
+        class Own({name}):
+            def __init__(self, *given, **named):
+                sys.exit(3)
+
+        @hookimpl
+        def vlobj_components():
+            return {{"{kind}:own": Own}}
+        """)
+    ended = vlobj(capsys, "check", changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", old: new}))
+    assert ended.code == 4, ended.err
+    assert "SystemExit: 3" in ended.err and "own.py:7" in ended.err
+
+
 def test_check_names_what_a_file_did(capsys, tmp_path):
     path = recipe(tmp_path, top="torch.set_default_dtype(torch.float64)")
     ended = vlobj(capsys, "check", path)

@@ -62,7 +62,8 @@ def _folder() -> str | None:
 
 def _handlers() -> dict[int, Any] | None:
     if threading.current_thread() is threading.main_thread():  # others may not set any
-        return {number: signal.getsignal(number) for number in signal.valid_signals()}
+        ours = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}  # which torch's loaders take for good
+        return {number: signal.getsignal(number) for number in ours}
 
 
 def _put_handlers(was: dict[int, Any]) -> None:

@@ -59,8 +59,8 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
     idle = [Problem(Place(fault.distribution), f"-p {fault.name}", fault.reason, "no:PLUG-IN, or no:KIND:NAME of "
                     "a component; `vlobj plugins` lists them")
             for fault in registry.faults if fault.name.startswith("no:")]
-    report.add(STAGE, [loaded.problem(("plugins", number), effect, "take it out of the file: it is for nobody else to "
-                                      "live with", note=True) for number, path in enumerate(loaded.recipe.plugins)
+    report.add(STAGE, [loaded.problem(("plugins", number), effect, "take it out of the file", note=True)
+                       for number, path in enumerate(loaded.recipe.plugins)
                        for effect in registry.effects.get(Path(path).resolve(), ())])
     return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 

@@ -25,8 +25,6 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 
 COMMAND_LINE = "command line"
-RUN = ("manifest.json", "checkpoints")
-"""What lies beside the recipe of a run."""
 
 
 @dataclass
@@ -152,7 +150,7 @@ def layer(path: Path, find: Callable[[str], Path], run: bool = False) -> Layered
             base = _extended(base, path.parent, find, place)
     layered = Layered()
     for path in documents:
-        run = run or (path.name == "recipe.yaml" and any((path.parent / mark).exists() for mark in RUN))
+        run = run or (path.name == "recipe.yaml" and any(path.parent.glob("checkpoints/step-*")))
         layered.runs |= {shown(path)} if run else set()
     for path, document in reversed(documents.items()):
         layered.folders[shown(path)] = path.parent

@@ -103,8 +103,9 @@ def make_source(recipe: Any, registry: Registry, name: str = "", described: bool
     """A source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
     entry = recipe.sources[name]
     cls = registry.get("source", entry.type)
-    return placed(source_path(name), lambda: _told(cls, described)(
-        config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})))
+    with work_of(source_path(name), "opening it", cls):
+        return placed(source_path(name), lambda: _told(cls, described)(
+            config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})))
 
 
 def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
@@ -123,10 +124,11 @@ def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str
     cls = registry.get("reader", entry.type)
     named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
     shared = asked_for(cls.__init__, {key: reader for key, reader in named.items() if reader is not None})
-    if kept is not None and (kept / f"{name}.json").is_file():
-        state = learned(kept, name)
-        return placed(("fields", name), lambda: cls.restored(config_of(cls, entry.options), state, **shared))
-    return placed(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
+    state = learned(kept, name) if kept is not None and (kept / f"{name}.json").is_file() else None
+    with work_of(("fields", name), "making it", cls):
+        if state is not None:
+            return placed(("fields", name), lambda: cls.restored(config_of(cls, entry.options), state, **shared))
+        return placed(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
 
 
 def _told(cls: type, described: bool) -> Any:
