@@ -253,6 +253,11 @@ def test_steps_that_train_nothing_are_a_note(tmp_path, capsys):
     assert "objectives  from step 0 on 3 of the 4 steps train nothing" in ended.out
 
 
+def test_a_decay_of_averages_that_nobody_looks_at_is_a_note(tmp_path, capsys):
+    ended = vlobj(capsys, "check", changed(tmp_path, {}), "run.ema.decay=0.99")
+    assert ended.code == 0 and "run.ema.decay  no objective, mask or pairing looks at averaged weights" in ended.out
+
+
 def test_processes_share_a_batch(tmp_path):
     """Checked for as many processes as will run: 8 pairs are no three equal parts."""
     _, report = check(load(changed(tmp_path, {})), Registry(), processes=3)

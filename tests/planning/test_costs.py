@@ -129,6 +129,28 @@ def test_chance_levels_and_the_rows_that_a_contrast_sees():
     assert {work.rows for work in found.objectives} == {16} and found.batch == 4096 and found.micro_steps == 256
 
 
+def test_losses_that_gather_cost_the_rows_of_all_processes():
+    """Forward of a contrast of N rows: one product of [N,E] by [E,N]; kept of it: two [N,N], the two softmaxes."""
+    rows, width, names = 4, 32, ("itc", "itm", "mgsc", "mltc")
+    cut = recipe("glscl", "data.batch=64", f"data.micro_batch={rows}", f"model.joint.width={width}", "run.device=cpu",
+                 "run.precision=fp32", "objectives.itc.positives=pair", "model.vision.depth=1", "model.fusion.depth=1",
+                 "model.text.config.num_hidden_layers=1")
+    dry = {processes: build(cut, registry(), processes) for processes in (1, 2, 4, 8)}
+    system, of = dry[1].system, {processes: one.step(names, 999) for processes, one in dry.items()}
+    masked = {name: system.masks[name].size(system.sites[""][what]) for name, what in (
+        ("replaced", "image"), ("hidden_words", "text"))}  # tokens of a row that MLTC completes
+    for processes, step in of.items():
+        together = rows * processes
+        assert step.forward["itc"] == 2 * together ** 2 * width
+        assert step.forward["mgsc"] == 2 * 2 * together ** 2 * 128
+        assert step.forward["mltc"] == sum(2 * (together * each) ** 2 * 128 for each in masked.values())
+        assert step.forward["itm"] == of[1].forward["itm"]  # which gathers nothing
+    held = {processes: step.memory.passes["itc"] for processes, step in of.items()}
+    # of bytes a + b N + c N^2 the part that grows with the square
+    assert (held[8] - held[4] - 2 * (held[4] - held[2])) / (24 * rows ** 2) == 2 * 4
+    assert of[8].memory.peak > of[4].memory.peak > of[1].memory.peak
+
+
 @pytest.mark.parametrize("group, micro, processes, seen", [
     ("all", 16, 8, 128), ("all", 64, 1, 64), (16, 64, 8, 16), (100, 64, 8, 64)])
 def test_together(group, micro, processes, seen):

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from test_loader import BAD
 from test_numbers import BROKEN, GREEDY, ROOM
-from trial_runs import forked, lines, processes, recipe, run, until, weights
+from trial_runs import evaluated, forked, lines, processes, recipe, run, until, weights
 
 from vlobjectives.errors import MeansError, RecipeError
 from vlobjectives.running import checkpoint
@@ -79,6 +79,12 @@ def test_two_processes_are_one(alone, tmp_path, port, micro):
     one, two = (read(out / "summary.json") for out in (tmp_path / "run", whole))
     assert {name: score["value"] for name, score in one.items()} == pytest.approx(
         {name: score["value"] for name, score in two.items()}, rel=1e-5)
+    if more:  # `vlobj eval` compares as many rows as both processes did together
+        again = evaluated(tmp_path / "run")
+        assert again.wait() == 0, again.text
+        three = read(max((tmp_path / "run" / "eval").glob("step-000008-*.json")))
+        assert {name: score["value"] for name, score in three.items()} == {
+            name: score["value"] for name, score in one.items()}
     assert [sorted(row["terms"]) for row in lines(tmp_path / "run")][4:] == [
         ["itc/contrast", "mlm/words"], ["itc/contrast", "itm/accuracy", "itm/match", "mlm/words"],
         *[["itc/contrast", "itm/accuracy", "itm/match"]] * 2]

@@ -79,6 +79,22 @@ def _tokens(specs: Sequence[FieldSpec], rows: int) -> Tokens:
     return Tokens(ids, torch.ones_like(ids, dtype=torch.bool), ends, segment, word=position.where(~ends, 0))
 
 
+def gathered(x: Tensor, processes: int) -> Tensor:
+    """What `functional.gather` gives on so many processes, in shape, memory and gradient: these rows, so many times."""
+    return _Gathered.apply(x, processes)
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, processes: int) -> Tensor:
+        ctx.rows = x.shape[0]
+        return torch.cat([torch.empty_like(x) for _ in range(processes)])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad.clone().narrow(0, 0, ctx.rows), None
+
+
 @contextmanager
 def as_on_gpu() -> Iterator[None]:
     """Attention on fake CPU tensors as a GPU computes it: fused, so that its N x M weights are never stored.

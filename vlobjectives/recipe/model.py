@@ -54,6 +54,14 @@ class DataEntry(Entry):
     max_pixels: int = Field(64_000_000, ge=1, le=10**12, description="pictures with more pixels than this are refused "
                             "as unusable")
 
+    def rows(self, processes: int = 1) -> int:
+        """Rows that each of so many processes passes at once."""
+        return self.micro_batch or self.batch // processes
+
+    def together(self, processes: int = 1) -> int:
+        """Rows that a loss which gathers sees."""
+        return self.rows(processes) * processes
+
 
 class FieldEntry(Entry):
     type: str = Field(description="the reader; by default the field's name")

@@ -32,7 +32,7 @@ def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) ->
     pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
     objectives = {name: _plain("objective", ("objectives", name), entry, registry)
                   for name, entry in recipe.objectives.items()}
-    micro = recipe.data.micro_batch or recipe.data.batch // processes
+    micro = recipe.data.rows(processes)
     settings = Settings(
         seed=recipe.seed,
         weights={name: entry.weight for name, entry in recipe.objectives.items()},

@@ -30,7 +30,7 @@ grows with the square of its rows."""
 
 def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None,
             kept: Path | None = None) -> Costs:
-    """What a recipe's plan costs a process. FLOPs of losses over gathered rows are those of the process's own rows.
+    """What a recipe's plan costs a process; losses that gather have the rows of all of them.
 
     source  of a mix the source whose steps are meant; None: the first
     kept    the folder of a run's fields (see `pieces_of`)

@@ -7,6 +7,7 @@ and a fake batch runs forward and backward.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -188,7 +189,9 @@ def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | No
     device, precision = means(recipe)
     if precision in KINDS:
         system.autocast = ("cpu", KINDS[precision])
-    rows = recipe.data.micro_batch or recipe.data.batch // processes
+    rows = recipe.data.rows(processes)
+    if processes > 1:
+        system.gathers = partial(fake.gathered, processes=processes)
     fields = {name: specs(made, name) for name in made.feeds}
     return Dry(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
 

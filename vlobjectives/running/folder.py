@@ -170,6 +170,11 @@ class RunFolder:
                             f"put it back from a copy, or take it away: `vlobj run {self.path}` makes it anew",
                             Place(str(self.path / "manifest.json"))) from error
 
+    def processes(self) -> int:
+        """How many processes train the run, or did last."""
+        starts = self.manifest()["starts"]
+        return starts[-1].get("processes", 1) if starts else 1
+
     def cut_metrics(self, step: int) -> None:
         """Leaves the lines of steps before `step`: each step stands once, also after a resume."""
         if not exists(self.metrics):

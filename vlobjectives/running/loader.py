@@ -49,7 +49,7 @@ class Layout:
 def layout_of(loaded: Any, world: World) -> Layout:
     """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
     data = loaded.recipe.data
-    micro = data.micro_batch or data.batch // world.size
+    micro = data.rows(world.size)
     if not micro or data.batch % (micro * world.size):
         written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
         raise RecipeError([loaded.problem(

@@ -60,10 +60,11 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     made = pieces_of(recipe, registry, kept=place.fields)
     resuming.refuse_other_data(place, made)
     made.fields.load(place.fields, place.manifest()["fields"])
+    processes = place.processes()  # what they saw together is judged together
     warned = [*broken, *resuming.edited(place)]
     _refuse_splits(splits, made)
     try:
-        system = assemble.system(recipe, registry, made)
+        system = assemble.system(recipe, registry, made, processes)
         checkpoint.load_weights(system, found.folder)
         system.to(device)
     except Exception as error:
@@ -75,7 +76,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     if precision in KINDS:
         system.autocast = (device.type, KINDS[precision])
     given = scored(recipe, registry, made, system, tuple(splits) or None,
-                   recipe.data.micro_batch or recipe.data.batch, device, log)
+                   recipe.data.together(processes), device, log)
     file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
     whole = Rescored(given.scores, given.failed, found.step, file, warned)
     place.write(str(file.relative_to(path)), whole.as_data())

@@ -52,8 +52,7 @@ def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loa
     for name, entry in recipe.pairings.items():
         if entry.group is None:
             old = before.pairings.get(name) if before else None
-            groups["pairings", name, "group"] = (old and old.group) or recipe.data.micro_batch \
-                or recipe.data.batch // processes
+            groups["pairings", name, "group"] = (old and old.group) or recipe.data.rows(processes)
     return loaded.replaced(groups) if groups else loaded
 
 

@@ -23,15 +23,16 @@ def live_sets(weights: dict[str, Weight], steps: int) -> dict[tuple[str, ...], i
 def rate_factor(step: int, steps: int, warmup: Time, then: str, floor: float, start: Time | None = None) -> float:
     """The factor on a group's learning rate: straight up over the warm-up, then cosine or linear down to `floor`.
 
-    start  a group that starts late has its own warm-up from there, on top of the common curve
+    start  a group that starts late stands still until then and has its own warm-up from there, on top of the common
+           curve
     """
     length, first = in_steps(warmup, steps), 0 if start is None else in_steps(start, steps)
-    rise = min(1.0, (step - first + 1) / length) if length > 0 else 1.0
+    rise = 0.0 if step < first else min(1.0, (step - first + 1) / length) if length > 0 else 1.0
     done = min(1.0, max(0.0, (step - length) / max(1, steps - length)))
     fall = {"constant": 1.0,
             "linear": 1 - (1 - floor) * done,
             "cosine": floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))}[then]
-    return max(0.0, rise) * fall
+    return rise * fall
 
 
 def every(when: Any, steps: int) -> range:

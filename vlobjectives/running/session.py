@@ -129,7 +129,7 @@ class Session:
             layout = self.trainer.layout
             with distributed.alone():
                 found = evaluating.scored(self.recipe, self.registry, self.pieces, self.system, splits,
-                                layout.micro * layout.ranks, self.trainer.device, self.log)
+                                self.recipe.data.together(layout.ranks), self.trainer.device, self.log)
             for what in found.reasons.values():
                 self.log.say(f"step {self.done}: {what}; the others go on")
             self.failed |= found.failed

@@ -1,6 +1,6 @@
 """The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -101,6 +101,7 @@ class System(nn.Module):
         self.averages = Averages()
         self.bare = bare(inputs)
         self.autocast: tuple[str, torch.dtype] | None = None
+        self.gathers: Callable[[Tensor], Tensor] | None = None  # what stands in for `gather` where a plan is made
         self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
 
     def weights(self, source: str = "") -> dict[str, Any]:
@@ -215,8 +216,8 @@ class System(nn.Module):
         objective = self.objectives[name]
         offered = dict(piece)
         offered["noise"] = Noise(stage.seed, f"objective {name}", stage.when, piece["batch"].number)
-        alone = local or not distributed.active()
-        offered["gather"] = _itself if alone else partial(gather, gradient=self.settings.gradient)
+        offered["gather"] = _itself if local else self.gathers or (
+            partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
         offered |= {key: self.model[part] for key, part in objective.config.named("part").items()
                     if part in self.model}
         return asked_for(call, offered)

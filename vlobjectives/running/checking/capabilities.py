@@ -50,7 +50,7 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
         report.add(STAGE, _forms(loaded, made, parts))
         if report.errors:
             return None
-        micro = loaded.recipe.data.micro_batch or max(1, loaded.recipe.data.batch // processes)
+        micro = max(1, loaded.recipe.data.rows(processes))
         built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
                       {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()})
         for path, one in named.items():

@@ -13,6 +13,7 @@ from vlobjectives.planning.plan import DrawKey, make
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.times import in_steps
+from vlobjectives.running.averages import wanted
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.mixing import Turns
 from vlobjectives.running.optimiser import assign
@@ -25,7 +26,8 @@ def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
     """Whether a step could be taken."""
     rows = list(_rows(loaded, built, processes))
     when = list(_when(loaded))
-    report.add(STAGE, [*rows, *_masks(loaded, built), *_answers(loaded, built), *_groups(loaded, built), *when])
+    report.add(STAGE, [*rows, *_masks(loaded, built), *_answers(loaded, built), *_groups(loaded, built), *when,
+                       *_averages(loaded, built)])
     return all(problem.note for problem in rows + when)
 
 
@@ -33,7 +35,7 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
     """How many rows a step, a loss and a pairing see."""
     recipe = loaded.recipe
     batch = recipe.data.batch
-    micro = recipe.data.micro_batch or batch // processes
+    micro = recipe.data.rows(processes)
     if recipe.data.micro_batch is None and batch % processes:
         yield loaded.problem(("data", "batch"), f"a batch of {batch} cannot be shared by {processes} processes",
                              f"take a multiple of {processes}")
@@ -92,6 +94,14 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
         elif most >= words:
             yield loaded.problem(path, f"it may hide all {words} {unit} of '{key.input}'",
                                  "leave something to see: lower its ratio")
+
+
+def _averages(loaded: Loaded, built: Built) -> Iterator[Problem]:
+    """A decay that is written where nothing is averaged: it would look as if weights were."""
+    if ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
+        yield loaded.problem(("run", "ema", "decay"), "no objective, mask or pairing looks at averaged weights: no "
+                             "average is kept, and scores are of the trained weights",
+                             "leave it out; a plug-in asks for them by view.ema()", note=True)
 
 
 def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
