@@ -15,6 +15,7 @@ import re
 import stat
 from collections.abc import Sequence
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,7 +50,7 @@ def read_picture(given: Any, max_pixels: int) -> Tensor:
     """
     if isinstance(given, Image.Image):
         return _decoded(_within(given, max_pixels))
-    if not isinstance(given, str | Path | bytes):
+    if not isinstance(given, str | PathLike | bytes):
         return as_pixels(given, max_pixels)
     with BytesIO(given) if isinstance(given, bytes) else opened(Path(given)) as file, \
             _header(file, max_pixels) as picture:
@@ -59,21 +60,24 @@ def read_picture(given: Any, max_pixels: int) -> Tensor:
 def squeezed(given: Any, shape: Sequence[int], max_pixels: int) -> Tensor:
     """A picture, or a clip that is given in pixels, of whatever size as uint8 of `shape`. Raises PictureError."""
     from torchvision.transforms.v2 import functional as change
-    picture = read_picture(given, max_pixels) if len(shape) == 3 else as_pixels(given, max_pixels, frames=shape[0])
+    if len(shape) == 3 and shape[0] == 3:
+        picture = read_picture(given, max_pixels)
+    else:
+        picture = as_pixels(given, max_pixels, shape[0] if len(shape) == 4 else None, shape[-3])
     return change.resize(picture, list(shape[-2:]), antialias=True)
 
 
-def as_pixels(given: Any, max_pixels: int, frames: int | None = None) -> Tensor:
-    """A tensor or array that is a picture, uint8 [3,H,W], as it is; with `frames` a clip of so many (0: of any number).
+def as_pixels(given: Any, max_pixels: int, frames: int | None = None, channels: int = 3) -> Tensor:
+    """A tensor or array that is a picture, uint8 [C,H,W], as it is; with `frames` a clip of so many (0: of any number).
 
     Raises PictureError.
     """
-    wanted = "[3,H,W]" if frames is None else f"[{frames or 'F'},3,H,W]"
+    wanted = f"[{channels},H,W]" if frames is None else f"[{frames or 'F'},{channels},H,W]"
     try:
         pixels = torch.as_tensor(np.ascontiguousarray(given) if isinstance(given, np.ndarray) else given).cpu()
     except Exception as error:  # whatever has no numbers in rows
         raise PictureError(f"is {type(given).__name__} and no uint8 {wanted}") from error
-    fits = pixels.shape[-3:-2] == (3,) and pixels.numel() and pixels.dim() == (3 if frames is None else 4)
+    fits = pixels.shape[-3:-2] == (channels,) and pixels.numel() and pixels.dim() == (3 if frames is None else 4)
     if pixels.dtype != torch.uint8 or not fits or (frames and len(pixels) != frames):
         kind = str(pixels.dtype).removeprefix("torch.")
         raise PictureError(f"is {kind} {list(pixels.shape)} and no uint8 {wanted}")
@@ -146,9 +150,11 @@ def _rgb(picture: Image.Image, sixteen: bool, twelve: bool) -> Image.Image:
     """sixteen, twelve: whether the file holds 16 bits a channel, or says that it holds 12."""
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
-        if not picture.mode.startswith("I;16") and not 0 <= values.min() <= values.max() <= 0xFFFF:
+        low, high = int(values.min()), int(values.max())
+        unsaid = not sixteen and not picture.mode.startswith("I;16")
+        if not 0 <= low <= high <= 0xFFFF or (unsaid and 0 < high < 256):
             raise PictureError("has 32-bit integer pixels, whose range is unknown: convert it to 8 or 16 bits")
-        if not twelve and int(values.max()) >> 8 in FAINT:
+        if not twelve and high >> 8 in FAINT:
             raise PictureError(UNSURE)
         # convert("RGB") would clip all above 255 to white
         return Image.fromarray((values >> (4 if twelve else 8)).astype(np.uint8)).convert("RGB")

@@ -14,7 +14,7 @@ from PIL import Image
 
 import vlobjectives
 from vlobjectives.errors import DataError
-from vlobjectives.pictures import read_picture
+from vlobjectives.pictures import PictureError, read_picture
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.running import door, showing
@@ -146,12 +146,28 @@ def png(width: int, height: int, rows: bytes) -> bytes:
     (torch.zeros(8, 8, dtype=torch.uint8), r"uint8 \[8, 8\]"), (np.zeros((8, 8, 3), np.uint8), r"uint8 \[8, 8, 3\]"),
     (torch.zeros(3, 2000, 600, dtype=torch.uint8), "600 x 2000 pixels, more than data.max_pixels"),
     (torch.zeros(3, 0, 8, dtype=torch.uint8), r"uint8 \[3, 0, 8\]"), (b"GIF89a", "damaged"), (None, "is NoneType"),
+    (Image.fromarray(np.full((8, 8), 200, np.int32)), "32-bit integer pixels, whose range is unknown"),
     ("nowhere.png", "does not exist"), (Image.new("F", (8, 8)), "floating-point")])
 def test_what_is_no_picture(tmp_path, given, why):
     Image.fromarray(NOISE).save(tmp_path / "rgb.png")
     with pytest.raises(DataError, match=why) as caught:
         showing.framed(pieces(tmp_path, ["rgb.png"]), "image", [tmp_path / "rgb.png", given], LIMIT)
     assert caught.value.mend and "picture" in str(caught.value)
+
+
+def test_a_source_that_says_nothing_shows_the_whole_squeezed(tmp_path):
+    """Of one channel, or of clips, pixels alone: nothing says how a file would become these."""
+    Image.fromarray(NOISE).save(tmp_path / "rgb.png")
+    plain = partial(vlobjectives.Source.framed, None, max_pixels=LIMIT)
+    assert plain(spec=vlobjectives.FieldSpec("picture", (3, 8, 8)), picture=tmp_path / "rgb.png").shape == (3, 8, 8)
+    gray, clip = vlobjectives.FieldSpec("picture", (1, 8, 8)), vlobjectives.FieldSpec("picture", (2, 3, 8, 8))
+    assert plain(spec=gray, picture=np.zeros((1, 16, 8), np.uint8)).shape == (1, 8, 8)
+    assert plain(spec=clip, picture=torch.zeros(2, 3, 16, 8, dtype=torch.uint8)).shape == (2, 3, 8, 8)
+    for spec, wrong, why in ((gray, tmp_path / "rgb.png", r"no uint8 \[1,H,W\]"),
+                             (clip, tmp_path / "rgb.png", r"no uint8 \[2,3,H,W\]"),
+                             (clip, torch.zeros(3, 3, 8, 8, dtype=torch.uint8), r"uint8 \[3, 3, 8, 8\] and no uint8")):
+        with pytest.raises(PictureError, match=why):
+            plain(spec=spec, picture=wrong)
 
 
 def test_bytes_are_no_path(tmp_path):

@@ -1,7 +1,7 @@
 """Pictures that are none of the data, as an input is shown them: read and framed as the run's held-out data is."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
@@ -19,7 +19,7 @@ def framed(pieces: Pieces, image: str, pictures: Sequence[Any], max_pixels: int)
     Raises DataError as the source does that got furthest, RecipeError where the input reads something else, such as
     regions.
     """
-    if isinstance(pictures, str | bytes | Path):
+    if isinstance(pictures, str | bytes | PathLike):
         raise TypeError("pictures are given as a list; one picture is a list of one")
     failed: list[tuple[int, DataError]] = []
     for feed in pieces.feeds.values():
@@ -39,7 +39,7 @@ def _seen(feed: Feed, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
         return feed.source.framed(feed.source.config, spec, picture, max_pixels)
     except PictureError as error:
         what, file = ("clip", "a video, or a folder of frames") if spec.frames > 1 else ("picture", "a picture's file")
-        named = isinstance(picture, str | Path)
+        named = isinstance(picture, str | PathLike)
         raise DataError(f"cannot be read as a {what}: it {error}", f"name {file}" if named else
                         f"give {file}, the bytes of one, a PIL picture or uint8 numbers",
                         Place(str(picture)) if named else None) from error

@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def read_clip(given: Any, choose: Choose, max_pixels: int) -> Tensor:
 
     Raises PictureError.
     """
-    if not isinstance(given, str | Path | bytes):
+    if not isinstance(given, str | PathLike | bytes):
         frames = as_pixels(given, max_pixels, frames=0)
         return frames[choose(len(frames))]
     if not isinstance(given, bytes) and Path(given).is_dir():
