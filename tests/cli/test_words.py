@@ -17,7 +17,7 @@ WRONG = [
     (["fly"], 2, "No such command 'fly'"),
     (["run"], 2, "Missing argument"),
     (["run", "glscl", "--fast"], 2, "No such option: --fast"),
-    (["run", "glscl", "--nproc", "0"], 2, "greater than or equal to 1"),
+    (["run", "glscl", "--nproc", "0"], 2, "--nproc"),
     (["run", "glcsl"], 2, "did you mean 'glscl'?"),
     (["run", "nowhere.yaml"], 2, "there is no file nowhere.yaml"),
     (["run", "glscl", "--resume"], 2, "--resume needs the folder to go on in"),
