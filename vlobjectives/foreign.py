@@ -1,5 +1,6 @@
 """Running code that others wrote: importing it, and saying in one line what went wrong in it and where."""
 
+import inspect
 import re
 import sys
 import traceback
@@ -79,6 +80,14 @@ def where_raised(error: BaseException, path: Path | None = None) -> Place | None
         if Path(frame.filename).resolve() == path if path else _foreign(frame.filename):
             return Place(frame.filename, frame.lineno)
     return Place(str(path)) if path else None
+
+
+def defined(what: Any) -> Place | None:
+    """Where a class was written; None where that cannot be told."""
+    try:
+        return Place(inspect.getsourcefile(what), inspect.getsourcelines(what)[1])
+    except (TypeError, OSError):
+        return None
 
 
 def _foreign(filename: str) -> bool:

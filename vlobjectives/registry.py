@@ -21,9 +21,10 @@ import pluggy
 from vlobjectives import trust
 from vlobjectives.beside import Files
 from vlobjectives.containing import contained
+from vlobjectives.contracts.config import fault
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
-from vlobjectives.foreign import HOOKS, found_file, load_file, load_target, reason_of, where_raised
+from vlobjectives.foreign import HOOKS, defined, found_file, load_file, load_target, reason_of, where_raised
 
 API = 1
 GROUP = PROJECT
@@ -293,4 +294,6 @@ def _class_of(found: Component) -> type:
     if not (isinstance(target, type) and issubclass(target, base)):
         raise PluginError(f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
                           f"derive it of {base.__name__}, or name the right class in vlobj_components")
+    if (wanted := getattr(base, "Config", None)) is not None and (wrong := fault(target.Config, wanted)):
+        raise PluginError(f"{label} has a Config {wrong}", "correct its Config", defined(target.Config))
     return target

@@ -55,6 +55,7 @@ class VocabularyHead(Head):
         self.first, count = field.ids or (0, field.vocabulary)
         self.table = f"{config.of}.{of.embedding}" if config.tied else None
         plain, width = config.layers == "matrix", config.width or of.width
+        self.width = width
         if plain and config.transform_width:
             raise self.cannot("a matrix has no transform", "leave out `transform_width`")
         inner = width if plain else config.transform_width or of.width

@@ -1,7 +1,7 @@
 """Configs of plug-ins: strict pydantic models whose typed fields name other things of the recipe."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +25,8 @@ class Config(BaseModel):
     """Base of every plug-in's Config: no unknown keys, no silent conversions, frozen."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    HOST: ClassVar[frozenset[str]] = frozenset()
+    """Keys of an entry that are the host's: a field of such a name would never be given anything."""
 
     def named(self, kind: str) -> dict[str, str]:
         """Field name -> what it names, for the fields of this Config that name something of `kind`.
@@ -48,20 +50,37 @@ def kinds(info) -> set[str]:
     return {mark.kind for mark in marks}
 
 
+def fault(config: Any, wanted: type[Config]) -> str:
+    """Why a class cannot be the Config of a plug-in whose contract wants this one; empty where it can."""
+    if not (isinstance(config, type) and issubclass(config, Config)):
+        return f"that does not derive {wanted.__name__}: {config!r}"
+    own = [name for field, info in config.model_fields.items() if (name := info.alias or field) in wanted.HOST]
+    return f"with a field `{'`, `'.join(own)}`, which is the host's key and would never be given: call it otherwise" \
+        if own else ""
+
+
 class ObjectiveConfig(Config):
-    """Config of an objective. `weight` and `group` are the host's keys and are never fields here."""
+    """Config of an objective. `weight`, `group` and `sources` are the host's keys and are never fields here."""
+
+    HOST = frozenset({"type", "weight", "group", "sources"})
 
 
 class MaskConfig(Config):
     """Config of a masking strategy. `stream` is the host's key: the random stream, by default the mask's name."""
 
+    HOST = frozenset({"type", "stream"})
+
 
 class PairingConfig(Config):
     """Config of a pairing. `group` is the host's key: consecutive rows among which partners are looked for."""
 
+    HOST = frozenset({"type", "group"})
+
 
 class PartConfig(Config):
     """Config of an encoder, fusion, decoder, projection or head."""
+
+    HOST = frozenset({"type"})
 
     def tiny(self) -> "PartConfig":
         """The same thing small, for `--tiny` runs and dry checks: seconds on a CPU, no weights loaded."""
@@ -71,11 +90,17 @@ class PartConfig(Config):
 class ReaderConfig(Config):
     """Config of a reader. `of` (the column) and `with` (whose vocabulary it shares) are the host's keys."""
 
+    HOST = frozenset({"type", "of", "with"})
+
 
 class SourceConfig(Config):
     """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels`, `mix`, and in a mix `weight` and
     `rename`, are the host's keys."""
 
+    HOST = frozenset({"type", "mix", "batch", "micro_batch", "workers", "max_bad", "max_pixels", "weight", "rename"})
+
 
 class EvaluationConfig(Config):
-    """Config of an evaluation."""
+    """Config of an evaluation. `sources` is the host's key."""
+
+    HOST = frozenset({"type", "sources"})

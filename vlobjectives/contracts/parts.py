@@ -166,8 +166,11 @@ class Projection(Part):
 class Head(Part):
     """A module that several objectives share. `of` is the Spec of the part that it sits on.
 
-    Where Config names fields (FieldName), the constructor gets their FieldSpecs by the names of those Config fields.
+    A head that sets `width`, the features that it reads, is held against the views of those who use it. Where Config
+    names fields (FieldName), the constructor gets their FieldSpecs by the names of those Config fields.
     """
+
+    width: int = 0
 
     def __init__(self, config: PartConfig, of: Spec, **fields: FieldSpec):
         super().__init__(config)

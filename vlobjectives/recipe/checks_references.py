@@ -1,6 +1,6 @@
 """Stage `references`: what a recipe names is defined; what it defines and nobody names is a note."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from vlobjectives.errors import Problem, RecipeError
@@ -10,6 +10,7 @@ from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import DEFAULT_INPUTS
+from vlobjectives.recipe.taken import taken_out
 from vlobjectives.recipe.yaml import KeyPath, dotted, read
 
 WIDEST = 110
@@ -20,8 +21,12 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Probl
     """What is named and not defined. Fields may be columns of the source, which stage `data` knows."""
     recipe = loaded.recipe
     missing: dict[tuple[str, str], list[tuple[KeyPath, bool]]] = {}
+    gone, problem = taken_out(loaded, named, _named(recipe, named))
+    yield from (problem,) if problem else ()
     for path, kind, name, default in _named(recipe, named):
-        if name not in getattr(recipe, SECTION[kind]):
+        if path[:2] == ("plan", "authors") and name not in recipe.objectives:
+            yield from _authors(loaded, path, name, gone)
+        elif name not in getattr(recipe, SECTION[kind]) and (SECTION[kind], name) not in gone:
             missing.setdefault((kind, name), []).append((path, default))
     for (kind, name), places in missing.items():
         part = DEFAULT_INPUTS[name]["part"] if kind == "input" and name in DEFAULT_INPUTS else None
@@ -32,6 +37,16 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Probl
         if entry.with_ in recipe.fields and order.index(entry.with_) >= order.index(name):
             yield loaded.problem(("fields", name, "with"), f"the field '{entry.with_}' is read after '{name}'",
                                  f"put '{entry.with_}' above it")
+
+
+def _authors(loaded: Loaded, path: KeyPath, name: str, gone: Collection[KeyPath]) -> Iterator[Problem]:
+    """A note on a published schedule that names what the recipe does not train: it stops nothing."""
+    if ("objectives", name) in gone:
+        return
+    near = get_close_matches(name, list(loaded.recipe.objectives), 1)
+    yield loaded.problem(path, f"there is no objective '{name}' in this recipe; the published schedule is shown "
+                         "without it", (f"did you mean '{near[0]}'? " if near else "") + "Nothing, if it was taken out "
+                         "on purpose", note=True)
 
 
 def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[KeyPath, str, str, bool]]:
@@ -91,6 +106,8 @@ def _mends(recipe: Recipe, kind: str, name: str) -> Iterator[str]:
     near = get_close_matches(name, defined, 1)
     if near:
         yield f"did you mean '{near[0]}'?"
+    if kind == "objective" and not near:
+        yield "leave out what names it (evaluate.NAME=null), if it was taken out on purpose"
     if kind == "input" and name in DEFAULT_INPUTS:
         yield f"give the model an encoder '{DEFAULT_INPUTS[name]['part']}', or define the input under inputs"
     elif line := example(section, name, recipe):

@@ -41,6 +41,8 @@ class Layered:
     """Entries that null took away, and where."""
     bare: set[KeyPath] = field(default_factory=set)
     """Keys with nothing behind them, whose value is null although nobody wrote it."""
+    changing: set[str | None] = field(default_factory=set)
+    """Files whose keys are dotted paths into the recipe: sweeps."""
     notes: list[Problem] = field(default_factory=list)
     """What was found while layers were laid that stops nothing."""
     runs: set[str | None] = field(default_factory=set)

@@ -41,6 +41,7 @@ def apply(layered: Layered, overrides: Iterable[str | Change]) -> None:
     for one in overrides:
         try:
             if isinstance(one, Change):
+                layered.changing.add(one.document.spots[()].value.file)
                 layered.folders.setdefault(one.document.spots[()].value.file, one.folder)
                 _lay(layered, one.name, one.document, adds=True)
             else:

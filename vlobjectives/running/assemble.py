@@ -1,6 +1,6 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -133,11 +133,27 @@ def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input]
     for key, view in objective.views(inputs).items():
         if view.part in parts:
             offered[key] = parts[view.part].spec
+    _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
     offered |= {key: parts[part].spec for key, part in objective.config.named("part").items() if part in parts}
     offered |= {key: fields.spec(field) for key, field in objective.config.named("field").items()}
     with seeded(seed, f"objectives.{name}"):
         placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)),
                draws=True)
+
+
+def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping[str, Part]) -> None:
+    """Raises Trouble where a head cannot read what any of its objective's views gives."""
+    given = {part: parts[part].spec for part in sorted(seen) if part in parts}
+    for head in objective.config.named("part").values():
+        width = getattr(parts.get(head), "width", 0) if isinstance(parts.get(head), Head) else 0
+        if width and given and not any(width in (spec.width, spec.pooled) for spec in given.values()):
+            of = ", ".join(parts[head].config.named("part").values())
+            wide = " and ".join(f"'{part}' (width {spec.width})" for part, spec in given.items())
+            own = next(iter(given.values())).width
+            mend = f"model.{head}.width={own}, or " if "width" in type(parts[head].config).model_fields else ""
+            raise Trouble(("model", head), f"'{head}' (of: {of}, width {width}) cannot read {wide}, which "
+                          f"objectives.{name} hands it", f"make them equal: {mend}width {width} for "
+                          + " and ".join(given))
 
 
 def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:

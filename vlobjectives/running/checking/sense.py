@@ -46,6 +46,11 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
         yield loaded.problem(("data", "micro_batch"), f"{processes} process{'es' * (processes > 1)} with micro-batches "
                              f"of {micro} do not make up a batch of {batch}",
                              f"data.micro_batch={fits}" if fits else f"data.batch={batch // processes * processes}")
+    alone = list(_alone(built)) if batch == 1 else []
+    if alone:
+        yield loaded.problem(("data", "batch"), f"a batch of 1 has no other row, and {', '.join(alone)} compare rows",
+                             "data.batch=2, or as many as fit")
+        return
     for name, objective in built.objectives.items():
         yield from _seen(loaded, name, objective, micro, processes)
     for name, group in built.rows.items():
@@ -58,8 +63,19 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
                                  "give", f"pairings.{name}.group={micro}")
 
 
+def _alone(built: Built) -> Iterator[str]:
+    """Whatever compares rows of a batch."""
+    yield from (f"objectives.{name}" for name, objective in built.objectives.items() if _compares(objective))
+    yield from (f"pairings.{name}" for name in built.pairings)
+
+
+def _compares(objective: Objective) -> bool:
+    """Whether a loss compares rows: one that gathers, or is local by default, does."""
+    return "gather" in inspect.signature(objective.forward).parameters or type(objective).group != "all"
+
+
 def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes: int) -> Iterator[Problem]:
-    """Rows that a loss compares. One that gathers, or is local by default, compares rows."""
+    """Rows that a loss compares."""
     written = loaded.recipe.objectives[name].group
     group = type(objective).group if written is None else written
     path = ("objectives", name) if written is None else ("objectives", name, "group")
@@ -68,8 +84,7 @@ def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes
         yield loaded.problem(path, f"groups of {group} rows do not fit into the {micro} rows that a process passes at "
                              "once", f"objectives.{name}.group={near}")
     rows = micro * processes if group == "all" else int(group)
-    compares = "gather" in inspect.signature(objective.forward).parameters or type(objective).group != "all"
-    if compares and rows < 2:
+    if _compares(objective) and rows < 2:
         yield loaded.problem(path, f"it compares rows and sees {rows}", "two rows or more: raise data.micro_batch"
                              + ("" if group == "all" else " and `group`"))
 
@@ -144,6 +159,14 @@ def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
               for name, p in module.named_parameters() if p.requires_grad]
     patterns = [group.match for group in optim.groups]
     owner, idle = assign(names, patterns)
+    if not names:
+        yield loaded.problem(("model",), "nothing is trained: no part and no objective has a trained parameter",
+                             "train a part, or do without a run", note=True)
+    elif all(number >= 0 and optim.groups[number].lr == 0 for number in owner.values()):
+        still = sorted({number for number in owner.values()})
+        yield loaded.problem(("optim", "groups", still[0], "lr"), f"nothing is trained: optim.groups gives lr 0 to all "
+                             f"{len(names)} parameters ({', '.join(optim.groups[number].match for number in still)})",
+                             "an lr above 0, or a pattern that leaves out what is to learn", note=True)
     for number, group in enumerate(optim.groups):
         path = ("optim", "groups", number, "match")
         if number in idle:
