@@ -7,7 +7,10 @@ from itertools import count
 
 import pytest
 
+from vlobjectives.contracts import config as configs
 from vlobjectives.errors import PluginError
+from vlobjectives.recipe import model
+from vlobjectives.recipe.known import fields
 from vlobjectives.registry import KINDS, Fault, Registry
 
 _NUMBER = count()
@@ -330,3 +333,49 @@ def test_the_narrowest_bound_of_a_number_is_the_one_that_holds():
                 if bounds and bounds[-1] != narrowest(bounds):
                     wrong.append(f"{row.kind} {row.name}.{name}: {kind} {bounds}")
     assert not wrong
+
+
+CLASS = """
+from pydantic import BaseModel, Field
+from vlobjectives import {base}, {base}Config, hookimpl
+class Own({base}):
+    class Config({config}):
+        {key}: float = 0.5
+@hookimpl
+def vlobj_components():
+    return {{"{kind}:own": Own}}
+"""
+
+
+@pytest.mark.parametrize(("base", "kind", "key"), [
+    ("Objective", "objective", "weight"), ("Objective", "objective", "sources"), ("Mask", "mask", "stream"),
+    ("Pairing", "pairing", "group"), ("Reader", "reader", "of"), ("Source", "source", "batch"),
+    ("Source", "source", "weight"), ("Evaluation", "evaluation", "sources"), ("Head", "head", "type")])
+def test_an_option_called_like_a_key_of_the_host(base, kind, key, tmp_path):
+    """It would never be given: the host takes what stands there."""
+    path = tmp_path / "plug.py"
+    config = "PartConfig" if base == "Head" else f"{base}Config"
+    code = CLASS.format(base=base, config=config, key=key, kind=kind)
+    path.write_text(code.replace(f"{base}Config, h", f"{config}, h"), encoding="utf-8")
+    registry = Registry()
+    registry.add_file(path)
+    with pytest.raises(PluginError, match=f"`{key}`, which is the host.s key") as caught:
+        registry.get(kind, "own")
+    assert (caught.value.place.file, caught.value.place.line) == (str(path), 5)
+
+
+def test_a_config_of_another_kind(tmp_path):
+    path = tmp_path / "plug.py"
+    path.write_text(CLASS.format(base="Objective", config="BaseModel", key="margin", kind="objective"), encoding="utf-8")
+    registry = Registry()
+    registry.add_file(path)
+    with pytest.raises(PluginError, match="Config that does not derive ObjectiveConfig"):
+        registry.get("objective", "own")
+
+
+def test_keys_of_the_host_are_those_of_its_recipes():
+    for entry, config in ((model.ObjectiveEntry, configs.ObjectiveConfig), (model.MaskEntry, configs.MaskConfig),
+                          (model.PairingEntry, configs.PairingConfig), (model.PartEntry, configs.PartConfig),
+                          (model.FieldEntry, configs.ReaderConfig), (model.EvaluationEntry, configs.EvaluationConfig)):
+        assert set(fields(entry)) == config.HOST
+    assert {*fields(model.DataEntry), *fields(model.MixEntry)} == configs.SourceConfig.HOST
