@@ -366,7 +366,8 @@ def test_an_option_called_like_a_key_of_the_host(base, kind, key, tmp_path):
 
 def test_a_config_of_another_kind(tmp_path):
     path = tmp_path / "plug.py"
-    path.write_text(CLASS.format(base="Objective", config="BaseModel", key="margin", kind="objective"), encoding="utf-8")
+    code = CLASS.format(base="Objective", config="BaseModel", key="margin", kind="objective")
+    path.write_text(code, encoding="utf-8")
     registry = Registry()
     registry.add_file(path)
     with pytest.raises(PluginError, match="Config that does not derive ObjectiveConfig"):
