@@ -158,10 +158,10 @@ from vlobj_data.scenes.source import Scenes
 from vlobjectives import Bad, hookimpl
 
 class Torn(Scenes):
-    '''Scenes of which every sixth cannot be read.'''
+    '''Scenes of which every sixth cannot be read, and one of those for the test.'''
 
     def sample(self, split, number, epoch, seed):
-        if split == "train" and number % 6 == 1:
+        if (split == "train" and number % 6 == 1) or (split, number) == ("test", 5):
             return Bad("torn", f"picture {number}")
         return super().sample(split, number, epoch, seed)
 
@@ -178,6 +178,7 @@ def test_bad_samples_are_counted_and_too_many_stop(tmp_path):
     assert child.wait() == 0, child.text
     assert child.text.count("sample skipped: picture") == 8
     assert child.text.count("sample skipped: picture 13: torn") == 1
+    assert "1 of 16 samples of test cannot be used, and others stand in their place in its scores" in child.text
     more = run(path, out, "data.type=torn", "data.max_bad=0.2", "run.steps=7")
     assert more.wait() == 0, more.text
     assert more.text.count("sample skipped: picture") == 8, "output of both"

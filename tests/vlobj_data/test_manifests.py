@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import random
 import re
 import tarfile
 import zipfile
@@ -15,6 +16,7 @@ from vlobj_data.captions.layouts import _no_key_twice
 from vlobj_data.captions.source import Captions
 from vlobj_data.videos.source import VideoCaptions
 
+from vlobjectives import Bad
 from vlobjectives.errors import DataError
 from vlobjectives.recipe.yaml import parse
 
@@ -273,3 +275,39 @@ def test_a_leak_is_one_however_its_name_is_written(folder):
     leaks = source.problems()
     assert len(leaks) == 2 and not any(one.split or one.problem.note for one in leaks)
     assert {source.sample(split, 0, 0, 0).same for split in source.splits()} == {0}
+
+
+FORMS = {
+    "m.json": json.dumps([{"image": "a.png", "caption": "a \"d\u00f6g\"", "split": split} for split in
+                          ("train", "val", "test", "train")], ensure_ascii=False),
+    "m.jsonl": "".join(json.dumps({"image": f"{name}.png", "caption": "x", "split": "train"}) + "\n" for name in "abc"),
+    "m.csv": HEADER + 'a.png,"a ""black"" dog",train\n' + ROW + "b.png,a cat,val\n",
+    "m.tsv": 'image\tcaption\tsplit\na.png\ta "dog"\ttrain\nb.png\ta cat\tval\n',
+    "coco.json": '{"images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], "annotations": '
+                 '[{"image_id": 1, "caption": "x"}, {"image_id": 2, "caption": "y"}]}'}
+PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]", b"\\", b"null",
+          b"0", b"#"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_whatever_is_damaged_ends_in_a_refusal_or_is_counted(folder, name):
+    """Cut anywhere, bits put in or taken out: DataError with a place and a mend, or flaws as many as bad samples."""
+    draw, whole, read = random.Random(name), FORMS[name].encode(), 0
+    for _ in range(60):
+        held, at = bytearray(whole), draw.randrange(len(whole))
+        how = draw.randrange(3)
+        if how:
+            held[at:at + (how - 1) * draw.randrange(9)] = draw.choice(PIECES) * draw.randrange(1, 3)
+        else:
+            del held[at:]
+        try:
+            source = made(folder, name, bytes(held))
+        except DataError as error:
+            assert error.mend and error.place, str(error)
+            continue
+        read += 1
+        flaws = source.problems(thorough=True)
+        for split in source.splits():
+            bad = sum(isinstance(source.sample(split, number, 0, 0), Bad) for number in range(source.size(split)))
+            assert sum(flaw.samples for flaw in flaws if flaw.split == split) == bad
+    assert read

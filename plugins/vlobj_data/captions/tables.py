@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import DataError
@@ -43,8 +44,8 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
             wrapped.append(line)
         yield line, row
     if wrapped:
-        manifest.note(f"{len(wrapped)} rows have a field in quotation marks, which are letters here; this is the first",
-                      "nothing, if they are; if the fields were quoted, give the file the extension .csv", wrapped[0])
+        manifest.note(f"{_count(wrapped, 'row has', 'rows have')} a field in quotation marks, which are letters here; "
+                      "this is the first", "nothing, if they are; if fields are quoted, call the file .csv", wrapped[0])
 
 
 def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
@@ -78,13 +79,17 @@ def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
     if ragged:
         cut = ragged == [(rows.line_num, ragged[0][1])] and ragged[0][1] < width and manifest.text[-1] not in "\r\n"
         mend = "the file is cut off there: fetch or write it again" if cut else MARKS[mark]
-        raise DataError(f"{len(ragged)} rows do not have the header's {width} fields "
+        raise DataError(f"{_count(ragged, 'row does', 'rows do')} not have the header's {width} fields "
                         f"({_some(f'line {line}: {fields}' for line, fields in ragged)})", mend,
                         manifest.place(ragged[0][0]))
     if spans:
-        manifest.note(f"{len(spans)} captions span several lines "
+        manifest.note(f"{_count(spans, 'caption spans', 'captions span')} several lines "
                       f"({_some(f'lines {first} to {last}' for first, last in spans)})",
                       "nothing, if they are meant so; else " + QUOTES, spans[0][0])
+
+
+def _count(found: Sequence[Any], one: str, more: str) -> str:
+    return f"{len(found)} {one if len(found) == 1 else more}"
 
 
 def _some(texts: Iterator[str]) -> str:
