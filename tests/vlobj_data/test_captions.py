@@ -138,6 +138,17 @@ def test_the_words_that_forbid_a_mirror_are_an_option(folder):
         source(folder, flip=True, flip_unless=["left", " "])
 
 
+def test_words_for_left_and_right_that_cannot_be_the_captions_are_noted(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "m.csv").write_text("image,caption\na.png,左边的狗\na.png,一只猫\na.png,a dog\n", encoding="utf-8")
+
+    def noted(**more):
+        made = Captions(Captions.Config(manifest=str(tmp_path / "m.csv"), hold_out={}, **more))
+        return [flaw.problem.note for flaw in made.problems() if "flip_unless" in flaw]
+    assert noted(flip=True) == [True]
+    assert noted() == noted(flip=True, flip_unless=["左", "右", "left"]) == []
+
+
 def test_how_pixels_are_resized_is_an_option(folder):
     plain, cubic = (source(folder, interpolation=how).sample("val", 0, 0, 0).values["image"].int()
                     for how in ("bilinear", "bicubic"))

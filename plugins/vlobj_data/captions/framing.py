@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as change
 
 SIDES = ("left", "right")
+LATIN = re.compile("[a-z]")
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -51,6 +52,13 @@ def may_flip(caption: str, sides: Iterable[str] = SIDES) -> bool:
     them, none may stand anywhere in it.
     """
     return _naming(tuple(sides)).search(_plain(caption)) is None
+
+
+def of_another_writing(captions: Iterable[str], sides: Iterable[str]) -> bool:
+    """Whether most captions have no Latin letter and all `sides` have, so that these cannot be their words."""
+    latin = [LATIN.search(_plain(side)) is not None for side in sides]
+    strange = [LATIN.search(_plain(caption)) is None for caption in captions]
+    return bool(latin) and all(latin) and 2 * sum(strange) > len(strange)
 
 
 @cache

@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -211,6 +212,10 @@ class Listed(Source):
         """Bad records; missing files and bad headers (of the first hundred files of each split, or all); files that
         lie in two splits, records that no split takes, splits that were drawn."""
         found = [Flaw(one) for one in self._catalogue.problems("splits" in self.config.model_fields_set)]
+        if self.config.flip and framing.of_another_writing(self._captions(FIRST), self.config.flip_unless):
+            what = "data.flip mirrors pictures, and its words for left and right are in letters that most captions lack"
+            mend = "set data.flip_unless: how these words begin in the captions' language"
+            found.append(Flaw(Problem(self._catalogue.manifest.place(), "", what, mend, note=True)))
         near, known = Near(self._roots), {}
         for split, before, entry in self._catalogue.entries():
             what, mend, lost = entry.fault, "", 1
@@ -220,6 +225,11 @@ class Listed(Source):
                 found.append(Flaw(Problem(self._catalogue.manifest.place(entry.at), "", what,
                                           mend or "mend it, or take the record out"), split, lost))
         return found
+
+    def _captions(self, count: int) -> list[str]:
+        """Of the first training files."""
+        entries = (entry for split, _, entry in self._catalogue.entries() if split == "train")
+        return [caption for entry in islice(entries, count) for caption in entry.captions]
 
     def _faults(self, entry: Entry, known: dict[int, tuple[str, str]], near: Near) -> tuple[str, str, int]:
         """Why samples of an entry cannot be used, what to do, and how many: all where its file cannot.
