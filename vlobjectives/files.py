@@ -21,6 +21,9 @@ GONE = (FileNotFoundError, NotADirectoryError)
 """Errors that say that there is no such file; every other one says that it cannot be had now."""
 
 
+RIGHTS = {"read": ("r", "read"), "written": ("w", "write"), "entered": ("x", "enter"), "locked": ("w", "write")}
+
+
 def json_text(data: Any, indent: int | None = 1, escaped: bool = False) -> str:
     """Data as JSON, letters beyond ASCII escaped or not. A number that is not finite is null, since JSON has no other
     word for it."""
@@ -65,6 +68,18 @@ def there(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file lies there. Raises MeansError where that cannot be told."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except GONE:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return False
+        raise unreadable(path, error) from error
 
 
 def exists(path: Path) -> bool:
@@ -144,9 +159,9 @@ def unreadable(path: Path, error: OSError, verb: str = "read") -> MeansError:
         facts = place.stat()
     except OSError:
         return MeansError(what, "ask its owner for the right; nothing was changed")
-    letter = {"read": "r", "written": "w", "entered": "x"}[right]
-    return MeansError(f"{what}: {place} is {_user(facts.st_uid)}'s, of mode {stat.S_IMODE(facts.st_mode):04o}, and "
-                      f"{_user(os.geteuid())} has no right to have it {right}",
+    letter, may = RIGHTS[right]
+    return MeansError(f"{what}: {place} belongs to {_user(facts.st_uid)}, its mode is "
+                      f"{stat.S_IMODE(facts.st_mode):04o}, and {_user(os.geteuid())} has no right to {may} it",
                       f"its owner gives the right (chmod a+{letter} {place}; with all that a run has: chmod -R a+rX "
                       "FOLDER); nothing was changed")
 

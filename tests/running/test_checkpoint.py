@@ -21,7 +21,10 @@ from trial_runs import forked, recipe, run, same_weights, stream
 
 from vlobjectives.errors import DataError, MeansError, RecipeError
 from vlobjectives.files import read
+from vlobjectives.recipe import yaml
+from vlobjectives.recipe.recipes import locate
 from vlobjectives.running import checkpoint, folder
+from vlobjectives.running.fields import learned
 from vlobjectives.running.folder import RunFolder
 
 
@@ -154,8 +157,33 @@ def test_what_cannot_be_read_is_no_damage(tmp_path, which):
     finally:
         closed.chmod(mode)
     user = pwd.getpwuid(os.geteuid()).pw_name
-    assert f"{closed} is {user}'s, of mode 0000" in str(caught.value) and "nothing was changed" in str(caught.value)
+    assert f"{closed} belongs to {user}, its mode is 0000, and {user} has no right to " in str(caught.value)
+    assert "nothing was changed" in str(caught.value)
     assert checkpoint.newest(folder_)[0].step == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a right away from root as Linux does")
+@pytest.mark.parametrize("which", ["recipe.yaml", "manifest.json", "metrics.jsonl", "fields/caption.json", ".lock"])
+def test_no_file_of_a_run_that_cannot_be_read_is_taken_for_none(tmp_path, which):
+    place = RunFolder.create(tmp_path / "run", "seed: 1\n")
+    place.fields.mkdir()
+    for name in ("manifest.json", "metrics.jsonl", "fields/caption.json", ".lock"):
+        (place.path / name).write_text("{}", encoding="utf-8")
+    (place.path / which).chmod(0)
+    asks = {"recipe.yaml": lambda: yaml.read(place.recipe), "manifest.json": place.manifest,
+            "metrics.jsonl": lambda: place.cut_metrics(3), ".lock": place.lock,
+            "fields/caption.json": lambda: learned(place.fields, "caption")}
+    with no_special_rights(), pytest.raises(MeansError, match="its mode is 0000"):
+        asks[which]()
+    (place.path / which).chmod(0o600)
+    assert (place.path / which).read_text(encoding="utf-8") == ("seed: 1\n" if which == "recipe.yaml" else "{}")
+    place.path.chmod(0)
+    try:
+        for ask in (lambda: place.stepped, place.manifest, lambda: locate(place.path)):
+            with no_special_rights(), pytest.raises(MeansError, match="has no right to enter it"):
+                ask()
+    finally:
+        place.path.chmod(0o700)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file whose reading fails")

@@ -31,5 +31,6 @@ def evaluate(
         show_data(found.as_data())
     else:
         log.scores(found.scores, f"{run}, step {found.step}: value [95 % interval]")
-        log.say(f"written to {found.path}")
+        if found.path:
+            log.say(f"written to {found.path}")
     found.refuse()

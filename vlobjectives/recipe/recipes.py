@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vlobjectives.errors import RecipeError
-from vlobjectives.files import refuse_links
+from vlobjectives.files import is_file, refuse_links
 from vlobjectives.recipe.yaml import read
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def locate(recipe: str | Path) -> Path:
             raise RecipeError.one(f"there is no file {recipe}", f"{nearby(path) or 'correct the path'}; it counts from "
                                   "the working folder")
         return path
-    if (path / "recipe.yaml").is_file():
+    if is_file(path / "recipe.yaml"):
         refuse_links(path)
         return path / "recipe.yaml"
     if str(recipe) in names():

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.files import GONE, unreadable
 from vlobjectives.recipe.scalars import value_of
 
 KeyPath = tuple[str | int, ...]
@@ -44,9 +45,11 @@ def read(path: Path, name: str | None = None, first: str = "objectives") -> Docu
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (*GONE, IsADirectoryError) as error:
         raise RecipeError.one(f"cannot read the file: {error.strerror}", "name a file that can be read",
                               Place(name)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     if len(raw) > MAX_BYTES:
         raise _too_large(name)
     document = parse(_text(raw, name), name)

@@ -13,6 +13,7 @@ from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
 from vlobjectives.errors import DataError, RecipeError
+from vlobjectives.files import is_file
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load as load_recipe
@@ -82,7 +83,7 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     whose hashes hold, or other data.
     """
     place = Path(run)
-    if not (place / "recipe.yaml").is_file():
+    if not is_file(place / "recipe.yaml"):
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml",
                               "name the folder that `vlobj run` printed")
     registry = Registry(trust=trust)

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlobjectives.blame import blamed
 from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
+from vlobjectives.files import unreadable
 from vlobjectives.registry import Registry
 from vlobjectives.running import distributed
 from vlobjectives.running.exhausted import exhausted
@@ -37,6 +38,8 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
         return _memory(error, at)
     if disk_full(error):
         return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
+    if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(at.path):
+        return unreadable(Path(error.filename), error, "written")  # what is read says so itself
     if worker_died(error):
         return MeansError(f"a loader worker died: {error}", "free memory, or lower data.workers; "
                           f"`vlobj run {at.path}` goes on from the last checkpoint")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.errors import DataError, Problem, RecipeError
+from vlobjectives.files import is_file
 from vlobjectives.recipe import Loaded, Recipe
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
@@ -78,7 +79,7 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     if loaded.recipe.init is None:
         return None
     folder = Path(loaded.recipe.init)
-    if not (folder / "recipe.yaml").is_file():
+    if not is_file(folder / "recipe.yaml"):
         what = "is no run folder: it has no recipe.yaml" if folder.exists() else "is not there"
         raise RecipeError([loaded.problem(KEY, f"{folder} {what}", "name the folder that `vlobj run` made")])
     there = load_recipe(folder).recipe

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.errors import DataError, Place, RecipeError
+from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+from vlobjectives.files import is_file, unreadable
 from vlobjectives.recipe import load
 from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.resolving import taken_in
@@ -31,8 +32,15 @@ class Rescored(Scored):
     known of them: checkpoints that were passed over, a recipe that was edited."""
 
     step: int = 0
-    path: Path = Path()
+    path: Path | None = None
     warned: list[str] = field(default_factory=list)
+    unwritten: MeansError | None = None
+
+    def refuse(self) -> None:
+        """Raises Failed, and MeansError where the file could not be written."""
+        super().refuse()
+        if self.unwritten:
+            raise self.unwritten
 
     def as_data(self) -> dict[str, Any]:
         return super().as_data() | ({"step": self.step, "warnings": self.warned} if self.warned else {})
@@ -45,7 +53,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     where there is no whole checkpoint, or what a field learned is no more what it was.
     """
     path = Path(run).expanduser().resolve()
-    if not (path / "recipe.yaml").is_file():
+    if not is_file(path / "recipe.yaml"):
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` made")
     loaded = taken_in(load(path, overrides), registry)
     resuming.refuse_moved(overrides, loaded, registry, MAY_CHANGE)
@@ -77,10 +85,13 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
         system.autocast = (device.type, KINDS[precision])
     given = scored(recipe, registry, made, system, tuple(splits) or None,
                    recipe.data.together(processes), device, log)
-    file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
-    whole = Rescored(given.scores, given.failed, found.step, file, warned)
-    place.write(str(file.relative_to(path)), whole.as_data())
-    return whole
+    whole = Rescored(given.scores, given.failed, found.step, warned=warned)
+    try:
+        file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
+        place.write(str(file.relative_to(path)), whole.as_data())
+    except OSError as error:  # a run of somebody else's: its scores are worth showing
+        return replace(whole, unwritten=unreadable(path / "eval", error, "written"))
+    return replace(whole, path=file)
 
 
 def _refuse_splits(splits: Sequence[str], made: Pieces) -> None:
