@@ -109,7 +109,7 @@ def resize_mask(mask: Tensor, grid: tuple[int, int]) -> Tensor:
 def score(mask: Tensor, map: Tensor) -> Tensor:
     """sum(mask * map) / sum(map), a 0-d tensor; mask and map [rows, columns]. 0 for a map of zeros."""
     total = map.sum()
-    return torch.where(total == 0, 0.0, (mask * map).sum() / total)
+    return torch.where(total == 0, 0.0, (mask * map).sum() / torch.where(total == 0, 1.0, total))
 
 
 def global_score(map: Tensor, boxes: Tensor, size: tuple[int, int], pixels: Tensor | None = None) -> Tensor:

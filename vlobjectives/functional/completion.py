@@ -28,6 +28,7 @@ def l2_rows(p: Tensor, t: Tensor) -> Tensor:
 def cosine_rows(p: Tensor, t: Tensor) -> Tensor:
     """-log(1/2 p t + 1/2) of each row: [...] of unit rows p, t [..., D] (SCL, form `cosine`).
 
-    0 where the directions agree. Published without a floor: infinite where they are exactly opposite.
+    0 where the directions agree. Published without a floor, so that rows which are opposite cost infinity, or NaN where
+    rounding takes their cosine below -1; here the argument is at least 1e-7, which costs 16.1 and has no gradient.
     """
-    return -torch.log(0.5 * (p * t).sum(-1) + 0.5)
+    return -torch.log((0.5 * (p * t).sum(-1) + 0.5).clamp_min(1e-7))

@@ -50,9 +50,11 @@ def unpatchify(
 def normalised(patches: Tensor, eps: float = 1e-6) -> Tensor:
     """Each patch [..., P] less its mean, over the root of its variance + eps: (v - mean v) / sqrt(var v + 1e-6).
 
-    The variance divides by P - 1 (as MAE, arXiv 2111.06377). A patch of one colour becomes all zeros.
+    The variance divides by P - 1 (as MAE, arXiv 2111.06377). A patch of one colour becomes all zeros, one of a single
+    number too.
     """
-    return (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + eps).sqrt()
+    variance = patches.var(-1, correction=min(1, patches.shape[-1] - 1), keepdim=True)
+    return (patches - patches.mean(-1, keepdim=True)) / (variance + eps).sqrt()
 
 
 def _grid(size: tuple[int, ...], patch_size: int) -> tuple[int, int]:
