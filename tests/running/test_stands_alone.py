@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -137,6 +138,16 @@ def test_eval_is_told_where_the_data_lies(capsys, moved, data):
     refused = vlobj(capsys, "eval", moved, *data, "data.image_size=64")
     assert refused.code == 2
     assert "data.image_size was settled" in refused.err and "data.images, data.manifest" in refused.err
+
+
+def test_the_data_may_lie_behind_links_by_then(capsys, moved, data):
+    """Pictures moved into a store of contents, links to them in their place."""
+    linked = moved.parent / "linked"
+    linked.mkdir()
+    for picture in Path(data[1].partition("=")[2]).iterdir():
+        (linked / picture.name).symlink_to(picture)
+    ended = vlobj(capsys, "eval", moved, data[0], f"data.images={linked}", "data.links=true")
+    assert ended.code == 0, ended.err
 
 
 def test_it_is_planned_loaded_and_written_of_without_data(capsys, moved):

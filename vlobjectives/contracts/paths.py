@@ -1,7 +1,8 @@
 """Options that are paths: the host makes them absolute, counted from the file that they are written in.
 
 A Config says so by the type of a field (`PathName`, `PathOrName`, `pathlib.Path`; also within lists, mappings, unions
-and models of its own), or by `json_schema_extra={"path": True}`.
+and models of its own), or by `json_schema_extra={"path": True}`. An option of a source that is no path and says where
+files may lie all the same (whether links are followed) is marked `{"place": True}`: it may change as paths may.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,12 @@ def paths(config: type[BaseModel], options: Mapping[str, Any]) -> Iterator[Found
         if key in options:
             for inner, kind in _within(field.annotation, _kind([field, *field.metadata]), options[key]):
                 yield (key, *inner), kind
+
+
+def places(config: type[BaseModel], options: Mapping[str, Any]) -> list[str]:
+    """The options, as written, that are no paths and say where files may lie."""
+    return [name for name, field in config.model_fields.items() if name in options
+            and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("place")]
 
 
 def _within(annotation: Any, kind: Kind | None, value: Any) -> Iterator[Found]:

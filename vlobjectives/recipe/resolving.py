@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from vlobjectives.contracts.paths import paths
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.paths import paths, places
 from vlobjectives.errors import PluginError
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import add_files, entries
@@ -45,11 +46,7 @@ def taken_in(loaded: Loaded, registry: Registry) -> Loaded:
 
 def named(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, Any, str]]:
     """Key path, kind and value of every option that is a path."""
-    for path, kind, entry in entries(recipe):
-        try:
-            config = registry.get(kind, entry.type).Config
-        except PluginError:
-            continue
+    for path, config, entry in _configs(recipe, registry):
         for inner, of in paths(config, entry.options):
             value: Any = entry.options
             for part in inner:
@@ -59,4 +56,15 @@ def named(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, Any, st
 
 def data_paths(recipe: Recipe, registry: Registry) -> set[str]:
     """The dotted names of the options that say where data lies."""
-    return {".".join(map(str, path)) for path, _, _ in named(recipe, registry) if path[0] == "data"}
+    found = {path for path, _, _ in named(recipe, registry)} | {
+        (*path, name) for path, config, entry in _configs(recipe, registry) for name in places(config, entry.options)}
+    return {".".join(map(str, path)) for path in found if path[0] == "data"}
+
+
+def _configs(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, type[Config], Any]]:
+    """Where each entry stands, its plug-in's Config and itself; a plug-in that does not load is left out."""
+    for path, kind, entry in entries(recipe):
+        try:
+            yield path, registry.get(kind, entry.type).Config, entry
+        except PluginError:
+            continue

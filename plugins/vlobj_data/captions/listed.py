@@ -27,8 +27,7 @@ MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.4
 STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
 LATER = ("interpolation", "flip_unless")
 """Options that were added: at their default the digest of the data is what it was without them."""
-PLACES = ("links",)
-"""Options beside paths that say where files may lie: what the data is does not hang on them."""
+PLACE = {"place": True}
 FIRST = 100
 
 Folders = str | Annotated[list[str], Field(min_length=1)] | None
@@ -59,8 +58,8 @@ class ListedConfig(SourceConfig):
     hold_out: dict[str, Share] = Field(
         {"val": 0.1, "test": 0.1},
         description="shares of the files, by a hash of the file name, where the manifest names no splits")
-    links: bool = Field(False, description="follow symbolic links wherever they lead; by default to what lies below "
-                                           "the folders that the recipe names")
+    links: bool = Field(False, json_schema_extra=PLACE, description="follow symbolic links wherever they lead; by "
+                                                                    "default below the folders that the recipe names")
 
     @field_validator("scale")
     @classmethod
@@ -267,8 +266,8 @@ class Listed(Source):
 
     def _hashed(self, data: bytes) -> str:
         fields = type(self.config).model_fields
-        left_out = {name for name, field in fields.items() if field.json_schema_extra == PATH}
-        left_out |= {*PLACES} | {name for name in LATER if getattr(self.config, name) == fields[name].default}
+        left_out = {name for name, field in fields.items() if field.json_schema_extra in (PATH, PLACE)}
+        left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
