@@ -1,9 +1,11 @@
 """An evaluation that fails costs neither the steps before it nor the scores of the others, and is named."""
 
 import json
+import socket
 
 import pytest
 from checks.small import changed, line_of, plugin, vlobj
+from trial_runs import processes, recipe
 
 from vlobjectives.cli import main
 from vlobjectives.running import checkpoint
@@ -96,3 +98,29 @@ def test_without_them_the_run_is_whole(ran, capsys):
     whole = vlobj(capsys, "run", run, *(f"evaluate.{how}=false" for how in HOWS))
     assert (whole.code, whole.err) == (0, "")
     assert not (run / "failed.json").exists()
+
+
+FAILS = """
+from vlobjectives import Evaluation, hookimpl
+
+class Fails(Evaluation):
+    def run(self, held):
+        return {"x": 1 / 0}
+
+@hookimpl
+def vlobj_components():
+    return {"evaluation:fails": Fails}
+"""
+
+
+def test_it_ends_no_process_of_several(tmp_path):
+    """On the way and at the end: the first process says whose fault it was (4), the other has done its part."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path, out = recipe(tmp_path, FAILS), tmp_path / "run"
+    children = processes(path, out, port, 2, "run.steps=2", "evaluate.fails={}", "evaluate.every={steps: 1}")
+    assert [child.wait(60) for child in children] == [4, 0], children[0].text + children[1].text
+    assert "fails on test failed: ZeroDivisionError" in children[0].text and "mine.py:6" in children[0].text
+    assert "losses/test/itc/contrast" in json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert sorted(one.name for one in (out / "checkpoints").iterdir()) == ["step-000001", "step-000002"]

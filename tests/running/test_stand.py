@@ -19,6 +19,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import initial, resuming, starting
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.folder import RunFolder
+from vlobjectives.sweeping.known import whole
 
 QUICK = ("evaluate.losses=false", "evaluate.retrieval=false")
 
@@ -140,8 +141,9 @@ def test_a_manifest_that_is_empty_is_one_message(run, capsys):
     assert ended.code == 3 and "manifest.json  the file is damaged: it is empty" in ended.err
     (run / "manifest.json").unlink()
     (run / "recipe.yaml").write_text("data: {type: sce", encoding="utf-8")
+    (run / "manifest.json").write_text("{}", encoding="utf-8")
     ended = vlobj(capsys, "run", run)
-    assert ended.code == 2 and "recipe.yaml:1:" in ended.err
+    assert ended.code == 2 and "recipe.yaml:1:" in ended.err and "manifest.json beside it holds it" in ended.err
 
 
 def test_what_is_made_anew_may_be_damaged(run, capsys):
@@ -249,6 +251,15 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
         assert (copy / "log.txt").read_text(encoding="utf-8").count("ended: ") == 1
     blocked = vlobj(capsys, "run", path, "--out", copy)
     assert blocked.code == 2 and "is already there" in blocked.err
+
+
+def test_scores_that_a_run_lacks_are_computed_when_a_sweep_comes_by(run):
+    assert whole(RunFolder(run))
+    (run / "failed.json").write_text("{}", encoding="utf-8")
+    assert not whole(RunFolder(run))
+    (run / "failed.json").unlink()
+    (run / "summary.json").write_text("{", encoding="utf-8")
+    assert not whole(RunFolder(run))
 
 
 def test_no_infinity_in_json(tmp_path, capsys):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.errors import Place, Problem
+from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.files import is_file
 from vlobjectives.recipe import overrides as _overrides
-from vlobjectives.recipe.layers import Layered, layer
+from vlobjectives.recipe.layers import Layered, layer, shown
 from vlobjectives.recipe.model import DataEntry, Recipe
 from vlobjectives.recipe.recipes import find, locate
 from vlobjectives.recipe.schema import prepared, validated
@@ -59,12 +60,21 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = ()) 
     Raises RecipeError with every problem of keys and types. What needs plug-ins is checked later.
     """
     path = locate(recipe)
-    layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
-    _overrides.apply(layered, overrides)
-    _spread(layered)
-    layered.data = prepared(layered.data)
-    _settle(layered, path)
-    return Loaded(validated(layered), layered, path.resolve())
+    try:
+        layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
+        _overrides.apply(layered, overrides)
+        _spread(layered)
+        layered.data = prepared(layered.data)
+        _settle(layered, path)
+        return Loaded(validated(layered), layered, path.resolve())
+    except RecipeError as error:
+        place = Place(shown(path))
+        if not is_file(path.with_name("manifest.json")) or not any(
+                problem.place and problem.place.file == place.file for problem in error.problems):
+            raise
+        raise RecipeError([*error.problems, Problem(
+            place, "", "this is the recipe of a run, which was written whole: it has been cut or edited",
+            "put it back from a copy; manifest.json beside it holds it as it was, under `recipe`")]) from error
 
 
 def _spread(layered: Layered) -> None:

@@ -178,7 +178,7 @@ class Evaluate(Section):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, EvaluationEntry] = Field(init=False)
-    every: Every | None = Field(None, description="how often during the run; null: at its end alone")
+    every: Every | None = Field(None, description="how often during the run, saved before; null: at its end alone")
     losses: bool = Field(True, description="every objective on held-out samples, those at weight 0 too")
     splits: tuple[str, ...] | None = Field(None, min_length=1, description="splits that are evaluated")
 
