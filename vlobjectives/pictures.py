@@ -111,10 +111,22 @@ def _header(file: BinaryIO, max_pixels: int) -> Image.Image:
     try:
         picture = Image.open(file, formats=FORMATS)
     except Image.UnidentifiedImageError as error:
-        raise PictureError(f"is damaged at its start or none of {', '.join(FORMATS)}") from error
+        file.seek(0)
+        why = f"is damaged at its start or none of {', '.join(FORMATS)}{_text(file.read(200))}"
+        raise PictureError(why) from error
     except Exception as error:
         raise PictureError(f"has a header that is refused: {said(error)}") from error
     return _within(picture, max_pixels)
+
+
+def _text(start: bytes) -> str:
+    """What a text is that lies in a picture's place, by its first bytes."""
+    start = start.lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return ": it is a pointer of Git LFS, and its picture was not fetched (git lfs pull)"
+    if b"/annex/objects/" in start:
+        return ": it is a pointer of git-annex, and its picture was not fetched (git annex get)"
+    return ": it is a web page or other markup, as a failed download leaves" if start.startswith(b"<") else ""
 
 
 def _within(picture: Image.Image, max_pixels: int) -> Image.Image:

@@ -123,3 +123,28 @@ def test_a_manifest_that_is_a_link_lies_where_the_link_is(folder):
     (folder / "snap" / "m.csv").symlink_to("../blobs/77")
     made = Captions(Captions.Config(manifest=str(folder / "snap" / "m.csv"), links=True, hold_out={}, image_size=4))
     assert isinstance(shown(made), Sample)
+
+
+@pytest.mark.parametrize(("held", "says"), [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+    (b"/annex/objects/SHA256E-s1--1.png", "git annex get"), (b"\n<!DOCTYPE html><html>", "failed download"),
+    (b"\x89PNG", "damaged at its start")])
+def test_what_lies_in_a_pictures_place_is_named(folder, held, says):
+    (folder / "snap" / "a.png").write_bytes(held)
+    made = source(folder, "a.png")
+    assert says in shown(made).reason and says in made.problems()[0]
+
+
+def test_vectors_may_lie_in_several_folders(folder):
+    import torch
+    from safetensors.torch import save_file
+    save_file({"1": torch.ones(2, 3)}, folder / "blobs" / "v.safetensors")
+    (folder / "snap" / "v.safetensors").symlink_to("../blobs/v.safetensors")
+    path = folder / "v.jsonl"
+    path.write_text(json.dumps({"image": "x", "caption": "x", "seen": "v.safetensors#1", "split": "train"}), "utf-8")
+
+    def made(**more):
+        return Captions(Captions.Config(manifest=str(path), pictures=False, columns={"seen": (2, 3)}, **more))
+    closed = made(vectors=str(folder / "snap"))
+    advised = parse(closed.problems()[0].problem.mend.partition("data.vectors: ")[2].partition(";")[0], "x").data
+    assert isinstance(shown(closed), Bad) and isinstance(shown(made(vectors=advised)), Sample)

@@ -114,9 +114,8 @@ class Listed(Source):
         super().__init__(config)
         self.max_pixels = max_pixels
         path, named = Path(config.manifest), getattr(config, self.folder)
-        folders = [str(path.parent)] if named is None else [named] if isinstance(named, str) else named
         data = read(path, self.plural)
-        self._roots = Roots(folders, f"data.{self.folder}", self.plural, config.links)
+        self._roots = Roots(folders(named, path), f"data.{self.folder}", self.plural, config.links)
         records, manifest = self.listed(data, path)
         self._catalogue = Catalogue(records, manifest, config.splits, config.hold_out, config.captions == "each")
         self._digest = self._hashed(data)
@@ -271,6 +270,11 @@ class Listed(Source):
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
+
+
+def folders(named: Folders, manifest: Path) -> list[str]:
+    """The folders that an option names, by default the manifest's."""
+    return [str(manifest.parent)] if named is None else [named] if isinstance(named, str) else named
 
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import Field, field_validator
 
 from vlobj_data.captions.columns import Column, Further, specs
-from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig
+from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig, folders
 from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.paths import Roots
 from vlobj_data.captions.pictures import check_header, read_picture
@@ -42,8 +42,8 @@ class Captions(Listed):
                                                  "detector gave of them is enough")
         columns: dict[str, Column] = Field({}, description="further keys of each record: names, phrases, or [M, W]: at "
                                                            "most M vectors of W numbers")
-        vectors: str | None = Field(None, json_schema_extra=PATH, description="folder of the files of vectors; by "
-                                                                              "default the manifest's")
+        vectors: Folders = Field(None, json_schema_extra=PATH, description="folder of the files of vectors, or "
+                                                                           "several; by default the manifest's")
 
         @field_validator("columns")
         @classmethod
@@ -63,8 +63,8 @@ class Captions(Listed):
         if self.config.columns and form not in ("jsonl", "list"):
             raise DataError(f"data.columns are read from JSON, lines or a list, and this is {form}",
                             "write it as JSON lines", manifest.place())
-        folder = self.config.vectors if self.config.vectors is not None else str(path.parent)
-        self._more = Further(self.config.columns, Roots([folder], "data.vectors", "vectors", self.config.links))
+        roots = Roots(folders(self.config.vectors, path), "data.vectors", "vectors", self.config.links)
+        self._more = Further(self.config.columns, roots)
         return self._sound(records(manifest, form, tuple(self.config.columns))), manifest
 
     def _sound(self, listed: Iterator[Record]) -> Iterator[Record]:

@@ -20,8 +20,9 @@ Wanted = Mapping[str, Sequence[str]]
 FILE = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?|mp4|webm|mkv|avi|mov)(#\d+)?|https?://\S+", re.IGNORECASE)
 SPLITS = ("splits", "set", "subset", "partition", "fold", "phase", "split_name")
 SHOWN = 5
-MARKS = {"\t": "a caption stays on one line and holds no tab", ",": "put captions that hold commas into quotes",
-         ";": "put captions that hold semicolons into quotes", "|": "put captions that hold bars into quotes"}
+MARKS = {"\t": "a caption stays on one line and holds no tab; if fields are quoted, call the file .csv",
+         **{mark: f"put captions that hold {name} into quotes" for mark, name in
+            ((",", "commas"), (";", "semicolons"), ("|", "bars"))}}
 QUOTES = ("close its quotes: a field that begins with a quotation mark ends with one, and a quotation mark that is a "
           "letter stands twice there; in a .tsv with tabs quotes are letters")
 
