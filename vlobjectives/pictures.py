@@ -33,6 +33,7 @@ FAINT = range(1, 16)
 """The brightest high byte of 16-bit pictures that may hold 12 bits, or 10."""
 SIXTEEN = re.compile(r";16|\b65535\)$")
 """How Pillow calls what it decodes where a channel has 16 bits, of which it keeps eight."""
+SIGNED = re.compile(r";16B?S\b")
 BITS = 258
 """TIFF's BitsPerSample."""
 UNSURE = ("has 16-bit pixels of which none is over 4095: it may hold 12 bits or fewer, and nothing says which value is "
@@ -141,7 +142,10 @@ def _few(width: int, height: int, max_pixels: int) -> None:
 
 def _decoded(picture: Image.Image) -> Tensor:
     try:
-        sixteen = any(SIXTEEN.search(str(tile[3])) for tile in getattr(picture, "tile", ()))
+        stored = {str(tile[3]) for tile in getattr(picture, "tile", ())}  # empty once it was decoded
+        if any(SIGNED.search(how) for how in stored):
+            raise PictureError("has signed 16-bit pixels, whose range is unknown: convert it to 8 bits")
+        sixteen = any(SIXTEEN.search(how) for how in stored)
         twelve = tuple(getattr(picture, "tag_v2", {}).get(BITS, ())) == (12,)
         return torch.from_numpy(np.array(_rgb(_upright(picture), sixteen, twelve))).permute(2, 0, 1).contiguous()
     except PictureError:

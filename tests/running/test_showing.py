@@ -30,13 +30,18 @@ run: {steps: 1, device: cpu, precision: fp32}
 """
 
 
-def tiff_of_12_bits(path: Path) -> None:
-    """Gray 20 x 40 of 12 bits, two pixels in three bytes, as scanners write."""
-    values = np.linspace(0, 4095, 800).astype(int).tolist()
-    pixels = b"".join((a << 12 | b).to_bytes(3) for a, b in zip(values[::2], values[1::2]))
-    tags = {256: 40, 257: 20, 258: 12, 259: 1, 262: 1, 273: 8 + 2 + 9 * 12 + 4, 277: 1, 278: 20, 279: len(pixels)}
+def tiff(path: Path, bits: int, pixels: bytes, form: int = 1) -> None:
+    """Gray, 20 x 40. form: of unsigned numbers, or 2 of signed ones."""
+    tags = {256: 40, 257: 20, 258: bits, 259: 1, 262: 1, 273: 8 + 2 + 10 * 12 + 4, 277: 1, 278: 20, 279: len(pixels),
+            339: form}
     path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
         struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()) + bytes(4) + pixels)
+
+
+def tiff_of_12_bits(path: Path) -> None:
+    """Two pixels in three bytes, as scanners write."""
+    values = np.linspace(0, 4095, 800).astype(int).tolist()
+    tiff(path, 12, b"".join((a << 12 | b).to_bytes(3) for a, b in zip(values[::2], values[1::2])))
 
 
 def every_kind(folder: Path) -> list[str]:
@@ -130,6 +135,14 @@ def test_what_cannot_be_told_apart_is_refused_in_both(tmp_path):
     tiff_of_12_bits(tmp_path / "said.tif")
     said = read_picture(tmp_path / "said.tif", LIMIT)[0].flatten()
     assert (said.int().diff() >= 0).all() and said[-1] == 255
+
+
+def test_signed_numbers_have_no_known_white(tmp_path):
+    tiff(tmp_path / "signed.tif", 16, np.linspace(0, 32767, 800).astype("<i2").tobytes(), form=2)
+    tiff(tmp_path / "plain.tif", 16, np.linspace(0, 65535, 800).astype("<u2").tobytes())
+    assert read_picture(tmp_path / "plain.tif", LIMIT).max() == 255
+    with pytest.raises(PictureError, match="signed 16-bit pixels"):
+        read_picture(tmp_path / "signed.tif", LIMIT)
 
 
 def png(width: int, height: int, rows: bytes) -> bytes:

@@ -207,6 +207,16 @@ def test_what_is_no_end_is_no_cut(tmp_path):
         assert len(read_clip(path, every, LIMIT)) == 30
 
 
+@pytest.mark.parametrize("name", ["http:x.mp4", "concat:a.mp4", "-x.mp4", "a%d.mp4", "ä [1]*?.mp4"])
+def test_names_are_names_of_files(tmp_path, monkeypatch, name):
+    """To FFmpeg some are addresses."""
+    film(tmp_path / "a.mp4", count=3).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(name), tmp_path / name):
+        check_clip(path, LIMIT)
+        assert read_clip(path, every, LIMIT).shape[0] == 3
+
+
 def test_titles_may_hold_any_bytes(tmp_path):
     """Latin-1 where UTF-8 should be: of the film, and of the stream."""
     path = tmp_path / "a.mp4"

@@ -86,8 +86,8 @@ def _container(given: Path | bytes, max_pixels: int) -> Any:
     with BytesIO(given) if isinstance(given, bytes) else opened(given) as file:
         if cut_off(file):
             raise PictureError("is cut off: its last part ends after the file does")
-    try:
-        container = av.open(BytesIO(given) if isinstance(given, bytes) else str(given), options=DEMUXERS,
+    try:  # an absolute path, since a name such as http:x is an address to FFmpeg
+        container = av.open(BytesIO(given) if isinstance(given, bytes) else str(given.absolute()), options=DEMUXERS,
                             metadata_errors="replace")
     except Exception as error:
         raise PictureError(f"is damaged at its start or none of MP4, MOV, WebM, MKV, GIF, AVI ({_why(error)})"
