@@ -123,6 +123,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setattr(hub, "SECONDS", 0.2)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *given, **more: asked.append(given))
         for _ in range(2):
             with pytest.raises(CannotBuild, match="never fetched to this machine") as no:

@@ -1,5 +1,8 @@
 """Weights by a hub's name: whether they can be had is known before anything is loaded."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
 import pytest
 import timm
 import torch
@@ -41,6 +44,24 @@ def test_a_hub_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert text("owner/model").endswith("http://127.0.0.1:9 does not answer")
+
+
+def test_a_proxy_in_place_of_the_hub(monkeypatch):
+    class Refuses(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(503)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        assert text("owner/model").endswith("answers with error 503")
+        server.shutdown()
 
 
 def test_what_lies_here(offline, monkeypatch, tmp_path):

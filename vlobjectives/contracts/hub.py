@@ -40,16 +40,18 @@ def _silent() -> str:
 @cache
 def _unreachable(endpoint: str) -> str:
     """Asked beside this thread, since looking up a name may take longer than any time limit of a request."""
-    answered = []
+    answers: list[int] = []
 
     def ask() -> None:
         from huggingface_hub.utils import get_session
         try:
-            answered.append(get_session().head(endpoint, timeout=SECONDS))
-        except Exception:  # whatever the client raises: no route, no name, no answer in time, a proxy's refusal
+            answers.append(get_session().head(endpoint, timeout=SECONDS).status_code)
+        except Exception:  # whatever the client raises: no route, no name, no answer in time
             return
 
     asking = Thread(target=ask, daemon=True)
     asking.start()
     asking.join(SECONDS)
-    return "" if answered else f"{endpoint} does not answer"
+    if answers and (answers[0] >= 500 or answers[0] == 407):  # a proxy's, or of a hub that is down
+        return f"{endpoint} answers with error {answers[0]}"
+    return "" if answers else f"{endpoint} does not answer"
