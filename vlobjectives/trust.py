@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from vlobjectives.errors import Place, PluginError
+from vlobjectives.errors import PluginError
 
 
 def digest(content: bytes) -> str:
@@ -52,6 +52,6 @@ def see(path: Path, sources: Mapping[str, bytes], asked: bool) -> None:
         helpers = "" if unknown == [path.name] else f" (with {', '.join(unknown)})"
         raise PluginError(f"the run folder names the plug-in file {path}{helpers}: code that is not known to be yours, "
                           "and was not run", "read it; if you trust it, add --trust (in Python trust=True), once: then "
-                          "it is on record", Place(str(path)))
+                          "it is on record")
     if unknown:
         record(sources.values())
