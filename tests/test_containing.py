@@ -131,7 +131,6 @@ def test_a_plug_in_that_exits_is_an_error_of_it(capsys, tmp_path, where, deed, s
 @pytest.mark.parametrize("kind, base, old, new", [
     ("source", "vlobj_data.scenes.source Scenes", "type: scenes", "type: own"),
     ("reader", "vlobj_data.byte_pair BytePair", "type: byte_pair", "type: own"),
-    ("evaluation", "vlobj_common.retrieval Retrieval", "{retrieval: {", "{own: {"),
     ("mask", "vlobj_common.random_patches RandomPatches", "dropped: {type: random_patches", "dropped: {type: own")])
 def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, kind, base, old, new):
     module, name = base.split()
@@ -183,9 +182,10 @@ def test_a_hook_of_a_run_that_exits_is_switched_off(tmp_path):
 
 
 def test_checks_go_without_anomaly_detection(capsys, tmp_path):
+    """A run, which follows in the same process, goes with it."""
     try:
-        ended = vlobj(capsys, "run", recipe(tmp_path, top="torch.autograd.set_detect_anomaly(True)"), "--out",
-                      tmp_path / "run", "objectives.own.weight=0", "run.steps=1", "evaluate={losses: false}")
+        ended = vlobj(capsys, "check", recipe(tmp_path, top="torch.autograd.set_detect_anomaly(True)"),
+                      "objectives.own.weight=0", "evaluate={losses: false}")
         assert ended.code == 0, ended.err
         assert torch.is_anomaly_enabled()
     finally:

@@ -10,6 +10,7 @@ from PIL import Image
 
 import vlobjectives
 from vlobjectives import trust
+from vlobjectives.cli import main
 from vlobjectives.errors import PluginError
 
 RECIPE = """\
@@ -42,6 +43,21 @@ PLUGIN = """\
     """
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A project of a plug-in file and a helper, which leaves the file `ran` when it is run; its run; the record."""
+    folder = tmp_path_factory.mktemp("whole")
+    project = folder / "project"
+    project.mkdir()
+    plugin(project, PLUGIN)
+    (project / "helper.py").write_text(f"from pathlib import Path\nPath({str(folder / 'ran')!r}).touch()\n", "utf-8")
+    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        assert main(["run", str(project / "r.yaml"), "--out", str(folder / "run")]) == 0
+    return folder
+
+
 @pytest.fixture
 def state(tmp_path, monkeypatch):
     """The record of a user who has trusted nothing yet."""
@@ -50,26 +66,15 @@ def state(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def made(tmp_path, state):
-    """Makes a run with a plug-in file and a helper; each import of the helper leaves a line in `ran`."""
-    project = tmp_path / "project"
-    project.mkdir()
-    plugin(project, PLUGIN)
-    ran = tmp_path / "ran"
-    # one text a test, since a module that was imported once is not run again in this process
-    (project / "helper.py").write_text(f"from pathlib import Path\nPath({str(ran)!r}).touch()\n", encoding="utf-8")
-    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
-
-    def make(capsys):
-        ended = vlobj(capsys, "run", project / "r.yaml", "--out", project / "run")
-        assert ended.code == 0, ended.err
-        return shutil.move(project / "run", tmp_path / "moved")
-    return make
+def run(whole, state, tmp_path):
+    """The run, moved to somebody else."""
+    (whole / "ran").unlink(missing_ok=True)
+    return shutil.copytree(whole / "run", tmp_path / "run")
 
 
-def test_plug_in_files_go_along_and_own_ones_are_on_record(capsys, made, state, tmp_path):
-    run = made(capsys)
-    shutil.rmtree(tmp_path / "project")
+def test_plug_in_files_go_along_and_own_ones_are_on_record(capsys, run, state, whole, monkeypatch):
+    state = whole / "state/vlobjectives/trusted"
+    monkeypatch.setenv("XDG_STATE_HOME", str(whole / "state"))
     assert "plugins: [plugins/0/own.py]" in (run / "recipe.yaml").read_text(encoding="utf-8")
     held = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["plugin_files"]
     assert held.keys() == {"0/own.py", "0/helper.py"}
@@ -77,15 +82,11 @@ def test_plug_in_files_go_along_and_own_ones_are_on_record(capsys, made, state, 
     assert {stat.S_IMODE(one.stat().st_mode) for one in state.iterdir()} == {0o600}
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert vlobj(capsys, "eval", run).code == 0
-    assert vlobj(capsys, "run", run, "run.steps=2").code == 0
     assert vlobjectives.load(run).embed_texts(["a red circle"]).shape == (1, 32)
 
 
-def test_a_strangers_run_folder_runs_no_code(capsys, made, state, tmp_path):
-    run = made(capsys)
-    shutil.rmtree(state)
-    ran, picture = tmp_path / "ran", tmp_path / "picture.png"
-    ran.unlink()
+def test_a_strangers_run_folder_runs_no_code(capsys, run, state, whole, tmp_path):
+    ran, picture = whole / "ran", tmp_path / "picture.png"
     Image.new("RGB", (32, 32)).save(picture)
     child = tmp_path / "child.yaml"
     child.write_text(f"extends: {run / 'recipe.yaml'}\n", encoding="utf-8")
@@ -103,12 +104,10 @@ def test_a_strangers_run_folder_runs_no_code(capsys, made, state, tmp_path):
     assert not ran.exists() and not state.exists()
 
 
-def test_trust_is_asked_for_once(capsys, made, state):
-    run = made(capsys)
-    shutil.rmtree(state)
+def test_trust_is_asked_for_once(capsys, run):
     assert vlobj(capsys, "check", run).code == 4
-    assert vlobj(capsys, "check", run, "--trust").code == 0
-    assert vlobj(capsys, "eval", run).code == 0
+    assert vlobj(capsys, "plan", run, "--trust").code == 0
+    assert vlobjectives.load(run).step == 1
     helper = run / "plugins/0/helper.py"
     helper.write_text(helper.read_text(encoding="utf-8") + "# other\n", encoding="utf-8")
     ended = vlobj(capsys, "eval", run)
@@ -117,47 +116,38 @@ def test_trust_is_asked_for_once(capsys, made, state):
     assert trust.trusted(helper.read_bytes())
 
 
-def test_init_runs_nothing_of_the_run_that_it_names(capsys, made, state, tmp_path):
-    run = made(capsys)
-    shutil.rmtree(state)
-    (tmp_path / "ran").unlink()
+def test_init_runs_nothing_of_the_run_that_it_names(capsys, run, whole, tmp_path):
     text = RECIPE.replace("plugins: [own.py]", f"init: {run}").replace("{own: {}}", "{itc: {}}")
     (tmp_path / "next.yaml").write_text(text, encoding="utf-8")
     assert vlobj(capsys, "check", tmp_path / "next.yaml").code == 0
-    assert not (tmp_path / "ran").exists()
+    assert not (whole / "ran").exists()
 
 
-def test_a_recipe_that_the_user_names_is_his_own_act(capsys, made, state, tmp_path):
-    made(capsys)
-    shutil.rmtree(state)
-    assert vlobj(capsys, "check", tmp_path / "project/r.yaml").code == 0
+def test_a_recipe_that_the_user_names_is_his_own_act(capsys, state, whole):
+    assert vlobj(capsys, "plan", whole / "project/r.yaml").code == 0
     assert not state.exists()  # looking makes no record
 
 
-def test_a_plug_in_file_that_changed_is_told(capsys, made, tmp_path):
+def test_a_plug_in_file_that_changed_is_told(capsys, run, whole, tmp_path):
     """The run goes on with its copy; the recipe that names the changed file is another one."""
-    made(capsys)
-    project, run = tmp_path / "project", tmp_path / "moved"
+    project = shutil.copytree(whole / "project", tmp_path / "project")
     (project / "helper.py").write_text("CHANGED = 1\n", encoding="utf-8")
     ended = vlobj(capsys, "run", project / "r.yaml", "--out", run, "--resume", "run.steps=2")
     assert ended.code == 2 and "plugin_files.0/helper.py" in ended.err
-    assert vlobj(capsys, "run", run, "run.steps=2").code == 0
-    ended = vlobj(capsys, "run", project / "r.yaml", "--out", run, "--resume", "run.steps=3", "--accept-changes")
+    ended = vlobj(capsys, "run", project / "r.yaml", "--out", run, "--resume", "run.steps=2", "--accept-changes")
     assert ended.code == 0, ended.err
     assert (run / "plugins/0/helper.py").read_text(encoding="utf-8") == "CHANGED = 1\n"
 
 
-def test_a_run_of_before_asks_once(capsys, made, state, tmp_path):
+def test_a_run_of_before_asks_once(capsys, run, whole):
     """One whose recipe names the file itself."""
-    run = made(capsys)
     shutil.rmtree(run / "plugins")
     recipe = run / "recipe.yaml"
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace("plugins/0/own.py", str(tmp_path / "project/own.py")),
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("plugins/0/own.py", str(whole / "project/own.py")),
                       encoding="utf-8")
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    manifest["plugin_files"] = {str(tmp_path / "project/own.py"): manifest["plugin_files"]["0/own.py"]}
+    manifest["plugin_files"] = {str(whole / "project/own.py"): manifest["plugin_files"]["0/own.py"]}
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    shutil.rmtree(state)
     assert vlobj(capsys, "eval", run).code == 4
     assert vlobj(capsys, "eval", run, "--trust").code == 0
 
