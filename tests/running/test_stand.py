@@ -19,7 +19,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.running import initial, resuming, starting
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.folder import RunFolder
-from vlobjectives.sweeping.known import whole
+from vlobjectives.sweeping.known import state, whole
 
 QUICK = ("evaluate.losses=false", "evaluate.retrieval=false")
 
@@ -260,6 +260,17 @@ def test_scores_that_a_run_lacks_are_computed_when_a_sweep_comes_by(run):
     (run / "failed.json").unlink()
     (run / "summary.json").write_text("{", encoding="utf-8")
     assert not whole(RunFolder(run))
+
+
+def test_a_sweep_trains_no_run_anew_whose_manifest_is_damaged(run):
+    recipe = load_recipe(run).recipe
+    assert state(run, recipe, noted(run)["plugins"], {}) == "finished"
+    (run / "manifest.json").write_bytes(b"")
+    with pytest.raises(DataError, match=r"manifest\.json  the file is damaged"):
+        state(run, recipe, [], {})
+    shutil.rmtree(run / "checkpoints")
+    (run / "metrics.jsonl").unlink()
+    assert state(run, recipe, [], {}) == "other"
 
 
 def test_no_infinity_in_json(tmp_path, capsys):

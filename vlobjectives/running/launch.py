@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -128,7 +128,9 @@ def _verdict(processes: Sequence[Process], ended: Sequence[Process]) -> int:
         cause = processes[0]  # it said the same, on the terminal
     if cause.told is not None:
         cause.told.seek(0)
-        sys.stderr.write(cause.told.read().decode(errors="replace"))
+        with suppress(OSError):  # a terminal that was closed: the code says how it ended
+            sys.stderr.write(cause.told.read().decode(errors="replace"))
+            sys.stderr.flush()
     if cause.running.returncode < 0:
         name = signal.Signals(-cause.running.returncode).name
         raise MeansError(f"process {cause.rank} of {len(processes)} was ended by {name}; the others were stopped",

@@ -37,7 +37,8 @@ def digest(recipe: Recipe, plugins: Plugins, files: Mapping[str, str], scored: b
 def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str]) -> State:
     """What lies at a run's place: nothing, the run itself (whole or not), or a run of another recipe or version.
 
-    A run that differs in what is evaluated alone has begun: going on with it gives its scores.
+    A run that differs in what is evaluated alone has begun: going on with it gives its scores. Raises DataError where
+    one that took steps does not say what it is: it is not trained anew unasked.
     """
     if not place.exists():
         return "new"
@@ -45,7 +46,11 @@ def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str
     try:
         there = load(place).recipe
         was = run.manifest() if run.has("manifest.json") else {}
-    except (RecipeError, DataError):
+    except RecipeError:
+        return "other"
+    except DataError:
+        if run.stepped:
+            raise
         return "other"
     of_run: tuple[Any, ...] = (there, was.get("plugins", plugins), was.get("plugin_files", files))
     if whole(run) and digest(*of_run) == digest(recipe, plugins, files):
