@@ -117,3 +117,15 @@ def test_options_are_called_by_where_they_stand_in_a_mix(write, tmp_path, capsys
     path.write_text(text, encoding="utf-8")
     ended = vlobj(capsys, "check", path)
     assert ended.code == 3 and "data.mix.photos.splits: {train: [Train]}" in ended.err
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ("data.splits={train: train}", "must be a list\n    mend: write [train]"),
+    ("data.images=[1]", "data.images.0  1 must be text"), ("data.images=3", "must be text or a list"),
+    ("data.images=gone", "has no 'gone'"), ("data.images=m.csv", "is a file and no folder of pictures"),
+    ("data.manifest=n.csv", "did you mean data.manifest: "), ("data.manifest=p0.png", "the manifest is a picture")])
+def test_what_is_no_place_of_data(write, tmp_path, capsys, monkeypatch, given, says):
+    path = write(rows(8))
+    monkeypatch.chdir(tmp_path)
+    ended = vlobj(capsys, "check", path, given)
+    assert ended.code in (2, 3) and says in ended.err, ended.err

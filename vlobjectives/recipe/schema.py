@@ -26,7 +26,8 @@ MIX = "mix"
 """What data.type says where data.mix does."""
 _MUST = {
     "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
-    "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "model_attributes_type": "a mapping",
+    "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "list_type": "a list",
+    "model_attributes_type": "a mapping",
     "too_short": "longer",
 }
 
@@ -163,7 +164,7 @@ def as_meant(value: Any, errors: list[dict[str, Any]]) -> str:
             return f"write {value.replace('_', '')}, without quotes or _"
         if "bool_type" in types and value.lower() in ("yes", "on", "no", "off", "true", "false"):
             return f"write {str(value.lower() in ('yes', 'on', 'true')).lower()}"
-        if "tuple_type" in types and not types & {"int_type", "float_type"}:
+        if types & {"tuple_type", "list_type"} and not types & {"int_type", "float_type"}:
             return f"write [{value}]"
         for one in errors:
             if one["type"] == "literal_error":

@@ -30,7 +30,7 @@ LATER = ("interpolation", "flip_unless")
 PLACE = {"place": True}
 FIRST = 100
 
-Folders = str | Annotated[list[str], Field(min_length=1)] | None
+Folders = str | list[str] | None
 Channel = Annotated[float, Field(ge=-1000, le=1000)]
 Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
@@ -274,7 +274,7 @@ class Listed(Source):
 
 def folders(named: Folders, manifest: Path) -> list[str]:
     """The folders that an option names, by default the manifest's."""
-    return [str(manifest.parent)] if named is None else [named] if isinstance(named, str) else named
+    return [str(manifest.parent)] if not named else [named] if isinstance(named, str) else named
 
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
