@@ -37,9 +37,10 @@ Id = Annotated[int, Field(ge=0, lt=2**24)]
 class HuggingFace(Reader):
     """Pieces of a fast tokenizer from a folder or the hub; begin, end and padding are the host's to add.
 
-    Special ids are the tokenizer's: begin is its bos or cls, end its eos or sep. A mask id is optional, until a mask
-    of words asks for it. `spec.vocabulary` is the tokenizer's length, added tokens included. Text that spells a
-    special token ("[MASK]", "</s>") is text. Spans leave blanks in front out.
+    Special ids are the tokenizer's: begin is its bos or cls, end its eos or sep. What has no begin or no padding, as
+    GPT-2's and Qwen's, begins or pads with its end (GPT-2 itself begins so, and nobody looks at padding). A mask id is
+    optional, until a mask of words asks for it. `spec.vocabulary` is the tokenizer's length, added tokens included.
+    Text that spells a special token ("[MASK]", "</s>") is text. Spans leave blanks in front out.
     """
 
     class Config(ReaderConfig):
@@ -164,10 +165,11 @@ class HuggingFace(Reader):
 
 
 def _special(tokenizer: Any) -> dict[str, int]:
-    """Ids by role, of the roles that the tokenizer has a token for."""
+    """Ids by role, of the roles that the tokenizer has a token for; its end begins and pads where it has no other."""
     given = {role: [getattr(tokenizer, name, None) for name in names] for role, names in ROLES.items()}
-    return {role: next(number for number in numbers if number is not None)
-            for role, numbers in given.items() if any(number is not None for number in numbers)}
+    found = {role: next(number for number in numbers if number is not None)
+             for role, numbers in given.items() if any(number is not None for number in numbers)}
+    return found | {role: found["end"] for role in ("begin", "pad") if role not in found and "end" in found}
 
 
 def _vocabulary(tokenizer: Any) -> bool:

@@ -59,6 +59,15 @@ def test_begin_and_end_may_be_cls_and_sep(tmp_path):
     assert made.spec.special == {"begin": 0, "pad": 1, "end": 2}
 
 
+@pytest.mark.parametrize(("tokens", "begin", "pad"), [
+    ({"eos_token": "</s>"}, 2, 2), ({"eos_token": "</s>", "pad_token": "<pad>"}, 2, 1),
+    ({"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>"}, 2, 2)])
+def test_what_has_an_end_alone_begins_and_pads_with_it(tokens, begin, pad, tmp_path):
+    """GPT-2's tokenizer has one special token, Qwen's has no begin."""
+    special = reader(folder(tmp_path, **tokens)).spec.special
+    assert (special["begin"], special["end"], special["pad"]) == (begin, 2, pad)
+
+
 @pytest.mark.parametrize("text", ["<s>", "</s> a", "a <mask>", "<pad><unk>"])
 def test_text_that_spells_special_tokens_is_text(tmp_path, text):
     ids = reader(folder(tmp_path, **ALL)).read(text).ids
