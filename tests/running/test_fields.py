@@ -143,7 +143,8 @@ def test_mean_and_std_are_of_pictures_a_number_a_channel():
     assert shown([torch.ones(1, 8, 8)], read=False, spec=FieldSpec("picture", (1, 8, 8))).shape == (1, 1, 8, 8)
     assert FieldSpec("picture", (2, 4, 8, 8), std=(0.2, 0.2, 0.2)).std == (0.2,) * 4
     for kind, shape, more in (("picture", (4, 8, 8), {"mean": (0.1, 0.2, 0.3)}), ("number", (), {"std": (1.0,)}),
-                              ("vectors", (2, 3), {"mean": (0.0, 0.0, 0.0)})):
+                              ("vectors", (2, 3), {"mean": (0.0, 0.0, 0.0)}),
+                              ("picture", (3, 8, 8), {"std": (0.0, 0.0, 0.0)})):
         with pytest.raises(PluginError):
             FieldSpec(kind, shape, **more)
 

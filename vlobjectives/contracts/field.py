@@ -42,6 +42,8 @@ class FieldSpec:
 
     def __post_init__(self) -> None:
         """Raises PluginError where mean or std say what the host does not do."""
+        if min(self.std) <= 0:
+            raise PluginError("FieldSpec.std is what is divided by", "give numbers over 0")
         for name, given in (("mean", self.mean), ("std", self.std)):
             if self.kind != "picture" and tuple(given) != HALF:
                 raise PluginError(f"FieldSpec.{name} is of pictures: nothing of kind {self.kind} is normalised",
