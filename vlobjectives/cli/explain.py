@@ -114,7 +114,7 @@ def views(row: Row, cls: type) -> dict[str, str]:
 
 def _named(field: Any) -> list[str]:
     """The kinds of things that an option names."""
-    from vlobjectives.contracts.config import kinds
+    from vlobjectives.contracts.naming import kinds
     words = {"input": "an input", "mask": "a mask", "pairing": "a pairing", "part": "a part of the model",
              "field": "a field", "objective": "an objective"}
     return [words[kind] for kind in sorted(kinds(field))]

@@ -1,17 +1,12 @@
 """Configs of plug-ins: strict pydantic models whose typed fields name other things of the recipe."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-
-@dataclass(frozen=True)
-class Names:
-    """Marks a Config field as the name of something else in the recipe; `check` resolves it."""
-
-    kind: str
-
+from vlobjectives.contracts import naming
+from vlobjectives.contracts.naming import Names
 
 InputName = Annotated[str, Names("input")]
 MaskName = Annotated[str, Names("mask")]
@@ -31,28 +26,23 @@ class Config(BaseModel):
     def named(self, kind: str) -> dict[str, str]:
         """Field name -> what it names, for the fields of this Config that name something of `kind`.
 
-        Optional fields (`MaskName | None`) that hold None are left out.
+        Of a field that names several (`list[MaskName]`, `dict[str, MaskName]`) each stands by itself, as `masks.0` or
+        `masks.words`. Optional fields (`MaskName | None`) that hold None are left out.
         """
-        found = {}
-        for field, info in type(self).model_fields.items():
-            if kind in kinds(info):
-                value = getattr(self, field)
-                if value is not None:
-                    found[field] = value
-        return found
+        return {".".join(map(str, place)): name for place, name in naming.places(self, kind)}
 
+    def places(self, kind: str) -> dict[naming.Place, str]:
+        """The same by key path: (`masks`, 0)."""
+        return dict(naming.places(self, kind))
 
-def kinds(info) -> set[str]:
-    """Kinds that a pydantic field names; looks through `X | None`."""
-    marks = [mark for mark in info.metadata if isinstance(mark, Names)]
-    for inner in getattr(info.annotation, "__args__", ()):
-        marks += [mark for mark in getattr(inner, "__metadata__", ()) if isinstance(mark, Names)]
-    return {mark.kind for mark in marks}
+    def held(self, kind: str, things: Mapping[str, Any]) -> dict[str, Any]:
+        """Field -> the thing that it names; a list or mapping of things where it names several."""
+        return naming.held(self, kind, things)
 
 
 def fault(config: Any, wanted: type[Config]) -> str:
     """Why a class cannot be the Config of a plug-in whose contract wants this one; empty where it can."""
-    if not (isinstance(config, type) and issubclass(config, Config)):
+    if not (isinstance(config, type) and issubclass(config, wanted)):
         return f"that does not derive {wanted.__name__}: {config!r}"
     own = [name for field, info in config.model_fields.items() if (name := info.alias or field) in wanted.HOST]
     return f"with a field `{'`, `'.join(own)}`, which is the host's key and would never be given: call it otherwise" \

@@ -36,7 +36,7 @@ class Objective(nn.Module):
 
     `forward` (and `counts`, if there is one) gets by keyword what its signature names:
       - its views' values, float32 or wider, autocast off; in `counts` only draw, valid, segment and pairs are known
-      - under the name of a PartName field of Config, that part's module
+      - under the name of a PartName field of Config, that part's module (of `list[PartName]` a list of them)
       - `batch` (read-only), `noise` (a Noise of the objective's own stream), `gather(x [B,...])` (the rows of all
         processes in rank order, with the exact gradient; x itself on one process)
 

@@ -53,8 +53,8 @@ def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[Key
     """Everything that names something else: where, the kind, the name, and whether nobody wrote it (a default)."""
     for path, one in named.items():
         for kind in ("input", "mask", "pairing", "part", "objective"):
-            for field, name in one.config.named(kind).items():
-                yield (*path, field), kind, name, field not in one.entry.options
+            for place, name in one.config.places(kind).items():
+                yield (*path, *place), kind, name, place[0] not in one.entry.options
     for name, entry in recipe.inputs.items():
         yield ("inputs", name, "part"), "part", entry.part, False
         if entry.mask is not None:

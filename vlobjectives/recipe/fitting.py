@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json, to_jsonable_python
 
-from vlobjectives.contracts.config import kinds
+from vlobjectives.contracts.naming import kinds
 from vlobjectives.recipe import known
 from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.yaml import KeyPath

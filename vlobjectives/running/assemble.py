@@ -102,12 +102,12 @@ def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part]
 
 
 def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
-    named = {key: parts[other].spec for key, other in config.named("part").items()}
+    named = config.held("part", {other: part.spec for other, part in parts.items()})
     if issubclass(cls, Encoder):
         return cls(config, made.read(name), **named)
     if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
         raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
-    return cls(config, **named, **{key: made.fields.spec(field) for key, field in config.named("field").items()})
+    return cls(config, **named, **config.held("field", made.fields.specs(config.named("field").values())))
 
 
 class seeded:
@@ -128,14 +128,14 @@ class seeded:
 def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part],
                     fields: Fields, seed: int) -> None:
     """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
-    offered: dict[str, Spec | FieldSpec] = {key: parts[inputs[of].part].spec for key, of in
-                                            objective.config.named("input").items() if inputs[of].part in parts}
+    config, specs = objective.config, {other: part.spec for other, part in parts.items()}
+    offered: dict[str, Spec | FieldSpec] = config.held(
+        "input", {key: specs[one.part] for key, one in inputs.items() if one.part in specs})
     for key, view in objective.views(inputs).items():
         if view.part in parts:
             offered[key] = parts[view.part].spec
     _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
-    offered |= {key: parts[part].spec for key, part in objective.config.named("part").items() if part in parts}
-    offered |= {key: fields.spec(field) for key, field in objective.config.named("field").items()}
+    offered |= config.held("part", specs) | config.held("field", fields.specs(config.named("field").values()))
     with seeded(seed, f"objectives.{name}"):
         placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)),
                draws=True)

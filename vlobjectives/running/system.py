@@ -218,8 +218,7 @@ class System(nn.Module):
         offered["noise"] = Noise(stage.seed, f"objective {name}", stage.when, piece["batch"].number)
         offered["gather"] = _itself if local else self.gathers or (
             partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
-        offered |= {key: self.model[part] for key, part in objective.config.named("part").items()
-                    if part in self.model}
+        offered |= objective.config.held("part", dict(self.model.items()))
         return asked_for(call, offered)
 
     def autocasting(self):

@@ -213,6 +213,6 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
 
 def _at(path: KeyPath, one: Named, kind: str, name: str, slots: Sequence[str] = ()) -> KeyPath:
     """The option of an entry that names this thing, best one called after a slot (`text_mask`), or else the entry."""
-    fields = [field for field, held in one.config.named(kind).items() if held == name]
-    fields.sort(key=lambda field: not any(field.startswith(slot) for slot in slots))
-    return (*path, fields[0]) if fields else path
+    places = [place for place, held in one.config.places(kind).items() if held == name]
+    places.sort(key=lambda place: not any(str(place[0]).startswith(slot) for slot in slots))
+    return (*path, *places[0]) if places else path

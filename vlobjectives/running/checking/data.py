@@ -91,7 +91,7 @@ def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iter
         yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
     for path, one in named.items():
         if one.kind == "mask" or (one.kind == "objective" and source in (one.entry.sources or (source,))):
-            yield from (((*path, key), field) for key, field in one.config.named("field").items())
+            yield from (((*path, *place), field) for place, field in one.config.places("field").items())
 
 
 def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, FieldSpec],

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from vlobjectives.containing import contained
-from vlobjectives.contracts.config import kinds
 from vlobjectives.contracts.evaluation import Evaluation
+from vlobjectives.contracts.naming import kinds
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import View, ViewError
