@@ -91,3 +91,11 @@ def test_what_is_not_there_is_named_with_the_way_out(tmp_path):
     with pytest.raises(PluginError, match=r"No module named '\.absent'") as caught:
         Registry().add_file(path)
     assert caught.value.place.line == 2 and "put absent.py beside the file" in caught.value.mend
+
+
+def test_a_helper_that_fails_is_named_with_its_line(tmp_path):
+    path = project(tmp_path, "one")
+    (tmp_path / "helper.py").write_text("x = 1\n1 / 0\n", encoding="utf-8")
+    with pytest.raises(PluginError, match="ZeroDivisionError") as caught:
+        Registry().add_file(path)
+    assert (caught.value.place.file, caught.value.place.line) == (str(tmp_path / "helper.py"), 2)

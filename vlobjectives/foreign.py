@@ -44,7 +44,7 @@ def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
             "correct the file"
         reason = reason_of(error).replace(f"{files.name}.", ".").replace(files.name, files.path.stem)
         raise PluginError(f"the plug-in file does not load: {reason}", mend,
-                          where_raised(error, files.path)) from error
+                          where_raised(error, *(files.path.parent / below for below in files.sources))) from error
 
 
 def load_target(target: str, label: str, package: str) -> Any:
@@ -72,14 +72,14 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(text.split())}" if text.strip() else type(error).__name__
 
 
-def where_raised(error: BaseException, path: Path | None = None) -> Place | None:
-    """Where foreign code failed: the last line of `path` that took part, or else of any file but Python's and ours."""
+def where_raised(error: BaseException, *paths: Path) -> Place | None:
+    """Where foreign code failed: the last line of `paths` that took part, or else of any file but Python's and ours."""
     if isinstance(error, SyntaxError) and error.filename:
         return Place(error.filename, error.lineno, error.offset)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if Path(frame.filename).resolve() == path if path else _foreign(frame.filename):
+        if Path(frame.filename).resolve() in paths if paths else _foreign(frame.filename):
             return Place(frame.filename, frame.lineno)
-    return Place(str(path)) if path else None
+    return Place(str(paths[0])) if paths else None
 
 
 def defined(what: Any) -> Place | None:

@@ -106,7 +106,7 @@ def test_a_recipe_edited_by_hand_is_a_change_like_any_other(run, capsys):
     replace(run / "recipe.yaml", "lr: 0.001", "lr: 0.002")
     ended = vlobj(capsys, "run", run)
     assert ended.code == 2 and "optim.lr  was 0.001 in this run and is 0.002 now" in ended.err
-    assert resuming.edited(RunFolder(run)) == [
+    assert resuming.edited(RunFolder(run), Registry()) == [
         "recipe.yaml was edited: optim.lr was 0.001 in this run and is 0.002 now"]
     with pytest.warns(UserWarning, match="optim.lr was 0.001"):
         load(run)
@@ -114,7 +114,7 @@ def test_a_recipe_edited_by_hand_is_a_change_like_any_other(run, capsys):
     replace(run / "recipe.yaml", "steps: 2\n", "steps: 3\n")
     assert vlobj(capsys, "run", run, *QUICK).code == 0  # steps may change
     assert [(one["what"], one["old"], one["new"]) for one in noted(run)["changes"]] == [("run.steps", 2, 3)]
-    assert resuming.edited(RunFolder(run)) == []
+    assert resuming.edited(RunFolder(run), Registry()) == []
 
 
 def test_a_run_of_an_older_version_goes_on(run, capsys):

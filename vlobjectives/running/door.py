@@ -97,7 +97,7 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     made = pieces_of(recipe, registry, samples=False, kept=place / "fields")
     resuming.refuse_other_data(RunFolder(place), made)
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
-    for line in (*broken, *resuming.edited(RunFolder(place))):
+    for line in (*broken, *resuming.edited(RunFolder(place), registry)):
         warnings.warn(f"{run}: {line}", stacklevel=2)
     system = _built(recipe, registry, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)

@@ -69,7 +69,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     resuming.refuse_other_data(place, made)
     made.fields.load(place.fields, place.manifest()["fields"])
     processes = place.processes()  # what they saw together is judged together
-    warned = [*broken, *resuming.edited(place)]
+    warned = [*broken, *resuming.edited(place, registry)]
     _refuse_splits(splits, made)
     try:
         system = assemble.system(recipe, registry, made, processes)

@@ -36,10 +36,14 @@ def as_noted(place: RunFolder) -> Recipe:
     return load(place.path).recipe
 
 
-def edited(place: RunFolder) -> list[str]:
-    """Lines on what recipe.yaml says otherwise than the run was made by."""
-    return [f"recipe.yaml was edited: {path} {changed(old, new)}"
-            for path, old, new in _changed(as_noted(place), load(place.path).recipe) if not _under(path, NO_MATTER)]
+def edited(place: RunFolder, registry: Registry) -> list[str]:
+    """Lines on what recipe.yaml, and plug-in files, say otherwise than the run was made by."""
+    recipe = load(place.path).recipe
+    files, was = keeping.digests(recipe, registry), keeping.numbered(place.manifest()["plugin_files"])
+    return [*(f"recipe.yaml was edited: {path} {changed(old, new)}"
+              for path, old, new in _changed(as_noted(place), recipe) if not _under(path, NO_MATTER)),
+            *(f"the plug-in file {name} is not what the run was made with" for name in sorted(files.keys() | was)
+              if files.get(name) != was.get(name))]
 
 
 def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loaded:
