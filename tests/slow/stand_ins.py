@@ -35,8 +35,8 @@ def data(folder: Path) -> None:
     (folder / "dataset_flickr8k.json").write_text(json.dumps({"images": karpathy}), encoding="utf-8")
     clips = [{"clip": f"{n}.mp4", **{key: row[key] for key in ("caption", "split")}} for n, row in enumerate(rows)]
     (folder / "clips.json").write_text(json.dumps(clips), encoding="utf-8")
-    (folder / "webvid.csv").write_text("videoid,name\n" + "".join(
-        f"{n},{row['caption']}\n" for n, row in enumerate(rows)), encoding="utf-8")
+    (folder / "webvid.csv").write_text("videoid,page_dir,name\n" + "".join(
+        f"{n},,{row['caption']}\n" for n, row in enumerate(rows)), encoding="utf-8")
     lines = [row | {"tags": ["dog", "ball"], "phrases": [["dog"], ["disc", "red"]],
                     "regions": f"vinvl.safetensors#{n}"} for n, row in enumerate(rows)]
     (folder / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -21,7 +21,10 @@ GLSCL = (*FUSED, "model.vision.depth=1", "model.vision.out=48", "model.text.out=
          *(f"model.text.config.{key}" for key in ("hidden_size=48", "num_hidden_layers=1", "num_attention_heads=2",
                                                   "intermediate_size=96")))
 TOWERS = ("vision", "text", "captioner")
+FEW = ("samples=64", "val=16", "test=16", "test_new=0")
 SMALL = {
+    "glscl_video": (*(f"data.mix.pictures.{few}" for few in FEW), "data.batch=4"),
+    "vqa": (*(f"data.{few}" for few in FEW), "data.batch=8"),
     "glscl_base": (*GLSCL, "data.batch=4", "data.micro_batch=2"),
     "glscl_video_base": (*GLSCL, "data.batch=4", "data.micro_batch=2"),
     "sycoca_base": (*(f"model.{part}.{key}" for part in TOWERS for key in ("width=48", "depth=1", "heads=2")),
