@@ -14,8 +14,8 @@ from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 
 
-def hollow(module: nn.Module) -> nn.Module:
-    """Replaces the parameters and buffers of a module on the meta device by fake ones on the CPU, shared ones shared.
+def hollow(module: nn.Module, device: str = "cpu") -> nn.Module:
+    """Replaces the parameters and buffers of a module by fake ones on a device, shared ones shared.
 
     Call it under a FakeTensorMode. The meta device itself does not do: its operators choose other kernels, and some
     of what runs in a step (autocast) does not exist there.
@@ -24,7 +24,7 @@ def hollow(module: nn.Module) -> nn.Module:
 
     def swapped(old: Tensor) -> Tensor:
         if id(old) not in made:
-            new = torch.empty_strided(old.size(), old.stride(), dtype=old.dtype, device="cpu")
+            new = torch.empty_strided(old.size(), old.stride(), dtype=old.dtype, device=device)
             made[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
         return made[id(old)]
 
