@@ -70,11 +70,10 @@ def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict
     if found.root not in ("", "visual."):
         lines.append(f"the names in {weights} without their prefix {found.root}")
     depth = len(module.blocks)
-    deeper = {int(key.split(".")[1]) for key in state if key.startswith("blocks.")} - set(range(depth))
+    deeper = {number for key in state if (number := _block(key)) >= depth}
     if deeper:
         lines.append(f"blocks {min(deeper)} to {max(deeper)} of {weights} are not built")
-    state = {key: value for key, value in state.items()
-             if not TOPS.match(key) and not (key.startswith("blocks.") and int(key.split(".")[1]) >= depth)}
+    state = {key: value for key, value in state.items() if not TOPS.match(key) and _block(key) < depth}
     if "pos_embed" in state and "pos_embed" in own:
         prefix = 0 if module.no_embed_class else module.num_prefix_tokens
         grid = tuple(module.patch_embed.grid_size)
@@ -90,11 +89,17 @@ def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict
     wrong += shortened([key for key in state if key not in own], "is not known")
     sizes = [f"{key} is {_size(state[key])}, built {_size(own[key])}" for key in own
              if key in state and state[key].shape != own[key].shape]
-    wrong += shortened(sizes, "of another size")
+    wrong += shortened(sizes)
     if wrong:
         raise CannotBuild(f"{weights} does not fit the architecture: {'; '.join(wrong)}",
                           _quick(weights, facts) or mend_of(state, own))
     return state, lines
+
+
+def _block(key: str) -> int:
+    """The number of the block that a tensor belongs to, -1 of one that belongs to none."""
+    found = re.match(r"blocks\.(\d+)\.", key)
+    return int(found[1]) if found else -1
 
 
 def _quick(weights: str, facts: list[str]) -> str:

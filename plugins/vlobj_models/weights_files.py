@@ -74,10 +74,10 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def shortened(names: list[str], what: str) -> list[str]:
+def shortened(names: list[str], what: str = "") -> list[str]:
     """Lines on tensors, of many the first few and how many more there are."""
-    more = [f"{len(names) - SHOWN} more {what}"] if len(names) > SHOWN else []
-    return [f"{name} {what}" for name in names[:SHOWN]] + more
+    more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return [f"{name} {what}".rstrip() for name in names[:SHOWN]] + more
 
 
 def finite(tensors: Mapping[str, Tensor], names: Mapping[str, str], source: object) -> None:

@@ -213,10 +213,18 @@ def test_two_models_in_a_file_are_not_chosen_from(tmp_path: Path):
 
 def test_of_many_tensors_four_are_named(tmp_path: Path):
     torch.save({f"odd.{number}": torch.zeros(1) for number in range(9)}, tmp_path / "model.pth")
-    with pytest.raises(CannotBuild, match="5 more is not known") as caught:
+    with pytest.raises(CannotBuild, match="and 5 more") as caught:
         made(tmp_path / "model.pth").load_weights()
-    assert caught.value.why.count("is missing") == caught.value.why.count("is not known") == 5
+    assert caught.value.why.count("is missing") == caught.value.why.count("is not known") == 4
     assert "cls_token" in caught.value.mend
+
+
+def test_names_of_transformers_are_told(tmp_path: Path):
+    held = {f"vit.encoder.layer.0.attention.attention.{name}.weight": torch.zeros(16, 16) for name in ("query", "key")}
+    torch.save(held | {"blocks.odd": torch.zeros(1)}, tmp_path / "model.pth")
+    with pytest.raises(CannotBuild, match="cls_token is missing") as caught:
+        made(tmp_path / "model.pth").load_weights()
+    assert "transformers' names" in caught.value.mend
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
