@@ -1,5 +1,6 @@
 """A run folder is held against what was noted when it was made: what differs or is damaged is said."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,11 +13,11 @@ from checks.small import changed, plugin, vlobj
 
 from vlobjectives import load
 from vlobjectives.cli import main
-from vlobjectives.errors import DataError, PluginError, RecipeError
+from vlobjectives.errors import DataError, MeansError, PluginError, RecipeError
 from vlobjectives.files import json_text, reserved
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
-from vlobjectives.running import initial, resuming, starting
+from vlobjectives.running import ending, initial, resuming, starting
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.sweeping.known import state, whole
@@ -251,6 +252,15 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
         assert (copy / "log.txt").read_text(encoding="utf-8").count("ended: ") == 1
     blocked = vlobj(capsys, "run", path, "--out", copy)
     assert blocked.code == 2 and "is already there" in blocked.err
+
+
+def test_a_disk_that_fails_on_the_way_is_the_machines_doing(tmp_path):
+    """Exit 6 and how to go on, for what is written into the folder and for what says no name."""
+    at = ending.Where(tmp_path, None, None)
+    for error in (OSError(errno.EACCES, "Permission denied", str(tmp_path / "metrics.jsonl")),
+                  OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "Input/output error", 7)):
+        told = ending.explained(error, at, None)
+        assert isinstance(told, MeansError) and told.mend, told
 
 
 def test_scores_that_a_run_lacks_are_computed_when_a_sweep_comes_by(run):

@@ -1,5 +1,6 @@
 """How a run ends that does not come to its end: what the machine or a signal did, in words and with an exit code."""
 
+import errno
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,12 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
         return _memory(error, at)
     if disk_full(error):
         return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
-    if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(at.path):
+    if isinstance(error, OSError) and isinstance(error.filename, str) \
+            and Path(error.filename).is_relative_to(at.path):
         return unreadable(Path(error.filename), error, "written")  # what is read says so itself
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
+        return MeansError(f"a disk or a network folder fails: {error}", f"when it is well again, `vlobj run {at.path}` "
+                          "goes on from the last checkpoint")
     if worker_died(error):
         return MeansError(f"a loader worker died: {error}", "free memory, or lower data.workers; "
                           f"`vlobj run {at.path}` goes on from the last checkpoint")
