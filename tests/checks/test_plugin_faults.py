@@ -244,6 +244,10 @@ def test_an_evaluation_names_itself_and_what_it_is_handed(built, place, does):
         one.does = act
         problem, code = failed()
         assert code == 4 and problem.what.startswith("mine on val failed: ") and problem.what.endswith(what)
+    does("mine", lambda gap: {"x": vlobjectives.Term(gap.sum(), torch.tensor(torch.nan))})
+    scored = evaluating.evaluate(held, {}, True, lambda what: None, lambda error, what: error)
+    problem, code = scored.failed["losses on val"]
+    assert code == 4 and "the count of 'mine/x' is nan" in problem.what
     one.does = lambda held: held.sample(3)
     does("data", fails)
     problem, code = failed()

@@ -144,8 +144,9 @@ def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypa
                                 "samples: 64, val: 16, test: 16, test_new: 0, batch: 8}": "{type: broken, batch: 8}"})
     monkeypatch.setattr(sys, "argv", ["vlobj", "check", str(recipe)])
     plain = vlobj(capsys, "check", recipe)
-    assert plain.code == 1 and "ZeroDivisionError: a bug" in plain.err and "Traceback" not in plain.err
-    assert f"vlobj --debug check {recipe}" in plain.err
+    assert plain.code == 4 and "data: opening it failed: ZeroDivisionError: a bug" in plain.err
+    assert f"{tmp_path / 'own.py'}:6" in plain.err and "Traceback" not in plain.err
+    assert "vlobj --debug" in plain.err
     assert "Traceback" in vlobj(capsys, "--debug", "check", recipe).err
 
 

@@ -130,6 +130,20 @@ def test_what_one_process_meets_stops_all(tmp_path, port):
         assert "train/11" in child.text
 
 
+def test_a_plug_in_that_fails_on_one_is_named_and_ends_both(tmp_path, port):
+    first = '            if self.config.how == "gradient":'
+    fails = BROKEN.replace(first, '            if self.config.how == "raise":\n'
+                           f'                raise ValueError("boom")\n{first}')
+    path = recipe(tmp_path, fails, "broken: {how: raise, number: 11}")
+    children = processes(path, tmp_path / "run", port, 2, "run.steps=7", *STILL[:-1])
+    codes = [child.wait(60) for child in children]
+    assert sorted(codes) == [4, 6], children[0].text + children[1].text
+    line = next(number for number, text in enumerate(fails.splitlines(), 1) if "boom" in text)
+    said = f"{tmp_path / 'mine.py'}:{line}  objectives.broken: the loss failed: ValueError: boom"
+    assert said in children[codes.index(4)].text
+    assert "lost another process of this run" in children[codes.index(6)].text
+
+
 @linux
 def test_memory_that_runs_out_on_one(tmp_path, port):
     """It says who holds what without waiting for the other, which ends too."""

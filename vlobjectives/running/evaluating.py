@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import torch
 
-from vlobjectives.blame import given, work_of
+from vlobjectives.blame import Broke, given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
+from vlobjectives.contracts.objective import RETURNS
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Bad, Sample, Source
 from vlobjectives.contracts.values import Draw, Pairs, Term, widened
@@ -133,7 +135,7 @@ def losses(held: HeldOut) -> dict[str, Score]:
         if batch.size == held.rows or held.size() < held.rows:
             for name, term in held.losses(batch).items():
                 chance = float("nan") if term.chance is None else float(term.chance)
-                found.setdefault(name, []).append((float(term.total), float(term.count), chance))
+                found.setdefault(name, []).append((float(term.total), _counted(held, name, term), chance))
     scores = {}
     for name, rows in found.items():
         rows = [row for row in rows if row[1] > 0]
@@ -145,6 +147,14 @@ def losses(held: HeldOut) -> dict[str, Score]:
         value = sum(row[0] for row in rows) / count
         scores[name] = Score(value, None if chance != chance else chance, low, high, int(count), per_cent=False)
     return scores
+
+
+def _counted(held: HeldOut, name: str, term: Term) -> float:
+    """A term's count. Raises Broke where it is none, as a training step does."""
+    count = float(term.count)
+    if not 0 <= count < inf:
+        raise Broke(f"the count of '{name}' is {count}", RETURNS, held.objective(name.split("/")[0]).forward)
+    return count
 
 
 def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool, begun: Callable[[str], None],
