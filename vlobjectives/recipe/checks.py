@@ -81,6 +81,11 @@ class Report:
         """The same with every note an error."""
         return Report([replace(one, problem=replace(one.problem, note=False)) for one in self.findings], self.skipped)
 
+    def without(self, *paths: str) -> "Report":
+        """The same without what stage `means` found at these key paths."""
+        return Report([one for one in self.findings if one.stage != "means" or one.problem.path not in paths],
+                      self.skipped)
+
     def refuse(self) -> None:
         """Raises Refused where there is an error."""
         if self.errors:

@@ -92,6 +92,9 @@ def _plain(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
 
 def _read(text: str) -> tuple[str, Document]:
     """`key.path=value` as the name and the value."""
+    if not isinstance(text, str):
+        raise RecipeError.one(f"an override is text, not a {type(text).__name__}",
+                              'give each as a word: "optim.lr=1e-4"', _HERE)
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise RecipeError.one(f"'{text}' is no override", _not_an_override(text), _HERE)

@@ -16,14 +16,17 @@ from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.files import is_file
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
+from vlobjectives.recipe import Loaded
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.recipe.resolving import taken_in
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, showing, writing
+from vlobjectives.running.checking import check
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.folder import RunFolder, kept_fields
 from vlobjectives.running.loader import Layout, micro_batches
 from vlobjectives.running.log import Log
+from vlobjectives.running.making import Trouble
 from vlobjectives.running.means import KINDS, device_of, precision_of
 from vlobjectives.running.mixing import training
 from vlobjectives.running.pieces import Pieces, pieces_of
@@ -60,18 +63,30 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
     overrides  `key.path=value` as on the command line
     trust      runs the plug-in files that a run folder names, and records that they are trusted
+    Checks what `vlobj check` does, and raises the same errors, all of VlobjError: RecipeError with every problem found.
     """
     registry = Registry(trust=trust)
-    loaded = taken_in(load_recipe(recipe, overrides), registry)
-    begun = initial.origin(loaded, registry)
-    made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
-    reading.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
-    system = _built(loaded.recipe, registry, made, device)
+    loaded = _checked(load_recipe(recipe, overrides), registry, str(device))
+    try:
+        begun = initial.origin(loaded, registry)
+        made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
+        reading.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
+        system = _built(loaded.recipe, registry, made, device)
+    except Trouble as error:
+        raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
     if begun:
         initial.begin(system, begun, loaded)
         for line in begun.warned:
             warnings.warn(line, stacklevel=2)
     return system
+
+
+def _checked(loaded: Loaded, registry: Registry, device: str) -> Loaded:
+    """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here."""
+    asked = loaded.recipe.run.device
+    loaded, report = check(loaded.replaced({("run", "device"): device}), registry)
+    report.without("run.folder", "run.checkpoint").refuse()
+    return loaded.replaced({("run", "device"): asked})
 
 
 def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> "Towers":
