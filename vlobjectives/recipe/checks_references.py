@@ -10,7 +10,7 @@ from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import DEFAULT_INPUTS
-from vlobjectives.recipe.taken import taken_out
+from vlobjectives.recipe.taken import beside_the_system, taken_out
 from vlobjectives.recipe.yaml import KeyPath, dotted, read
 
 WIDEST = 110
@@ -37,6 +37,11 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Probl
         if entry.with_ in recipe.fields and order.index(entry.with_) >= order.index(name):
             yield loaded.problem(("fields", name, "with"), f"the field '{entry.with_}' is read after '{name}'",
                                  f"put '{entry.with_}' above it")
+
+
+def idle(loaded: Loaded, named: Mapping[KeyPath, Named]) -> list[str]:
+    """Overrides that take evaluations and the like away which name what was taken out of the system."""
+    return beside_the_system(loaded, named, _named(loaded.recipe, named))
 
 
 def _authors(loaded: Loaded, path: KeyPath, name: str, gone: Collection[KeyPath]) -> Iterator[Problem]:

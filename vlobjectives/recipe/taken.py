@@ -20,8 +20,30 @@ def taken_out(loaded: Loaded, named: Mapping[KeyPath, Named],
               namings: Iterable[Naming]) -> tuple[set[KeyPath], Problem | None]:
     """All that is gone with what null took away, and the problem that says what must go too, if anything must."""
     gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
-    roots, namings, changes = sorted(gone, key=str), list(namings), dict[KeyPath, Any]()
-    told: list[KeyPath] = []
+    roots = sorted(gone, key=str)
+    changes = _changes(loaded, named, list(namings), gone)
+    if not changes:
+        return gone, None
+    root, still = roots[0], list(dict.fromkeys(dotted(path[:2]) for path in changes))
+    what = (f"{', '.join(map(dotted, roots))} {'is' if len(roots) == 1 else 'are'} taken away, and {', '.join(still)} "
+            f"still name{'s' * (len(still) == 1)} what is gone")
+    place = loaded.layered.gone[root]
+    return gone, Problem(place, dotted(root), what, f"take away too: {_lines(changes, _form(loaded, place.file))}")
+
+
+def beside_the_system(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming]) -> list[str]:
+    """The overrides that take away what still names what is gone, where none of it is a part of the system itself:
+    evaluations, groups of the optimiser. Empty where something is."""
+    gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
+    changes = _changes(loaded, named, list(namings), gone)
+    system = any(path[0] not in ("evaluate", "optim", "plan") for path in changes)
+    return [] if system else [f"{dotted(path)}={_value(one)}" for path, one in changes.items()]
+
+
+def _changes(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming],
+             gone: set[KeyPath]) -> dict[KeyPath, Any]:
+    """Key path -> value of all that must change for nothing to name what is gone; `gone` takes in what goes with it."""
+    changes: dict[KeyPath, Any] = {}
     more = True
     while more:
         more = False
@@ -34,19 +56,11 @@ def taken_out(loaded: Loaded, named: Mapping[KeyPath, Named],
             more = True
             if path[0] != "inputs" or path in loaded.layered.spots or change != path[:2]:
                 changes[change] = value
-                told.append(path)
             if change == path[:2]:
                 gone.add(change)
-    if not changes:
-        return gone, None
     changes |= _groups(loaded, gone)
-    changes = {path: value for path, value in changes.items()
-               if not any(path[:len(other)] == other != path for other in changes)}
-    root, still = roots[0], list(dict.fromkeys(dotted(path[:2]) for path in told))
-    what = (f"{', '.join(map(dotted, roots))} {'is' if len(roots) == 1 else 'are'} taken away, and {', '.join(still)} "
-            f"still name{'s' * (len(still) == 1)} what is gone")
-    place = loaded.layered.gone[root]
-    return gone, Problem(place, dotted(root), what, f"take away too: {_lines(changes, _form(loaded, place.file))}")
+    return {path: value for path, value in changes.items()
+            if not any(path[:len(other)] == other != path for other in changes)}
 
 
 def _change(loaded: Loaded, named: Mapping[KeyPath, Named], path: KeyPath, kind: str, name: str,
@@ -81,17 +95,19 @@ def _form(loaded: Loaded, file: str | None) -> str:
 
 def _lines(changes: Mapping[KeyPath, Any], form: str) -> str:
     """The lines that make the changes, as they are written on the command line, in a sweep or in a recipe."""
-    def value(one: Any) -> str:
-        return dump_data({"x": one}, flow=True).strip()[1:-1].removeprefix("x: ").replace("\n", " ")
     if form == "override":
-        return " ".join(f"{dotted(path)}={value(one)}" if one is None else f"'{dotted(path)}={value(one)}'"
+        return " ".join(f"{dotted(path)}={_value(one)}" if one is None else f"'{dotted(path)}={_value(one)}'"
                         for path, one in changes.items())
     if form == "change":
-        return ", ".join(f"{dotted(path)}: {value(one)}" for path, one in changes.items())
+        return ", ".join(f"{dotted(path)}: {_value(one)}" for path, one in changes.items())
     nested: dict[str, Any] = {}
     for path, one in changes.items():
         holder = nested
         for part in path[:-1]:
             holder = holder.setdefault(str(part), {})
         holder[str(path[-1])] = one
-    return "; ".join(f"{section}: {value(one)}" for section, one in nested.items())
+    return "; ".join(f"{section}: {_value(one)}" for section, one in nested.items())
+
+
+def _value(one: Any) -> str:
+    return dump_data({"x": one}, flow=True).strip()[1:-1].removeprefix("x: ").replace("\n", " ")

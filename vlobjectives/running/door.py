@@ -18,6 +18,9 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe import load as load_recipe
+from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks_names import names
+from vlobjectives.recipe.checks_references import idle
 from vlobjectives.recipe.resolving import taken_in
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble, checkpoint, initial, reading, resuming, showing, writing
@@ -66,7 +69,7 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     Checks what `vlobj check` does, and raises the same errors, all of VlobjError: RecipeError with every problem found.
     """
     registry = Registry(trust=trust)
-    loaded = _checked(load_recipe(recipe, overrides), registry, str(device))
+    loaded = _checked(recipe, overrides, registry, str(device))
     try:
         begun = initial.origin(loaded, registry)
         made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
@@ -81,10 +84,19 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     return system
 
 
-def _checked(loaded: Loaded, registry: Registry, device: str) -> Loaded:
-    """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here."""
+def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, device: str) -> Loaded:
+    """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here.
+
+    An objective that is taken out takes the evaluations along that name it, with a warning: none is made here.
+    """
+    loaded = load_recipe(recipe, overrides)
+    named = names(taken_in(loaded, registry), registry, Report())
+    if more := idle(loaded, named) if named is not None else []:
+        warnings.warn(f"left out, since they name what is taken away: {' '.join(more)}", stacklevel=3)
+        loaded = load_recipe(recipe, [*overrides, *more])
     asked = loaded.recipe.run.device
-    loaded, report = check(loaded.replaced({("run", "device"): device}), registry)
+    with torch.enable_grad():
+        loaded, report = check(loaded.replaced({("run", "device"): device}), registry)
     report.without("run.folder", "run.checkpoint").refuse()
     return loaded.replaced({("run", "device"): asked})
 
