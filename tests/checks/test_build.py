@@ -98,6 +98,16 @@ def test_extends_inside(tmp_path):
     assert "there is no file nowhere.yaml" in str(refused(tmp_path / "a.yaml"))
 
 
+def test_evaluations_of_what_is_taken_out_are_left_out(tmp_path):
+    """A system alone evaluates nothing; that they go is said."""
+    recipe = changed(tmp_path, {"retrieval: {gallery: 16}": "words: {}"})
+    with pytest.warns(UserWarning, match="left out, since they name what is taken away: evaluate.words=null"):
+        system = vlobjectives.build(recipe, "objectives.mlm=null")
+    assert "words" not in system.recipe.evaluate.entries and "mlm" not in system.objectives
+    with pytest.raises(RecipeError, match=r"objectives\.mlm=null"):
+        vlobjectives.build(recipe, "model.words=null")
+
+
 def test_no_disk_is_asked_for(tmp_path):
     """A system that is only built writes nothing."""
     (tmp_path / "file").write_text("", encoding="utf-8")

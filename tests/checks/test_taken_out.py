@@ -17,7 +17,8 @@ from .small import SMALL, vlobj
 
 EXTRA = {"evaluate: {retrieval: {gallery: 16}}": "plan: {authors: [[itc, mlm]], checkpoint: [fusion]}\n"
          "evaluate: {retrieval: {gallery: 16}, words: {}, completion: {count: 4}}",
-         'groups: [{match: "model.fusion.*", lr: 2.0}]': 'groups: [{match: "model.words.*", lr: 2.0}]'}
+         'groups: [{match: "model.fusion.*", lr: 2.0}]':
+         'groups: [{match: "model.words.*", lr: 2.0}, {match: "objectives.itm.*", lr: 2.0}]'}
 
 
 @pytest.fixture
@@ -46,9 +47,11 @@ def looked_at(recipe: Loaded) -> Report:
     (("objectives.mlm=null",), ("evaluate.words=null",)),
     (("objectives.mltc=null",), ("evaluate.completion.local_of=null",)),
     (("objectives.mgsc=null", "objectives.mltc=null"), ("evaluate.completion=null",)),
-    (("model.words=null",), ("objectives.mlm=null", "evaluate.words=null", "optim.groups=[]")),
+    (("model.words=null",), ("objectives.mlm=null", "evaluate.words=null",
+                             "optim.groups=[{match: objectives.itm.*, lr: 2.0}]")),
     (("masks.dropped=null",), ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=null")),
     (("pairings.others=null",), ("objectives.itm=null",)),
+    (("objectives.itm=null",), ("optim.groups=[{match: model.words.*, lr: 2.0}]",)),
     (("model.fusion=null",), ("objectives.itm=null", "plan.checkpoint=[]"))])
 def test_on_the_command_line(out, also, base):
     (problem,) = looked_at(load("base.yaml", out)).errors
