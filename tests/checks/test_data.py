@@ -55,7 +55,7 @@ def test_bad_samples_are_counted_before_they_are_cut(write, capsys):
 def test_what_a_test_split_loses_is_counted_by_itself(write, capsys):
     ended = vlobj(capsys, "check", write([*rows(300), *[(f"p{at}.png", "a thing", "test") for at in (4, 5, 6, 7)]]))
     assert ended.code == 3
-    assert "2 of 4 samples of the split 'test' cannot be used" in ended.err and "'train' cannot" not in ended.err
+    assert "2 of 4 samples of the split 'test' cannot be used, and" in ended.err and "'train' cannot" not in ended.err
     assert "a score would count others in their place" in ended.err
 
 

@@ -12,6 +12,8 @@ from vlobjectives.recipe.yaml import KeyPath, dotted
 
 FIRST = 4
 """Samples of each split that are read whole, as a batch would."""
+LOOKED = 100
+"""Files of each split that a source looks at where not all were asked for (`Source.problems`)."""
 SHOWN = 4
 """Flaws of a kind that are told one by one where not all were asked for."""
 
@@ -52,13 +54,13 @@ def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequ
     """The samples that a split loses, held against the share that may be bad."""
     most, size, lost = loaded.recipe.data.max_bad, source.size(split), sum(flaw.samples for flaw in flaws)
     allowed = int(most * size)
-    note = lost <= most * size
+    note, all_seen = lost <= most * size, thorough or size <= LOOKED
     if not note:
-        met = "" if thorough else " among those that were looked at (`vlobj check --data` looks at all)"
+        met = "" if all_seen else " among those that were looked at (`vlobj check --data` looks at all)"
         stops = "" if split == "train" else "; a score would count others in their place"
         yield loaded.problem(path, f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
                              f"data.max_bad allows {allowed} ({most:g}){stops}", "mend them as said below" +
-                             (f", or set data.max_bad: {_share(lost, size)}" if thorough and lost <= size / 2 else ""))
+                             (f", or set data.max_bad: {_share(lost, size)}" if all_seen and lost <= size / 2 else ""))
     skips = "a run skips them" if split == "train" else "a score counts others in their place"
     may = f"up to {allowed} samples of '{split}' may be bad (data.max_bad: {most:g}): {skips}" if note else ""
     yield from _some(loaded, path, flaws, thorough, "more records", note, may)
