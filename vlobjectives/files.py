@@ -14,7 +14,7 @@ from typing import IO, Any
 from vlobjectives.errors import DataError, MeansError, Place, RecipeError
 
 OURS = (".lock", "recipe.yaml", "manifest.json", "metrics.jsonl", "log.txt", "summary.json", "failed.json", "fields",
-        "checkpoints", "eval", "sweep.json", "table.md", "table.csv", "rows", "failed")
+        "checkpoints", "eval", "plugins", "sweep.json", "table.md", "table.csv", "rows", "failed")
 """What runs and sweeps keep in their folders; whatever else lies there is somebody's own and not touched."""
 
 GONE = (FileNotFoundError, NotADirectoryError)

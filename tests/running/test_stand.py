@@ -160,7 +160,7 @@ def test_what_is_made_anew_may_be_damaged(run, capsys):
 
 
 @pytest.mark.parametrize("name", [".lock", "log.txt", "manifest.json", "summary.json", "recipe.yaml", "metrics.jsonl",
-                                  "checkpoints", "fields", "eval", "fields/caption.json", "failed.json",
+                                  "checkpoints", "fields", "eval", "plugins", "fields/caption.json", "failed.json",
                                   "checkpoints/step-000003", "checkpoints/step-000002/state.pt",
                                   "eval/step-000003.json"])
 def test_links_are_not_followed_out_of_the_folder(run, tmp_path, name):
@@ -243,13 +243,17 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
                                    "  itc: {}": "  itc: {}\n  fails: {}"}), tmp_path / "run"
     failed = vlobj(capsys, "run", path, "--out", out)
     assert failed.code == 5 and "fails/contrast" in failed.err
-    for how in (("run", path, "--out", out), ("run", out)):
+    for how in (("run", out), ("run", path, "--out", out)):
         copy = shutil.copytree(out, tmp_path / f"copy-{len(how)}")
         words = [str(copy) if word == out else str(word) for word in how]
-        ended = vlobj(capsys, *words, "objectives.fails.by=1", "fields.caption.size=390", *QUICK)
+        mended = ["objectives.fails.by=1"]
+        if path in how:  # the plug-in's own file
+            mended = [f"run.name={plugin(tmp_path, FAILS.replace('= 0.0', '= 1.0')).stem}"]
+        ended = vlobj(capsys, *words, *mended, "fields.caption.size=390", *QUICK)
         assert (ended.code, ended.err) == (0, ""), ended
         assert noted(copy)["changes"] == [] and len(noted(copy)["starts"]) == 1
         assert noted(copy)["recipe"]["fields"]["caption"]["size"] == 390
+        assert ("= 1.0" in (copy / "plugins/0/own.py").read_text(encoding="utf-8")) == (path in how)
         assert (copy / "log.txt").read_text(encoding="utf-8").count("ended: ") == 1
     blocked = vlobj(capsys, "run", path, "--out", copy)
     assert blocked.code == 2 and "is already there" in blocked.err

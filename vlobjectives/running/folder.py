@@ -56,6 +56,7 @@ class RunFolder:
             if exists(path / "recipe.yaml") and run.has(".lock") and not run.stepped:
                 with run.lock():
                     run.restart(recipe)
+                    fill(path)
                 return run
             if path.exists():
                 on = f"`vlobj run {path}` goes on with that run; " if (path / "recipe.yaml").is_file() else ""
