@@ -75,6 +75,8 @@ def test_a_file(changes, mend, tmp_path, capsys):
     ("run.gpus=2", "--nproc N"), ("optim.learning_rate=1", "optim.lr"), ("run.device=", "run.device=null"),
     ("optim.lr", "without blanks"), ("optim.lr:1e-3", "write optim.lr=1e-3"),
     ("evaluate.every=100", "every: {steps: 100}"),
+    ("optim.groups[0].lr=1", "optim.groups.0.lr?"), ("optim/lr=1", "optim.lr?"), ("+optim.lr=1", "optim.lr?"),
+    ("Optim.LR=1", "optim.lr?"), ("~objectives.mlm", "objectives.mlm=null"), ("objectives.tgmim={}", "`extends: ...`"),
     ("objectives=[itc, itm]", "objectives: {itc: {}, itm: {}}"), ("init=", "init=null")])
 def test_an_override(override, mend, tmp_path, capsys):
     ended = vlobj(capsys, "check", changed(tmp_path, {}), override)

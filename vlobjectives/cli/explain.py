@@ -46,6 +46,10 @@ def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
     found = [row for row in registry.all() if short in (row.name, f"{row.package}/{row.name}")
              and kind in ("", row.kind)]
     if not found:
+        of = next((one for one in KINDS if short.lower() in (one, f"{one}s")), None)
+        if of:
+            raise PluginError(f"'{name}' is a kind of plug-in", "`vlobj plugins NAME` explains one: "
+                              + ", ".join(registry.names(of)))
         near = get_close_matches(short, [row.name for row in registry.all()], 1)
         raise PluginError(f"there is no plug-in '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
                           f"`vlobj plugins` lists them; kinds are {', '.join(KINDS)}")

@@ -7,6 +7,7 @@ on (`evaluate.retrieval=true`). An entry of any other section is added in a file
 misspelt name would silently train something else. Elements of a list are named by number: `optim.groups.0.lr=0.5`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -58,6 +59,8 @@ def _not_an_override(text: str) -> str:
     """What was meant by a word behind the recipe that gives no key a value."""
     if text.startswith("-"):
         return "options stand before `--`, which ends them; a change of the recipe is key.path=value"
+    if text.startswith("~"):
+        return f"{text[1:]}=null takes it away"
     key, colon, value = text.partition(":")
     if colon and value.strip():
         return f"write {key}={value.strip()}: a change is key.path=value"
@@ -128,9 +131,7 @@ def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:
         if isinstance(held, list):
             exists = key in range(len(held))
         else:
-            exists = ((isinstance(held, dict) and key in held) or key in known.keys(path)
-                      or path == ("evaluate",) or known.is_entry(path)
-                      or (adds and len(path) == 1 and path[0] in NAMED_BY_KEY))
+            exists = _stands(held, path, key) or (adds and len(path) == 1 and path[0] in NAMED_BY_KEY)
         if not exists:
             raise RecipeError.one(f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
                                   _mend(layered, name, path, part), place, name)
@@ -147,6 +148,9 @@ def _held(layered: Layered, path: KeyPath) -> Any:
 
 def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
     held = _held(layered, path)
+    for other in _otherwise(name):
+        if _exists(layered, other):
+            return f"did you mean {other}?"
     if isinstance(held, list):
         return f"it is a list of {len(held)}: name an element by its number, from 0"
     here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
@@ -158,7 +162,32 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
         near = [full for full in everywhere if full.endswith(f".{name}")][:3] or get_close_matches(name, everywhere, 1)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"keys here: {', '.join(here)}" if here else f"{dotted(path)} holds no keys"
+    more = f"; a new entry of {path[0]} is written in a file that says `extends: ...`" \
+        if len(path) == 1 and path[0] in NAMED_BY_KEY else ""
+    return f"keys here: {', '.join(here)}{more}" if here else f"{dotted(path)} holds no keys{more}"
+
+
+def _otherwise(name: str) -> Iterator[str]:
+    """A key path as other tools would have it: `+optim.lr`, `optim/lr`, `groups[0]`, `Optim.LR`."""
+    plain = re.sub(r"\[(\d+)\]", r".\1", name.lstrip("+~").replace("/", "."))
+    yield from (other for other in (plain, plain.lower()) if other != name and "" not in other.split("."))
+
+
+def _exists(layered: Layered, name: str) -> bool:
+    path: KeyPath = ()
+    for part in name.split("."):
+        held = _held(layered, path)
+        key = int(part) if isinstance(held, list) and part.isdecimal() else part
+        if not (key in range(len(held)) if isinstance(held, list) else _stands(held, path, key)):
+            return False
+        path = (*path, key)
+    return True
+
+
+def _stands(held: Any, path: KeyPath, key: str | int) -> bool:
+    """Whether a key stands in a mapping, or may."""
+    return ((isinstance(held, dict) and key in held) or key in known.keys(path) or path == ("evaluate",)
+            or known.is_entry(path))
 
 
 def _names(layered: Layered) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
                    _meant(path, value, errors, root) or as_meant(value, errors)
-                   or fitting.line(root, path, value, {}) or "give a value of this kind")
+                   or fitting.line(root, path, value, {}) or _listed(value, errors) or "give a value of this kind")
 
 
 def _instead(path: KeyPath, layered: Layered) -> str:
@@ -146,6 +146,12 @@ def _meant(path: KeyPath, value: Any, errors: list[dict[str, Any]], root: type[S
         return ""
     wants = {one["type"] for one in errors} & {"model_type", "dict_type", "model_attributes_type"}
     return (meant.mapping(path, value) if wants else "") or meant.value(path, value)
+
+
+def _listed(value: Any, errors: list[dict[str, Any]]) -> str:
+    """A list of one where one thing stands in place of a list."""
+    plain = isinstance(value, str | int | float)
+    return f"write [{_shown(value)}]" if plain and any(one["type"] == "tuple_type" for one in errors) else ""
 
 
 def _must(one: dict[str, Any]) -> str:
