@@ -29,7 +29,7 @@ def check(
     context.with_resource(brief(context.obj))
     from vlobjectives.recipe import load
     begun = time.monotonic()
-    loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
+    loaded = load(recipe, overrides or (), check=True)
     from vlobjectives.running.checking import check as check_all
     loaded, report = check_all(loaded, context.obj.registry(trust), thorough=data)
     report = report.strict() if strict else report
@@ -50,3 +50,5 @@ def show(report: "Report") -> None:
     for because in dict.fromkeys(report.skipped.values()):
         stages = [stage for stage, broken in report.skipped.items() if broken == because]
         print(f"not checked yet, because of the problems with {because}: {', '.join(stages)}", file=sys.stderr)
+    if report.left and not report.skipped:
+        print(f"not checked to the end, since they need what is wrong: {', '.join(report.left)}", file=sys.stderr)

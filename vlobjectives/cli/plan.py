@@ -43,7 +43,7 @@ def plan(
         print(note, file=sys.stderr)
     report = Report()
     named = names(loaded, registry, report)
-    report.add("references", references(loaded, named) if named is not None else ())
+    report.add("references", references(loaded, named, report))
     report.refuse()
     try:
         found = [measure(loaded.recipe, registry, nproc, source, kept_fields(loaded))

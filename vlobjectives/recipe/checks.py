@@ -10,8 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vlobjectives.errors import Place, Problem, RecipeError
+from vlobjectives.recipe.yaml import KeyPath
 
 STAGES = ("yaml", "keys", "names", "references", "data", "capabilities", "shapes", "sense", "means")
+
+
+def where(problem: Problem) -> KeyPath:
+    """The keys under which a problem stands."""
+    return tuple(problem.path.split("."))
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,15 @@ class Refused(RecipeError):
 
 @dataclass
 class Report:
-    """What all stages found, in their order. `skipped`: stage -> the broken stage that it needs."""
+    """What all stages found, in their order.
+
+    skipped  stage -> the broken stage that it needs
+    left     entries that some stage did not look at, because they need what is wrong
+    """
 
     findings: list[Finding] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
     def add(self, stage: str, problems: Iterable[Problem], code: int = RecipeError.code) -> bool:
         """Takes problems in; whether there was none but notes."""
@@ -48,6 +59,14 @@ class Report:
 
     def skip(self, stages: Iterable[str], because: str) -> None:
         self.skipped |= dict.fromkeys(stages, because)
+
+    def wrong(self, *path: str) -> bool:
+        """Whether an error stands at this key, below it, or at what holds it."""
+        return any(one[:len(path)] == path or path[:len(one)] == one for one in map(where, self.errors))
+
+    def errors_of(self, stage: str) -> list[Problem]:
+        """The errors of one stage."""
+        return [one.problem for one in self.findings if one.stage == stage and not one.problem.note]
 
     @property
     def errors(self) -> list[Problem]:
@@ -75,11 +94,13 @@ class Report:
             problem, place = finding.problem, finding.problem.place or Place(None)
             return {"stage": finding.stage, "note": problem.note, "file": place.file, "line": place.line,
                     "column": place.column, "path": problem.path, "what": problem.what, "mend": problem.mend}
-        return {"problems": [one(finding) for finding in self.findings], "skipped": self.skipped, "code": self.code}
+        return {"problems": [one(finding) for finding in self.findings], "skipped": self.skipped,
+                "left_out": self.left, "code": self.code}
 
     def strict(self) -> "Report":
         """The same with every note an error."""
-        return Report([replace(one, problem=replace(one.problem, note=False)) for one in self.findings], self.skipped)
+        return Report([replace(one, problem=replace(one.problem, note=False)) for one in self.findings], self.skipped,
+                      self.left)
 
     def without(self, *paths: str) -> "Report":
         """The same without what stage `means` found at these key paths."""

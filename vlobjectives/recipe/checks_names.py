@@ -65,16 +65,21 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
     return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 
 
-def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, Named] | None:
-    """Every entry with its plug-in; None where some entry has none, or options that its Config refuses."""
+def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = True) -> dict[KeyPath, Named]:
+    """Every entry with its plug-in, but those that have none and those whose options their Config refuses.
+
+    all_files  whether every plug-in file could be taken in; what one that could not would have brought is not told
+    """
     found: dict[KeyPath, Named] = {}
     unknown: list[Problem] = []
     faults: list[Problem] = []
     for path, kind, entry in entries(loaded.recipe):
+        if report.wrong(*path, "type"):  # the entry as a whole
+            continue
         try:
             registry.component(kind, entry.type)
         except PluginError as error:
-            unknown.append(_unknown(loaded, path, error))
+            unknown += [_unknown(loaded, path, error)] if all_files else []
             continue
         try:
             cls = registry.get(kind, entry.type)
@@ -86,6 +91,8 @@ def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, N
                 config = cls.Config.model_validate_json(json.dumps(entry.options), strict=True)
         except ValidationError as error:
             unknown += refused(loaded, path, entry.options, cls, error)
+            if (spared := _spared(kind, entry, cls, error)) is not None:
+                found[path] = spared
         except Exception as error:  # a plug-in's own validators
             place = where_raised(error)
             faults.append(_at_type(loaded, path, f"its Config fails: {reason_of(error)}"
@@ -94,7 +101,26 @@ def names(loaded: Loaded, registry: Registry, report: Report) -> dict[KeyPath, N
             found[path] = Named(kind, entry, cls, config)
     report.add(STAGE, unknown)
     report.add(STAGE, faults, PluginError.code)
-    return None if unknown or faults else found
+    return found
+
+
+def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named | None:
+    """An entry without keys that nobody knows, a source without whatever it could not take; None where it needs them.
+
+    What an option should have been is open, so that of other kinds an entry with such an option is left out.
+    """
+    errors = error.errors(include_url=False)
+    wrong = {one["loc"][0] for one in errors if one["loc"]}
+    if kind != "source" and any(one["type"] != "extra_forbidden" or len(one["loc"]) > 1 for one in errors):
+        return None
+    options = {key: value for key, value in entry.options.items() if key not in wrong}
+    try:
+        config = cls.Config.model_validate_json(json.dumps(options), strict=True)
+    except ValidationError:
+        return None
+    host = {key: value for key, value in entry if key in type(entry).model_fields}
+    less = type(entry).model_construct(_fields_set=entry.model_fields_set - wrong, **host, **options)
+    return Named(kind, less, cls, config)
 
 
 def refused(loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type,

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from vlobjectives.errors import Problem, RecipeError
 from vlobjectives.recipe import recipes
+from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import SECTION, Named
 from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.loading import Loaded
@@ -17,8 +18,9 @@ WIDEST = 110
 """Characters of an example line; a longer one helps nobody in a message."""
 
 
-def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
-    """What is named and not defined. Fields may be columns of the source, which stage `data` knows."""
+def references(loaded: Loaded, named: Mapping[KeyPath, Named], report: Report) -> Iterator[Problem]:
+    """What is named and not defined. Fields may be columns of the source, which stage `data` knows. What is defined
+    and wrong is told by itself."""
     recipe = loaded.recipe
     missing: dict[tuple[str, str], list[tuple[KeyPath, bool]]] = {}
     gone, problem = taken_out(loaded, named, _named(recipe, named))
@@ -26,7 +28,8 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Probl
     for path, kind, name, default in _named(recipe, named):
         if path[:2] == ("plan", "authors") and name not in recipe.objectives:
             yield from _authors(loaded, path, name, gone)
-        elif name not in getattr(recipe, SECTION[kind]) and (SECTION[kind], name) not in gone:
+        elif name not in getattr(recipe, SECTION[kind]) and (SECTION[kind], name) not in gone \
+                and not report.wrong(SECTION[kind], name):
             missing.setdefault((kind, name), []).append((path, default))
     for (kind, name), places in missing.items():
         part = DEFAULT_INPUTS[name]["part"] if kind == "input" and name in DEFAULT_INPUTS else None

@@ -49,6 +49,12 @@ def line(root: type[BaseModel], path: KeyPath, value: Any, defined: Mapping[str,
     return ""
 
 
+def example(field: FieldInfo, word: str) -> Any:
+    """A value that a key takes; None where none is known."""
+    values = (*_defaults(field), *_examples(field.annotation, field.metadata, word))
+    return next((one for one in values if takes(field, one)), None)
+
+
 def written(key: str, value: Any) -> str:
     """`key: value` as YAML has it."""
     return dump_data({key: to_jsonable_python(value)}, flow=True).strip()[1:-1]

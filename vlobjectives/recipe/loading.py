@@ -13,17 +13,21 @@ from vlobjectives.recipe import overrides as _overrides
 from vlobjectives.recipe.layers import Layered, layer, shown
 from vlobjectives.recipe.model import DataEntry, Recipe
 from vlobjectives.recipe.recipes import find, locate
-from vlobjectives.recipe.schema import prepared, validated
+from vlobjectives.recipe.schema import prepared, typed, validated
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A valid recipe, and where each of its values was written."""
+    """A valid recipe, and where each of its values was written.
+
+    problems  what is wrong with keys and types, where that was taken out of the recipe instead of raised
+    """
 
     recipe: Recipe
     layered: Layered
     path: Path
+    problems: tuple[Problem, ...] = ()
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
         """Where the value at a key path was written (with `key`: the key), or the nearest thing above it."""
@@ -51,22 +55,25 @@ class Loaded:
         layered = replace(self.layered, data=deepcopy(self.layered.data))
         for path, value in values.items():
             layered.at(path[:-1])[path[-1]] = value
-        return Loaded(validated(layered), layered, self.path)
+        recipe = typed(Recipe, layered) if self.problems else validated(layered)
+        return Loaded(recipe, layered, self.path, self.problems)
 
 
-def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = ()) -> Loaded:
+def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = (), check: bool = False) -> Loaded:
     """A recipe by file, run folder or shipped name, under overrides `key.path=value` or changes.
 
-    Raises RecipeError with every problem of keys and types. What needs plug-ins is checked later.
+    Raises RecipeError with every problem of keys and types, which `check` takes out and keeps, so that the rest can be
+    checked. What needs plug-ins is checked later.
     """
-    path = locate(recipe)
+    path, told = locate(recipe), [] if check else None
     try:
         layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
-        _overrides.apply(layered, overrides)
+        _overrides.apply(layered, overrides, told)
         _spread(layered)
         layered.data = prepared(layered.data)
         _settle(layered, path)
-        return Loaded(validated(layered), layered, path.resolve())
+        made = validated(layered, told)
+        return Loaded(made, layered, path.resolve(), tuple(told or ()))
     except RecipeError as error:
         place = Place(shown(path))
         if not is_file(path.with_name("manifest.json")) or not any(

@@ -35,8 +35,9 @@ class Change:
     folder: Path
 
 
-def apply(layered: Layered, overrides: Iterable[str | Change]) -> None:
-    """Lays overrides over a recipe, one after the other. Raises RecipeError with the problems of all of them."""
+def apply(layered: Layered, overrides: Iterable[str | Change], told: list[Problem] | None = None) -> None:
+    """Lays overrides over a recipe, one after the other. Raises RecipeError with the problems of all of them, or lets
+    `told` take these in."""
     problems: list[Problem] = []
     given: list[tuple[str, KeyPath, Document]] = []
     for one in overrides:
@@ -50,8 +51,10 @@ def apply(layered: Layered, overrides: Iterable[str | Change]) -> None:
                 given.append((one, _lay(layered, name, document, adds=False), document))
         except RecipeError as error:
             problems += error.problems
-    if problems:
+    if problems and told is None:
         raise RecipeError(problems)
+    if told is not None:
+        told += problems
     layered.notes += _overruled(layered, given)
 
 

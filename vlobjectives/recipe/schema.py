@@ -16,6 +16,7 @@ from vlobjectives.recipe import fitting, known, meant
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.model import Every, Recipe, Section
 from vlobjectives.recipe.scalars import kind_of
+from vlobjectives.recipe.taking import take_out
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
@@ -24,6 +25,7 @@ DEFAULT_INPUTS = {"image": {"fields": ["image"], "part": "vision"}, "text": {"fi
 S = TypeVar("S", bound=Section)
 MIX = "mix"
 """What data.type says where data.mix does."""
+ROUNDS = 4
 _MUST = {
     "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
     "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "list_type": "a list",
@@ -68,20 +70,44 @@ def _switched(evaluate: dict[str, Any]) -> dict[str, Any]:
     return own | entries
 
 
-def validated(layered: Layered) -> Recipe:
-    """The Recipe of prepared data. Raises RecipeError with all problems."""
-    recipe = typed(Recipe, layered)
-    if problems := list(_inconsistent(recipe, layered)):
+def validated(layered: Layered, told: list[Problem] | None = None) -> Recipe:
+    """The Recipe of prepared data. Raises RecipeError with all problems.
+
+    told  takes the problems in, and what is wrong is taken out of the data; raised where nothing helps
+    """
+    recipe = typed(Recipe, layered, told)
+    wrong = {problem.path for problem in told or ()}
+    problems = [problem for problem in _inconsistent(recipe, layered) if not wrong & _beside(problem.path)]
+    if problems and told is None:
         raise RecipeError(problems)
+    if told is not None:
+        told += problems
     return recipe
 
 
-def typed(kind: type[S], layered: Layered) -> S:
-    """Data as a Section of this kind. Raises RecipeError with all problems of keys and types."""
+def _beside(path: str) -> set[str]:
+    """Keys that one which is inconsistent is held against."""
+    return {path, "data", "data.mix", "data.batch", "run.steps"} if path.split(".")[0] in (
+        "data", "objectives", "evaluate") else {path}
+
+
+def typed(kind: type[S], layered: Layered, told: list[Problem] | None = None) -> S:
+    """Data as a Section of this kind. Raises RecipeError with all problems of keys and types; `told` as above."""
     try:
         return kind.model_validate_json(json.dumps(layered.data), strict=True)
     except ValidationError as error:
-        raise RecipeError(_problems(error, layered, kind)) from error
+        problems = _problems(error, layered, kind)
+        if told is None:
+            raise RecipeError(problems) from error
+        told += problems
+        for _ in range(ROUNDS):  # what a wrong value holds is seen once the value is gone
+            for path in {_path(one, layered.data) for one in error.errors(include_url=False)}:
+                take_out(layered.data, path, kind)
+            try:
+                return kind.model_validate_json(json.dumps(layered.data), strict=True)
+            except ValidationError as again:
+                error = again
+        raise RecipeError(told) from error
 
 
 def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> list[Problem]:

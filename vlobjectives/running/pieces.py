@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,6 +69,11 @@ class Pieces:
         text = "\n".join(f"{name} {digest}" for name, digest in found.items())
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def of_inputs(self, entries: Mapping[str, Any]) -> "Pieces":
+        """The same with the inputs of these entries alone."""
+        inputs = {name: Input(name, entry.part, entry.mask) for name, entry in entries.items()}
+        return replace(self, inputs=inputs)
+
     def normalised(self, batch: Batch) -> Batch:
         """The batch as encoders get it, by the mean and spread of its own source."""
         return self.feeds[batch.source].fields.normalised(batch)
@@ -80,7 +85,8 @@ class Pieces:
 
 
 def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True,
-              kept: Path | None = None) -> Pieces:
+              kept: Path | None = None, sources: Mapping[str, Source] | None = None,
+              readers: Mapping[str, Any] | None = None) -> Pieces:
     """Sources, readers and inputs of a recipe; readers are not fitted yet, but those that `kept` knows.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
@@ -88,11 +94,15 @@ def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples:
     samples    False: so for the source alone; readers read
     kept       the folder of a run's fields: a reader comes back from what it had learned, without the files that its
                Config names
+    sources, readers  those that are made already
     """
-    sources = {name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources}
-    readers: dict[str, Any] = {}
+    sources = sources or {name: make_source(recipe, registry, name, described or not samples)
+                          for name in recipe.sources}
+    made: dict[str, Any] = dict(readers or {})
     for name in recipe.fields:
-        readers[name] = make_reader(recipe, registry, name, readers, described, kept)
+        if name not in made:
+            made[name] = make_reader(recipe, registry, name, made, described, kept)
+    readers = {name: made[name] for name in recipe.fields}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
     return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))

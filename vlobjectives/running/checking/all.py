@@ -1,21 +1,30 @@
 """The stages one after the other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from vlobjectives.recipe.checks import STAGES, Report
-from vlobjectives.recipe.checks_names import add_files, names
+from vlobjectives.recipe.checks_names import Named, add_files, entries, names
 from vlobjectives.recipe.checks_references import references, unused
 from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.resolving import resolved
+from vlobjectives.recipe.rest import rest
+from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running.checking.begun import begun
+from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.capabilities import capabilities
 from vlobjectives.running.checking.data import data
 from vlobjectives.running.checking.evaluations import evaluations
 from vlobjectives.running.checking.means import means
 from vlobjectives.running.checking.sense import sense
 from vlobjectives.running.checking.shapes import shapes
+from vlobjectives.running.dry import Step
 from vlobjectives.running.folder import has_checkpoint, kept_fields, run_of
+
+SECTIONS = ("data", "model", "inputs", "fields", "masks", "pairings", "objectives")
+"""Sections without which nothing can be built: one that is wrong as a whole ends a check at its names."""
 
 
 def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | None = None,
@@ -27,36 +36,56 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     trains    False: no step will be taken, so that none is tried
     """
     report = Report()
-    report.add("keys", loaded.layered.notes)
-    if not add_files(loaded, registry, report):
-        return loaded, _skipped(report, "names")
-    loaded = resolved(loaded, registry)
-    named = names(loaded, registry, report)
-    if named is None:
-        return loaded, _skipped(report, "names")
-    sound = report.add("references", references(loaded, named))
-    report.add("references", unused(loaded, named))
-    if not sound:
-        return loaded, _skipped(report, "references")
+    report.add("keys", [*loaded.problems, *loaded.layered.notes])
+    all_files = add_files(loaded, registry, report)
+    whole = loaded = resolved(loaded, registry)
+    named = names(loaded, registry, report, all_files)
+    report.add("references", references(loaded, named, report))
+    if not report.errors:
+        report.add("references", unused(loaded, named))
+    lost = {problem.path for problem in loaded.problems} & {"inputs", *SECTIONS}
+    if lost or any(source_path(name) not in named for name in loaded.recipe.sources):
+        return whole, _left(_skipped(report, report.findings[0].stage), whole, named)
+    loaded, named = rest(loaded, named, report.errors_of("references"))
     run = run_of(loaded, place)
-    made = data(loaded, registry, named, thorough, report, kept_fields(loaded, place))
+    loaded, named, made = data(loaded, registry, named, thorough, report, kept_fields(loaded, place))
     if made is None:
-        return loaded, _skipped(report, "data")
-    built = capabilities(loaded, registry, named, made, processes, report)
+        return whole, _left(_skipped(report, "data"), whole, named)
+    loaded, named, built = capabilities(loaded, registry, named, made, processes, report)
     if built is None:
-        return loaded, _skipped(report, "capabilities")
-    if trains and not begun(loaded, registry, made, run, report):
-        return loaded, _skipped(report, "capabilities")
-    if not trains:
-        evaluations(loaded, registry, named, built, True, report)
-        return loaded, report
-    whole = sense(loaded, built, processes, report)
-    step = shapes(loaded, registry, made, built, processes, report) if whole else None
-    if not whole:
+        return whole, _left(_skipped(report, "capabilities"), whole, named)
+    sound = not report.errors
+    if trains and sound:
+        begun(loaded, registry, made, run, report)
+    step = None
+    if trains and not sense(loaded, built, processes, report):
         report.skip(["shapes"], "sense")
-    evaluations(loaded, registry, named, built, step is not None, report)
-    means(loaded, built, step, processes, place, has_checkpoint(run), report)
-    return loaded, report
+    elif trains:
+        loaded, named, built, step = _stepped(loaded, registry, named, built, processes, report)
+    evaluations(loaded, registry, named, built, step is not None or not trains, report)
+    if trains:
+        means(loaded, built, step if sound else None, processes, place, has_checkpoint(run), report)
+    return whole, _left(report, whole, named)
+
+
+def _stepped(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, processes: int,
+             report: Report) -> tuple[Loaded, Mapping[KeyPath, Named], Built, Step | None]:
+    """Stage `shapes`, again without what failed until nothing does: one loss that fails hides those behind it."""
+    step, told = None, -1
+    while built.objectives and told != len(report.errors):
+        told = len(report.errors)
+        step = shapes(loaded, registry, built.made, built, processes, report)
+        if step is None:
+            loaded, named = rest(loaded, named, report.errors_of("shapes"))
+            built = built.of_recipe(loaded.recipe)
+    return loaded, named, built, step if told >= 0 and not report.errors_of("shapes") else None
+
+
+def _left(report: Report, whole: Loaded, named: Mapping[KeyPath, Named]) -> Report:
+    """The report with what was not looked at to the end, though nothing is told of it."""
+    report.left += [dotted(path) for path, _, _ in entries(whole.recipe)
+                    if path not in named and not report.wrong(*map(str, path))]
+    return report
 
 
 def _skipped(report: Report, broken: str) -> Report:

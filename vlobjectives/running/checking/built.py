@@ -10,6 +10,8 @@ from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.views import Input
 from vlobjectives.planning.plan import bare
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.running import assemble
 from vlobjectives.running.pieces import Pieces
 
 
@@ -39,6 +41,15 @@ class Built:
     def bare(self) -> Mapping[str, Input]:
         """The inputs without their own masks: what masks and evaluations look at."""
         return bare(self.inputs)
+
+    def of_recipe(self, recipe: Recipe) -> "Built":
+        """Of all this what a recipe still has."""
+        def kept(held: Mapping[str, Any], section: str) -> dict[str, Any]:
+            return {name: one for name, one in held.items() if name in getattr(recipe, section)}
+        parts, made = kept(self.parts, "model"), self.made.of_inputs(recipe.inputs)
+        return Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
+                     kept(self.rows, "pairings"), kept(self.masks, "masks"), kept(self.pairings, "pairings"),
+                     kept(self.objectives, "objectives"))
 
     def of(self, kind: str) -> dict[str, Any]:
         """Those of a kind, by name."""

@@ -12,9 +12,10 @@ from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, In
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.foreign import reason_of, where_raised
 from vlobjectives.planning.plan import make, seen_input
-from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks import Report, where
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.rest import rest
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running import assemble
@@ -30,11 +31,11 @@ PATCHES = "give model.{part} a type whose tokens are patches, such as timm_visio
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
-def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces,
-                 processes: int, report: Report) -> Built | None:
-    """Everything built on the meta device; None where something cannot be built or asked for."""
+def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces, processes: int,
+                 report: Report) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
+    """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
+    None where no part is."""
     failed: list[Trouble] = []
-    broken: list[Problem] = []
     with torch.device("meta"):
         try:
             parts = assemble.build_parts(loaded.recipe, registry, made, failed)
@@ -43,43 +44,45 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
             parts = {}
         except Exception as error:  # a plug-in's own code
             note = whose(error)
-            broken.append(_fault(loaded, note.path if note else ("model",), error))
+            report.add(STAGE, [_fault(loaded, note.path if note else ("model",), error)], PluginError.code)
             parts = {}
         report.add(STAGE, [told(loaded, error) for error in failed])
-        report.add(STAGE, broken, PluginError.code)
         report.add(STAGE, _forms(loaded, made, parts))
-        if report.errors:
-            return None
+        if not parts or any(where(problem)[0] == "data" for problem in report.errors_of(STAGE)):
+            return loaded, named, None
+        loaded, named = rest(loaded, named, report.errors_of(STAGE))
         micro = max(1, loaded.recipe.data.rows(processes))
-        built = Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
-                      {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()})
-        for path, one in named.items():
-            if one.kind in ("mask", "pairing", "objective"):
-                try:
-                    with contained(dotted(path)):
-                        built.of(one.kind)[str(path[1])] = one.cls(one.config)
-                except CannotBuild as error:
-                    report.add(STAGE, [loaded.problem(path, error.why, error.mend, key=True)])
-                except Exception as error:  # a plug-in's own code
-                    report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
-        if report.errors:
-            return None
-        for path, one in named.items():
-            if one.kind in ("mask", "pairing", "objective"):
-                try:
-                    report.add(STAGE, _asked(loaded, path, one, built))
-                except Exception as error:  # a plug-in's own code
-                    report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
-        if not report.errors:
-            for name, objective in built.objectives.items():
-                try:
-                    assemble.build_objective(name, objective, made.inputs, parts,
-                                             made.fields_on(loaded.recipe.objectives[name].sources), loaded.recipe.seed)
-                except Trouble as error:
-                    report.add(STAGE, [told(loaded, error)])
-                except Exception as error:  # a plug-in's own code
-                    report.add(STAGE, [_fault(loaded, ("objectives", name), error)], PluginError.code)
-    return None if report.errors else built
+        built = Built(made, parts, {}, {}, {name: entry.group or micro
+                                            for name, entry in loaded.recipe.pairings.items()})
+        built = built.of_recipe(loaded.recipe)
+        for act in (_made, _asked, _finished):
+            for path, one in named.items():
+                if one.kind in ("mask", "pairing", "objective"):
+                    try:
+                        report.add(STAGE, act(loaded, path, one, built))
+                    except Exception as error:  # a plug-in's own code
+                        report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
+            loaded, named = rest(loaded, named, report.errors_of(STAGE))
+            built = built.of_recipe(loaded.recipe)
+    return loaded, named, built
+
+
+def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    try:
+        with contained(dotted(path)):
+            built.of(one.kind)[str(path[1])] = one.cls(one.config)
+    except CannotBuild as error:
+        yield loaded.problem(path, error.why, error.mend, key=True)
+
+
+def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    """An objective's own modules."""
+    if one.kind == "objective":
+        try:
+            assemble.build_objective(str(path[1]), built.objectives[str(path[1])], built.inputs, built.parts,
+                                     built.made.fields_on(one.entry.sources), loaded.recipe.seed)
+        except Trouble as error:
+            yield told(loaded, error)
 
 
 def _forms(loaded: Loaded, made: Pieces, parts: Mapping[str, Any]) -> Iterator[Problem]:

@@ -9,11 +9,12 @@ from vlobjectives.blame import work_of
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.errors import DataError, PluginError, Problem
-from vlobjectives.recipe.checks import Report
+from vlobjectives.recipe.checks import Report, where
 from vlobjectives.recipe.checks_names import Named
 from vlobjectives.recipe.checks_references import example
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
+from vlobjectives.recipe.rest import rest
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 from vlobjectives.running.checking.lengths import lengths
@@ -27,7 +28,7 @@ STAGE = "data"
 
 
 def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
-         report: Report, kept: Path | None = None) -> Pieces | None:
+         report: Report, kept: Path | None = None) -> tuple[Loaded, Mapping[KeyPath, Named], Pieces | None]:
     """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `pieces_of`); None where something
     is wrong with them."""
     recipe, sources, readers = loaded.recipe, {}, {}
@@ -44,7 +45,7 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
         except Trouble as error:
             report.add(STAGE, [told(loaded, error)])
     if len(sources) < len(recipe.sources):
-        return None
+        return loaded, named, None
     for name, entry in recipe.fields.items():
         try:
             if not {entry.with_, entry.of} & broken:
@@ -64,12 +65,16 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     for name, source in sources.items():
         with work_of(source_path(name), "looking at its records", source):
             sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
-    if broken or not sound:
-        return None
-    made = pieces_of(recipe, registry, kept=kept)
+    if any(where(problem)[0] == "data" and not problem.note for problem in found):
+        return loaded, named, None
+    loaded, named = rest(loaded, named, report.errors_of(STAGE))
+    made = pieces_of(loaded.recipe, registry, kept=kept, sources=sources, readers={
+        name: reader for name, reader in readers.items() if name in loaded.recipe.fields})
     report.add(STAGE, repeats(loaded, registry, made))
-    sound = report.add(STAGE, pictures(loaded, made), PluginError.code)
-    return made if report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)]) and sound else None
+    report.add(STAGE, pictures(loaded, made), PluginError.code)
+    report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
+    loaded, named = rest(loaded, named, report.errors_of(STAGE))
+    return loaded, named, made.of_inputs(loaded.recipe.inputs)
 
 
 def told(loaded: Loaded, error: Trouble) -> Problem:

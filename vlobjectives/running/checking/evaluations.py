@@ -162,9 +162,9 @@ class Trials:
             return {}
         found = {}
         for name, feed in feeds.items():
-            splits = [split for split in recipe.evaluate.splits or held_out(feed.source) if feed.source.size(split)]
-            if splits:
-                found[name] = HeldOut(system, Few(feed.source), feed.fields, splits[0], recipe.seed, ROWS,
+            wished = (*(recipe.evaluate.splits or ()), *held_out(feed.source))
+            if split := next((split for split in wished if feed.source.size(split)), ""):
+                found[name] = HeldOut(system, Few(feed.source), feed.fields, split, recipe.seed, ROWS,
                                       torch.device("cpu"))
         return found
 

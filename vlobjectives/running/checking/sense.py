@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
@@ -24,8 +25,9 @@ STAGE = "sense"
 
 def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
     """Whether a step could be taken."""
-    rows = list(_rows(loaded, built, processes))
-    when = list(_when(loaded))
+    rows = [] if report.wrong("data", "batch") or report.wrong("data", "micro_batch") else \
+        list(_rows(loaded, built, processes))
+    when = [] if report.wrong("run", "steps") else list(_when(loaded))
     report.add(STAGE, [*rows, *_masks(loaded, built), *_answers(loaded, built), *_groups(loaded, built), *when,
                        *_averages(loaded, built)])
     return all(problem.note for problem in rows + when)
@@ -169,6 +171,9 @@ def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
                              "an lr above 0, or a pattern that leaves out what is to learn", note=True)
     for number, group in enumerate(optim.groups):
         path = ("optim", "groups", number, "match")
+        if number in idle and any(group.match.startswith(f"{gone}.") or fnmatchcase(f"{gone}.", group.match)
+                                  for gone in (*_left_out(loaded, "model"), *_left_out(loaded, "objectives"))):
+            continue  # it may match what a check could not build
         if number in idle:
             yield loaded.problem(path, f"no trained parameter is called '{group.match}'", _nearest(group.match, names))
         elif number not in owner.values():
@@ -176,6 +181,11 @@ def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
         if group.start is not None and in_steps(group.start, steps) >= steps:
             yield loaded.problem(("optim", "groups", number, "start"), f"the run ends at step {steps}, before these "
                                  "parameters begin to learn", "a whole number is steps, one with a point a share")
+
+
+def _left_out(loaded: Loaded, section: str) -> list[str]:
+    """Dotted names of entries that were written and that a check does not look at, since they need what is wrong."""
+    return [f"{section}.{name}" for name in loaded.layered.data[section] if name not in getattr(loaded.recipe, section)]
 
 
 def _nearest(pattern: str, names: list[str]) -> str:
@@ -189,7 +199,7 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
     recipe, steps = loaded.recipe, loaded.recipe.run.steps
     mix = recipe.data.mix or {}
     whose = Turns([entry.weight for entry in mix.values()] or [1.0])
-    for who, source in enumerate(recipe.sources):
+    for who, source in enumerate(recipe.sources if not _left_out(loaded, "objectives") else ()):
         weights = {name: entry.weight for name, entry in recipe.objectives.items()
                    if source in (entry.sources or (source,))}
         own = whose.before(steps, who)

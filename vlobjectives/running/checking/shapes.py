@@ -45,7 +45,8 @@ def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, proce
                 reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
     if not report.add(STAGE, failed.values()):
         return None
-    report.add("sense", _unreached(loaded, system, reached))
+    if not report.errors:
+        report.add("sense", _unreached(loaded, system, reached))
     return max(steps, key=lambda step: step.memory.peak)
 
 
