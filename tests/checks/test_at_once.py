@@ -19,7 +19,6 @@ MISTAKES = [  # (override, where it is told, what is told only where these are s
     ("run.device=gpu", "run.device", ()),
     ("data.samples=many", "data.samples", ()),
     ("data.workers=-1", "data.workers", ()),
-    ("plan.authors=[[itc, mlx]]", "plan.authors.0.1", ()),
     ("plan.checkpoint=[visoin]", "plan.checkpoint.0", ()),
     ("evaluate.splits=[tset]", "evaluate.splits.0", ()),
     ("evaluate.retreival=true", "evaluate.retreival", ()),
@@ -76,7 +75,7 @@ def test_all_mistakes_of_sixty_recipes(tmp_path):
 def test_stages_do_not_hide_each_other(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: glscl\nobjectives: {mgcs: {}, itc: {temprature: 3}, mlm: {mask: nosy_words}}\n"
-                    "masks: {dropped: {ratio: 1.8}}\noptim: {lr: fast}\nno_such_key: 1\n")
+                    "masks: {dropped: {ratio: 1.8}}\noptim: {lr: fast}\nno_such_key: 1\n", encoding="utf-8")
     ended = vlobj(capsys, "check", path, "evaluate.itm.of=itc")
     assert ended.code == 2
     for at in ("2:14  objectives.mgcs", "2:30  objectives.itc.temprature", "2:58  objectives.mlm.mask",

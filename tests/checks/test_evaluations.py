@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from vlobjectives.contracts.config import kinds
+from vlobjectives.contracts.naming import kinds
 from vlobjectives.recipe import load
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import SECTION, Named, names

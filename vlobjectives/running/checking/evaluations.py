@@ -193,9 +193,9 @@ class Trials:
         recipe, found = self.loaded.recipe, {}
         for option, info in type(one.config).model_fields.items():
             value, names = getattr(one.config, option), [SECTION[kind] for kind in kinds(info) if kind in SECTION]
-            if names:
+            if names and (value is None or isinstance(value, str)):
                 found[option] = [other for section in names for other in getattr(recipe, section) if other != value]
-            elif option in one.entry.options and not info.is_required() and not isinstance(value, int | float):
+            elif not (names or info.is_required() or isinstance(value, int | float)) and option in one.entry.options:
                 found[option] = [info.get_default(call_default_factory=True)]
         return {option: found[option] for option in sorted(found, key=lambda option: option not in one.entry.options)}
 
