@@ -295,5 +295,6 @@ def _class_of(found: Component) -> type:
         raise PluginError(f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
                           f"derive it of {base.__name__}, or name the right class in vlobj_components")
     if (wanted := getattr(base, "Config", None)) is not None and (wrong := fault(target.Config, wanted)):
-        raise PluginError(f"{label} has a Config {wrong}", "correct its Config", defined(target.Config))
+        raise PluginError(f"{label} has a Config {wrong}",
+                          f"write class Config({wanted.__name__}), with names of its own", defined(target.Config))
     return target

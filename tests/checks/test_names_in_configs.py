@@ -125,3 +125,4 @@ def test_check_follows_them(own, capsys):
 def test_a_config_derives_the_contracts(own, capsys, objectives, evaluations, said):
     ended = vlobj(capsys, "check", own(objectives, evaluations))
     assert ended.code == 4 and said in ended.err and "own.py" in ended.err
+    assert f"write class Config({said.split()[-1]})" in ended.err
