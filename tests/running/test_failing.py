@@ -82,7 +82,7 @@ def test_each_is_named_with_its_place(ran, capsys):
     assert ended.code == 4
     for how, reason in HOWS.items():
         line = line_of(folder / "own.py", "torch.zeros(2)" if how == "torch" else f"# {how}")
-        place = "" if how == "plain" else f"{folder / 'own.py'}:{line}  "
+        place = "" if how == "plain" else f"{folder / 'run/plugins/0/own.py'}:{line}  "
         assert f"{place}{how} on test failed: {reason}" in ended.err
         assert f"evaluate.{how}=false" in ended.err
     assert "a bug" not in ended.err and "Traceback" not in ended.err
