@@ -220,7 +220,8 @@ def test_all_problems_of_a_stage_at_once(tmp_path, capsys):
     ended = vlobj(capsys, "check", recipe)
     assert all(path in ended.err for path in ("objectives.itx", "masks.dropped.ratio", "model.vision.pach",
                                               "objectives.itm.fuson"))
-    assert "because of the problems with names: references, data" in ended.err
+    assert "small: 4 errors, no notes" in ended.out
+    assert "not checked to the end, since they need what is wrong: model.fusion, model.joint" in ended.err
     assert "4 errors" in ended.out
 
 

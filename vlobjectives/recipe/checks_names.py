@@ -107,11 +107,14 @@ def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = 
 def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named | None:
     """An entry without keys that nobody knows, a source without whatever it could not take; None where it needs them.
 
-    What an option should have been is open, so that of other kinds an entry with such an option is left out.
+    What an option should have been is open, so that of other kinds an entry with such an option, or with a misspelt
+    one, is left out; and so is a part, on which much is built.
     """
     errors = error.errors(include_url=False)
     wrong = {one["loc"][0] for one in errors if one["loc"]}
-    if kind != "source" and any(one["type"] != "extra_forbidden" or len(one["loc"]) > 1 for one in errors):
+    if kind != "source" and (kind == "part" or any(
+            one["type"] != "extra_forbidden" or len(one["loc"]) > 1
+            or get_close_matches(str(one["loc"][0]), known.fields(cls.Config), 1) for one in errors)):
         return None
     options = {key: value for key, value in entry.options.items() if key not in wrong}
     try:
