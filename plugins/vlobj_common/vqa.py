@@ -46,7 +46,7 @@ class VQA(Objective):
         for layer in (self.head[0], self.head[3]):
             nn.init.normal_(layer.weight, std=self.config.init_std)
             nn.init.zeros_(layer.bias)
-        share = torch.tensor(answer.share, dtype=torch.float64).clamp(0, 1)
+        share = torch.tensor(answer.share, dtype=torch.float64, device="cpu").clamp(0, 1)  # a plan builds on meta
         entropies = torch.special.entr(share) + torch.special.entr(1 - share)
         self.entropy = float(entropies.sum()) if answer.share else None
         self.most = max(answer.share, default=None)

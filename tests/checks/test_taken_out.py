@@ -39,7 +39,7 @@ def lines(err: str) -> str:
 def looked_at(recipe: Loaded) -> Report:
     """Stages `names` and `references`."""
     report = Report()
-    report.add("references", references(recipe, names(recipe, Registry(), report)))
+    report.add("references", references(recipe, names(recipe, Registry(), report), report))
     return report
 
 

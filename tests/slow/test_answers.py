@@ -17,7 +17,7 @@ from vlobjectives.running import assemble, checkpoint, evaluating
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.pieces import pieces_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

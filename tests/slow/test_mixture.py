@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LOSSES = ["itc/contrast", "ic/words", "tgmim/pixels", "mcr/concepts", "mgsc/image", "mgsc/text"]
 

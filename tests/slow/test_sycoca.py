@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 SPLITS = ["test", "test_new"]
 
 

@@ -21,9 +21,9 @@ CASES = {
         ("sycoca", "model.captioner.causal=false"), "objectives.ic", "sees the words that it is to name",
         "model.captioner: causal: true"),
     "no text decoder": (
-        ("coca", "model.captioner=null", "model.words.of=text"), "objectives.ic", "'captioner'", "model"),
-    "no head": (("coca", "model.words=null"), "objectives.ic", "'words'", "model"),
-    "no pixel decoder": (("sycoca", "model.painter=null"), "objectives.tgmim", "'painter'", "model"),
+        ("coca", "model.captioner=null", "model.words.of=text"), "model.captioner", "objectives.ic", "objectives.ic"),
+    "no head": (("coca", "model.words=null"), "model.words", "objectives.ic", "objectives.ic"),
+    "no pixel decoder": (("sycoca", "model.painter=null"), "model.painter", "objectives.tgmim", "objectives.tgmim"),
     "a painter that decodes words": (
         ("sycoca", "objectives.tgmim.decoder=captioner"), "objectives.tgmim", "decodes no patches", "query: vision"),
     "a painter without memory that is given one": (

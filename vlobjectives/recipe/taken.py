@@ -20,8 +20,10 @@ def taken_out(loaded: Loaded, named: Mapping[KeyPath, Named],
               namings: Iterable[Naming]) -> tuple[set[KeyPath], Problem | None]:
     """All that is gone with what null took away, and the problem that says what must go too, if anything must."""
     gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
-    roots = sorted(gone, key=str)
-    changes = _changes(loaded, named, list(namings), gone)
+    namings = list(namings)
+    asked_for = {(SECTION[kind], name) for path, kind, name, _ in namings if path[:2] not in gone}
+    roots = sorted(gone & asked_for or gone, key=str)  # a recipe that extends another takes much away that nobody names
+    changes = _changes(loaded, named, namings, gone)
     if not changes:
         return gone, None
     root, still = roots[0], list(dict.fromkeys(dotted(path[:2]) for path in changes))

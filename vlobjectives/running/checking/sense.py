@@ -115,7 +115,8 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
 
 def _averages(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """A decay that is written where nothing is averaged: it would look as if weights were."""
-    if ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
+    written = loaded.recipe.run.ema.decay != type(loaded.recipe.run.ema)().decay  # a run's recipe holds defaults too
+    if written and ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
         yield loaded.problem(("run", "ema", "decay"), "no objective, mask or pairing looks at averaged weights: no "
                              "average is kept, and scores are of the trained weights",
                              "leave it out; a plug-in asks for them by view.ema()", note=True)
