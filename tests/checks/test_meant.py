@@ -64,7 +64,7 @@ def beside(key: str, text: str) -> dict[str, str]:
     (beside("vision", "img_size: 32"), "data.image_size"),
 ])
 def test_a_file(changes, mend, tmp_path, capsys):
-    ended = vlobj(capsys, "check", changed(tmp_path, changes))
+    ended = vlobj(capsys, "plan", changed(tmp_path, changes))
     assert ended.code == 2
     assert any(mend in line for line in ended.err.splitlines() if "mend: " in line), ended.err
     assert "is missing" not in ended.err or "steps" not in changes
@@ -79,7 +79,7 @@ def test_a_file(changes, mend, tmp_path, capsys):
     ("Optim.LR=1", "optim.lr?"), ("~objectives.mlm", "objectives.mlm=null"), ("objectives.tgmim={}", "`extends: ...`"),
     ("objectives=[itc, itm]", "objectives: {itc: {}, itm: {}}"), ("init=", "init=null")])
 def test_an_override(override, mend, tmp_path, capsys):
-    ended = vlobj(capsys, "check", changed(tmp_path, {}), override)
+    ended = vlobj(capsys, "plan", changed(tmp_path, {}), override)
     assert ended.code == 2
     assert any(mend in line for line in ended.err.splitlines() if "mend: " in line), ended.err
 

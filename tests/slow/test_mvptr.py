@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 STEPS = {"mvptr": 440, "mvptr_patch": 420}
 """Of 640 and 600, which take four minutes each; three do."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ASKED = ("run.steps=360", "data.test=512", "data.test_new=0", *(f"evaluate.{name}=false" for name in (
     "rerank", "itm", "words", "completion", "binding", "alignment", "probe")))
