@@ -89,6 +89,14 @@ def _put_path(was: list[str]) -> None:
     sys.path[:] = [*was, *(one for one in sys.path if one not in was)]
 
 
+def _put_device(was: str) -> None:
+    torch = _torch()
+    torch.set_default_device(was or None)
+    context = getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None)
+    if not was and hasattr(context, "device_context"):
+        del context.device_context  # as it was; torch 2.6 would ask None which device it is
+
+
 def _put_streams(was: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = was
 
@@ -96,8 +104,7 @@ def _put_streams(was: tuple[Any, Any]) -> None:
 STATES = (
     State("the default dtype", _of("torch", lambda torch: torch.get_default_dtype()),
           lambda was: _torch().set_default_dtype(was), usual=lambda: _torch().float32),
-    State("the default device", _of("torch", _device), lambda was: _torch().set_default_device(was or None),
-          usual=lambda: ""),
+    State("the default device", _of("torch", _device), _put_device, usual=lambda: ""),
     State("whether gradients are computed", _of("torch", lambda torch: torch.is_grad_enabled()),
           lambda was: _torch().set_grad_enabled(was), usual=lambda: True),
     State("torch's random state", _of("torch", lambda torch: torch.get_rng_state()),

@@ -76,7 +76,7 @@ class BytePair(Reader):
 
     def text(self, ids: Sequence[int]) -> str:
         """What the pieces spell, without the blank in front; bytes that are no text as U+FFFD."""
-        pieces = [self._tokenizer.id_to_token(number) for number in ids]
+        pieces = [self._tokenizer.id_to_token(number) for number in ids if number >= len(SPECIAL)]
         return decoders.ByteLevel().decode([piece for piece in pieces if piece is not None]).removeprefix(" ")
 
     def state(self) -> Mapping[str, Any]:
@@ -94,8 +94,10 @@ class BytePair(Reader):
     def _fill(self, merges: list[tuple[str, str]]) -> None:
         self._learned = merges
         vocabulary = _vocabulary(merges)
-        # The special ids are no words of this tokenizer, so that no text can become one.
-        self._tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        # The special ids are no words of this tokenizer, so that no text can become one: a blank is no byte's letter.
+        # Left out, tokenizers before 0.23 would complain of holes on standard output whenever it is copied.
+        special = {f" {number}": number for number in range(len(SPECIAL))}
+        self._tokenizer = Tokenizer(models.BPE(vocab=special | vocabulary, merges=merges))
         if self.lower:
             self._tokenizer.normalizer = normalizers.Lowercase()
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)

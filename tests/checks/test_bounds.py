@@ -44,7 +44,7 @@ def test_every_number_has_bounds():
     "model.joint.temperature=1e300", "model.text.config.num_hidden_layers=1000000000",
     "model.text.config.hidden_size=9223372036854775807", "evaluate.retrieval.gallery=9223372036854775807"])
 def test_what_cannot_be_meant_is_refused(override, tmp_path, capsys):
-    ended = vlobj(capsys, "check", changed(tmp_path, {}), override)
+    ended = vlobj(capsys, "plan", changed(tmp_path, {}), override)
     key, _, value = override.partition("=")
     assert ended.code == 2
     assert key in ended.err or f"{key.rpartition('.')[2]}: {value}" in ended.err

@@ -76,5 +76,5 @@ def test_of_several_names_all_are_offered():
     ({}, "run.name=3", "mend: name: '3'"),
 ])
 def test_in_a_check(change, override, says, tmp_path, capsys):
-    ended = vlobj(capsys, "check", changed(tmp_path, change), override)
+    ended = vlobj(capsys, "plan", changed(tmp_path, change), override)
     assert ended.code == 2 and says in ended.err, ended.err

@@ -113,7 +113,7 @@ def test_clips(capsys, tmp_path):
     for number in range(5):
         Image.fromarray(draw.integers(0, 256, (24, 40, 3), dtype=np.uint8)).save(frames / f"{number}.png")
     stills = [Image.open(frames / f"{number}.png").quantize(256) for number in range(5)]
-    stills[0].save(tmp_path / "a.gif", save_all=True, append_images=stills[1:])
+    stills[0].save(tmp_path / "a.gif", save_all=True, append_images=stills[1:], duration=100)
     (tmp_path / "m.jsonl").write_text("".join(json.dumps({"video": name, "caption": f"the film {name}"}) + "\n"
                                               for name in ("frames", "a.gif")), encoding="utf-8")
     run = trained(tmp_path, f"""\

@@ -8,8 +8,12 @@ from checks.small import changed, plugin, vlobj
 
 from vlobjectives.recipe.recipes import names
 
+QUICK = {"itc", "glscl", "sycoca", "mvptr", "vqa", "glscl_video"}
+"""These hold every kind of part, source and evaluation; the others are slow."""
 
-@pytest.mark.parametrize("name", names())
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+                                  for name in names()])
 def test_every_shipped_recipe_runs_tiny(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = vlobj(capsys, "run", name, "--tiny", "--out", "trial", "run.device=cpu")

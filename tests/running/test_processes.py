@@ -33,6 +33,7 @@ class Local(Objective):
         return {"it": Term(sym_nce(image.pooled, text.pooled, 0.1).sum(), batch.size)}
 
 
+@pytest.mark.slow
 def test_two_processes_of_32_rows_are_one_of_64():
     """Every built-in with `group: all` and `group: 16`, all of them together, and one that breaks the law."""
     tried = [case for form in OBJECTIVES for case in cases(*toy_of(form))]

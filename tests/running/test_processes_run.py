@@ -194,6 +194,7 @@ def gone(pid):
 
 
 @linux
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["one dies", "SIGTERM", "launcher dies"])
 def test_launched_processes_end_together(alone, tmp_path, how):
     """Started by the launcher: one killed stops the other within a minute, exit 6; SIGTERM reaches both, exit 75; the
