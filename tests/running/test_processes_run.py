@@ -74,7 +74,8 @@ def test_two_processes_are_one(alone, tmp_path, port, micro):
     children = processes(path, tmp_path / "run", port, 2, *STILL, *more)
     assert [child.wait() for child in children] == [0, 0], children[0].text + children[1].text
     assert "2 processes" in children[0].text
-    assert children[1].text == ""
+    own = [line for line in children[1].text.splitlines() if not line.startswith("[Gloo]")]  # torch 2.9 says how it met
+    assert not own, own
     compare(tmp_path / "run", whole)
     one, two = (read(out / "summary.json") for out in (tmp_path / "run", whole))
     assert {name: score["value"] for name, score in one.items()} == pytest.approx(
