@@ -35,7 +35,7 @@ MISTAKES = [  # (override, where it is told, what is told only where these are s
     ("objectives.mltc.text_mask=replaced", "objectives.mltc.text_mask", ("model", "masks")),
     ("model.fusion.heads=3", "model.fusion", ("vision",)),
     ("model.vision.patch=7", "model.vision", ()),
-    ("model.joint.image=visoin", "model.joint.image", ()),
+    ("model.joint.image=vison", "model.joint.image", ()),
 ]
 HIDES = {"model.fusion": {"model"}, "model.vision": {"model", "vision"}, "model.joint.image": {"model"},
          "masks.dropped.ratio": {"masks"}, "masks.replaced.fill": {"masks"}, "objectives.itm.negatives": {"itm"}}
