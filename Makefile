@@ -1,5 +1,6 @@
 # Two commands for a checkout: `make run` trains the main recipe on embedded data, `make test` runs the tests.
-# `make lowest` runs the tests on the lowest versions that pyproject.toml declares, in an environment of its own.
+# `make lowest` runs the tests on the lowest versions that pyproject.toml declares, in an environment of its own
+# (Python 3.11: some of these versions have no wheels for later ones).
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl

@@ -167,7 +167,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     asked = paired.options(__doc__, steps=(50, "steps that are timed"), device=("cuda", "cuda or cpu"),
-                           small=("", "anything: few rows of the small recipe alone"), )
+                           small=("", "anything: few rows of the small recipe alone"))
     if asked.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no GPU here; --device cpu --small yes shows that the script works")
     device = torch.device(asked.device)
