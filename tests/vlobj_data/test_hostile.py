@@ -99,14 +99,14 @@ def test_picture(entry, tmp_path):
 
 @pytest.mark.parametrize(("name", "allowed"), AS_REFERENCE.items())
 def test_picture_looks_like_the_reference(name, allowed):
-    from vlobj_data.captions.pictures import read_picture
+    from vlobjectives.pictures import read_picture
     found, wanted = (read_picture(HOSTILE / path, 10**7).int() for path in (name, "images/reference.png"))
     assert found.shape == wanted.shape
     assert (found - wanted).abs().float().mean() <= allowed
 
 
 def test_pictures_of_odd_depth():
-    from vlobj_data.captions.pictures import read_picture
+    from vlobjectives.pictures import read_picture
     gray, onebit, dark, deep, half, palette = (read_picture(HOSTILE / "images" / name, 10**7) for name in (
         "gray16.png", "onebit.png", "i_trns.png", "rgb16.png", "rgba_half_transparent.png", "palette_transparency.png"))
     ramp = gray[0].float().mean(0)

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from vlobj_data.captions.framing import centre, may_flip, random_box, square
 from vlobj_data.captions.paths import PathError, Roots
-from vlobj_data.captions.pictures import PictureError, check_header, read_picture
+
+from vlobjectives.pictures import PictureError, check_header, read_picture
 
 LIMIT = 64_000_000
 COLOURS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -15,7 +15,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from vlobj_data.captions.pictures import PictureError
 from vlobj_data.videos import clips
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import form_of
@@ -24,6 +23,7 @@ from vlobj_data.videos.source import VideoCaptions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError
+from vlobjectives.pictures import PictureError
 
 LIMIT = 10_000_000
 KINDS = [("a.mp4", "mpeg4", "yuv420p"), ("a.mkv", "mpeg4", "yuv420p"), ("a.avi", "mpeg4", "yuv420p"),

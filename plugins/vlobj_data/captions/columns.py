@@ -11,8 +11,8 @@ from torch import Tensor
 
 from vlobj_data.captions.layouts import kind_of
 from vlobj_data.captions.paths import Roots
-from vlobj_data.captions.pictures import PictureError
 from vlobjectives import FieldSpec
+from vlobjectives.pictures import PictureError
 
 Bounded = Annotated[int, Field(ge=0, le=2**16)]
 Column = Literal["names", "phrases"] | tuple[Bounded, Bounded]

@@ -17,10 +17,10 @@ from vlobj_data.captions.catalogue import Catalogue, Entry
 from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.paths import PathError, Roots
-from vlobj_data.captions.pictures import PictureError
 from vlobj_data.captions.text import Manifest, read
 from vlobjectives import Bad, FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig
 from vlobjectives.errors import Problem
+from vlobjectives.pictures import PictureError
 
 PATH = {"path": True}
 MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}

@@ -8,9 +8,9 @@ from vlobj_data.captions.columns import Column, Further, specs
 from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig, folders
 from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.paths import Roots
-from vlobj_data.captions.pictures import check_header, read_picture
 from vlobj_data.captions.text import Manifest, decoded
 from vlobjectives.errors import DataError
+from vlobjectives.pictures import check_header, read_picture
 
 OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
 """What the columns of MVPTR (arXiv 2201.12596) would be declared as, for messages."""

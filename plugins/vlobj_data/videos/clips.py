@@ -26,8 +26,8 @@ import torch
 from av.sidedata.sidedata import Type
 from torch import Tensor
 
-from vlobj_data.captions.pictures import PictureError, as_pixels, check_header, opened, read_picture, said
 from vlobj_data.videos.whole import cut_off
+from vlobjectives.pictures import PictureError, as_pixels, check_header, opened, read_picture, said
 
 DEMUXERS = {"format_whitelist": "mov,mp4,matroska,webm,gif,avi"}
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif")
