@@ -6,6 +6,7 @@ where each of them stands in the record: files of runs that he made, and those t
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,14 +33,16 @@ def trusted(content: bytes) -> bool:
 
 
 def record(contents: Iterable[bytes]) -> bool:
-    """Trusts files of these contents from now on; whether that could be written down."""
+    """Trusts files of these contents from now on; whether that could be written down, which is said where not."""
     try:
         place = folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         for content in contents:
             if not trusted(content):
                 os.close(os.open(place / digest(content), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as error:  # no right, no room, or no home
+        warnings.warn(f"plug-in files could not be put on record as trusted ({error}): the next command asks again; "
+                      "XDG_STATE_HOME may name a folder that can be written", RuntimeWarning, stacklevel=2)
         return False
     return True
 

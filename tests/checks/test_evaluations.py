@@ -97,6 +97,43 @@ def test_one_of_a_stranger(tmp_path, capsys):
     assert "evaluate.broken" in ended.out and "own.py:14" in ended.out and "1 error, 1 note" in ended.out, ended.out
 
 
+LITTLE = """
+    from vlobjectives import Evaluation, hookimpl
+    from vlobjectives.errors import DataError
+    from vlobj_models.timm_vision import TimmVision
+
+    class Own(TimmVision):
+        class Config(TimmVision.Config):
+            def tiny(self):
+                return self.model_copy(update={"heads": 3})
+
+    class Early(Evaluation):
+        def views(self, inputs):
+            raise DataError("its list of words is empty", "write one")
+
+    class Late(Evaluation):
+        def run(self, held):
+            raise DataError("no word of the list is in the data", "write another")
+
+    @hookimpl
+    def vlobj_components():
+        return {"encoder:own": Own, "evaluation:early": Early, "evaluation:late": Late}
+"""
+
+
+def test_what_is_not_tried_is_said(tmp_path, capsys):
+    """A part has no small form; what an evaluation says of data is told, as a note where few samples may be why."""
+    plugin(tmp_path, LITTLE)
+    head = {"# Small: five objectives.": "plugins: [./own.py]"}
+    ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {early: {}, late: {}, retrieval: {}}"}))
+    assert ended.code == 3 and "evaluate.early  its list of words is empty\n    mend: write one" in ended.err, ended.err
+    assert "evaluate.late  no word of the list is in the data\n    mend: write another" in ended.out, ended.out
+    assert "1 error, 1 note" in ended.out, ended.out
+    ended = vlobj(capsys, "check", changed(tmp_path, head | {"type: timm_vision": "type: own"}))
+    assert ended.code == 0 and "  evaluate  not tried: retrieval; a small form of the model cannot be made (model." \
+        "vision: " in ended.out and "1 note" in ended.out, ended
+
+
 def others(trials: Trials, one: Named) -> Iterator[dict[str, Any]]:
     """Every option that names something, with every other name of the recipe, whatever it is the name of."""
     recipe = trials.loaded.recipe

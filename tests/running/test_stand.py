@@ -129,10 +129,20 @@ def test_a_run_of_an_older_version_goes_on(run, capsys):
     assert [one["what"] for one in noted(run)["changes"]] == ["run.steps"]
 
 
+def test_a_recipe_of_another_version_in_the_manifest_is_said(run):
+    """It cannot be held against recipe.yaml, which counts."""
+    manifest = noted(run)
+    manifest["recipe"]["optim"]["later"] = 1
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    replace(run / "recipe.yaml", "lr: 0.001", "lr: 0.002")
+    line, = resuming.edited(RunFolder(run), Registry())
+    assert "manifest.json is none of this version (optim.later: " in line and "recipe.yaml counts" in line
+
+
 @pytest.mark.parametrize("held", [b"", b'{"versions": {', b"[]", b'{"starts": 3}', b"\xff\xfe\x00"])
 def test_a_manifest_that_is_damaged(run, held):
     (run / "manifest.json").write_bytes(held)
-    for read in (resuming.as_noted, partial(resuming.edited, registry=Registry())):
+    for read in (partial(resuming.as_noted, tell=print), partial(resuming.edited, registry=Registry())):
         with pytest.raises(DataError, match=r"manifest.json  the file is damaged(?s:.*)mend: put it back from a copy"):
             read(RunFolder(run))
 
@@ -177,7 +187,7 @@ def test_links_are_not_followed_out_of_the_folder(run, tmp_path, name):
     with pytest.raises(RecipeError, match=f"{name} is a link out of the folder"):
         load_recipe(run)  # as every verb does first
     with pytest.raises(RecipeError, match=f"{name} is a link out of the folder"):
-        resuming.as_noted(RunFolder(run))  # as going on by --out and --resume does first
+        resuming.as_noted(RunFolder(run), print)  # as going on by --out and --resume does first
     with pytest.raises(RecipeError, match=f"{name} is a link out of the folder"):
         RunFolder(run).lock()  # as whatever writes does first
     assert before == {path: path.read_bytes() for path in [victim, *victim.rglob("*")] if path.is_file()}

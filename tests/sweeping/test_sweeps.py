@@ -12,7 +12,7 @@ from trial_sweeps import SWEEP, ended, summary, sweep, until_gone, written
 from vlobjectives.running.folder import RunFolder
 from vlobjectives.running.log import Log
 from vlobjectives.sweeping.file import read_sweep
-from vlobjectives.sweeping.prepare import Prepared, Ready, Run
+from vlobjectives.sweeping.prepare import Prepared, Ready, Run, _before
 from vlobjectives.sweeping.rows import loaded
 from vlobjectives.sweeping.sweep import Order, Sweep
 
@@ -77,6 +77,21 @@ def test_a_finished_sweep_trains_nothing_and_says_the_same(whole):
     assert table(path) == before
 
 
+def test_a_damaged_note_of_an_earlier_start_is_said(whole):
+    """It spares work and holds nothing else: the rows are checked again, and nothing is trained again."""
+    path, _ = whole
+    kept = path.parent / "out/sweep.json"
+    held = kept.read_text(encoding="utf-8")
+    assert len(_before(kept.parent)[0]) == 2 and not _before(kept.parent)[1]
+    for damaged in ("", held[:-9], "[]", '{"rows": {"base": {"digest": "x"}}}', held.replace('"passes"', '"steps"')):
+        kept.write_text(damaged, encoding="utf-8")
+        known, (note,) = _before(kept.parent)
+        assert not known and note.startswith(f"note: {kept}  the file is damaged: ") and "\n    mend: " in note, note
+    code, said = ended(path, "--dry-run")
+    assert code == 0 and f"note: {kept}  the file is damaged: " in said and "left to do 0 runs" in said, said
+    kept.write_text(held, encoding="utf-8")
+
+
 def test_what_changed_is_trained_anew_and_what_was_is_kept(whole):
     path, _ = whole
     was = summary(path.parent / "out/few-seed1")
@@ -134,8 +149,10 @@ def test_a_run_of_another_recipe_is_in_no_table_before_it_is_trained_anew(tmp_pa
         state = "finished" if row.name == "base" else "other"
         ready.append(Ready(row, recipe.recipe, "", 4, 1e9, (Run(row.name, 0, place, state),)))
     out = tmp_path / "out"
-    [score], costs, _ = Sweep(Order(file, rows, out), Prepared(tuple(ready), ()), RunFolder(out), Log(False)).write()
+    order, prepared = Order(file, rows, out), Prepared(tuple(ready), ())
+    [score], costs, notes = Sweep(order, prepared, RunFolder(out), Log(False)).write()
     assert [cell.row for cell in score.cells] == ["base"] and [cost.done for cost in costs] == [1, 0]
+    assert notes == ["No seconds of base, seed 0: no line of its metrics.jsonl can be read."]
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):

@@ -1,8 +1,7 @@
 """Going on with a run: what may change, what must not, and what is noted when it does all the same."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,23 +24,29 @@ NO_MATTER = ("run.name", "run.folder", "plugins")
 ABSENT = "nothing"
 
 
-def as_noted(place: RunFolder) -> Recipe:
+def as_noted(place: RunFolder, tell: Callable[[str], None]) -> Recipe:
     """The recipe of a run as it was noted last, by its manifest; recipe.yaml may have been edited since. Of older runs,
-    whose manifest does not hold it, recipe.yaml."""
+    whose manifest does not hold it, recipe.yaml; `tell` is told where the manifest's is none of this version."""
     refuse_links(place.path)
     noted = place.manifest()["recipe"]
-    with suppress(ValidationError):  # keys that this version does not have: what recipe.yaml says of them counts
+    try:
         if noted is not None:
             return Recipe.model_validate_json(json.dumps(noted), strict=True)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        tell(f"the recipe in manifest.json is none of this version ({'.'.join(map(str, wrong['loc']))}: "
+             f"{wrong['msg']}): recipe.yaml counts, and whether it was edited since cannot be told")
     return load(place.path).recipe
 
 
 def edited(place: RunFolder, registry: Registry) -> list[str]:
     """Lines on what recipe.yaml, and plug-in files, say otherwise than the run was made by."""
-    recipe = load(place.path).recipe
+    recipe, lines = load(place.path).recipe, []
+    before = as_noted(place, lines.append)
     files, was = keeping.digests(recipe, registry), keeping.numbered(place.manifest()["plugin_files"])
-    return [*(f"recipe.yaml was edited: {path} {changed(old, new)}"
-              for path, old, new in _changed(as_noted(place), recipe) if not _under(path, NO_MATTER)),
+    return [*lines,
+            *(f"recipe.yaml was edited: {path} {changed(old, new)}"
+              for path, old, new in _changed(before, recipe) if not _under(path, NO_MATTER)),
             *(f"the plug-in file {name} is not what the run was made with" for name in sorted(files.keys() | was)
               if files.get(name) != was.get(name))]
 

@@ -236,7 +236,7 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
     place, going_on = distributed.from_first((str(at.path), going_on))
     at.path = Path(place)
     folder_ = RunFolder(at.path)
-    before = resuming.as_noted(folder_) if going_on else None
+    before = resuming.as_noted(folder_, log.say) if going_on else None
     loaded = resuming.settled(loaded, world.size, before)
     recipe = at.recipe = loaded.recipe
     layout_of(loaded, world)

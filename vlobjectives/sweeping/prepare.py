@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from vlobjectives.errors import DataError, PluginError, Problem
+from pydantic import BaseModel, ValidationError
+
+from vlobjectives.errors import DataError, Place, PluginError, Problem
 from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.checks import Refused
 from vlobjectives.recipe.resolving import resolved
@@ -22,6 +23,20 @@ from vlobjectives.sweeping.known import Plugins, State, digest, state
 from vlobjectives.sweeping.rows import Row, of_rows
 
 STATE = "sweep.json"
+
+
+class _Known(BaseModel):
+    """What an earlier start found of a row."""
+
+    digest: str
+    passes: int
+    flops: float
+
+
+class _Before(BaseModel):
+    """What is read of STATE; `keep` writes it."""
+
+    rows: dict[str, _Known]
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class _Found:
         place, recipe = out / f"{self.row.name}-seed{seed}", self.loaded.recipe.model_copy(update={"seed": seed})
         return Run(self.row.name, seed, place, state(place, recipe, self.plugins, self.files))
 
-    def finished(self, before: Mapping[str, Any]) -> bool:
+    def finished(self, before: Mapping[str, _Known]) -> bool:
         """Whether there is nothing left to check: all of its runs are there, and its costs are known."""
         return self.key in before and all(run.state == "finished" for run in self.runs)
 
@@ -106,9 +121,8 @@ def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, smal
     small  every row in its `--tiny` form; processes: of each run
     A row that is the same as an earlier one is left out, and noted. Raises Refused with the problems of all rows.
     """
-    seeds, before = file.sweep.seeds, _before(out)
+    seeds, (before, notes) = file.sweep.seeds, _before(out)
     kept: dict[str, _Found] = {}
-    notes: list[str] = []
     for row, loaded in rows:
         if row.path == ("drop_one",) and (gone := _idle(loaded.recipe)) is not None:
             notes.append(f"row {row.name} is left out: without this objective none has a weight at step {gone}")
@@ -158,18 +172,26 @@ def keep(prepared: Prepared, out: RunFolder) -> None:
         for one in prepared.rows}})
 
 
-def _before(out: Path) -> dict[str, Any]:
-    """Digest of a row -> what an earlier start found."""
+def _before(out: Path) -> tuple[dict[str, _Known], list[str]]:
+    """Digest of a row -> what an earlier start found; and a note where that is damaged."""
     place = RunFolder(out)
-    with suppress(DataError, AttributeError, KeyError, TypeError):
-        if place.has(STATE):
-            return {row["digest"]: row for row in place.read(STATE)["rows"].values()}
-    return {}
+    if not place.has(STATE):
+        return {}, []
+    try:
+        return {row.digest: row for row in _Before.model_validate(place.read(STATE)).rows.values()}, []
+    except DataError as error:
+        what = error.what
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        what = f"the file is damaged: {'.'.join(map(str, wrong['loc'])) or 'it'}: {wrong['msg']}"
+    return {}, [str(Problem(Place(str(out / STATE)), "", f"{what}; what it says of earlier starts is not used",
+                            "nothing: rows are checked and counted again, which writes it anew; finished runs stay",
+                            note=True))]
 
 
-def _costs(one: _Found, before: Mapping[str, Any] | None) -> tuple[int, float]:
+def _costs(one: _Found, before: _Known | None) -> tuple[int, float]:
     if before is not None:
-        return before["passes"], before["flops"]
+        return before.passes, before.flops
     recipe = one.loaded.recipe
     costs = [measure(recipe, one.registry, one.processes, source) for source in recipe.sources]
     return max(len(of.passes) for of in costs), sum(of.flops for of in costs)

@@ -81,6 +81,8 @@ class Sweep:
         names = tables.chosen(patterns, next(iter(base.evaluate.entries), "losses"), rows)
         scores, costs = tables.scores(rows, names), [self._cost(one.row.name, rows) for one in self.prepared.rows]
         notes = [f"Failed: {name}: {why}" for cost in costs for name, why in cost.why.items()]
+        notes += [f"No seconds of {run.name}: no line of its metrics.jsonl can be read." for one in self.prepared.rows
+                  for run in one.runs if run in self.done and tables.seconds(run.place, one.recipe.run.steps) is None]
         if any(rows.values()):
             notes += [f"No run has a score {one}." for one in patterns if not tables.chosen([one], "", rows)]
         path = self.order.file.path

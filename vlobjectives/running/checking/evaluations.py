@@ -20,7 +20,6 @@ from vlobjectives.containing import contained
 from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.naming import kinds
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import View, ViewError
 from vlobjectives.errors import DataError, Place, PluginError, Problem, RecipeError
 from vlobjectives.foreign import reason_of, where_raised
@@ -28,20 +27,15 @@ from vlobjectives.recipe import fitting
 from vlobjectives.recipe.checks import Report
 from vlobjectives.recipe.checks_names import SECTION, Named
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.model import PartEntry
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
 from vlobjectives.running.averages import averaged_parts, wanted
 from vlobjectives.running.checking.built import Built
 from vlobjectives.running.checking.capabilities import asked_in_vain
-from vlobjectives.running.evaluating import HeldOut, held_out
-from vlobjectives.running.pieces import Pieces
-from vlobjectives.running.tiny import small_part
+from vlobjectives.running.checking.little import SAMPLES, little
+from vlobjectives.running.evaluating import HeldOut
 
 STAGE = "capabilities"
-SAMPLES, ROWS, TWINS = 8, 4, 2
-"""Samples of a split, in batches of so many, and twins of a kind that evaluations are tried on."""
 MOST = 200
 """Values that are tried in place of one that fails."""
 
@@ -52,7 +46,7 @@ def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Name
 
     runs  whether the system takes a step: of one that does not, what fails is no fault of an evaluation's
     """
-    trials = Trials(loaded, registry, named, built)
+    trials, unrun = Trials(loaded, registry, named, built), []
     for path, one in named.items():
         if one.kind != "evaluation":
             continue
@@ -65,6 +59,12 @@ def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Name
                 report.add(STAGE, problems)
             else:
                 _tell(loaded, path, one, fault, trials, runs, report)
+        elif trials.untried:
+            unrun.append(str(path[1]))
+    if unrun:
+        report.add(STAGE, [loaded.problem(("evaluate",), f"not tried: {', '.join(unrun)}; {trials.untried}", "`vlobj "
+                                          "run` with --tiny tries them on scenes; else what is wrong with them shows "
+                                          "when the run evaluates", note=True)])
 
 
 def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], str] | None:
@@ -92,7 +92,7 @@ class Fault:
     @property
     def foreign(self) -> bool:
         """Whether its own code fails, in words that nobody chose for this."""
-        return self.error is not None and not isinstance(self.error, CannotBuild | ViewError | RecipeError)
+        return self.error is not None and not isinstance(self.error, CannotBuild | ViewError | RecipeError | DataError)
 
     @property
     def why(self) -> str:
@@ -132,8 +132,6 @@ class Trials:
                 whole.suits(self.built.objectives)
                 ran = True
                 self._run(one, whole)
-        except DataError:  # stage `data` speaks of data
-            return None
         except (Exception, SystemExit) as error:  # a plug-in's own code
             return Fault([], error, ran)
         return None
@@ -146,27 +144,19 @@ class Trials:
                     for score in whole.run(held).values():
                         float(score.value)
 
+    @property
+    def held(self) -> Mapping[str, HeldOut]:
+        """Source -> a few samples of a split that is evaluated; none where `untried` says why."""
+        return self._little[0]
+
+    @property
+    def untried(self) -> str:
+        """Why no evaluation can be run here; empty where it can."""
+        return self._little[1]
+
     @cached_property
-    def held(self) -> dict[str, HeldOut]:
-        """Source -> a few samples of a split that is evaluated; none where the small form cannot be built."""
-        recipe, made = self.loaded.recipe, self.built.made
-        if made.first is None:
-            return {}
-        feeds = {name: replace(feed, fields=replace(feed.fields, readers=made.first.readers))
-                 for name, feed in made.feeds.items()}
-        parts = {str(path[1]): PartEntry(**small_part(one)) for path, one in self.named.items() if one.kind == "part"}
-        try:
-            system = assemble.system(recipe.model_copy(update={"model": parts}), self.registry,
-                                     Pieces(feeds, made.inputs)).eval()
-        except Exception:  # a part that has no small form for this data: a run finds what it finds
-            return {}
-        found = {}
-        for name, feed in feeds.items():
-            wished = (*(recipe.evaluate.splits or ()), *held_out(feed.source))
-            if split := next((split for split in wished if feed.source.size(split)), ""):
-                found[name] = HeldOut(system, Few(feed.source), feed.fields, split, recipe.seed, ROWS,
-                                      torch.device("cpu"))
-        return found
+    def _little(self) -> tuple[Mapping[str, HeldOut], str]:
+        return little(self.loaded, self.registry, self.named, self.built)
 
     def mended(self, path: KeyPath, one: Named, fault: Fault) -> Iterator[Problem]:
         """The options, one or two, with other values of which the evaluation runs; none where no such are found."""
@@ -218,7 +208,10 @@ def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trial
     if fault.error is None:
         return
     if not fault.foreign:
-        report.add(STAGE, [loaded.problem(path, fault.why, getattr(fault.error, "mend", "") or away, key=True)])
+        of_data = isinstance(fault.error, DataError)
+        report.add(STAGE, [loaded.problem(path, fault.why, getattr(fault.error, "mend", "") or away, key=True,
+                                          note=of_data and fault.ran)],  # in few samples: others may do
+                   DataError.code if of_data else RecipeError.code)
         return
     place, option = _where(fault.error, one.cls), _blamed(fault.error, one, trials)
     what = fault.why + (f" ({place})" if place else "")
@@ -276,24 +269,3 @@ def _swapped(path: KeyPath, one: Named, views: Mapping[str, View], built: Built)
             if option in sides and as_what and option not in as_what:
                 yield ((*path, option), f"'{name}' is what '{part}' takes as its {as_what[0]}, not as its {option}",
                        f"name an input of the encoder '{sides[option]}'")
-
-
-class Few:
-    """A source of which there are a few samples, each read once."""
-
-    def __init__(self, source: Source):
-        self._source, self._read = source, {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
-
-    def size(self, split: str) -> int:
-        return min(SAMPLES, self._source.size(split))
-
-    def sample(self, *which: Any) -> Any:
-        if which not in self._read:
-            self._read[which] = self._source.sample(*which)
-        return self._read[which]
-
-    def twins(self, split: str, kind: str, count: int) -> Any:
-        return self._source.twins(split, kind, min(count, TWINS))
