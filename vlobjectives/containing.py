@@ -19,6 +19,9 @@ from typing import Any
 
 from vlobjectives.errors import Passing
 
+SIGNALS = tuple(map(int, signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}))
+"""All but SIGCHLD, which torch's loaders take for good."""
+
 
 class Foreign(RuntimeError):
     """A plug-in raised what would end the process: SystemExit, or a BaseException of its own."""
@@ -62,8 +65,7 @@ def _folder() -> str | None:
 
 def _handlers() -> dict[int, Any] | None:
     if threading.current_thread() is threading.main_thread():  # others may not set any
-        ours = signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}  # which torch's loaders take for good
-        return {number: signal.getsignal(number) for number in ours}
+        return {number: signal.getsignal(number) for number in SIGNALS}
 
 
 def _put_handlers(was: dict[int, Any]) -> None:

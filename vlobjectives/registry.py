@@ -90,10 +90,10 @@ class Registry:
         self._files: dict[Path, Files] = {}
         self.effects: dict[Path, list[str]] = {}  # local file -> what it did to the process, which was put back
         self._classes: dict[Component, type] = {}
-        for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.dist.name != PROJECT, one.name)):
-            builtin = entry.dist.name == PROJECT
-            if (builtin or not builtin_only) and not self._blocks(entry.name):
-                self._add_entry(entry, builtin)
+        found = [(one.dist.metadata, one) for one in entry_points(group=GROUP)]  # read from its file at every look
+        for package, entry in sorted(found, key=lambda one: (one[0]["Name"] != PROJECT, one[1].name)):
+            if (package["Name"] == PROJECT or not builtin_only) and not self._blocks(entry.name):
+                self._add_entry(entry, package["Name"], package["Version"])
 
     # -- finding ----------------------------------------------------------------------------------------------
 
@@ -102,15 +102,14 @@ class Registry:
             self._blocked[name] = True
         return name in self._blocked
 
-    def _add_entry(self, entry, builtin: bool) -> None:
-        package = entry.dist.name
+    def _add_entry(self, entry, package: str, version: str) -> None:
         try:
             with contained(f"plug-in {package}:{entry.name}"):
                 plugin = entry.load()
         except Exception as error:  # anything may happen in a stranger's module
             reasons = [reason_of(error)]
         else:
-            reasons = self._register(plugin, f"{package}:{entry.name}", package, entry.dist.version, builtin)
+            reasons = self._register(plugin, f"{package}:{entry.name}", package, version, package == PROJECT)
         self._faults += [Fault(entry.name, package, reason) for reason in reasons]
 
     def add_file(self, path: str | Path, own: bool = True) -> None:

@@ -26,6 +26,11 @@ HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
 """Section of a recipe -> where a stage holds what stands there."""
 
 
+def seed_torch(number: int) -> None:
+    """torch.manual_seed; where there is only the CPU, without its note of the whole stack for devices to come."""
+    (torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed)(number)
+
+
 @dataclass
 class Stage:
     """What passes need besides a batch.
@@ -68,7 +73,7 @@ class Stage:
     def reseed(self, what: str) -> None:
         """Seeds dropout by what comes next, so that it does not hang on who else is in the recipe."""
         if self.seed_dropout:
-            torch.manual_seed(arithmetic.key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
+            seed_torch(arithmetic.key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
 
     def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> Draw:
         if key.mask in self.draws:

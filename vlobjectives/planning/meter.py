@@ -44,6 +44,11 @@ class Meter(TorchDispatchMode):
         self.unknown: Counter[str] = Counter()
         self.at_work = ""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here; torch's guard against it, entered at every operator, takes a tenth of a step."""
+        return False
+
     @contextmanager
     def work(self, name: str) -> Iterator[None]:
         """Books what runs inside on `name`. After an exception `at_work` stays, so that it can be told who failed."""

@@ -15,6 +15,7 @@ from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, P
 from vlobjectives.contracts.views import Input, View
 from vlobjectives.foreign import reason_of
 from vlobjectives.functional import noise
+from vlobjectives.planning import execute
 from vlobjectives.registry import Registry
 from vlobjectives.running.fields import Fields
 from vlobjectives.running.making import Trouble, asked_for, config_of, placed
@@ -119,7 +120,7 @@ class seeded:
     def __enter__(self) -> None:
         self.fork = torch.random.fork_rng(devices=[])
         self.fork.__enter__()
-        torch.manual_seed(self.key)
+        execute.seed_torch(self.key)
 
     def __exit__(self, *error: Any) -> None:
         self.fork.__exit__(*error)

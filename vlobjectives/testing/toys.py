@@ -75,19 +75,22 @@ class Toy:
     seed: int = 0
 
     def changed(self, **changes: Any) -> "Toy":
-        """The same toy with other fields."""
-        return replace(self, **changes)
+        """The same toy with other fields; with the same plug-ins, these are not looked for again."""
+        other = replace(self, **changes)
+        if not {"plugins", "components"} & changes.keys():
+            other.__dict__["registry"] = self.registry
+        return other
 
     def with_data(self, **options: Any) -> "Toy":
-        return replace(self, data={**self.data, **options})
+        return self.changed(data={**self.data, **options})
 
     def grouped(self, name: str, group: int | str) -> "Toy":
         """The same toy in which objective `name` sees `group` rows together, and pairings (numbers only) too."""
         objectives = {**self.objectives, name: {**self.objectives[name], "group": group}}
         if group == "all":
-            return replace(self, objectives=objectives)
+            return self.changed(objectives=objectives)
         pairings = {key: {**entry, "group": group} for key, entry in {**PAIRINGS, **self.pairings}.items()}
-        return replace(self, objectives=objectives, pairings=pairings)
+        return self.changed(objectives=objectives, pairings=pairings)
 
     @cached_property
     def registry(self) -> Registry:
