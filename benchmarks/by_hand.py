@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional as F
 
 from vlobjectives import Batch, Draw, Pairs, Reading
+from vlobjectives.api import Built
 from vlobjectives.functional import indices, kept, mark, partners, replaced, sym_nce, take, unit
 from vlobjectives.recipe.times import weight_at
-from vlobjectives.running.door import Built
-from vlobjectives.running.schedule import rate_factor
+from vlobjectives.training.schedule import rate_factor
 
 PLAIN = Reading()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import paired
 
 from vlobjectives.contracts.source import Sample
+from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.registry import Registry
-from vlobjectives.running.making import config_of
 
 SAMPLES, PHOTOS, CAPTIONS = 256, 64, 2000
 HERE = Path(__file__).resolve()

@@ -26,16 +26,16 @@ import paired
 import torch
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.planning import fake
+from vlobjectives.costs import fake
+from vlobjectives.costs.measure import measure
+from vlobjectives.costs.shape_check import specs
+from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.loader import Layout, Loaded
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.costing import measure
-from vlobjectives.running.dry import specs
-from vlobjectives.running.loader import Layout, Loaded
-from vlobjectives.running.loop import Trainer
-from vlobjectives.running.optimiser import Optimiser
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
+from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.trainer import Trainer
 
 RANDOM = ("model.vision.weights=null", "model.text.weights=null")
 CASES = {"glscl": ((), "[vision, fusion]"), "glscl_base": (RANDOM, "[vision, fusion]"),

@@ -14,11 +14,11 @@ import torch
 from by_hand import ByHand
 
 import vlobjectives
+from vlobjectives.api import Built
+from vlobjectives.data.loader import Layout, Loaded, MicroBatches
 from vlobjectives.planning.plan import DrawKey, PairsKey
-from vlobjectives.running.door import Built
-from vlobjectives.running.loader import Layout, Loaded, MicroBatches
-from vlobjectives.running.loop import Trainer
-from vlobjectives.running.optimiser import Optimiser
+from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.trainer import Trainer
 
 MASKED = {"dropped": "image", "replaced": "image", "noisy_words": "text", "hidden_words": "text"}
 

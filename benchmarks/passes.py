@@ -8,9 +8,9 @@ Work and activations are those of a micro-batch.
 
 import paired
 
+from vlobjectives.api import registry_of
+from vlobjectives.costs.measure import measure
 from vlobjectives.recipe import load
-from vlobjectives.running.costing import measure
-from vlobjectives.running.door import registry_of
 
 
 def table(recipe: str) -> list[dict[str, str]]:

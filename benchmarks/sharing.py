@@ -13,10 +13,10 @@ import paired
 import torch
 
 import vlobjectives
-from vlobjectives.running.optimiser import Optimiser
+from vlobjectives.training.optimizer import Optimiser
 
 
-def ways(system: "vlobjectives.running.door.Built") -> dict[str, str | tuple[tuple[str, ...], ...]]:
+def ways(system: "vlobjectives.api.Built") -> dict[str, str | tuple[tuple[str, ...], ...]]:
     """Schedule -> `share` of `System.plan`; the authors' groups hold each objective, some by itself."""
     authors = system.recipe.plan.authors
     alone = tuple((name,) for name in system.objectives if not any(name in group for group in authors))

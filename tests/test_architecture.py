@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HOST, PLUGINS = ROOT / "vlobjectives", ROOT / "plugins"
-LAYERS = ("errors", "trust", "beside", "containing", "files", "pictures", "functional", "contracts", "foreign", "blame",
-          "registry", "recipe", "planning", "running", "sweeping", "checks", "testing", "cli",
-          "__main__")
+LAYERS = ("errors", "files", "pictures", "functional", "contracts", "plugin_loading", "planning", "registry", "recipe",
+          "run_folder", "resolved", "runtime", "data", "system", "training", "costs", "evaluation", "checking", "runs",
+          "sweeping", "api", "testing", "cli", "__main__")
 """Each imports itself and what stands before it."""
 OPEN = {"vlobjectives", "functional", "errors", "pictures"}
 """What a plug-in may import of the host, as a stranger's would."""

@@ -10,7 +10,7 @@ import pytest
 from vlobjectives.contracts import config as configs
 from vlobjectives.errors import PluginError
 from vlobjectives.recipe import model
-from vlobjectives.recipe.known import fields
+from vlobjectives.recipe.known_keys import fields
 from vlobjectives.registry import KINDS, Fault, Registry
 
 _NUMBER = count()

@@ -106,7 +106,7 @@ def test_shipped_recipes_load_with_the_files_that_they_name(fresh, tmp_path):
 
 
 def test_shipped_sweeps_are_found(fresh, tmp_path):
-    code = "import vlobjectives.sweeping.file as f; print([f.read_sweep(name).name for name in f.names()])"
+    code = "import vlobjectives.sweeping.sweep_file as f; print([f.read_sweep(name).name for name in f.names()])"
     found = call(fresh / "python", "-c", code, cwd=tmp_path)
     assert "'glscl_ablation'" in found and "'glscl_ablation_small'" in found
 

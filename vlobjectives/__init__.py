@@ -25,7 +25,7 @@ _HOME = {
     "views": ["Input", "Reading", "View", "ViewError", "decoded", "encoded", "fused", "joint"],
 }
 _MODULE = {name: f"vlobjectives.contracts.{module}" for module, names in _HOME.items() for name in names}
-_MODULE |= {"build": "vlobjectives.running.door", "load": "vlobjectives.running.door"}
+_MODULE |= {"build": "vlobjectives.api", "load": "vlobjectives.api"}
 
 __all__ = sorted(_MODULE)
 __version__ = "0.1.0"

@@ -18,13 +18,13 @@ from typing import Any
 
 import pluggy
 
-from vlobjectives import trust
-from vlobjectives.beside import Files
-from vlobjectives.containing import contained
 from vlobjectives.contracts.config import fault
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
-from vlobjectives.foreign import HOOKS, defined, found_file, load_file, load_target, reason_of, where_raised
+from vlobjectives.plugin_loading import trust
+from vlobjectives.plugin_loading.helper_files import Files
+from vlobjectives.plugin_loading.load import HOOKS, defined, found_file, load_file, load_target, reason_of, where_raised
+from vlobjectives.plugin_loading.side_effects import contained
 
 API = 1
 GROUP = PROJECT

@@ -6,9 +6,9 @@ from vlobjectives import hookimpl
 @hookimpl
 def vlobj_components():
     return {
-        "source:scenes": "vlobj_data.scenes.source:Scenes",
-        "source:captions": "vlobj_data.captions.source:Captions",
-        "source:video_captions": "vlobj_data.videos.source:VideoCaptions",
+        "source:scenes": "vlobj_data.scenes.scenes:Scenes",
+        "source:captions": "vlobj_data.captions.captions:Captions",
+        "source:video_captions": "vlobj_data.videos.videos:VideoCaptions",
         "reader:byte_pair": "vlobj_data.byte_pair:BytePair",
         "reader:hugging_face": "vlobj_data.hugging_face:HuggingFace",
     }

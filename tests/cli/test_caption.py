@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks.small import SMALL, vlobj
 from PIL import Image
+from small_recipes import SMALL, vlobj
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k" / "images"
 

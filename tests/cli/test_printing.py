@@ -6,7 +6,7 @@ import locale
 import sys
 
 import pytest
-from checks.small import changed, vlobj
+from small_recipes import changed, vlobj
 
 from vlobjectives.cli import main
 

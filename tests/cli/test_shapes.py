@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 import torch
-from checks.small import vlobj
+from small_recipes import vlobj
 
+from vlobjectives.data.data_module import pieces_of
 from vlobjectives.planning.plan import runner
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.authors=[]")
 METER = (*LESS, "objectives.itc=null")

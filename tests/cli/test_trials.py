@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from checks.small import changed, plugin, vlobj
+from small_recipes import changed, plugin, vlobj
 
 from vlobjectives.recipe.recipes import names
 
@@ -79,7 +79,7 @@ def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, 
     plugin(tmp_path / "recipes", """
         from pydantic import Field
         from vlobjectives import MaskConfig, hookimpl
-        from vlobj_common.random_patches import RandomPatches
+        from vlobj_common.masks.random_patches import RandomPatches
 
         class Listed(RandomPatches):
             class Config(RandomPatches.Config):

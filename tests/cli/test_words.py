@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from checks.small import changed, plugin, vlobj
+from small_recipes import changed, plugin, vlobj
 
 from vlobjectives.cli import explain
 from vlobjectives.recipe.recipes import names

@@ -11,8 +11,8 @@ import vlobjectives
 from vlobjectives import errors
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import session
-from vlobjectives.running.log import Log
+from vlobjectives.runs import session
+from vlobjectives.runtime.log import Log
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 SMALL = ("run.steps=2", "optim.schedule.warmup=0", "data.samples=64", "data.batch=8",

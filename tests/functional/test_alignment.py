@@ -4,13 +4,12 @@ import math
 
 import pytest
 import torch
+from arrays import close, golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from vlobjectives.functional import alignment as a
-
-from .arrays import close, golden
 
 few = settings(max_examples=30)
 positive = st.integers(0, 10**6).map(

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from arrays import close, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlobjectives.functional import best_count, mark, ranked, tile_means, tile_numbers, word_scores, worst_count
-
-from .arrays import close, load
 
 COCA = Path(__file__).parents[1] / "golden" / "coca"
 SIZES = st.integers(2, 300)

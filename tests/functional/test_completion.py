@@ -4,12 +4,11 @@ import math
 
 import pytest
 import torch
+from arrays import leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlobjectives.functional import cosine_rows, l2_rows, unit, unit_over
-
-from .arrays import leaf
 
 
 @given(st.integers(0, 10**6))

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from arrays import close, leaf, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear
 
 from vlobjectives.functional import indices, set_logits, set_nll, take
-
-from .arrays import close, leaf, load
 
 MVPTR = Path(__file__).parents[1] / "golden" / "mvptr"
 

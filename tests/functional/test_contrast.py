@@ -3,13 +3,12 @@
 import math
 
 import torch
+from arrays import leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from vlobjectives.functional import sym_nce, unit
-
-from .arrays import leaf
 
 SEED = st.integers(0, 10**6)
 ROWS = st.integers(2, 9)

@@ -4,11 +4,10 @@ from datetime import timedelta
 
 import pytest
 import torch
+from arrays import close, golden, leaf
 from torch import Tensor, distributed, multiprocessing
 
 from vlobjectives.functional import gather, indices, sym_nce, take, unit
-
-from .arrays import close, golden, leaf
 
 ROWS, WIDTH = 3, 4
 

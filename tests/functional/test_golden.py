@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from arrays import close, golden, leaf
 from torch import Tensor
 from torch.nn.functional import cross_entropy, gelu, layer_norm, linear
 
 from vlobjectives import functional as f
-
-from .arrays import close, golden, leaf
 
 
 @pytest.fixture(params=[torch.float64, torch.float32], ids=["float64", "float32"])

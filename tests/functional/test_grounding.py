@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from arrays import close, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from vlobjectives.functional import grounding_score, similarities
-
-from .arrays import close, load
 
 MVPTR = Path(__file__).parents[1] / "golden" / "mvptr"
 SEED = st.integers(0, 10**6)

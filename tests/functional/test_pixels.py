@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from arrays import load
 
 from vlobjectives.functional import fill, patchify, unpatchify
-
-from .arrays import load
 
 COCA = Path(__file__).parents[1] / "golden" / "coca"
 

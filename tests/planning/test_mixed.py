@@ -9,7 +9,7 @@ from planned import registry
 import vlobjectives
 from vlobjectives.planning.plan import title
 from vlobjectives.recipe import dump, load
-from vlobjectives.running.tiny import tiny
+from vlobjectives.resolved.tiny import tiny
 from vlobjectives.testing.law import gradients, same, same_gradients
 from vlobjectives.testing.objective_laws import own, weighted
 

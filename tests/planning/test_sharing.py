@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from vlobjectives import Input, Mask, MaskConfig, ViewError, decoded, encoded, fused, joint
 from vlobjectives.contracts.views import View
 from vlobjectives.planning.plan import DrawKey, make, title
+from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running.making import config_of
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import gradients, same, same_gradients
 from vlobjectives.testing.objective_laws import own, weighted

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from vlobj_common.answering import answered
+from vlobj_common.evaluations.answering import answered
 
+from vlobjectives.data.data_module import pieces_of
+from vlobjectives.evaluation import context
 from vlobjectives.functional.statistics import paired_interval
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble, checkpoint, evaluating
-from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.run_folder import RunFolder
+from vlobjectives.system import assemble, checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -35,9 +36,9 @@ def right(place: Path) -> torch.Tensor:
     made.fields.load(folder.fields)
     system = assemble.system(recipe, registry, made).eval()
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
-    held = evaluating.HeldOut(system, made.source, made.fields, "test", recipe.seed, recipe.data.batch,
+    held = context.HeldOut(system, made.source, made.fields, "test", recipe.seed, recipe.data.batch,
                               torch.device("cpu"))
-    return answered(held, evaluating.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]
+    return answered(held, context.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]
 
 
 def test_it_beats_the_best_guess_without_a_picture(runs, trained):

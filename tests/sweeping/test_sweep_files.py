@@ -6,9 +6,9 @@ import pytest
 from trial_runs import RECIPE
 
 from vlobjectives.errors import RecipeError
-from vlobjectives.sweeping.file import names, read_sweep
 from vlobjectives.sweeping.rows import loaded
 from vlobjectives.sweeping.sweep import check_metrics
+from vlobjectives.sweeping.sweep_file import names, read_sweep
 
 GOOD = """\
 base: tiny.yaml

@@ -9,12 +9,12 @@ import pytest
 from trial_runs import lines, until
 from trial_sweeps import SWEEP, ended, summary, sweep, until_gone, written
 
-from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.log import Log
-from vlobjectives.sweeping.file import read_sweep
+from vlobjectives.run_folder import RunFolder
+from vlobjectives.runtime.log import Log
 from vlobjectives.sweeping.prepare import Prepared, Ready, Run, _before
 from vlobjectives.sweeping.rows import loaded
 from vlobjectives.sweeping.sweep import Order, Sweep
+from vlobjectives.sweeping.sweep_file import read_sweep
 
 SCORE = "losses/test/itc/contrast"
 

@@ -8,14 +8,14 @@ import threading
 
 import pytest
 
-from vlobjectives.running.log import Log
-from vlobjectives.running.signals import Signals
-from vlobjectives.sweeping import training
+from vlobjectives.runtime.log import Log
+from vlobjectives.runtime.signals import Signals
+from vlobjectives.sweeping import train_row
 from vlobjectives.sweeping.prepare import Run
-from vlobjectives.sweeping.training import train
+from vlobjectives.sweeping.train_row import train
 
 
-def outcome(tmp_path, signals: Signals) -> training.Outcome:
+def outcome(tmp_path, signals: Signals) -> train_row.Outcome:
     run = Run("base", 3, tmp_path / "base-seed3", "new")
     return train(run, tmp_path / "none.yaml", 4, ["--no-plugins"], 2, signals, Log(first=False))
 
@@ -31,7 +31,7 @@ def child(monkeypatch, tmp_path):
                                str(tmp_path / "base-seed3"), "--resume", "--nproc", "2"]
             found.append(subprocess.Popen([sys.executable, "-c", code], stderr=said, start_new_session=True))
             return found[-1]
-        monkeypatch.setattr(training, "started", started)
+        monkeypatch.setattr(train_row, "started", started)
         return found
     return stand_in
 

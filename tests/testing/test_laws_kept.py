@@ -6,7 +6,7 @@ from built_ins import BY_CONTENT, COCA, MASKS, MODEL, OBJECTIVES, PAIRINGS, toy_
 from vlobjectives.testing import Toy, mask_laws, objective_laws, pairing_laws, part_laws
 from vlobjectives.testing.toys import MODEL as TOYS
 
-ALONE = [law for law in objective_laws() if law.name != "processes_equal_one"]  # those: tests/running/test_processes
+ALONE = [law for law in objective_laws() if law.name != "processes_equal_one"]  # see runtime/test_distributed
 
 
 @pytest.mark.parametrize("form", OBJECTIVES)

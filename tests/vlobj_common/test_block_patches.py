@@ -5,8 +5,8 @@ import torch
 from handmade import batch, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.block_patches import BLOCKS, BlockPatches
-from vlobj_common.random_patches import RandomPatches
+from vlobj_common.masks.block_patches import BLOCKS, BlockPatches
+from vlobj_common.masks.random_patches import RandomPatches
 
 from vlobjectives import CannotBuild, Draw, Site
 from vlobjectives.functional import kept, replaced

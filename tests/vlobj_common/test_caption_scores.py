@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from vlobj_common.caption_scores import Cider, bleu, bleu_counts, bootstrap, words
+from vlobj_common.evaluations.caption_scores import Cider, bleu, bleu_counts, bootstrap, words
 
 MAT = ("the cat is on the mat", "there is a cat on the mat")
 

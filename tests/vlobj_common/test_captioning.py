@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 from helds import RECIPE, Given, scenes
-from vlobj_common.caption_scores import Cider
-from vlobj_common.captioning import Captioning
-from vlobj_common.ic import IC
-from vlobj_common.itc import ITC
-from vlobj_data.captions.source import Captions
+from vlobj_common.evaluations.caption_scores import Cider
+from vlobj_common.evaluations.captioning import Captioning
+from vlobj_common.objectives.ic import IC
+from vlobj_common.objectives.itc import ITC
+from vlobj_data.captions.captions import Captions
 
 from vlobjectives import CannotBuild
+from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.loader import in_order
+from vlobjectives.evaluation.context import HeldOut
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.evaluating import HeldOut
-from vlobjectives.running.loader import in_order
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k"
 
@@ -32,7 +32,7 @@ class Writer(Given):
 
     def batches(self):
         from vlobjectives.contracts.views import Input
-        from vlobjectives.running.fields import Fields
+        from vlobjectives.data.collate import Fields
         fields = Fields(self.source.columns, {}, {}, {"image": ("image",)})
         assert Input("image", "vision") == self.inputs["image"]
         return in_order(self.source, fields, self.split, self.size(), self.rows, self.seed)

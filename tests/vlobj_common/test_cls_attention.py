@@ -7,7 +7,7 @@ import torch
 from handmade import batch, encoded, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.cls_attention import ClsAttention
+from vlobj_common.masks.cls_attention import ClsAttention
 
 from vlobjectives import Site
 from vlobjectives.testing import Toy, mask_laws

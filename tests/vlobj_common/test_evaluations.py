@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from vlobj_common.binding import Binding, preferred
-from vlobj_common.matching_accuracy import MatchingAccuracy
-from vlobj_common.probe import Probe, auc, ridge
-from vlobj_common.rerank import Rerank
-from vlobj_common.retrieval import Retrieval, first_of, within
-from vlobj_common.words import Words, unigram
+from vlobj_common.evaluations.binding import Binding, preferred
+from vlobj_common.evaluations.masked_words import Words, unigram
+from vlobj_common.evaluations.matching_accuracy import MatchingAccuracy
+from vlobj_common.evaluations.probe import Probe, auc, ridge
+from vlobj_common.evaluations.rerank import Rerank
+from vlobj_common.evaluations.retrieval import Retrieval, first_of, within
 
 from vlobjectives import CannotBuild, Encoded, Fused
 from vlobjectives.functional import wilson
@@ -88,7 +88,7 @@ def test_where_a_picture_stands_first():
 def test_batches_and_blocks_of_the_host_change_nothing(monkeypatch):
     images, texts = unit(50), unit(50) + unit(50, seed=1)
     one = run(Retrieval, Given(images, texts, rows=16), gallery=20)
-    monkeypatch.setattr("vlobj_common.retrieval.BLOCK", 7)
+    monkeypatch.setattr("vlobj_common.evaluations.retrieval.BLOCK", 7)
     assert run(Retrieval, Given(images, texts, rows=50), gallery=20) == one
 
 

@@ -5,12 +5,12 @@ import torch
 from handmade import SPECIAL, VOCABULARY, batch, drawn, encoded, itself, noise, texts, total
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from vlobj_common.itc import ITC
-from vlobj_common.itm import ITM
-from vlobj_common.mlm import MLM
-from vlobj_common.pairings import AllPairs, HardNegatives, RandomNegatives
-from vlobj_common.random_patches import RandomPatches, RandomTubes
-from vlobj_common.random_tokens import RandomTokens
+from vlobj_common.masks.random_patches import RandomPatches, RandomTubes
+from vlobj_common.masks.random_tokens import RandomTokens
+from vlobj_common.objectives.itc import ITC
+from vlobj_common.objectives.itm import ITM
+from vlobj_common.objectives.mlm import MLM
+from vlobj_common.pairings.negatives import AllPairs, HardNegatives, RandomNegatives
 
 from vlobjectives import FieldSpec, Fused, Joint, Pairs, Site, Spec
 

@@ -7,8 +7,8 @@ import torch
 from coca_numbers import close, coca, texts
 from handmade import batch, encoded, itself, leaf, value
 from torch import Tensor
-from vlobj_common.ic import IC
-from vlobj_common.itc import ITC
+from vlobj_common.objectives.ic import IC
+from vlobj_common.objectives.itc import ITC
 
 from vlobjectives import CannotBuild, FieldSpec, Input, Joint, Spec, Tokens, decoded
 from vlobjectives import encoded as encoded_view

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from handmade import batch, close, golden, itself, leaf, texts, total, value
-from vlobj_common.itc import ITC
+from vlobj_common.objectives.itc import ITC
 
 from vlobjectives import Input, Joint, joint
 from vlobjectives.functional import unit

@@ -6,7 +6,7 @@ import pytest
 import torch
 from handmade import batch, close, encoded, golden, leaf, total, value
 from torch import Tensor
-from vlobj_common.itm import ITM
+from vlobj_common.objectives.itm import ITM
 
 from vlobjectives import CannotBuild, Fused, Input, Pairs, Spec, fused
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from handmade import batch, close, drawn, encoded, golden, leaf, texts, total, value
 from torch import nn
-from vlobj_common.mlm import MLM
+from vlobj_common.objectives.mlm import MLM
 
 from vlobjectives import FieldSpec, Fused, Input, Spec, Tokens, ViewError, fused
 

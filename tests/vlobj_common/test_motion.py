@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from vlobj_common.motion import Motion, taken
+from vlobj_common.evaluations.motion import Motion, taken
 
 from vlobjectives import Batch, Input, Joint
 

@@ -7,7 +7,7 @@ import torch
 from handmade import batch, noise, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.pairings import AllPairs, HardNegatives, RandomNegatives
+from vlobj_common.pairings.negatives import AllPairs, HardNegatives, RandomNegatives
 
 from vlobjectives import Input, Joint, Pairs, joint
 from vlobjectives.functional import unit

@@ -5,7 +5,7 @@ import torch
 from handmade import batch, golden, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.random_patches import RandomPatches, RandomTubes
+from vlobj_common.masks.random_patches import RandomPatches, RandomTubes
 
 from vlobjectives import Draw, Site
 from vlobjectives.functional import take

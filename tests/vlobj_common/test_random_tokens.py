@@ -7,7 +7,7 @@ import torch
 from handmade import MASK, SPECIAL, VOCABULARY, batch, golden, noise, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.random_tokens import RandomTokens
+from vlobj_common.masks.random_tokens import RandomTokens
 
 from vlobjectives import CannotBuild, Draw, Site, Tokens
 

@@ -10,18 +10,18 @@ from handmade import batch, close, encoded, golden, leaf, total, value
 from helds import RECIPE, scenes
 from hypothesis import given
 from hypothesis import strategies as st
-from vlobj_common.answering import Answering, answered, guessed, kinds
-from vlobj_common.answers import Answers
-from vlobj_common.itm import ITM
-from vlobj_common.vqa import VQA
+from vlobj_common.evaluations.answering import Answering, answered, guessed, kinds
+from vlobj_common.objectives.itm import ITM
+from vlobj_common.objectives.vqa import VQA
+from vlobj_common.readers.answers import Answers
 
 from vlobjectives import CannotBuild, FieldSpec, Fused, Input, Labels, Spec, fused
+from vlobjectives.data.data_module import pieces_of
 from vlobjectives.errors import DataError
+from vlobjectives.evaluation.context import HeldOut
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.evaluating import HeldOut
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 
 def vqa(width: int, answers: int, share: tuple[float, ...] = ()) -> VQA:

@@ -7,9 +7,9 @@ import torch
 from handmade import MASK, SPECIAL, VOCABULARY, batch, noise, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vlobj_common.span_tokens import SpanTokens
-from vlobj_common.text_mask import budget
-from vlobj_common.whole_words import WholeWords
+from vlobj_common.masks.span_tokens import SpanTokens
+from vlobj_common.masks.text_mask import budget
+from vlobj_common.masks.whole_words import WholeWords
 
 from vlobjectives import CannotBuild, Draw, Site, Tokens
 

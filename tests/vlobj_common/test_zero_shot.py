@@ -6,8 +6,8 @@ import pytest
 import torch
 from helds import Given, scenes
 from torch.nn import functional as F
-from vlobj_common.zero_shot import ZeroShot, names
-from vlobj_data.captions.source import Captions
+from vlobj_common.evaluations.zero_shot import ZeroShot, names
+from vlobj_data.captions.captions import Captions
 
 from vlobjectives import Batch, CannotBuild, Joint
 

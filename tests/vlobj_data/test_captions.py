@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from vlobj_data.captions.source import Captions
+from vlobj_data.captions.captions import Captions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError

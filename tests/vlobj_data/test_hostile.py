@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from vlobj_data.byte_pair import BytePair
-from vlobj_data.captions.source import Captions
-from vlobj_data.videos.source import VideoCaptions
+from vlobj_data.captions.captions import Captions
+from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError

@@ -12,9 +12,9 @@ import zipfile
 
 import pytest
 from PIL import Image
+from vlobj_data.captions.captions import Captions
 from vlobj_data.captions.layouts import _no_key_twice
-from vlobj_data.captions.source import Captions
-from vlobj_data.videos.source import VideoCaptions
+from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import Bad
 from vlobjectives.errors import DataError

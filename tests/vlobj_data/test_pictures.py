@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from vlobj_data.captions.framing import centre, may_flip, random_box, square
-from vlobj_data.captions.paths import PathError, Roots
+from vlobj_data.captions.roots import PathError, Roots
 
 from vlobjectives.pictures import PictureError, check_header, read_picture
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from vlobj_data.captions.source import Captions
-from vlobj_data.videos.source import VideoCaptions
+from vlobj_data.captions.captions import Captions
+from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from vlobj_data.scenes import paint, regions
+from vlobj_data.scenes.scenes import Scenes
 from vlobj_data.scenes.sets import scene_of
-from vlobj_data.scenes.source import Scenes
 from vlobj_data.scenes.world import COLOURS, World, recoloured
 
 

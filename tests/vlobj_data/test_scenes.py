@@ -15,6 +15,7 @@ from vlobj_data.scenes.claims import RELATIONS, Claims, Mention, fits, holds
 from vlobj_data.scenes.dice import Dice
 from vlobj_data.scenes.oracle import oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS, questions
+from vlobj_data.scenes.scenes import Scenes
 from vlobj_data.scenes.sets import (
     EvaluationSet,
     caption_of,
@@ -25,7 +26,6 @@ from vlobj_data.scenes.sets import (
     scene_of,
     start_scene,
 )
-from vlobj_data.scenes.source import Scenes
 from vlobj_data.scenes.twins import KINDS, differing, twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES
 from vlobj_data.scenes.world import (
@@ -79,7 +79,7 @@ def test_scenes_do_not_hang_on_the_order_of_calls(world, split):
 
 
 def test_another_process_makes_the_same_samples():
-    code = ("import hashlib; from vlobj_data.scenes.source import Scenes; s = Scenes(Scenes.Config(seed=3)); "
+    code = ("import hashlib; from vlobj_data.scenes.scenes import Scenes; s = Scenes(Scenes.Config(seed=3)); "
             "x = [s.sample(p, 7, 2, 5).values for p in ('test', 'train')]; "
             "print(hashlib.sha256(b''.join(v['image'].tobytes() + v['caption'].encode() for v in x)).hexdigest())")
     said = {subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True,

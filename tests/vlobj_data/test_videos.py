@@ -19,7 +19,7 @@ from vlobj_data.videos import clips
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import form_of
 from vlobj_data.videos.sampling import frame_numbers
-from vlobj_data.videos.source import VideoCaptions
+from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError

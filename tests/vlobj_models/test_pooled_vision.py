@@ -2,36 +2,13 @@
 
 import pytest
 import torch
-from coca_numbers import close, coca, weights
+from coca_numbers import close, coca, pooler_weights, tower, weights
 from small_inputs import PLAIN, pictures
 from torch import Tensor
 from vlobj_models.pooled_vision import PooledVision, Pooler
 from vlobj_models.timm_vision import TimmVision
-from vlobj_models.vision_weights import as_timm
-from vlobj_models.weights_names import of_clip
 
-from vlobjectives import CannotBuild, FieldSpec
-
-
-def pooler_weights(w: dict[str, Tensor], norm: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """open_clip's pooler under our names, its projections stacked or apart, or torchmultimodal's; `norm` after it."""
-    found = {"query": w["query"]}
-    parts = ("query", "key", "value")
-    for kind in ("weight", "bias"):
-        if f"attn.in_proj_{kind}" in w:
-            rows = w[f"attn.in_proj_{kind}"].chunk(3)
-        elif kind == "weight" and "attn.q_proj_weight" in w:
-            rows = [w[f"attn.{name}_proj_weight"] for name in "qkv"]
-        else:
-            rows = [w[f"attn.{name}_proj.{kind}"] for name in "qkv"]
-        found |= {f"attention.{name}.{kind}": row for name, row in zip(parts, rows)}
-        out = "attn.out_proj" if "attn.out_proj.weight" in w else "attn.output_proj"
-        found[f"attention.out.{kind}"] = w[f"{out}.{kind}"]
-        found |= {f"norm_{side}.{kind}": w[f"ln_{side}.{kind}"] for side in "qk"}
-        last = norm or {key: w[f"ln_post.{key}"] for key in ("weight", "bias") if f"ln_post.{key}" in w}
-        if last:
-            found[f"norm.{kind}"] = last[kind]
-    return found
+from vlobjectives import CannotBuild
 
 
 def pooler(w: dict[str, Tensor], heads: Tensor, strict: bool = True) -> Pooler:
@@ -56,19 +33,6 @@ def test_golden_of_the_cascade():
     close(contrast(tokens)[:, 0], z["out_contrastive"])
 
 
-def tower(kind: type, z: dict[str, Tensor], under: str = "", heads: str = "in_heads", **more) -> TimmVision:
-    w = weights(z, under)
-    depth = len({key.split(".")[2] for key in w if key.startswith("transformer.resblocks")})
-    config = kind.Config(patch=int(z["in_patch"]), width=w["class_embedding"].shape[0], depth=depth,
-                         heads=int(z[heads]), pre_norm=True, norm_eps=1e-5, **more)
-    part = kind(config, {"image": FieldSpec("picture", tuple(z["in_image"].shape[1:]))}).double().eval()
-    state = {f"module.{key}": x for key, x in as_timm({of_clip(key): x for key, x in w.items()}).items()
-             if not key.startswith(("proj", "attn_pool")) and (kind is TimmVision or not key.startswith("norm."))}
-    if kind is PooledVision:
-        norm = {key: w[f"ln_post.{key}"] for key in ("weight", "bias")}
-        state |= {f"caption.{key}": x for key, x in pooler_weights(weights(z, f"{under}attn_pool."), norm).items()}
-    part.load_state_dict({"mask_token": torch.zeros(w["class_embedding"].shape[0]), **state})
-    return part
 
 
 def test_golden_of_a_tower_without_poolers():

@@ -11,8 +11,8 @@ from vlobj_mvptr.counted import Counted
 from vlobj_mvptr.phrases import Phrases
 
 from vlobjectives import FieldSpec, Sample
+from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError
-from vlobjectives.running.fields import Fields
 
 CAPTIONS = ["a red circle left of a blue square", "three green stars and a red ring", "the blue square is large",
             "a red circle above a red circle", "nothing"] * 4

@@ -9,10 +9,10 @@ import pytest
 import torch
 from handmade import close
 from torch import Tensor
-from vlobj_common.itc import ITC
-from vlobj_common.itm import ITM
-from vlobj_common.mlm import MLM
-from vlobj_common.pairings import HardNegatives
+from vlobj_common.objectives.itc import ITC
+from vlobj_common.objectives.itm import ITM
+from vlobj_common.objectives.mlm import MLM
+from vlobj_common.pairings.negatives import HardNegatives
 from vlobj_models.hf_text import HFText
 from vlobj_models.merged_attention import MergedAttention
 from vlobj_models.projection import JointProjection

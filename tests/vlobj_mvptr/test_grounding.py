@@ -9,13 +9,13 @@ from vlobj_mvptr.grounding import Grounding, centres, within
 from vlobj_mvptr.recovery import Recovery, exchanged
 
 from vlobjectives import Batch, CannotBuild, Spec, Tokens, Vectors
+from vlobjectives.api import Towers
+from vlobjectives.data.data_module import pieces_of
 from vlobjectives.errors import RecipeError
+from vlobjectives.evaluation.context import HeldOut
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.door import Towers
-from vlobjectives.running.evaluating import HeldOut
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 RECIPE = """
 data: {type: scenes, image_size: 32, samples: 64, test: 40, batch: 16}

@@ -11,11 +11,11 @@ from PIL import Image
 from vlobj_mvptr.linked_tokens import LinkedTokens
 
 from vlobjectives import Bad, Batch, Draw, Noise, Site
+from vlobjectives.data.data_module import Pieces, pieces_of
 from vlobjectives.functional import take
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
-from vlobjectives.running.pieces import Pieces, pieces_of
 
 REGISTRY = Registry()
 FIELDS = {

@@ -13,7 +13,7 @@ from toy_phrases import toy
 from vlobj_mvptr.linked_tokens import LinkedTokens
 
 from vlobjectives import CannotBuild, FieldSpec, Pieces, Sample, Site, Tokens, Vectors
-from vlobjectives.running.fields import Fields
+from vlobjectives.data.collate import Fields
 from vlobjectives.testing import mask_laws
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mvptr"

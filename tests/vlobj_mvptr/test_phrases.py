@@ -12,8 +12,8 @@ from vlobj_mvptr.links import Links
 from vlobj_mvptr.phrases import Phrases
 
 from vlobjectives import CannotBuild, FieldSpec, ReaderConfig, Sample
+from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError
-from vlobjectives.running.fields import Fields
 
 CAPTIONS = ["a red circle left of a blue square", "three green stars and a red ring", "the blue square is large",
             "a small red circle above a green star"] * 20

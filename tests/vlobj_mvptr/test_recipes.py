@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from vlobjectives.planning.costs import Costs
+from vlobjectives.costs.measure import measure
+from vlobjectives.costs.plan_costs import Costs
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running.costing import measure
 
 D, TEXT, TAGS, REGIONS = 768, 40, 20, 50
 

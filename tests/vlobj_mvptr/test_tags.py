@@ -7,7 +7,7 @@ from vlobj_data.byte_pair import BytePair
 from vlobj_mvptr.tags import Tags
 
 from vlobjectives import CannotBuild, FieldSpec, Sample
-from vlobjectives.running.fields import Fields
+from vlobjectives.data.collate import Fields
 
 ROWS = [["red circle", "blue square", "red circle"], ["ring"], []] * 10
 

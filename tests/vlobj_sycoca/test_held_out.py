@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from vlobj_common.naming import Naming
+from vlobj_common.evaluations.next_words import Naming
 from vlobj_sycoca.painting import Painting
 
+from vlobjectives.data.data_module import pieces_of
+from vlobjectives.evaluation.context import HeldOut
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.evaluating import HeldOut
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 SMALL = {"width": 16, "depth": 1, "heads": 2}
 CHANGES = ["data.image_size=32", "data.samples=64", "data.test=40", "data.start_epochs=0", "data.batch=16",

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from vlobjectives.cli import main
+from vlobjectives.data.data_module import pieces_of
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.pieces import pieces_of
+from vlobjectives.system import assemble
 
 SHARED = {"vision": 2, "text": 1, "captioner": 1, "painter": 1, "joint": 2}
 PASSES = {"sycoca": (SHARED, {"vision": 4, "text": 3}), "sycoca_base": (SHARED, {"vision": 4, "text": 3}),

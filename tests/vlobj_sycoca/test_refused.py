@@ -2,10 +2,10 @@
 
 import pytest
 
+from vlobjectives.checking import check
 from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.running.checking import check
 
 SMALL = ("data.samples=64", "data.val=16", "data.test=16", "data.test_new=0", "data.batch=4", "data.start_epochs=0",
          "run.steps=2", "optim.schedule.warmup=0", "run.checkpoint.steps=null")

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from coca_numbers import close, coca
-from test_pooled_vision import tower
+from coca_numbers import close, coca, tower
 from vlobj_models.pooled_vision import PooledVision
 from vlobj_models.timm_vision import TimmVision
 from whole import batch, coca_system, drawn, published, step, system

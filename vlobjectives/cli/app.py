@@ -11,9 +11,9 @@ import typer
 
 from vlobjectives.cli import caption, check, evaluate, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.brief import leave
-from vlobjectives.cli.elsewhere import USAGE, meant
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
+from vlobjectives.cli.other_commands import USAGE, meant
 from vlobjectives.cli.printing import lenient
 from vlobjectives.files import deafened
 

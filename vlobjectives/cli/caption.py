@@ -20,10 +20,10 @@ def caption(
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Write a caption for each picture with the newest checkpoint of a run that trained a decoder of captions."""
-    from vlobjectives.running import door
+    from vlobjectives import api
     moved = [str(word) for word in images if re.match(r"data(\.\w+)+=", str(word)) and not word.exists()]
     images = [image for image in images if str(image) not in moved]
-    texts = door.load(run, *moved, trust=trust).write_texts(images, beams)
+    texts = api.load(run, *moved, trust=trust).write_texts(images, beams)
     if as_json:
         show_data([{"image": str(image), "caption": text} for image, text in zip(images, texts)])
         return

@@ -11,7 +11,7 @@ from vlobjectives.cli.options import Trust
 from vlobjectives.cli.printing import show_data
 
 if TYPE_CHECKING:
-    from vlobjectives.recipe.checks import Report
+    from vlobjectives.recipe.report import Report
 
 
 def check(
@@ -30,7 +30,7 @@ def check(
     from vlobjectives.recipe import load
     begun = time.monotonic()
     loaded = load(recipe, overrides or (), check=True)
-    from vlobjectives.running.checking import check as check_all
+    from vlobjectives.checking import check as check_all
     loaded, report = check_all(loaded, context.obj.registry(trust), thorough=data)
     report = report.strict() if strict else report
     if as_json:

@@ -21,10 +21,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """Evaluate a run's newest checkpoint, print the scores and write them to its eval/."""
-    from vlobjectives.running import rescoring
-    from vlobjectives.running.log import Log
+    from vlobjectives.runs import evaluate_run
+    from vlobjectives.runtime.log import Log
     log = Log(first=not as_json)
-    found = rescoring.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(trust), log)
+    found = evaluate_run.evaluate(run, tuple(overrides or ()), tuple(split or ()), context.obj.registry(trust), log)
     for line in found.warned:
         print(f"warning: {line}", file=sys.stderr)
     if as_json:

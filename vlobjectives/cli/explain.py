@@ -12,7 +12,7 @@ from rich.text import Text
 
 from vlobjectives.errors import PluginError
 from vlobjectives.registry import KINDS, Registry, Row
-from vlobjectives.running.wide import Wide
+from vlobjectives.runtime.console import Wide
 
 PLAIN = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text",
          "null": "null", "object": "mapping", "array": "list"}

@@ -3,8 +3,8 @@
 import sys
 import traceback
 
-from vlobjectives.blame import blamed
 from vlobjectives.files import deafened
+from vlobjectives.plugin_loading.attribution import blamed
 
 
 def told(error: BaseException, debug: bool) -> int:

@@ -24,18 +24,18 @@ def plan(
     Of a mix there is a plan for each source.
     """
     context.with_resource(brief(context.obj))
+    from vlobjectives.checking.references import references
     from vlobjectives.contracts.views import ViewError
+    from vlobjectives.costs import table
+    from vlobjectives.costs.measure import measure
     from vlobjectives.errors import RecipeError
-    from vlobjectives.planning import show
+    from vlobjectives.plugin_loading.instantiate import Trouble
     from vlobjectives.recipe import load
-    from vlobjectives.recipe.checks import Report
-    from vlobjectives.recipe.checks_names import names
-    from vlobjectives.recipe.checks_references import references
-    from vlobjectives.recipe.resolving import taken_in
-    from vlobjectives.running.costing import measure
-    from vlobjectives.running.folder import kept_fields
-    from vlobjectives.running.making import Trouble
-    from vlobjectives.running.wide import Wide
+    from vlobjectives.recipe.report import Report
+    from vlobjectives.resolved.absolute_paths import taken_in
+    from vlobjectives.resolved.entries import names
+    from vlobjectives.run_folder import kept_fields
+    from vlobjectives.runtime.console import Wide
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry(trust)
     loaded = taken_in(loaded, registry)
@@ -53,9 +53,9 @@ def plan(
     except ViewError as error:
         raise RecipeError([loaded.problem(("objectives",), str(error), "`vlobj check` says where")]) from error
     if as_json:
-        shown = [show.data(one) for one in found]
+        shown = [table.data(one) for one in found]
         show_data(shown[0] if len(shown) == 1 else shown)
     else:
         wide = Wide()
         for one in found:
-            wide.print(show.renderable(one))
+            wide.print(table.renderable(one))

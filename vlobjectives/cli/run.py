@@ -30,14 +30,15 @@ def run(
     from vlobjectives.errors import RecipeError
     from vlobjectives.recipe import load
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
-    from vlobjectives.running import distributed, session, starting
-    from vlobjectives.running.launch import launch
-    from vlobjectives.running.log import Log
-    from vlobjectives.running.making import Trouble
+    from vlobjectives.plugin_loading.instantiate import Trouble
+    from vlobjectives.runs import session, start
+    from vlobjectives.runtime import distributed
+    from vlobjectives.runtime.launch import launch
+    from vlobjectives.runtime.log import Log
 
     world, registry = distributed.world(), context.obj.registry(trust)
     log = Log(first=world.first)
-    ready = starting.ready(starting.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
+    ready = start.ready(start.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
                            "VLOBJ_LAUNCHER" in os.environ, log.say)
     try:
         if nproc > 1:

@@ -24,11 +24,11 @@ def sweep(
                                              "tables; by default that of the file, or runs/NAME.")] = None,
 ) -> None:
     """Train a recipe with changes, row by row, over seeds. Every row is checked before the first one trains."""
-    from vlobjectives.sweeping.file import read_sweep
     from vlobjectives.sweeping.rows import loaded
+    from vlobjectives.sweeping.sweep_file import read_sweep
     file = read_sweep(sweep)
     rows = loaded(file, overrides or ())  # before torch is imported: what is wrong with keys is said at once
-    from vlobjectives.running.log import Log
+    from vlobjectives.runtime.log import Log
     from vlobjectives.sweeping import sweep as whole
     whole.check_metrics(file, rows)
     place = out.expanduser().resolve() if out else file.out

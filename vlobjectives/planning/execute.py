@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from vlobjectives.blame import given, work_of
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, Site
 from vlobjectives.contracts.noise import Noise
@@ -21,6 +20,7 @@ from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, In
 from vlobjectives.functional import noise as arithmetic
 from vlobjectives.functional import pixels
 from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, place_of, seen_input, title
+from vlobjectives.plugin_loading.attribution import given, work_of
 
 HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
 """Section of a recipe -> where a stage holds what stands there."""

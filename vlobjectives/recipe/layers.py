@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vlobjectives.errors import Place, Problem, RecipeError
-from vlobjectives.recipe import fitting, known
+from vlobjectives.recipe import hints, known_keys
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 
@@ -176,9 +176,10 @@ def filled(document: Document, below: Any, root: type[BaseModel] = Recipe) -> Do
             problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`, which stands in the "
                                     f"recipe that this one extends", f"`{key}: null` takes it away; leave the line out "
                                     "to keep it"))
-        elif known.takes_mapping(path, root) and not known.holds_entries(path[:-1]):
+        elif known_keys.takes_mapping(path, root) and not known_keys.holds_entries(path[:-1]):
             _at(data, path[:-1])[key] = {}
-        elif known.holds_entries(path[:-1]) or ((own := known.field(path, root)) and not fitting.takes(own, None)):
+        elif known_keys.holds_entries(path[:-1]) or (
+                (own := known_keys.field(path, root)) and not hints.takes(own, None)):
             left.add(path)
         else:
             problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`", f"write its value, or "

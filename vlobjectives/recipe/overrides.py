@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlobjectives.errors import Place, Problem, RecipeError
-from vlobjectives.recipe import known, meant
+from vlobjectives.recipe import known_keys, synonyms
 from vlobjectives.recipe.layers import COMMAND_LINE, Layered
 from vlobjectives.recipe.schema import NAMED_BY_KEY
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, parse
@@ -156,9 +156,9 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
             return f"did you mean {other}?"
     if isinstance(held, list):
         return f"it is a list of {len(held)}: name an element by its number, from 0"
-    here = sorted({*known.keys(path), *(held if isinstance(held, dict) else ())})
+    here = sorted({*known_keys.keys(path), *(held if isinstance(held, dict) else ())})
     near = [dotted((*path, key)) for key in get_close_matches(part, here, 1)]
-    if not near and (there := meant.key((*path, part), ())):
+    if not near and (there := synonyms.key((*path, part), ())):
         return there
     if not near and not path:
         everywhere = list(dict.fromkeys(_names(layered)))
@@ -189,14 +189,14 @@ def _exists(layered: Layered, name: str) -> bool:
 
 def _stands(held: Any, path: KeyPath, key: str | int) -> bool:
     """Whether a key stands in a mapping, or may."""
-    return ((isinstance(held, dict) and key in held) or key in known.keys(path) or path == ("evaluate",)
-            or known.is_entry(path))
+    return ((isinstance(held, dict) and key in held) or key in known_keys.keys(path) or path == ("evaluate",)
+            or known_keys.is_entry(path))
 
 
 def _names(layered: Layered) -> Iterator[str]:
     for path in layered.spots:
         yield dotted(path)
-        for key in known.keys(path):
+        for key in known_keys.keys(path):
             yield dotted((*path, key))
-    for section in known.keys(()):
-        yield from (f"{section}.{key}" for key in known.keys((section,)))
+    for section in known_keys.keys(()):
+        yield from (f"{section}.{key}" for key in known_keys.keys((section,)))

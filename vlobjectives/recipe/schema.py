@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vlobjectives.errors import Problem, RecipeError
-from vlobjectives.recipe import fitting, known, meant
+from vlobjectives.recipe import hints, known_keys, synonyms
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.model import Every, Recipe, Section
+from vlobjectives.recipe.pruning import take_out
 from vlobjectives.recipe.scalars import kind_of
-from vlobjectives.recipe.taking import take_out
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
@@ -61,7 +61,7 @@ def _typed(name: str, entry: Any) -> Any:
 
 def _switched(evaluate: dict[str, Any]) -> dict[str, Any]:
     """`true` and `{}` switch an evaluation on, `false` and null off."""
-    host = known.keys(("evaluate",))
+    host = known_keys.keys(("evaluate",))
     entries = {name: _typed(name, {} if entry is True else entry) for name, entry in evaluate.items()
                if name not in host and entry is not None and entry is not False}
     own = {name: value for name, value in evaluate.items() if name in host}
@@ -118,7 +118,7 @@ def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> 
     deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
     unknown = [path for path in deepest if found[path][0]["type"] == "extra_forbidden"]
     problems = [_problem(path, found[path], layered, root) for path in deepest
-                if found[path][0]["type"] != "missing" or not any(meant.means(one, path) for one in unknown)]
+                if found[path][0]["type"] != "missing" or not any(synonyms.means(one, path) for one in unknown)]
     return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
 
 
@@ -139,10 +139,10 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
         return Problem(place, dotted(path), what, _instead(path, layered) or
-                       f"give it: {known.description(path, root) or 'it has no default'}")
+                       f"give it: {known_keys.description(path, root) or 'it has no default'}")
     if first["type"] == "extra_forbidden":
-        here = known.keys(path[:-1], root)
-        mend = meant.key(path, here) or f"keys here: {', '.join(here)}"
+        here = known_keys.keys(path[:-1], root)
+        mend = synonyms.key(path, here) or f"keys here: {', '.join(here)}"
         return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
@@ -156,13 +156,13 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     wanted = list(dict.fromkeys(_must(one) for one in errors))
     return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
                    _meant(path, value, errors, root) or as_meant(value, errors)
-                   or fitting.line(root, path, value, {}) or _listed(value, errors) or "give a value of this kind")
+                   or hints.line(root, path, value, {}) or _listed(value, errors) or "give a value of this kind")
 
 
 def _instead(path: KeyPath, layered: Layered) -> str:
     """How to mend a missing key whose word of another framework stands beside it, among a plug-in's options."""
     beside = layered.at(path[:-1])
-    there = [key for key in beside if meant.means((*path[:-1], key), path)] if isinstance(beside, dict) else []
+    there = [key for key in beside if synonyms.means((*path[:-1], key), path)] if isinstance(beside, dict) else []
     return f"write {path[-1]} in place of {there[0]}" if there else ""
 
 
@@ -171,7 +171,7 @@ def _meant(path: KeyPath, value: Any, errors: list[dict[str, Any]], root: type[S
     if root is not Recipe:
         return ""
     wants = {one["type"] for one in errors} & {"model_type", "dict_type", "model_attributes_type"}
-    return (meant.mapping(path, value) if wants else "") or meant.value(path, value)
+    return (synonyms.mapping(path, value) if wants else "") or synonyms.value(path, value)
 
 
 def _listed(value: Any, errors: list[dict[str, Any]]) -> str:

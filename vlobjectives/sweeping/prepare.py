@@ -7,20 +7,21 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from vlobjectives import run_folder
+from vlobjectives.checking import check
+from vlobjectives.costs.measure import measure
 from vlobjectives.errors import DataError, Place, PluginError, Problem
 from vlobjectives.recipe import Loaded, Recipe, dump
-from vlobjectives.recipe.checks import Refused
-from vlobjectives.recipe.resolving import resolved
+from vlobjectives.recipe.report import Refused
 from vlobjectives.registry import Registry
-from vlobjectives.running import folder, keeping, resuming
-from vlobjectives.running.checking import check
-from vlobjectives.running.costing import measure
-from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.schedule import live_sets
-from vlobjectives.running.tiny import tiny
-from vlobjectives.sweeping.file import SweepFile
-from vlobjectives.sweeping.known import Plugins, State, digest, state
+from vlobjectives.resolved.absolute_paths import resolved
+from vlobjectives.resolved.tiny import tiny
+from vlobjectives.run_folder import RunFolder
+from vlobjectives.runs import plugin_copies, resume
 from vlobjectives.sweeping.rows import Row, of_rows
+from vlobjectives.sweeping.run_state import Plugins, State, digest, state
+from vlobjectives.sweeping.sweep_file import SweepFile
+from vlobjectives.training.schedule import live_sets
 
 STATE = "sweep.json"
 
@@ -99,9 +100,9 @@ class _Found:
         with suppress(PluginError, OSError):  # the checks say what is wrong
             for number, path in enumerate(self.loaded.recipe.plugins):
                 self.registry.add_file(path, self.loaded.own("plugins", number))
-            self.loaded = resuming.settled(resolved(self.loaded, self.registry), self.processes)
-            self.plugins = folder.used_plugins(self.loaded.recipe, self.registry)
-            self.files = keeping.digests(self.loaded.recipe, self.registry)
+            self.loaded = resume.settled(resolved(self.loaded, self.registry), self.processes)
+            self.plugins = run_folder.used_plugins(self.loaded.recipe, self.registry)
+            self.files = plugin_copies.digests(self.loaded.recipe, self.registry)
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
             self.runs = tuple(self._run(out, seed) for seed in seeds)
 

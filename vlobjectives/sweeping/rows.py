@@ -11,7 +11,7 @@ from vlobjectives.recipe import Loaded, load
 from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.overrides import Change
 from vlobjectives.recipe.yaml import KeyPath
-from vlobjectives.sweeping.file import BASE, SEEDED, SEEDS, SweepFile
+from vlobjectives.sweeping.sweep_file import BASE, SEEDED, SEEDS, SweepFile
 
 LONGEST = 80
 """Characters of a row's name: it names folders."""

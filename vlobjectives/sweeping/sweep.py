@@ -10,15 +10,15 @@ from vlobjectives.errors import Interrupted, MeansError, RecipeError, Stopped
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.recipes import describe
 from vlobjectives.registry import Registry
-from vlobjectives.running.folder import RunFolder
-from vlobjectives.running.log import Log
-from vlobjectives.running.signals import Halt, Signals, word
+from vlobjectives.run_folder import RunFolder
+from vlobjectives.runtime.log import Log
+from vlobjectives.runtime.signals import Halt, Signals, word
 from vlobjectives.sweeping import show, tables
-from vlobjectives.sweeping.file import SweepFile
-from vlobjectives.sweeping.known import set_aside
 from vlobjectives.sweeping.prepare import Prepared, Run, keep, prepare
 from vlobjectives.sweeping.rows import Row
-from vlobjectives.sweeping.training import Outcome, train
+from vlobjectives.sweeping.run_state import set_aside
+from vlobjectives.sweeping.sweep_file import SweepFile
+from vlobjectives.sweeping.train_row import Outcome, train
 
 
 @dataclass(frozen=True)

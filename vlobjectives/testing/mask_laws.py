@@ -12,7 +12,7 @@ from vlobjectives.contracts.views import Input, encoded
 from vlobjectives.functional import mark
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import DrawKey, of_views
-from vlobjectives.running.system import System
+from vlobjectives.system.system import System
 from vlobjectives.testing.law import Law, demand, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy

@@ -11,8 +11,8 @@ from vlobjectives.contracts.config import ObjectiveConfig
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
 from vlobjectives.contracts.views import fused
-from vlobjectives.running.assemble import view_parts
-from vlobjectives.running.system import Losses, System
+from vlobjectives.system.assemble import view_parts
+from vlobjectives.system.system import Losses, System
 from vlobjectives.testing.law import (
     Broken,
     Law,

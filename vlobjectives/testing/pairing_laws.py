@@ -10,7 +10,7 @@ from vlobjectives.contracts.values import Pairs
 from vlobjectives.contracts.views import fused
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import PairsKey, of_views
-from vlobjectives.running.system import System
+from vlobjectives.system.system import System
 from vlobjectives.testing.law import Law, demand, equal, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy

@@ -13,7 +13,7 @@ from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View, decoded, encoded, fused, joint
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
-from vlobjectives.running.system import System
+from vlobjectives.system.system import System
 from vlobjectives.testing.law import tensors
 from vlobjectives.testing.toys import Toy
 

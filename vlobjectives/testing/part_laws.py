@@ -13,7 +13,7 @@ from vlobjectives.contracts.parts import Encoder
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import Reading
 from vlobjectives.functional import pixels, take
-from vlobjectives.running import assemble
+from vlobjectives.system import assemble
 from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
 from vlobjectives.testing.part_calls import MASK_OF, Call, at_valid, calls, each, rows, total
 from vlobjectives.testing.static import on_fake_tensors

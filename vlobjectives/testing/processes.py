@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, multiprocessing
 
-from vlobjectives.running.distributed import sum_gradients
+from vlobjectives.runtime.distributed import sum_gradients
 from vlobjectives.testing.law import Broken, gradients, same, same_gradients
 from vlobjectives.testing.toys import Toy
 

@@ -11,12 +11,12 @@ import torch
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.hooks import hookimpl
+from vlobjectives.data.data_module import Pieces, pieces_of
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
-from vlobjectives.running import assemble
-from vlobjectives.running.pieces import Pieces, pieces_of
-from vlobjectives.running.system import System
+from vlobjectives.system import assemble
+from vlobjectives.system.system import System
 
 MODEL = {
     "vision": {"type": "toy_vision"}, "text": {"type": "toy_text"}, "fusion": {"type": "toy_fusion"},

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vlobj_data.captions.layouts import kind_of
-from vlobj_data.captions.paths import Roots
+from vlobj_data.captions.roots import Roots
 from vlobjectives import FieldSpec
 from vlobjectives.pictures import PictureError
 

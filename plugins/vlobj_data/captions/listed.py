@@ -16,7 +16,7 @@ from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, Entry
 from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
-from vlobj_data.captions.paths import PathError, Roots
+from vlobj_data.captions.roots import PathError, Roots
 from vlobj_data.captions.text import Manifest, read
 from vlobjectives import Bad, FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig
 from vlobjectives.errors import Problem

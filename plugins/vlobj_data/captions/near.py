@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from vlobj_data.captions.paths import Roots, within
+from vlobj_data.captions.roots import Roots, within
 
 PARTS = re.compile(r"[\\/]")
 REWRITE = "write it so in the manifest, or rename the file"

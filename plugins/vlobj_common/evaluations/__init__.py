@@ -1,0 +1,1 @@
+"""Evaluations that many papers share."""

@@ -1,0 +1,95 @@
+"""How often questions are answered right, beside the best guess that hears the question and sees no picture."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobj_common.evaluations.retrieval import share
+from vlobj_common.readers.answers import Answer, scores
+from vlobjectives import Bad, Evaluation, EvaluationConfig, Held, InputName, ObjectiveName, PartName, fused
+
+WORDS = 4
+"""A question is known by its first 1, ..., WORDS words, or as a whole."""
+COLUMNS = ("question", "answer")
+Asked = tuple[str, Answer]
+
+
+class Answering(Evaluation):
+    """The mean score of the most likely answers (VQA 2.0's accuracy; of single answers the share of right ones).
+
+    `accuracy` stands beside `question_only`, its chance: the most frequent answer, in the training split, to questions
+    that begin alike. Which beginnings are told apart (by one word, ..., four, or whole questions) is what does best on
+    the very questions that are asked here, so that no such guess does better. Wilson's intervals over questions.
+    """
+
+    paper = "VQA 2.0, arXiv 1612.00837"
+    needs = frozenset(COLUMNS)
+
+    class Config(EvaluationConfig):
+        of: ObjectiveName = Field("vqa", description="objective that answers: `head` gives [B,V]")
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the question")
+        fusion: PartName = Field("fusion", description="fusion that the objective reads")
+
+    def views(self, inputs):
+        return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
+
+    def suits(self, objectives):
+        if "answer" not in objectives[self.config.of].config.named("field"):
+            raise self.cannot(f"the objective '{self.config.of}' answers no questions")
+
+    def run(self, held):
+        asked, right = answered(held, self)
+        learned = self._training(held)
+        blind = max((guessed(learned, asked, kind) for kind in kinds()), key=lambda hits: hits.sum().item())
+        guess = share(blind, None)
+        return {"accuracy": share(right, guess.value), "question_only": guess}
+
+    def _training(self, held: Held) -> list[Asked]:
+        source, found = held.source, []
+        for number in range(source.size("train")):
+            pair = [source.value("train", number, name, source.settled_epoch, held.seed)
+                    for name in COLUMNS]
+            if not any(isinstance(value, Bad) for value in pair):
+                found.append((pair[0], pair[1]))
+        return found
+
+
+def answered(held: Held, evaluation: Answering) -> tuple[list[Asked], Tensor]:
+    """The questions of the split with their answers, and the score of what the objective answers, float64 [n].
+
+    By the latter two runs are compared question by question.
+    """
+    config = evaluation.config
+    objective, views = held.objective(config.of), evaluation.views(held.inputs)
+    table: Any = held.readers[objective.config.answer]
+    asked, right = [], []
+    for batch in held.batches():
+        given = objective.head(held.values(views, batch)["asked"].pooled).argmax(-1).tolist()
+        for number, answer in zip(batch.number.tolist(), given):
+            values = held.sample(number).values
+            asked.append((values["question"], values["answer"]))
+            right.append(dict(table.read(values["answer"])).get(answer, 0.0))
+    return asked, torch.tensor(right, dtype=torch.float64)
+
+
+def kinds() -> list[Callable[[str], str]]:
+    """Ways to tell questions apart."""
+    return [lambda text, count=count: " ".join(text.lower().split()[:count]) for count in (*range(1, WORDS + 1), None)]
+
+
+def guessed(learned: Sequence[Asked], asked: Sequence[Asked], kind: Callable[[str], str]) -> Tensor:
+    """The score, float64 [n], of the most frequent training answer to questions of that kind; of a kind that training
+    never asked, of the most frequent answer of all."""
+    counts: dict[str | None, Counter[str]] = defaultdict(Counter)
+    for question, answer in learned:
+        for one, score in scores(answer).items():
+            counts[kind(question)][one] += score
+            counts[None][one] += score
+    best = {of: max(count, key=lambda one: (count[one], one)) for of, count in counts.items()}
+    return torch.tensor([scores(answer).get(best.get(kind(question), best.get(None, "")), 0.0)
+                         for question, answer in asked], dtype=torch.float64)

@@ -1,0 +1,58 @@
+"""Does matching know which attribute belongs to which thing: pairs of scenes that differ in one exchange."""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobj_common.evaluations.matching_accuracy import MatchingConfig, log_odds
+from vlobj_common.evaluations.retrieval import share
+from vlobjectives import Evaluation, Samples, Twin, encoded
+
+TWINS = 64
+"""Twins encoded at once."""
+
+
+class Binding(Evaluation):
+    """Twins (two scenes that differ in one thing, each with its caption): the log odds prefer what belongs together.
+
+        KIND/caption   for each picture, its own caption to the twin's: right where odds(own) > odds(twin's)
+        KIND/picture   for each caption, its own picture to the twin's
+
+    A twin gives two decisions a score, a tie is half of one; chance 50 %. Kind `swap` exchanges two attributes: the two
+    captions have the same words, and only who is bound to whom tells them apart. Wilson's interval is over twins, as if
+    the two decisions of a twin were one.
+    """
+
+    needs = frozenset({"twins"})
+
+    class Config(MatchingConfig):
+        kinds: tuple[str, ...] = Field(("swap",), min_length=1, description="kinds of twins: swap, colour, shape")
+        count: Samples = Field(256, description="twins a kind")
+
+    def views(self, inputs):
+        return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}
+
+    def run(self, held):
+        scores = {}
+        for kind in self.config.kinds:
+            twins = held.source.twins(held.split, kind, self.config.count)
+            odds = torch.cat([self._odds(held, twins[k:k + TWINS], k) for k in range(0, len(twins), TWINS)])
+            own = odds.diagonal(dim1=1, dim2=2)
+            scores[f"{kind}/caption"] = share(preferred(own, odds.flip(2).diagonal(dim1=1, dim2=2)), 0.5)
+            scores[f"{kind}/picture"] = share(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)
+        return scores
+
+    def _odds(self, held, twins: list[Twin], first: int) -> Tensor:
+        """Log odds [twins, 2 pictures, 2 captions] that picture and caption match."""
+        samples = [side for twin in twins for side in (twin.left, twin.right)]
+        numbers = [k for k in range(first, first + len(twins)) for _ in range(2)]
+        values = held.values(self.views(held.inputs), held.batch(samples, numbers))
+        pair = torch.arange(len(twins), device=values["text"].tokens.device)[:, None] * 2
+        image, text = pair + pair.new_tensor([0, 0, 1, 1]), pair + pair.new_tensor([0, 1, 0, 1])
+        odds = log_odds(held, self.config, values["image"], values["text"], image.flatten(), text.flatten())
+        return odds.reshape(-1, 2, 2)
+
+
+def preferred(own: Tensor, other: Tensor) -> Tensor:
+    """[twins] share of a twin's two decisions that prefer `own` to `other`, both [twins,2]; a tie is half of one."""
+    return ((own > other).double() + 0.5 * (own == other)).mean(1)

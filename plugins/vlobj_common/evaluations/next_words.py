@@ -1,0 +1,52 @@
+"""The next word named with the picture at hand: all words, and the words of a kind by themselves."""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobj_common.evaluations.masked_words import ROWS, one_word, pattern, unigram
+from vlobjectives import Evaluation, EvaluationConfig, Held, Noise, ObjectiveName, accuracy
+
+
+class Naming(Evaluation):
+    """Accuracy of a captioning objective, given the true words before: the most likely piece is the one that follows.
+
+        all               every piece and the end
+        colours, shapes   the pieces of one word of that kind a caption, drawn among the caption's
+
+    The decoder sees all of the picture, whatever mask the objective trains under. Chance is the unigram guess: the
+    piece that was most frequent in training among those at the scored places, and how often it is right here.
+    """
+
+    class Config(EvaluationConfig):
+        of: ObjectiveName = Field("ic", description="objective that writes captions; its inputs, decoder and head are "
+                                  "read")
+        kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words scored by themselves")
+
+    def run(self, held: Held):
+        objective = held.objective(self.config.of)
+        config = objective.config
+        bare = type(objective)(config.model_copy(update={"mask": None}))
+        head, text = held.part(config.head), held.inputs[config.text]
+        spec = next(iter(held.part(text.part).spec.fields.values()))
+        kinds = {f"{kind}s": pattern(held.source.words(kind))
+                 for kind in self.config.kinds if "words" in held.source.can}
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("all", *kinds)}
+        for first in range(0, held.size(), ROWS):
+            numbers = range(first, min(first + ROWS, held.size()))
+            samples = [held.sample(number) for number in numbers]
+            batch = held.batch(samples, numbers)
+            tokens = batch[config.text]
+            written = held.values(bare.views(held.inputs), batch)["written"]
+            guess = head(written.tokens[:, :-1]).argmax(-1) + objective.first
+            noise = Noise(held.seed, "evaluation naming", held.split, batch.number)
+            for name in found:
+                place = tokens.valid if name == "all" else \
+                    one_word(held, config.text, tokens, samples, noise, name, kinds[name])
+                found[name].append((guess[place[:, 1:]], tokens.ids[:, 1:][place[:, 1:]]))
+        scores = {}
+        for name, rows in found.items():
+            guess, truth = (torch.cat(side) for side in zip(*rows)) if rows else (torch.empty(0),) * 2
+            if truth.numel():
+                scores[name] = accuracy(guess == truth, unigram(truth, spec.share))
+        return scores

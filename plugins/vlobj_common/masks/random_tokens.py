@@ -1,0 +1,54 @@
+"""Random words of a text hidden behind the mask token, or corrupted as BERT does."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from vlobj_common.masks.text_mask import TextMask, budget
+from vlobjectives import Noise, Tokens
+from vlobjectives.functional import mark, take, text_draws, with_replacement
+
+
+class RandomTokens(TextMask):
+    """Draws pieces of words one by one (`whole_words` draws words) and never begin, end or padding.
+
+    Of a text of r words, l = r + 2 tokens, in a sequence of L
+      exact             max(1, round(ratio r)) of the words without replacement
+      with_replacement  int((l - 2) ratio) + 1 draws of a word, repeats allowed, so that fewer may be hidden and a ratio
+                        of 0 still hides one; as published for completion (GLSCL, arXiv 2306.07096, its code)
+      of_padded         max(1, round(ratio L)) of all L positions without replacement, of which those on begin, end and
+                        padding are cancelled; what the published MLM does (8 of 50 at 0.15), so that a short caption
+                        may lose no word at all
+    A text without a word hides none. `scored` are the drawn words, `hidden` those whose id changed: `bert` leaves a
+    tenth of the drawn words as they were and scores them nevertheless.
+    """
+
+    paper = "BERT, arXiv 1810.04805; GLSCL, arXiv 2306.07096"
+
+    class Config(TextMask.Config):
+        draw: Literal["exact", "with_replacement", "of_padded"] = Field(
+            "exact",
+            description="how many and whence: exact: a share of the words, 1 at least; with_replacement: as published "
+            "for completion; of_padded: as published for MLM, padding drawn too and then cancelled",
+        )
+
+    def most(self, length: int) -> int:
+        ratio = self.config.ratio
+        if self.config.draw == "with_replacement":
+            return max(1, min(text_draws(length, ratio), length - 2))
+        return max(1, round(ratio * (length if self.config.draw == "of_padded" else length - 2)))
+
+    def drawn(self, noise: Noise, tokens: Tokens) -> Tensor:
+        word, ratio, length = ~tokens.special, self.config.ratio, tokens.ids.shape[1]
+        words = word.sum(1)
+        if self.config.draw == "with_replacement":
+            uniform = noise("words", max(1, text_draws(length, ratio)))
+            index, ok = with_replacement(uniform, text_draws(words + 2, ratio), 1, words + 1)
+            return mark(index, length, ok)
+        order = noise.order("words", length)
+        if self.config.draw == "of_padded":
+            return mark(order[:, : max(1, round(ratio * length))], length) & word
+        count = budget(words, ratio)
+        in_order = take(word, order)
+        return mark(order, length, in_order & (in_order.cumsum(1) <= count[:, None]))

@@ -1,0 +1,1 @@
+"""Pairings: which wrong pairs a matching objective sees."""

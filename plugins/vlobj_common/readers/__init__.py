@@ -1,0 +1,1 @@
+"""Readers that objectives of this package need."""

@@ -1,0 +1,93 @@
+"""The source `captions`: photos in a folder and a manifest that says what they show."""
+
+from collections.abc import Iterator
+
+from pydantic import Field, field_validator
+
+from vlobj_data.captions.columns import Column, Further, specs
+from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig, folders
+from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
+from vlobj_data.captions.roots import Roots
+from vlobj_data.captions.text import Manifest, decoded
+from vlobjectives.errors import DataError
+from vlobjectives.pictures import check_header, read_picture
+
+OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
+"""What the columns of MVPTR (arXiv 2201.12596) would be declared as, for messages."""
+
+
+class Captions(Listed):
+    """Photos with captions from a manifest: Karpathy's JSON, COCO's captions, a JSON list, JSON lines, CSV or TSV.
+
+    A table has a header; commas, semicolons, bars or tabs stand between its columns (`image`, `caption`, `split`, or
+    other usual names of these). In .csv a quoted field may hold anything; in other tables with tabs quotation marks are
+    letters. A manifest that names no splits is divided by a hash of the file names (`hold_out`), and `check` says so.
+    Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions of
+    one photo share it. What cannot be used comes out as Bad, with the manifest's line or the file's fault. Only the
+    split `train` is augmented and, with `captions: one`, draws which caption it shows; other splits show the middle
+    (`resize: crop`) or all (`squash`) of a photo and its first caption. JSON (a list, or lines) may hold more of what
+    `columns` names: `tags: [dog, ball]` as `names`, raw; `phrases: [[dog], [dog, brown]]` of the record's one caption
+    as `phrases`, raw, a mapping of `caption` and `phrases`; `regions: vinvl.safetensors#123` as [M, W], the first M
+    rows of a tensor [R,W], which belong to the whole picture, whatever of it is cut out. A record that lacks one, or
+    has it broken, is a bad sample.
+    """
+
+    column, folder, plural = "image", "images", "pictures"
+
+    class Config(ListedConfig):
+        images: Folders = Field(None, json_schema_extra=PATH, description="folder of the pictures, or several; by "
+                                                                          "default the manifest's")
+        form: Form | None = Field(None, description="the manifest's form; by default found out")
+        pictures: bool = Field(True, description="false: no column `image`, and no picture need be there: what a "
+                                                 "detector gave of them is enough")
+        columns: dict[str, Column] = Field({}, description="further keys of each record: names, phrases, or [M, W]: at "
+                                                           "most M vectors of W numbers")
+        vectors: Folders = Field(None, json_schema_extra=PATH, description="folder of the files of vectors, or "
+                                                                           "several; by default the manifest's")
+
+        @field_validator("columns")
+        @classmethod
+        def _further(cls, columns: dict[str, Column]) -> dict[str, Column]:
+            if {"image", "caption", "split"} & columns.keys():
+                raise ValueError("image, caption and split are read anyway")
+            if any(isinstance(column, tuple) and min(column) < 1 for column in columns.values()):
+                raise ValueError("of vectors must say [how many at most, how wide]")
+            return columns
+
+    config: Config
+
+    def listed(self, data, path):
+        text = decoded(data, path)
+        form = self.config.form or form_of(text, path)
+        manifest = Manifest(text, path, form in BY_LINES)
+        if self.config.columns and form not in ("jsonl", "list"):
+            raise DataError(f"data.columns are read from JSON, lines or a list, and this is {form}",
+                            "write it as JSON lines", manifest.place())
+        roots = Roots(folders(self.config.vectors, path), "data.vectors", "vectors", self.config.links)
+        self._more = Further(self.config.columns, roots)
+        return self._sound(records(manifest, form, tuple(self.config.columns))), manifest
+
+    def _sound(self, listed: Iterator[Record]) -> Iterator[Record]:
+        """Records whose further columns cannot be used get a fault."""
+        for record in listed:
+            why = "" if record.fault else self._more.fault(record.more, len(record.captions))
+            yield record._replace(captions=(), fault=why) if why else record
+
+    def beside(self, name, record, caption):
+        return self._more.value(name, record, caption)
+
+    def offer(self, column):
+        held = OFFERED.get(column)
+        return f"add under data: columns: {{{column}: {held}}}, and the key '{column}' to each record" if held else ""
+
+    @classmethod
+    def described(cls, config):
+        found = super().described(config) | specs(config.columns)
+        return found if config.pictures else {name: spec for name, spec in found.items() if name != cls.column}
+
+    @classmethod
+    def seen(cls, config, given, max_pixels, draw=None):
+        return read_picture(given, max_pixels)
+
+    def looked_at(self, path):
+        check_header(path, self.max_pixels)

@@ -1,0 +1,23 @@
+"""Recipes and plug-ins for the tests of plans."""
+
+from functools import cache
+
+from vlobjectives.costs.measure import measure
+from vlobjectives.recipe import load
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.registry import Registry
+
+
+@cache
+def registry() -> Registry:
+    return Registry()
+
+
+def recipe(name: str, *overrides: str) -> Recipe:
+    return load(name, overrides).recipe
+
+
+@cache
+def costs(name: str, *overrides: str):
+    """What a recipe costs; counted once."""
+    return measure(recipe(name, *overrides), registry())

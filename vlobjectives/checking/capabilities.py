@@ -1,0 +1,221 @@
+"""Stage `capabilities`: everything can be built, and each part can do what the views ask of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from vlobjectives.checking.data import told
+from vlobjectives.checking.meta_build import Built
+from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.errors import PluginError, Problem
+from vlobjectives.planning.plan import make, seen_input
+from vlobjectives.plugin_loading.attribution import whose
+from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.load import reason_of, where_raised
+from vlobjectives.plugin_loading.side_effects import contained
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.report import Report, where
+from vlobjectives.recipe.yaml import KeyPath, dotted
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.entries import Named
+from vlobjectives.resolved.remainder import rest
+from vlobjectives.system import assemble
+
+STAGE = "capabilities"
+KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
+WANTED = {EncodedView: Encoder, FusedView: Fusion, DecodedView: Decoder, JointView: Projection}
+PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
+FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
+
+
+def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces, processes: int,
+                 report: Report) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
+    """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
+    None where no part is."""
+    failed: list[Trouble] = []
+    with torch.device("meta"):
+        try:
+            parts = assemble.build_parts(loaded.recipe, registry, made, failed)
+        except Trouble as error:
+            failed.append(error)
+            parts = {}
+        except Exception as error:  # a plug-in's own code
+            note = whose(error)
+            report.add(STAGE, [_fault(loaded, note.path if note else ("model",), error)], PluginError.code)
+            parts = {}
+        report.add(STAGE, [told(loaded, error) for error in failed])
+        report.add(STAGE, _forms(loaded, made, parts))
+        if not parts or any(where(problem)[0] == "data" for problem in report.errors_of(STAGE)):
+            return loaded, named, None
+        loaded, named = rest(loaded, named, report.errors_of(STAGE))
+        micro = max(1, loaded.recipe.data.rows(processes))
+        built = Built(made, parts, {}, {}, {name: entry.group or micro
+                                            for name, entry in loaded.recipe.pairings.items()})
+        built = built.of_recipe(loaded.recipe)
+        for act in (_made, _asked, _finished):
+            for path, one in named.items():
+                if one.kind in ("mask", "pairing", "objective"):
+                    try:
+                        report.add(STAGE, act(loaded, path, one, built))
+                    except Exception as error:  # a plug-in's own code
+                        report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
+            loaded, named = rest(loaded, named, report.errors_of(STAGE))
+            built = built.of_recipe(loaded.recipe)
+    return loaded, named, built
+
+
+def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    try:
+        with contained(dotted(path)):
+            built.of(one.kind)[str(path[1])] = one.cls(one.config)
+    except CannotBuild as error:
+        yield loaded.problem(path, error.why, error.mend, key=True)
+
+
+def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    """An objective's own modules."""
+    if one.kind == "objective":
+        try:
+            assemble.build_objective(str(path[1]), built.objectives[str(path[1])], built.inputs, built.parts,
+                                     built.made.fields_on(one.entry.sources), loaded.recipe.seed)
+        except Trouble as error:
+            yield told(loaded, error)
+
+
+def _forms(loaded: Loaded, made: Pieces, parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Pictures of sources that are mixed: of one size, and of several lengths only for an encoder that takes them."""
+    for name, x in made.inputs.items():
+        specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
+        if any(spec.kind != "picture" for spec in specs.values()):
+            continue
+        sizes = {source: spec.shape[-3:] for source, spec in specs.items()}
+        first, *others = sizes
+        for other in others:
+            if sizes[other] != sizes[first]:
+                yield loaded.problem(("data", "mix", other), f"its pictures are {_by(sizes[other])}, and those of "
+                                     f"'{first}' {_by(sizes[first])}: one model takes one size",
+                                     "give both the same size (image_size)", key=True)
+        frames = {spec.frames for spec in specs.values()}
+        if len(frames) > 1 and x.part in parts and "frames" not in parts[x.part].spec.can:
+            yield loaded.problem(("model", x.part), f"it takes clips of one length, and the sources of data.mix have "
+                                 f"{' and '.join(map(str, sorted(frames)))} frames", "take an encoder of pictures and "
+                                 "clips, such as timm_vision", key=True)
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
+    """A plug-in that raised what it should not."""
+    place = where_raised(error)
+    return loaded.problem(path, f"its plug-in fails: {reason_of(error)}" + (f" ({place})" if place else ""),
+                          "mend the plug-in; `vlobj --debug run` shows the traceback", key=True)
+
+
+def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+    """What is wrong with the views of an objective, mask or pairing."""
+    name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
+    try:
+        views = whole.views(built.bare if one.kind == "mask" else built.made.inputs)
+        for view in views.values():
+            for view_path, what, mend in asked_in_vain(view, path, one, built):
+                yield loaded.problem(view_path, what, mend)
+        if one.kind == "objective":
+            make(built, [(name,)])
+    except ViewError as error:
+        yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
+    except CannotBuild as error:
+        yield loaded.problem(path, error.why, error.mend, key=True)
+
+
+Found = tuple[KeyPath, str, str]
+
+
+def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """(key path, what, mend) for whatever a view and all that it is fed ask in vain."""
+    for fed in view.fed:
+        yield from asked_in_vain(fed, path, one, built)
+    part = built.parts.get(view.part)
+    wanted = WANTED[type(view)]
+    if part is None:
+        yield path, f"there is no part '{view.part}' in this recipe", f"the model has {', '.join(built.parts)}"
+        return
+    if not isinstance(part, wanted):
+        kind = next(word for cls, word in KINDS.items() if isinstance(part, cls))
+        there = [name for name, other in built.parts.items() if isinstance(other, wanted)]
+        yield (_at(path, one, "part", view.part), f"'{view.part}' is {kind}, and {KINDS[wanted]} is asked for",
+               f"the model has {', '.join(there)}" if there else f"add {KINDS[wanted]} under model")
+        return
+    yield from _readings(view, part, path, one)
+    if isinstance(view, EncodedView) and view.input.mask:
+        yield from _fill(view.input, part, path, one, built)
+    if isinstance(view, DecodedView) and view.memory is not None and "memory" not in part.config.named("part"):
+        yield (_at(path, one, "part", view.part), f"the decoder '{view.part}' looks at no memory, and is given one",
+               f"model.{view.part}.memory={view.memory.part}")
+    if view.reading.visible:
+        yield from _sight(view.reading.visible, seen_input(view), path, one, built)
+    if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
+        slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
+        yield (_at(path, one, "part", view.part), f"the projection '{view.part}' does not take the encoder "
+               f"'{view.of.part}'; it has {slots}", "add a projection for it under model")
+    if isinstance(view, FusedView) and view.keep:
+        group = built.rows[view.pairing]
+        rows = built.pairings[view.pairing].rows(group)
+        if rows != group:
+            yield (_at(path, one, "pairing", view.pairing), f"the pairing '{view.pairing}' gives {rows} wrong pairs "
+                   f"for {group} rows, and a pass that leaves some rows matched needs one a row",
+                   "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart")
+
+
+def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Found]:
+    can = part.spec.can
+    for what, asked in (("layers", bool(view.reading.layers)), ("maps", view.reading.maps)):
+        if asked and what not in can:
+            said = {"layers": "hidden states of layers", "maps": "attention maps"}[what]
+            yield (_at(path, one, "part", view.part), f"'{view.part}' cannot give {said}",
+                   f"take a part that can, or leave out {path[0]}.{path[1]}")
+
+
+def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """Whether positions can be taken from sight by a mask: a pooled encoder's tokens are not the mask's patches."""
+    first = built.made.fields.spec(built.made.fields.inputs[x.name][0])
+    if first.kind == "picture" and built.parts[x.part].spec.grid is None:
+        yield (_at(path, one, "mask", mask), f"the tokens of '{x.part}' are no patches, and the mask '{mask}' has none "
+               "to take from sight", f"{PATCHES.format(part=x.part)}, or no mask")
+
+
+def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+    """Whether an encoder can hide what a mask hides."""
+    mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields
+    first = fields.spec(fields.inputs[x.name][0])
+    slots = [slot for slot, name in one.config.named("input").items() if name == x.name]
+    fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask, slots)
+    frames = {sites[x.name].frames for sites in built.sites.values()}
+    if "frames" in mask.needs and frames == {1}:
+        yield (at, f"the mask '{x.mask}' is for clips, and the input '{x.name}' shows pictures",
+               f"add under inputs: {x.name}: {{fields: [clip]}}, with a source that has frames (data.frames=4), or "
+               "take a mask for pictures")
+    elif fill not in fills:
+        yield (at, f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
+               f"take a mask with fill {' or '.join(fills) or 'of its own'}")
+    elif first.kind == "tokens":
+        if "mask" not in first.special:
+            yield (at, f"the vocabulary of '{fields.inputs[x.name][0]}' has no mask id for '{x.mask}'",
+                   "take a reader that has one")
+        elif "mask" not in spec.can:
+            yield at, f"the encoder '{x.part}' cannot hide words (mask '{x.mask}')", "take an encoder that can"
+    elif fill not in spec.can or (not spec.length and fill != "pixels"):
+        could = [other for other in fills if other in spec.can]
+        yield (at, f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
+               f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part))
+
+
+def _at(path: KeyPath, one: Named, kind: str, name: str, slots: Sequence[str] = ()) -> KeyPath:
+    """The option of an entry that names this thing, best one called after a slot (`text_mask`), or else the entry."""
+    places = [place for place, held in one.config.places(kind).items() if held == name]
+    places.sort(key=lambda place: not any(str(place[0]).startswith(slot) for slot in slots))
+    return (*path, *places[0]) if places else path

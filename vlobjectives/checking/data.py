@@ -1,0 +1,180 @@
+"""Stage `data`: the source can be opened and has the columns that fields and inputs read; its records are sound."""
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.checking.pictures import pictures
+from vlobjectives.checking.records import keys_of, records
+from vlobjectives.checking.references import example
+from vlobjectives.checking.repeated_captions import repeats
+from vlobjectives.checking.text_lengths import lengths
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.source import Source
+from vlobjectives.data.data_module import Pieces, make_reader, make_source, pieces_of
+from vlobjectives.errors import DataError, PluginError, Problem
+from vlobjectives.plugin_loading.attribution import work_of
+from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import source_path
+from vlobjectives.recipe.report import Report, where
+from vlobjectives.recipe.yaml import KeyPath, dotted
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.entries import Named
+from vlobjectives.resolved.remainder import rest
+
+STAGE = "data"
+
+
+def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
+         report: Report, kept: Path | None = None) -> tuple[Loaded, Mapping[KeyPath, Named], Pieces | None]:
+    """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `pieces_of`); None where something
+    is wrong with them."""
+    recipe, sources, readers = loaded.recipe, {}, {}
+    found: list[Problem] = []
+    broken: set[str | None] = set()
+    for name in recipe.sources:
+        try:
+            sources[name] = make_source(recipe, registry, name)
+        except DataError as error:
+            cls, path = registry.get("source", recipe.sources[name].type), source_path(name)
+            what = f"{error.what} ({error.place})" if error.place else error.what
+            stops = [loaded.problem(path, keys_of(path, cls, what), keys_of(path, cls, error.mend))]
+            report.add(STAGE, stops, DataError.code)
+        except Trouble as error:
+            report.add(STAGE, [told(loaded, error)])
+    if len(sources) < len(recipe.sources):
+        return loaded, named, None
+    for name, entry in recipe.fields.items():
+        try:
+            if not {entry.with_, entry.of} & broken:
+                readers[name] = make_reader(recipe, registry, name, readers, kept=kept)
+            else:
+                broken.add(name)
+        except Trouble as error:
+            broken.add(name)
+            found.append(told(loaded, error))
+    for name, source in sources.items():
+        columns = _known(loaded, name, source)
+        fed = dict(_wanted(loaded, named, name))
+        found += [*_columns(loaded, name, source, columns, fed), *_fed(loaded, name, source, fed, columns),
+                  *_splits(loaded, name, source)]
+    found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
+    sound = report.add(STAGE, found)
+    for name, source in sources.items():
+        with work_of(source_path(name), "looking at its records", source):
+            sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
+    if any(where(problem)[0] == "data" and not problem.note for problem in found):
+        return loaded, named, None
+    loaded, named = rest(loaded, named, report.errors_of(STAGE))
+    made = pieces_of(loaded.recipe, registry, kept=kept, sources=sources, readers={
+        name: reader for name, reader in readers.items() if name in loaded.recipe.fields})
+    report.add(STAGE, repeats(loaded, registry, made))
+    report.add(STAGE, pictures(loaded, made), PluginError.code)
+    report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
+    loaded, named = rest(loaded, named, report.errors_of(STAGE))
+    return loaded, named, made.of_inputs(loaded.recipe.inputs)
+
+
+def told(loaded: Loaded, error: Trouble) -> Problem:
+    """What cannot be made, at the key where it stands."""
+    entry = getattr(loaded.recipe, error.path[0]).get(error.path[1]) if len(error.path) == 2 else None
+    mend = error.mend or (f"`vlobj plugins {entry.type}` explains its options" if entry is not None else "")
+    return loaded.problem(error.path, error.why, mend, key=len(error.path) > 1)
+
+
+def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]:
+    """A source's columns, under the recipe's names too."""
+    renamed = loaded.recipe.data.mix[name].rename if name else {}
+    return {**source.columns, **{ours: source.columns[own] for own, ours in renamed.items() if own in source.columns}}
+
+
+def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iterator[tuple[KeyPath, str]]:
+    """(key path, field) of what inputs, and by themselves masks and objectives of this source, read."""
+    for name, entry in loaded.recipe.inputs.items():
+        yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
+    for path, one in named.items():
+        if one.kind == "mask" or (one.kind == "objective" and source in (one.entry.sources or (source,))):
+            yield from (((*path, *place), field) for place, field in one.config.places("field").items())
+
+
+def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, FieldSpec],
+             fed: Mapping[KeyPath, str]) -> Iterator[Problem]:
+    """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
+    recipe = loaded.recipe
+    if name:
+        ours = list(recipe.data.mix[name].rename.values())
+        for place, own in enumerate(recipe.data.mix[name].rename):
+            if own not in source.columns:
+                yield loaded.problem((*source_path(name), "rename", own), f"the source has no column '{own}'",
+                                     _near(own, source.columns, "it has"), key=True)
+            elif ours[place] in ours[:place]:
+                yield loaded.problem((*source_path(name), "rename", own), f"two columns would be called "
+                                     f"'{ours[place]}'", "give each a name of its own")
+    for field, entry in recipe.fields.items():
+        column = recipe.column(field)
+        if column not in columns and (not name or field in fed.values()):
+            path = ("fields", field, "of") if entry.of else ("fields", field)
+            who = f"the source '{recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else "")
+            mend = source.offer(column) or _near(column, columns, "it has")
+            yield loaded.problem(path, f"{who} has no column '{column}'", mend + (
+                f"; data.mix.{name}.rename can call another so" if name else ""), key=not entry.of)
+
+
+def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
+         columns: Mapping[str, FieldSpec]) -> Iterator[Problem]:
+    """Fields that are read: defined, or a column that needs no reader."""
+    recipe = loaded.recipe
+    for path, field in fed.items():
+        if field in recipe.fields:
+            continue
+        if field not in columns and name:
+            own = [column for column, spec in columns.items() if spec.kind != "raw"] or ["..."]
+            yield loaded.problem(source_path(name), f"it has no column '{field}', which {dotted(path[:2])} reads",
+                                 f"add to it rename: {{{own[0]}: {field}}}", key=True)
+        elif field not in columns:
+            known = [*recipe.fields, *(name for name, spec in columns.items() if spec.kind != "raw")]
+            pictures = [column for column, spec in columns.items() if spec.kind == "picture"]
+            line = f"inputs: {path[1]}: {{fields: [{pictures[0]}]}}, if the source's pictures are meant; " \
+                if pictures and path[0] == "inputs" and not source.offer(field) else ""
+            yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
+                                 line + (source.offer(field) or _near(field, known, "there are")))
+        elif columns[field].kind == "raw":
+            line = example("fields", field, recipe)
+            yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
+                                 f"add under fields: {line or f'{field}: {{type: ...}}'}")
+
+
+def _splits(loaded: Loaded, name: str, source: Source) -> Iterator[Problem]:
+    batch, size = loaded.recipe.data.batch, source.size("train")
+    if not size:
+        yield loaded.problem(source_path(name), "the source has no training samples", "give it some: its options are "
+                             f"explained by `vlobj plugins {loaded.recipe.sources[name].type}`")
+    elif size < batch:
+        whose = f" of '{name}'" if name else ""
+        yield loaded.problem(("data", "batch"), f"a batch of {batch} is more than the {size} training samples{whose}, "
+                             "so that some stand in it twice", "lower data.batch", note=True)
+
+
+def _missing(loaded: Loaded, there: Collection[str]) -> Iterator[Problem]:
+    for number, split in enumerate(loaded.recipe.evaluate.splits or ()):
+        if split not in there:
+            yield loaded.problem(("evaluate", "splits", number), f"the source has no samples in a split '{split}'",
+                                 _near(split, sorted(there), "it has"))
+
+
+def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
+    """An input is one column of pictures (or numbers), or fields of tokens, with vectors or labels beside them."""
+    for name, fields in made.fields.inputs.items():
+        kinds = [made.fields.spec(field).kind for field in fields]
+        if len(kinds) > 1 and (kinds[0] != "tokens" or "picture" in kinds):
+            these = ", ".join(f"{field}: {kind}" for field, kind in zip(fields, kinds))
+            yield loaded.problem(("inputs", name, "fields"), "an input of several fields begins with tokens and holds "
+                                 f"no picture, and these are {these}", "tokens first; a picture needs an input of its "
+                                 "own")
+
+
+def _near(name: str, known: Any, words: str) -> str:
+    near = get_close_matches(name, list(known), 1)
+    return f"did you mean '{near[0]}'?" if near else f"{words} {', '.join(known) or 'none'}"

@@ -1,0 +1,271 @@
+"""Stage `capabilities`, its last part: every evaluation that the recipe names runs.
+
+What an evaluation can judge no signature tells, and one that fails does so when the training is paid for. So each runs
+here, on a few samples of the data and a small form of the model with first weights. One that fails with an option and
+runs with another value in its place has that option wrong, and what it ran with is what would do.
+"""
+
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlobjectives.checking.capabilities import asked_in_vain
+from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.trial_system import SAMPLES, little
+from vlobjectives.contracts.evaluation import Evaluation
+from vlobjectives.contracts.naming import kinds
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.views import View, ViewError
+from vlobjectives.errors import DataError, Place, PluginError, Problem, RecipeError
+from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.plugin_loading.load import reason_of, where_raised
+from vlobjectives.plugin_loading.side_effects import contained
+from vlobjectives.recipe import hints
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.report import Report
+from vlobjectives.recipe.yaml import KeyPath, dotted
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.entries import SECTION, Named
+from vlobjectives.system.averages import averaged_parts, wanted
+
+STAGE = "capabilities"
+MOST = 200
+"""Values that are tried in place of one that fails."""
+
+
+def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, runs: bool,
+                report: Report) -> None:
+    """What is wrong with each evaluation, at the option that is to blame where one is.
+
+    runs  whether the system takes a step: of one that does not, what fails is no fault of an evaluation's
+    """
+    trials, unrun = Trials(loaded, registry, named, built), []
+    for path, one in named.items():
+        if one.kind != "evaluation":
+            continue
+        if lacking := _lacking(loaded, one, trials):
+            missing, source = lacking
+            report.add(STAGE, [loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{source}' does "
+                                              "not have", f"leave it out: evaluate.{path[1]}=false", key=True)])
+        elif (fault := trials.fault(path, one)) is not None:
+            if problems := list(trials.mended(path, one, fault)):
+                report.add(STAGE, problems)
+            else:
+                _tell(loaded, path, one, fault, trials, runs, report)
+        elif trials.untried:
+            unrun.append(str(path[1]))
+    if unrun:
+        report.add(STAGE, [loaded.problem(("evaluate",), f"not tried: {', '.join(unrun)}; {trials.untried}", "`vlobj "
+                                          "run` with --tiny tries them on scenes; else what is wrong with them shows "
+                                          "when the run evaluates", note=True)])
+
+
+def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], str] | None:
+    """What an evaluation needs and a source that it names (or, where it names none, every source) lacks."""
+    feeds = trials.built.made.feeds
+    whole = trials.made(one)
+    if whole is None:
+        return None
+    found = [(missing, loaded.recipe.sources[name].type) for name in one.entry.sources or feeds
+             if (missing := sorted(whole.needs - feeds[name].source.has))]
+    return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
+
+
+@dataclass
+class Fault:
+    """Why an evaluation cannot be had: what its views ask in vain, what it says itself, or what its code raises.
+
+    ran  whether that was in `run`
+    """
+
+    found: list[tuple[KeyPath, str, str]] = field(default_factory=list)
+    error: BaseException | None = None
+    ran: bool = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its own code fails, in words that nobody chose for this."""
+        return self.error is not None and not isinstance(self.error, CannotBuild | ViewError | RecipeError | DataError)
+
+    @property
+    def why(self) -> str:
+        if self.error is None:
+            return self.found[0][1]
+        return getattr(self.error, "why", None) or getattr(self.error, "what", None) or (
+            reason_of(self.error) if self.foreign else str(self.error))
+
+
+@dataclass
+class Trials:
+    """Evaluations that are run on little."""
+
+    loaded: Loaded
+    registry: Registry
+    named: Mapping[KeyPath, Named]
+    built: Built
+
+    def made(self, one: Named) -> Evaluation | None:
+        try:
+            with contained(f"evaluate.{one.entry.type}"):
+                return one.cls(one.config)
+        except Exception:  # `fault` says so
+            return None
+
+    def fault(self, path: KeyPath, one: Named) -> Fault | None:
+        """None where the evaluation runs, on each source that it is for."""
+        ran = False
+        try:
+            with contained(dotted(path), draws=True):
+                whole = one.cls(one.config)
+                views = whole.views(self.built.bare)
+                found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
+                found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
+                if found:
+                    return Fault(list(dict.fromkeys(found)))
+                whole.suits(self.built.objectives)
+                ran = True
+                self._run(one, whole)
+        except (Exception, SystemExit) as error:  # a plug-in's own code
+            return Fault([], error, ran)
+        return None
+
+    def _run(self, one: Named, whole: Evaluation) -> None:
+        for name, held in self.held.items():
+            if name in (one.entry.sources or (name,)) and whole.needs <= held.source.has:
+                with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    for score in whole.run(held).values():
+                        float(score.value)
+
+    @property
+    def held(self) -> Mapping[str, HeldOut]:
+        """Source -> a few samples of a split that is evaluated; none where `untried` says why."""
+        return self._little[0]
+
+    @property
+    def untried(self) -> str:
+        """Why no evaluation can be run here; empty where it can."""
+        return self._little[1]
+
+    @cached_property
+    def _little(self) -> tuple[Mapping[str, HeldOut], str]:
+        return little(self.loaded, self.registry, self.named, self.built)
+
+    def mended(self, path: KeyPath, one: Named, fault: Fault) -> Iterator[Problem]:
+        """The options, one or two, with other values of which the evaluation runs; none where no such are found."""
+        choices, left = self._choices(one), MOST
+        for many in (1, 2):
+            for options in combinations(choices, many):
+                works = []
+                for values in product(*(choices[option] for option in options)):
+                    left -= 1
+                    if left < 0:
+                        return
+                    config = one.config.model_copy(update=dict(zip(options, values)))
+                    if self.fault(path, replace(one, config=config)) is None:
+                        works.append(values)
+                if works:
+                    for place, option in enumerate(options):
+                        fit = list(dict.fromkeys(values[place] for values in works))
+                        yield self._wrong(path, one, option, fit, fault, many == 1)
+                    return
+
+    def _choices(self, one: Named) -> dict[str, Sequence[Any]]:
+        """Option -> what could stand in its place: of a name the others of its kind, of words that were written the
+        default. Options that were written come first."""
+        recipe, found = self.loaded.recipe, {}
+        for option, info in type(one.config).model_fields.items():
+            value, names = getattr(one.config, option), [SECTION[kind] for kind in kinds(info) if kind in SECTION]
+            if names and (value is None or isinstance(value, str)):
+                found[option] = [other for section in names for other in getattr(recipe, section) if other != value]
+            elif not (names or info.is_required() or isinstance(value, int | float)) and option in one.entry.options:
+                found[option] = [info.get_default(call_default_factory=True)]
+        return {option: found[option] for option in sorted(found, key=lambda option: option not in one.entry.options)}
+
+    def _wrong(self, path: KeyPath, one: Named, option: str, fit: Sequence[Any], fault: Fault,
+               alone: bool) -> Problem:
+        """`alone`: whether this option by itself is why."""
+        value, meaning = getattr(one.config, option), type(one.config).model_fields[option].description
+        what = next((what for where, what, _ in fault.found if where == (*path, option)), fault.why if alone else "")
+        if fault.foreign or not what:
+            shown = hints.written(option, value)
+            what = f"`{shown}` cannot serve" + f" ({meaning})" * bool(meaning) + f": {what}" * bool(what)
+        mend = hints.written(option, fit[0]) if len(fit) == 1 else f"name one of {', '.join(map(str, fit))}"
+        return self.loaded.problem((*path, option), what, mend)
+
+
+def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trials, runs: bool, report: Report) -> None:
+    """A fault that no other value mends."""
+    away = f"leave it out: evaluate.{path[1]}=false"
+    report.add(STAGE, [loaded.problem(where, what, mend) for where, what, mend in fault.found])
+    if fault.error is None:
+        return
+    if not fault.foreign:
+        of_data = isinstance(fault.error, DataError)
+        report.add(STAGE, [loaded.problem(path, fault.why, getattr(fault.error, "mend", "") or away, key=True,
+                                          note=of_data and fault.ran)],  # in few samples: others may do
+                   DataError.code if of_data else RecipeError.code)
+        return
+    place, option = _where(fault.error, one.cls), _blamed(fault.error, one, trials)
+    what = fault.why + (f" ({place})" if place else "")
+    if option is not None:
+        report.add(STAGE, [loaded.problem((*path, option), f"`{hints.written(option, getattr(one.config, option))}` "
+                                          f"cannot serve, and nothing else in this recipe can: {what}", away)])
+    elif not fault.ran:
+        report.add(STAGE, [loaded.problem(path, f"its plug-in fails: {what}", "mend the plug-in; `vlobj --debug run` "
+                                          "shows the traceback", key=True)], PluginError.code)
+    elif runs:  # with few samples and first weights, which may be to blame
+        report.add(STAGE, [loaded.problem(path, f"it fails on {SAMPLES} samples and a small form of the model: {what}",
+                                          f"mend the plug-in, or {away}", note=True, key=True)])
+
+
+def _where(error: BaseException, cls: type) -> Place | None:
+    """The last line of the evaluation's own file that took part, or else of any."""
+    try:
+        return where_raised(error, Path(inspect.getfile(cls)).resolve())
+    except (TypeError, OSError):  # a class that was made in no file
+        return where_raised(error)
+
+
+def _blamed(error: BaseException, one: Named, trials: Trials) -> str | None:
+    """The option whose part or objective failed, or lacks what the evaluation reads of it."""
+    owner: dict[int, str] = {}
+    systems = [held.system for held in trials.held.values()][:1]
+    for parts, objectives in [(trials.built.parts, trials.built.objectives),
+                              *((system.model, system.objectives) for system in systems)]:
+        owner |= {id(parts[name]): option for option, name in one.config.named("part").items() if name in parts}
+        for option, name in one.config.named("objective").items():
+            if name in objectives:
+                owner |= {id(objectives[name]): option, id(objectives[name].config): option}
+    frame, found = error.__traceback__, owner.get(id(getattr(error, "obj", None)))
+    while frame is not None:
+        found = owner.get(id(frame.tb_frame.f_locals.get("self")), found)
+        frame = frame.tb_next
+    return found
+
+
+def _averages(path: KeyPath, views: Mapping[str, Any], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
+    """An evaluation sees the averages that training keeps, and makes none."""
+    for part in sorted(set().union(*map(averaged_parts, views.values())) - wanted(built)):
+        yield (path, f"it looks at '{part}' by averaged weights, of which no average is kept: no mask, pairing or "
+               "objective looks at them", f"leave it out: evaluate.{path[1]}=false")
+
+
+def _swapped(path: KeyPath, one: Named, views: Mapping[str, View], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
+    """Inputs that stand on the wrong side: `image` names one that a projection or fusion takes as its text."""
+    inputs = one.config.named("input")
+    for part in {view.part for view in views.values()} & built.parts.keys():
+        sides = built.parts[part].config.named("part")
+        for option, name in inputs.items():
+            encoder = built.bare[name].part
+            as_what = [side for side, taken in sides.items() if taken == encoder]
+            if option in sides and as_what and option not in as_what:
+                yield ((*path, option), f"'{name}' is what '{part}' takes as its {as_what[0]}, not as its {option}",
+                       f"name an input of the encoder '{sides[option]}'")

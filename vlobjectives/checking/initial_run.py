@@ -1,0 +1,31 @@
+"""Stage `capabilities`, its last part: the run that `init` names is there, and its weights fit."""
+
+from pathlib import Path
+
+import torch
+
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.errors import RecipeError
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.report import Report
+from vlobjectives.registry import Registry
+from vlobjectives.run_folder import has_checkpoint
+from vlobjectives.system import assemble, warm_start
+
+STAGE = "capabilities"
+
+
+def begun(loaded: Loaded, registry: Registry, made: Pieces, run: Path | None, report: Report) -> bool:
+    """Whether a run could begin with those weights; no other run is asked for where one (`run`) goes on from a
+    checkpoint."""
+    if loaded.recipe.init is None or has_checkpoint(run):
+        return True
+    try:
+        found = warm_start.origin(loaded, registry)
+        assert found is not None  # the recipe names one
+        with torch.device("meta"):
+            fits = warm_start.fit(assemble.system(loaded.recipe, registry, made), found.tensors("meta"))
+    except RecipeError as error:
+        return report.add(STAGE, error.problems)
+    report.add(STAGE, warm_start.noted(fits, found, loaded, made.fields))
+    return report.add(STAGE, warm_start.refused(fits, found, loaded))

@@ -1,0 +1,66 @@
+"""Captions that repeat: who takes their true pairs for wrong ones, and the line that says otherwise."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.streams import Feed
+from vlobjectives.errors import Problem
+from vlobjectives.plugin_loading.attribution import work_of
+from vlobjectives.plugin_loading.instantiate import config_of
+from vlobjectives.recipe.loading import Loaded
+from vlobjectives.recipe.model import source_path
+from vlobjectives.registry import Registry
+
+FIRST = 100
+LEAST = 0.05
+"""The share of repeating captions from which it is said."""
+OPTION, VALUE = "positives", "equal_captions"
+"""The option by which pairings and contrasts are told that equal captions are right for each other's pictures."""
+
+
+def repeats(loaded: Loaded, registry: Registry, made: Pieces) -> Iterator[Problem]:
+    """A note for each source whose first captions repeat, where something is made of wrong pairs and was not told."""
+    deaf, lines = _unaware(loaded, registry)
+    if not deaf and not lines:
+        return
+    mend = "; ".join([*(f"set {line}" for line in lines), *(f"{name} has no option for it" for name in deaf)])
+    for name, feed in made.feeds.items():
+        texts = _captions(loaded, feed)
+        again = sum(count for count in Counter(texts).values() if count > 1)
+        if again and again >= LEAST * len(texts):
+            yield loaded.problem(source_path(name), f"{again} of the first {len(texts)} captions stand there more than "
+                                 "once, and are taught to be wrong for each other's pictures", mend, note=True)
+
+
+def _captions(loaded: Loaded, feed: Feed) -> list[str]:
+    source = feed.source
+    columns = [name for name, spec in source.columns.items() if spec.kind == "raw" and spec.of_caption]
+    with work_of(source_path(feed.fields.source), "reading its captions", source):
+        values = [source.value("train", number, column, source.settled_epoch, loaded.recipe.seed)
+                  for column in columns[:1] for number in range(min(FIRST, source.size("train")))]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _unaware(loaded: Loaded, registry: Registry) -> tuple[list[str], list[str]]:
+    """Pairings that cannot be told, and the lines that tell those pairings and objectives that can and were not."""
+    deaf, lines = [], []
+    for kind, section in (("pairing", "pairings"), ("objective", "objectives")):
+        for name, entry in getattr(loaded.recipe, section).items():
+            cls = registry.get(kind, entry.type)
+            if OPTION not in cls.Config.model_fields:
+                deaf += [f"{section}.{name}"] if kind == "pairing" else []
+            elif getattr(config_of(cls, entry.options), OPTION) != VALUE and _takes(cls, entry.options):
+                lines.append(f"{section}.{name}.{OPTION}: {VALUE}")
+    return deaf, lines
+
+
+def _takes(cls: type, options: dict[str, Any]) -> bool:
+    try:
+        config_of(cls, {**options, OPTION: VALUE})
+    except ValidationError:
+        return False
+    return True

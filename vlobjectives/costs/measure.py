@@ -1,0 +1,143 @@
+"""What a recipe costs: a dry step of every set of objectives that is ever live, counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlobjectives.contracts.values import Term
+from vlobjectives.costs import fake, plan_costs
+from vlobjectives.costs.extrapolate import continued
+from vlobjectives.costs.plan_costs import Costs
+from vlobjectives.costs.shape_check import Dry, Step, build, specs
+from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.streams import turns
+from vlobjectives.planning.plan import runner, title
+from vlobjectives.plugin_loading.instantiate import config_of
+from vlobjectives.recipe.times import weight_at
+from vlobjectives.registry import Registry
+from vlobjectives.system import assemble
+from vlobjectives.system.system import System
+from vlobjectives.training.schedule import live_sets
+
+SMALL = 64
+"""Rows up to which counts and chance levels are computed, and from which on they are continued: a contrast of tokens
+grows with the square of its rows."""
+
+
+def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None,
+            kept: Path | None = None) -> Costs:
+    """What a recipe's plan costs a process; losses that gather have the rows of all of them.
+
+    source  of a mix the source whose steps are meant; None: the first
+    kept    the folder of a run's fields (see `pieces_of`)
+    Raises Trouble where a step fails or the recipe cannot be built.
+    """
+    made = pieces_of(recipe, registry, described=True, kept=kept)
+    dry = build(recipe, registry, processes, made)
+    who = list(made.feeds).index(source) if source is not None else 0
+    source = list(made.feeds)[who]
+    whose = turns(made.feeds)
+    system, steps = dry.system, recipe.run.steps
+    weights = system.weights(source)
+    spans = plan_costs.spans(weights, steps, lambda step: whose.before(step, who))
+    counted = {names: (first, dry.step(names, first, source))
+               for names, first in live_sets(weights, steps).items() if names}
+    phases = tuple(plan_costs.Phase(names, first, spans.get(names, 0), len(system.plan(names).passes),
+                               sum(step.forward.values()), step.backward, step.memory)
+                   for names, (first, step) in counted.items())
+    full = max(phases, key=lambda phase: phase.forward).objectives
+    step = counted[full][1]
+    return Costs(
+        recipe=recipe.run.name or "", source=source, device=dry.device, precision=dry.precision,
+        batch=recipe.data.batch,
+        micro_batch=dry.rows, processes=processes, steps=whose.before(steps, who), passes=_passes(system, full, step),
+        objectives=_objectives(recipe, registry, dry, full, step, processes, source, kept),
+        parameters=_parameters(system), averages=_averages(system), phases=phases,
+        schedules=_schedules(recipe, system, full, step),
+        recomputed=tuple(recipe.plan.checkpoint),
+        unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
+
+
+def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_costs.Pass, ...]:
+    return tuple(plan_costs.Pass(title(work.key), runner(work.key), plan_costs.kind(work.key),
+                                 plan_costs.reads(work.key), *step.shapes[title(work.key)], work.askers,
+                                 step.forward.get(title(work.key), 0))
+                 for work in system.plan(names).passes)
+
+
+def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
+                processes: int, source: str, kept: Path | None) -> tuple[plan_costs.Work, ...]:
+    settings = dry.system.settings
+    seen = {name: plan_costs.together(settings.group[name], dry.rows, processes) for name in names}
+    terms = _terms(recipe, registry, names, dry.rows * processes, seen, source, kept)
+    through, found = {work.key.part for work in dry.system.plan(names).passes}, []
+    for name in names:
+        weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
+        losses = tuple(plan_costs.Loss(key.split("/", 1)[1], weight * term.weight, _known(term.count),
+                                  _known(term.chance))
+                       for key, term in terms.items() if key.split("/")[0] == name)
+        group = settings.group[name]
+        heads = [part for part in dry.system.objectives[name].config.named("part").values() if part not in through]
+        found.append(plan_costs.Work(name, losses, seen[name], group, tuple(heads),
+                                step.forward.get(name, 0)))
+    return tuple(found)
+
+
+def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, seen: Mapping[str, int],
+           source: str, kept: Path | None) -> Mapping[str, Term]:
+    """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
+    draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
+    small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
+    made = pieces_of(small, registry, described=True, kept=kept)
+    system = assemble.system(small, registry, made).eval()
+
+    def step(rows: int) -> Mapping[str, Term]:
+        with torch.no_grad():
+            return system(fake.stand_in(specs(made, source), rows, source), 0, names=names).terms
+
+    if rows <= SMALL:
+        return step(rows)
+    system.settings = replace(system.settings, group=dict.fromkeys(system.settings.group, "all"))
+    return continued({size: step(size) for size in (SMALL // 4, SMALL // 2, SMALL)}, rows, seen)
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or isnan(float(value)) else float(value)
+
+
+def _tiny(entry: Any, registry: Registry) -> Any:
+    config = config_of(registry.get("part", entry.type), entry.options).tiny()
+    return type(entry)(type=entry.type, **config.model_dump(mode="json"))
+
+
+def _parameters(system: System) -> dict[str, int]:
+    """Trained numbers by part and by objective with modules of its own; a shared one belongs to who has it first."""
+    seen: set[int] = set()
+    found = {}
+    for name, module in (*system.model.items(), *system.objectives.items()):
+        own = [p for p in module.parameters() if p.requires_grad and id(p) not in seen]
+        seen |= {id(p) for p in own}
+        if own:
+            found[name] = sum(p.numel() for p in own)
+    return found
+
+
+def _averages(system: System) -> dict[str, int]:
+    """Numbers that an average is kept of, by part; shared ones counted with each."""
+    return {f"{part}~ema": sum(value.numel() for value in values.values())
+            for part, values in system.averages.values().items()}
+
+
+def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
+    """The planned schedule, the authors' groups if the recipe says them, and each objective by itself."""
+    live = [[name for name in group if name in names] for group in recipe.plan.authors]
+    authors = tuple(tuple(group) for group in live if group)
+    if authors:
+        authors += tuple((name,) for name in names if not any(name in group for group in authors))
+    groups = {"planned": (tuple(names),), "authors": authors, "unshared": tuple((name,) for name in names)}
+    return {what: plan_costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
+            for what, share in groups.items() if share}

@@ -1,0 +1,41 @@
+"""Memory that ran out, in words: what was at work, who holds most by the plan, and what to lower."""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from vlobjectives.costs import shape_check
+from vlobjectives.costs.table import PARTS, sized
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.errors import MeansError
+from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.registry import Registry
+from vlobjectives.runtime import distributed
+
+SHOWN = 3
+
+
+def exhausted(error: BaseException, when: str, mend: str, recipe: Any, registry: Registry, names: Sequence[str],
+              step: int = 0, processes: int = 1, made: Pieces | None = None, source: str = "") -> MeansError:
+    """The error that ends a command with exit 6. Frees what the failed call still holds, to count the plan in it.
+
+    when   what was at work, which "memory ran out" continues
+    names  objectives of the step whose holders are named
+    source the source of its batch; by default the first
+    """
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    traceback.clear_frames(error.__traceback__)
+    held = _holders(recipe, registry, names, step, processes, made, source)
+    return MeansError(f"{when}: {reason}" + (f"; of a step the plan gives most to {held}" if held else ""), mend)
+
+
+def _holders(recipe: Any, registry: Registry, names: Sequence[str], step: int, processes: int,
+             made: Pieces | None, source: str) -> str:
+    """The largest holders of a dry step; empty where there is no memory for that either."""
+    try:
+        with distributed.alone():  # the others are not told
+            memory = shape_check.build(recipe, registry, processes, made).step(
+                names, step, source or next(iter(recipe.sources))).memory
+    except (Trouble, MemoryError, RuntimeError):
+        return ""
+    return ", ".join(f"{PARTS.get(name, name)} ({sized(size)})" for name, size in memory.largest_holders(SHOWN))

@@ -1,0 +1,230 @@
+"""A step without numbers: finds shape mistakes before training and tells what a step costs.
+
+Needs no data, no weights and no network: parts are built on the meta device, their parameters replaced by fake ones,
+and a fake batch runs forward and backward.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.values import Encoded, Fused, Joint
+from vlobjectives.contracts.views import View
+from vlobjectives.costs import fake
+from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
+from vlobjectives.costs.plan_costs import Memory
+from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.planning.plan import Key, title
+from vlobjectives.plugin_loading.attribution import Broke, whose
+from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.registry import Registry
+from vlobjectives.runtime.resources import KINDS, precision_of
+from vlobjectives.system import assemble
+from vlobjectives.system.system import System
+from vlobjectives.training.schedule import live_sets
+
+REST = (BATCH, WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD)
+
+
+@dataclass
+class Step:
+    """What a dry step of a micro-batch cost.
+
+    forward   title of a pass or draw, or name of an objective -> FLOPs
+    backward  FLOPs, what is recomputed included
+    shapes    title of a pass -> (rows, tokens of each stream)
+    unknown   operators without a formula -> how often they ran
+    """
+
+    forward: dict[str, int]
+    backward: int
+    memory: Memory
+    shapes: dict[str, tuple[int, tuple[int, ...]]]
+    unknown: dict[str, int]
+
+
+@dataclass
+class Dry:
+    """A system without numbers.
+
+    fields       source -> input or lone field -> the FieldSpecs of its row
+    rows         of a micro-batch
+    device, precision  what is counted for; GPU attention is fused, whatever computes it here
+    accumulates  gradients of earlier micro-batches are there when a micro-batch begins
+    """
+
+    system: System
+    fields: Mapping[str, Mapping[str, Mapping[str, FieldSpec]]]
+    rows: int
+    mode: FakeTensorMode
+    device: str = "cpu"
+    precision: str = "fp32"
+    accumulates: bool = False
+    _keys: dict[str, Key | str] = field(default_factory=dict)
+
+    def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
+        """Forward and backward with these objectives live, on a batch of this source. Raises Trouble at who fails."""
+        meter, shapes = Meter(), {}
+        gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
+        try:
+            with torch.autograd.set_detect_anomaly(False), self._watched(meter, shapes), gpu, self.mode:
+                held = self._run(meter, names, step, source)
+        except Exception as error:
+            raise self._trouble(error) from error
+        forward = dict(meter.flops)
+        trained = sum(p.numel() * p.element_size() for p in self.system.parameters() if p.requires_grad)
+        moments = 2 * trained  # AdamW's two averages
+        parts = {name: meter.memory.at_peak[name] for name in REST} | {OPTIMISER: moments}
+        parts["activations"] = meter.memory.at_peak.total() - (sum(parts.values()) - moments)
+        passes = {name: size for name, size in held.items() if name not in REST}
+        holders = dict(meter.memory.at_peak) | {OPTIMISER: moments}
+        return Step(forward, forward.pop(BACKWARD, 0), Memory(meter.memory.peak + moments, parts, passes, holders),
+                    shapes, dict(meter.unknown))
+
+    def _run(self, meter: Meter, names: Sequence[str], step: int, source: str) -> dict[str, int]:
+        """The step; gives what each maker had alive between forward and backward."""
+        self.system.zero_grad(set_to_none=True)
+        for tensor in (*self.system.parameters(), *self.system.buffers()):
+            meter.memory.see(tensor, WEIGHTS)
+        if self.accumulates:
+            self._gradients(meter, names)
+        with meter:
+            with meter.work(BATCH):
+                batch = fake.stand_in(self.fields[source], self.rows, source)
+            stage = self.system.stage(step)
+            stage.around = lambda key: meter.work(self._named(key))
+            total = self.system(batch, step, names=names, stage=stage).total
+            held = dict(meter.memory.alive)
+            with meter.work(BACKWARD), self.system.backward_blamed():
+                total.backward()
+        return held
+
+    def _gradients(self, meter: Meter, names: Sequence[str]) -> None:
+        """The gradients that earlier micro-batches of the step left."""
+        parts = {work.key.part for work in self.system.plan(names).passes if work.trained}
+        parts |= {part for name in names for part in self.system.objectives[name].config.named("part").values()}
+        used = [self.system.model[part] for part in parts] + [self.system.objectives[name] for name in names]
+        for module in used:
+            for parameter in module.parameters():
+                if parameter.requires_grad and parameter.grad is None:
+                    parameter.grad = torch.empty_like(parameter)
+                    meter.memory.see(parameter.grad, GRADIENTS)
+
+    @contextmanager
+    def _watched(self, meter: Meter, shapes: dict[str, Any]) -> Iterator[None]:
+        """Hooks that book objectives' own work on them, and note the shapes of passes."""
+        def begins(name: str):
+            def hook(*_: Any) -> None:
+                meter.at_work = self._named(name)
+            return hook
+
+        def ends(*_: Any) -> None:
+            meter.at_work = ""
+
+        def seen(part: nn.Module, args: Any, out: Any) -> None:
+            if isinstance(self._keys.get(meter.at_work), View) and isinstance(out, Encoded | Fused | Joint):
+                shapes.setdefault(meter.at_work, shape(part, out))
+
+        hooks = [part.register_forward_hook(seen) for part in self.system.model.values()]
+        for name, objective in self.system.objectives.items():
+            hooks += [objective.register_forward_pre_hook(begins(name)), objective.register_forward_hook(ends)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _named(self, key: Key | str) -> str:
+        name = key if isinstance(key, str) else title(key)
+        self._keys[name] = key
+        return name
+
+    @staticmethod
+    def _trouble(error: Exception) -> Trouble:
+        """Who failed, in words, at the key of the recipe where it stands."""
+        note = whose(error)
+        path, what = (note.path, note.what) if note else (("objectives",), "the sum of the losses")
+        if isinstance(error, CannotBuild | Broke):  # what a plug-in says itself, or is told that it should give
+            return Trouble(path, error.why, error.mend)
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        mend = "look at the shapes that it is given"
+        if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
+            why = f"it asks the device for a number ({error.func})"
+            mend = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"
+        return Trouble(path, f"{what} failed: {why}", mend)
+
+
+def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:
+    """Rows, and tokens of each stream with its class tokens and registers."""
+    if isinstance(out, Encoded):
+        registers = out.extra["registers"].shape[1] if "registers" in out.extra else 0
+        return out.tokens.shape[0], (out.tokens.shape[1] + _classes(part, out) + registers,)
+    if isinstance(out, Fused):
+        return out.text.tokens.shape[0], (out.image.tokens.shape[1] + _classes(part, out.image),
+                                          out.text.tokens.shape[1])
+    return out.pooled.shape[0], (1 if out.tokens is None else 1 + out.tokens.shape[1],)
+
+
+def _classes(part: nn.Module, out: Encoded) -> int:
+    """Class tokens beside the others: of a clip as many as it has frames."""
+    return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
+
+
+def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | None = None) -> Dry:
+    """The dry system of a recipe, in training mode. Raises Trouble where it cannot be made."""
+    made = made or pieces_of(recipe, registry, described=True)
+    with torch.device("meta"):
+        system = assemble.system(recipe, registry, made, processes)
+    with FakeTensorMode() as mode:
+        fake.hollow(system)
+    system.train()
+    device, precision = means(recipe)
+    if precision in KINDS:
+        system.autocast = ("cpu", KINDS[precision])
+    rows = recipe.data.rows(processes)
+    if processes > 1:
+        system.gathers = partial(fake.gathered, processes=processes)
+    fields = {name: specs(made, name) for name in made.feeds}
+    return Dry(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
+
+
+def means(recipe: Any) -> tuple[str, str]:
+    """The kind of device and the precision that a run would have; a GPU that is not here is taken to know bf16."""
+    device = recipe.run.device.split(":")[0]
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    device = here if device == "auto" else device
+    if recipe.run.precision != "auto" or device == here:
+        return device, precision_of(recipe.run.precision, torch.device(device))[0]
+    return device, "bf16" if device == "cuda" else "fp32"
+
+
+def specs(made: Pieces, source: str = "") -> dict[str, dict[str, FieldSpec]]:
+    """Input or lone field -> the FieldSpecs of its row, as a source fills them."""
+    of = made.feeds[source].fields
+    named = {**of.inputs, **{name: (name,) for name in of.lone}}
+    return {name: of.specs(fields) for name, fields in named.items()}
+
+
+def troubles(recipe: Any, registry: Registry, made: Pieces | None = None) -> list[Trouble]:
+    """What fails in a dry step, forward and backward, of every set of objectives that is ever live."""
+    try:
+        dry = build(recipe, registry, made=made)
+    except Trouble as error:
+        return [error]
+    found: dict[str, Trouble] = {}
+    for source in dry.fields:
+        for names, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
+            try:
+                if names:
+                    dry.step(names, step, source)
+            except Trouble as error:
+                found.setdefault(str(error), error)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""From sources to batches: readers, collation, normalization, streams, loading."""

@@ -1,0 +1,165 @@
+"""The data side of a recipe: its sources, the readers that all of them share, and what each input is fed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.source import Source
+from vlobjectives.contracts.views import Input
+from vlobjectives.data.collate import Fields, input_fields, learned
+from vlobjectives.data.streams import Feed, turns
+from vlobjectives.plugin_loading.attribution import given, work_of
+from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
+from vlobjectives.recipe.model import source_path
+from vlobjectives.registry import Registry
+
+
+@dataclass
+class Pieces:
+    """What a recipe names, made but not yet joined. Readers are the same for all sources.
+
+    first  the fields with readers that learned from the first records alone, where a check has let them
+    """
+
+    feeds: Mapping[str, Feed]
+    inputs: Mapping[str, Input]
+    first: Fields | None = None
+
+    @property
+    def source(self) -> Source:
+        """The first source, which is the only one where nothing is mixed."""
+        return next(iter(self.feeds.values())).source
+
+    @property
+    def fields(self) -> Fields:
+        """The first source's; what readers learned is that of all."""
+        return next(iter(self.feeds.values())).fields
+
+    def fields_on(self, sources: Sequence[str] | None) -> Fields:
+        """The fields of the first of these sources; None: of the first of all."""
+        return self.feeds[sources[0]].fields if sources else self.fields
+
+    def source_at(self, step: int) -> str:
+        """The name of the source that a training step's batch comes from."""
+        return list(self.feeds)[turns(self.feeds)(step)[0]]
+
+    def size(self, split: str) -> int:
+        """Samples of a split, of all sources together."""
+        return sum(feed.source.size(split) for feed in self.feeds.values())
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits in which some source has samples."""
+        return tuple(dict.fromkeys(split for feed in self.feeds.values() for split in feed.source.splits()
+                                   if feed.source.size(split)))
+
+    def digest(self) -> str:
+        """What the data is: the source's own digest, of several one over theirs."""
+        found = {}
+        for name, feed in self.feeds.items():
+            with work_of(source_path(name), "taking its digest", feed.source):
+                found[name] = given(feed.source.digest(), str, feed.source.digest)
+        if len(found) == 1:
+            return next(iter(found.values()))
+        text = "\n".join(f"{name} {digest}" for name, digest in found.items())
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def of_inputs(self, entries: Mapping[str, Any]) -> "Pieces":
+        """The same with the inputs of these entries alone."""
+        inputs = {name: Input(name, entry.part, entry.mask) for name, entry in entries.items()}
+        return replace(self, inputs=inputs)
+
+    def normalised(self, batch: Batch) -> Batch:
+        """The batch as encoders get it, by the mean and spread of its own source."""
+        return self.feeds[batch.source].fields.normalised(batch)
+
+    def read(self, part: str) -> Mapping[str, FieldSpec]:
+        """The fields that an encoder reads; of a mix those of the source whose clips have most frames."""
+        of = (feed.fields.specs(input_fields(self.inputs, feed.fields.inputs, part)) for feed in self.feeds.values())
+        return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
+
+
+def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True,
+              kept: Path | None = None, sources: Mapping[str, Source] | None = None,
+              readers: Mapping[str, Any] | None = None) -> Pieces:
+    """Sources, readers and inputs of a recipe; readers are not fitted yet, but those that `kept` knows.
+
+    described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
+               so and opens no file: what is made then serves for shapes, not for samples
+    samples    False: so for the source alone; readers read
+    kept       the folder of a run's fields: a reader comes back from what it had learned, without the files that its
+               Config names
+    sources, readers  those that are made already
+    """
+    sources = sources or {name: make_source(recipe, registry, name, described or not samples)
+                          for name in recipe.sources}
+    made: dict[str, Any] = dict(readers or {})
+    for name in recipe.fields:
+        if name not in made:
+            made[name] = make_reader(recipe, registry, name, made, described, kept)
+    readers = {name: made[name] for name in recipe.fields}
+    inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
+    weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
+    return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
+                   for name, source in sources.items()}, inputs)
+
+
+def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
+    """A source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
+    entry = recipe.sources[name]
+    cls = registry.get("source", entry.type)
+    with work_of(source_path(name), "opening it", cls):
+        return placed(source_path(name), lambda: _told(cls, described)(
+            config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})))
+
+
+def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
+    """The fields as a source fills them."""
+    renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
+    again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
+    return Fields({**source.columns, **again}, readers, {field: recipe.column(field) for field in recipe.fields},
+                  {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
+                  lone_fields(recipe, registry, name), renamed, name)
+
+
+def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False,
+                kept: Path | None = None) -> Any:
+    """The reader of a field; `readers` holds those that it names. Raises DataError where `kept` is damaged."""
+    entry = recipe.fields[name]
+    cls = registry.get("reader", entry.type)
+    named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
+    shared = asked_for(cls.__init__, {key: reader for key, reader in named.items() if reader is not None})
+    state = learned(kept, name) if kept is not None and (kept / f"{name}.json").is_file() else None
+    with work_of(("fields", name), "making it", cls):
+        if state is not None:
+            return placed(("fields", name), lambda: cls.restored(config_of(cls, entry.options), state, **shared))
+        return placed(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
+
+
+def _told(cls: type, described: bool) -> Any:
+    """What makes a source or reader: its class, or something that only says what that would give."""
+    if not described or not hasattr(cls, "described"):
+        return cls
+
+    def make(config: Config, **more: Any) -> Any:
+        told = cls.described(config)
+        if told is None:
+            return cls(config, **more)
+        return SimpleNamespace(config=config, columns=told, spec=told, framed=getattr(cls, "framed", None))
+    return make
+
+
+def lone_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
+    """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
+    found: dict[str, None] = {}
+    objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}
+    for kind, entries in (("objective", objectives), ("mask", recipe.masks)):
+        for entry in entries.values():
+            config = config_of(registry.get(kind, entry.type), entry.options)
+            found |= dict.fromkeys(config.named("field").values())
+    return tuple(found)

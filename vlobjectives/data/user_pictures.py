@@ -1,0 +1,56 @@
+"""Pictures that are none of the data, as an input is shown them: read and framed as the run's held-out data is."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.data.collate import Fields
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.streams import Feed
+from vlobjectives.errors import DataError, Place, RecipeError
+from vlobjectives.pictures import PictureError
+
+
+def framed(pieces: Pieces, image: str, pictures: Sequence[Any], max_pixels: int) -> tuple[Fields, list[Any]]:
+    """What the input `image` is shown of each picture, and the fields of the source that read them: of a mix the first
+    that takes all.
+
+    Raises DataError as the source does that got furthest, RecipeError where the input reads something else, such as
+    regions.
+    """
+    if isinstance(pictures, str | bytes | PathLike):
+        raise TypeError("pictures are given as a list; one picture is a list of one")
+    failed: list[tuple[int, DataError]] = []
+    for feed in pieces.feeds.values():
+        spec, values = _spec(feed, image), []
+        try:
+            for picture in pictures:
+                values.append(_seen(feed, spec, picture, max_pixels))
+        except DataError as error:
+            failed.append((len(values), error))
+        else:
+            return feed.fields, values
+    raise max(failed, key=lambda one: one[0])[1]
+
+
+def _seen(feed: Feed, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+    try:
+        return feed.source.framed(feed.source.config, spec, picture, max_pixels)
+    except PictureError as error:
+        what, file = ("clip", "a video, or a folder of frames") if spec.frames > 1 else ("picture", "a picture's file")
+        named = isinstance(picture, str | PathLike)
+        raise DataError(f"cannot be read as a {what}: it {error}", f"name {file}" if named else
+                        f"give {file}, the bytes of one, a PIL picture or uint8 numbers",
+                        Place(str(picture)) if named else None) from error
+
+
+def _spec(feed: Feed, image: str) -> FieldSpec:
+    """The field that shows the picture."""
+    read = feed.fields.inputs[image]
+    spec = feed.fields.spec(read[0])
+    if spec.kind != "picture":
+        raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone does "
+                              "not tell", "make a batch of these fields, and call the parts by name",
+                              path=f"inputs.{image}.fields")
+    return spec

@@ -1,0 +1,1 @@
+"""Held-out scores: the evaluation context, generation of text, evaluations that fail."""

@@ -1,0 +1,80 @@
+"""Evaluations that fail: whose, where, and what there is all the same."""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlobjectives.contracts.evaluation import Evaluation, Score
+from vlobjectives.errors import MeansError, Place, PluginError, Problem, VlobjError
+from vlobjectives.plugin_loading.attribution import Broke, blamed
+from vlobjectives.plugin_loading.load import reason_of, where_raised
+from vlobjectives.run_folder import scores_as_data
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores by flat name, and what failed: `evaluation on split` -> the problem and the exit code that it asks for."""
+
+    scores: dict[str, Score] = field(default_factory=dict)
+    failed: dict[str, tuple[Problem, int]] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Evaluation and split -> what went wrong, where."""
+        return {what: f"{problem.what} ({problem.place})" if problem.place else problem.what
+                for what, (problem, _) in self.failed.items()}
+
+    def as_data(self) -> dict[str, Any]:
+        """Scores as JSON holds them, under `failed` what failed, if something did."""
+        return scores_as_data(self.scores) | ({"failed": self.reasons} if self.failed else {})
+
+    def refuse(self) -> None:
+        """Raises Failed where an evaluation failed."""
+        if self.failed:
+            raise Failed(self.failed)
+
+
+class Failed(VlobjError):
+    """Evaluations that failed; the scores of all others are there. Memory that ran out is exit 6 if it was all."""
+
+    def __init__(self, failed: Mapping[str, tuple[Problem, int]]):
+        self.problems = [problem for problem, _ in failed.values()]
+        super().__init__(self.problems[0].what, self.problems[0].mend, self.problems[0].place)
+        codes = {code for _, code in failed.values()}
+        self.code = codes.pop() if len(codes) == 1 else PluginError.code
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def failure(error: BaseException, name: str, what: str, evaluation: Evaluation | None,
+            explained: Callable[[Exception, str], Exception]) -> tuple[Problem, int]:
+    """The problem that an error of an evaluation is, and the exit code that it asks for.
+
+    what       evaluation and split; `evaluation` None: the losses
+    explained  what an error means, if not that the plug-in is wrong
+    """
+    mend = f"mend it, or leave it out: evaluate.{name}=false"
+    if isinstance(error, Exception):
+        error = explained(error, what)
+        error = blamed(error) or error  # of a part, a source or a reader that the evaluation asked
+    if isinstance(error, MeansError):
+        return Problem(error.place, "", error.what, error.mend), error.code
+    if isinstance(error, VlobjError):
+        mend = f"{error.mend}, or {mend}" if error.mend else mend
+        return Problem(error.place, "", f"{what} failed: {error.what}", mend), PluginError.code
+    if isinstance(error, Broke):
+        return Problem(error.place, "", f"{what} failed: {error.why}", f"{error.mend}, or {mend}"), PluginError.code
+    return Problem(_place(error, evaluation), "", f"{what} failed: {reason_of(error)}", mend), PluginError.code
+
+
+def _place(error: BaseException, evaluation: Evaluation | None) -> Place | None:
+    """Where an evaluation failed: the last line of its class's files that took part, else where it was raised."""
+    own = {getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in type(evaluation).__mro__
+           if issubclass(cls, Evaluation) and cls is not Evaluation}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in own:
+            return Place(frame.filename, frame.lineno)
+    return where_raised(error)

@@ -1,0 +1,41 @@
+"""Making a plug-in that a recipe names: its Config, the keywords that it asks for, and why it cannot be."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.plugin_loading.side_effects import contained
+
+
+class Trouble(Exception):
+    """Something in a recipe cannot be made; `path` is where it stands. `check` turns it into a Problem."""
+
+    def __init__(self, path: tuple[str, ...], why: str, mend: str = ""):
+        super().__init__(why)
+        self.path, self.why, self.mend = path, why, mend
+
+
+def config_of(cls: type, options: Mapping[str, Any]) -> Config:
+    """The plug-in's Config of these options, strict as JSON is. Raises pydantic's ValidationError."""
+    return cls.Config.model_validate_json(json.dumps(options), strict=True)
+
+
+def placed(path: tuple[str, ...], make: Callable[[], Any], draws: bool = False) -> Any:
+    """What `make` gives. A plug-in that refuses raises Trouble at its path. What it does to the process as a whole is
+    put back; `draws`: first weights come from torch's random state."""
+    try:
+        with contained(".".join(path), draws=draws):
+            return make()
+    except CannotBuild as error:
+        raise Trouble(path, error.why, error.mend) from error
+
+
+def asked_for(call: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function's signature names of the keywords that the host offers; all of them where it takes any."""
+    wanted = inspect.signature(call).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in wanted.values()):
+        return dict(offered)
+    return {key: value for key, value in offered.items() if key in wanted}

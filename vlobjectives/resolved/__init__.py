@@ -1,0 +1,1 @@
+"""A recipe with its plug-ins: the class and the typed Config of every entry, absolute paths."""

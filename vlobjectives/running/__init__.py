@@ -1,1 +1,0 @@
-"""A plain loop on torch: build a system from a recipe, load data, step, save, resume, evaluate."""

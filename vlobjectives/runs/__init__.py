@@ -1,0 +1,1 @@
+"""Runs: started, resumed, trained, saved, evaluated, ended."""

@@ -1,0 +1,292 @@
+"""A run from its recipe to its last score: prepare, go on or start, train, save, evaluate."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlobjectives import run_folder
+from vlobjectives.data.bad_samples import BadSamples
+from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.fit_readers import learned
+from vlobjectives.data.loader import layout_of, micro_batches
+from vlobjectives.data.streams import training
+from vlobjectives.errors import DataError, Place, Problem
+from vlobjectives.evaluation import context
+from vlobjectives.evaluation.failures import Failed, Scored
+from vlobjectives.files import json_text
+from vlobjectives.plugin_loading.load import reason_of
+from vlobjectives.recipe import Loaded, dump
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.absolute_paths import data_paths
+from vlobjectives.run_folder import RunFolder
+from vlobjectives.runs import plugin_copies, resume, termination
+from vlobjectives.runtime import distributed
+from vlobjectives.runtime.log import Log
+from vlobjectives.runtime.resources import KINDS, device_of, die_with_parent, peak_memory, precision_of
+from vlobjectives.runtime.signals import Halt, Signals
+from vlobjectives.system import assemble, checkpoint, warm_start
+from vlobjectives.training import schedule
+from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.trainer import Trainer
+
+
+@dataclass
+class Session:
+    """Everything that a run works with, ready to train from `done` steps on; `saved` of them lie in a checkpoint."""
+
+    recipe: Any
+    registry: Registry
+    place: RunFolder
+    pieces: Pieces
+    trainer: Trainer
+    world: distributed.World
+    log: Log
+    precision: str
+    bad: BadSamples
+    signals: Signals
+    done: int = 0
+    saved: int = 0
+    failed: dict[str, tuple[Problem, int]] = field(default_factory=dict)
+
+    @property
+    def system(self):
+        return self.trainer.system
+
+    def train(self) -> None:
+        """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises Halt then."""
+        recipe, steps = self.recipe, self.recipe.run.steps
+        data = training(self.pieces.feeds, self.trainer.layout, recipe.seed)
+        each = self.trainer.layout.micro_steps
+        batches = micro_batches(data, self.done * each, steps * each, recipe.data.workers,
+                                self.trainer.device.type == "cuda")
+        self.system.train()
+        saves, looks = schedule.every(recipe.run.checkpoint, steps), schedule.every(recipe.evaluate.every, steps)
+        with self.signals.later(), self.log.progress(steps, self.done) as bar:
+            for step in range(self.done, steps):
+                metrics = self.trainer.step(step, batches)
+                stop, bad = distributed.highest(self.signals.seen or 0, len(self.trainer.bad))
+                if bad:
+                    self._count_bad()  # too many end the run, and the step is none
+                self.done = step + 1
+                self._record(metrics)
+                bar.to(self.done, f"loss {metrics['loss']:.3f}  {metrics['samples_per_second']:.0f} samples/s")
+                if stop or self.done == steps or self.done in saves:
+                    self.save()
+                if stop:
+                    self.signals.seen = stop  # also where another process got it
+                    raise Halt
+                if self.done in looks and self.done < steps:
+                    self._look()
+
+    def save(self) -> None:
+        """A checkpoint of the first `done` steps, by the first process."""
+        self.saved = self.done
+        if self.world.first:
+            scaler = self.trainer.scaler
+            saved = checkpoint.save(self.place.checkpoints, self.done, self.system, {
+                "step": self.done, "optimiser": self.trainer.optimiser.state(),
+                "scaler": scaler.state_dict() if scaler else None, "bad": sorted(self.bad.numbers)},
+                self.recipe.run.checkpoint.keep)
+            self.registry.call_safely("vlobj_checkpoint_saved", run=self, folder=saved.folder)
+
+    def restore(self, found: checkpoint.Checkpoint | None) -> None:
+        """Goes on from a checkpoint, from nothing without one; what lies after it is cut off."""
+        if found:
+            checkpoint.load_weights(self.system, found.folder)
+            state = checkpoint.load_state(found.folder)
+            try:
+                self.trainer.optimiser.load(state["optimiser"])
+                if self.trainer.scaler and state["scaler"]:
+                    self.trainer.scaler.load_state_dict(state["scaler"])
+                self.bad.numbers |= set(state["bad"])
+                if state["step"] != found.step:
+                    raise ValueError(f"it is of step {state['step']}")
+            except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+                raise DataError(f"it is no state of this run: {reason_of(error)}", checkpoint.OTHERS,
+                                Place(str(found.folder / checkpoint.STATE))) from error
+            self.done = self.saved = found.step
+        if self.world.first:
+            self.place.cut_metrics(self.done)
+            checkpoint.set_aside(self.place.checkpoints, self.done)
+
+    def evaluate(self, splits: tuple[str, ...] | None = None) -> Scored:
+        """All scores of the recipe's evaluations, computed by the first process; those that fail are kept in `failed`,
+        and the run goes on."""
+        found = Scored()
+        if self.world.first:
+            layout = self.trainer.layout
+            with distributed.alone():
+                found = context.scored(self.recipe, self.registry, self.pieces, self.system, splits,
+                                self.recipe.data.together(layout.ranks), self.trainer.device, self.log)
+            for what in found.reasons.values():
+                self.log.say(f"step {self.done}: {what}; the others go on")
+            self.failed |= found.failed
+            self.place.write(f"eval/step-{self.done:06d}.json", found.as_data())
+            self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=found.scores)
+        distributed.wait()
+        return found
+
+    def _look(self) -> None:
+        """An evaluation on the way. The steps so far are saved first, whatever it does; a signal ends it at once."""
+        if self.saved < self.done:
+            self.save()
+        with self.signals.at_once():
+            self.evaluate(("val",) if "val" in self.pieces.splits() else None)
+
+    def _count_bad(self) -> None:
+        """Unusable samples that any process met, counted by all of them alike."""
+        met = [one for process in distributed.all_of(self.trainer.bad) for one in process]
+        self.trainer.bad = []
+        self.bad.add(met)
+
+    def _record(self, metrics: dict[str, Any]) -> None:
+        if not self.world.first:
+            return
+        metrics["memory"] = peak_memory(self.trainer.device)
+        if metrics["step"] % self.recipe.run.log.steps == 0 or self.done == self.recipe.run.steps:
+            with self.place.metrics.open("a", encoding="utf-8") as file:
+                file.write(json_text(metrics, indent=None) + "\n")
+            self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
+
+
+def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
+            device: torch.device, signals: Signals, made: Pieces,
+            origin: warm_start.Origin | None = None, begins: bool = True) -> Session:
+    """Everything that a run needs, from a recipe that was checked; the folder has what readers learned.
+
+    origin  the run whose weights it begins with
+    begins  False: a checkpoint brings all weights, so that none is read that parts once started from
+    """
+    recipe = loaded.recipe
+    made.fields.load(place.fields)
+    system = assemble.system(recipe, registry, made, world.size)
+    for line in assemble.load_weights(system) if begins else ():
+        log.say(line)
+    for line in warm_start.begin(system, origin, loaded) if origin else ():
+        log.say(line)
+    system.to(device)
+    precision, why = precision_of(recipe.run.precision, device)
+    if precision in KINDS:
+        system.autocast = (device.type, KINDS[precision])
+    if recipe.run.compile == "parts":
+        for part in system.model.values():
+            part.compile()
+    log.say(f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
+            f"{assemble.trainable(system):,} parameters")
+    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made, layout_of(loaded, world),
+                      device, torch.amp.GradScaler(device.type) if precision == "fp16" else None)
+    return Session(recipe, registry, place, made, trainer, world, log, precision,
+                   BadSamples(recipe.data.max_bad, made.size("train"), log), signals)
+
+
+def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> warm_start.Origin | None:
+    """The run that this one begins from, the same checkpoint of it for all processes."""
+    found: list[warm_start.Origin | None] = []
+    distributed.first_does(world, lambda: found.append(warm_start.origin(loaded, registry)))
+    return distributed.from_first(found[0] if found else None)
+
+
+def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool,
+        accept_changes: bool = False) -> Mapping[str, Any]:
+    """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
+
+    going_on        `place` holds a run; its newest whole checkpoint is gone on from
+    accept_changes  goes on although the recipe, the data or a plug-in is not what it was
+    Raises VlobjError of the family that design says: among them RecipeError for a folder that is there or in use, or
+    for changes; NumbersError, which leaves the last checkpoint; Stopped and Interrupted after saving.
+    """
+    if "VLOBJ_LAUNCHER" in os.environ:
+        die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
+    at = termination.Where(place, loaded.recipe, registry)
+    with Signals() as signals, ExitStack() as held:
+        try:
+            return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
+        except (Halt, KeyboardInterrupt, Exception) as error:
+            signals.leave_children()
+            told = termination.explained(error, at, signals.seen)
+            with suppress(OSError):  # the disk may be what is full
+                log.only_file("\n".join([f"ended: {told}", *getattr(told, "__notes__", ())]))
+            if told is error:
+                raise
+            raise told from error
+
+
+def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: ExitStack, at: termination.Where,
+         going_on: bool, accept_changes: bool) -> Mapping[str, Any]:
+    begun = time.monotonic()
+    world = distributed.world()
+    device = device_of(loaded.recipe.run.device, world.local_rank)
+    if not world.first:
+        log.first, log.console.quiet = False, True
+    distributed.join(device)
+    if going_on and RunFolder(at.path).has(".lock") and not RunFolder(at.path).begun:
+        going_on = False  # it never began: there is nothing that a change of the recipe would contradict
+    place, going_on = distributed.from_first((str(at.path), going_on))
+    at.path = Path(place)
+    folder_ = RunFolder(at.path)
+    before = resume.as_noted(folder_, log.say) if going_on else None
+    loaded = resume.settled(loaded, world.size, before)
+    recipe = at.recipe = loaded.recipe
+    layout_of(loaded, world)
+
+    def take() -> None:
+        if before is None:
+            RunFolder.create(at.path, dump(plugin_copies.naming_copies(recipe)), lambda aside: plugin_copies.keep(
+                aside, recipe, registry))
+        held.enter_context(folder_.lock())
+    distributed.first_does(world, take)
+    log.path = at.path / "log.txt"
+    made = pieces_of(recipe, registry, kept=folder_.fields)
+    found, broken = checkpoint.newest(folder_.checkpoints)
+    if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
+        raise DataError(f"no checkpoint of {place} is whole: {'; '.join(gone)}", "put one back from a copy; to begin "
+                        f"anew, name another folder with --out, or take {folder_.checkpoints} away")
+    origin = _origin(loaded, registry, world) if found is None else None
+    distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,
+                                                  origin.learned(recipe) if origin else {}))
+    if world.first:
+        manifest = run_folder.manifest(recipe, run_folder.used_plugins(recipe, registry), made.digest(),
+                                   run_folder.learned(folder_.fields), plugin_copies.digests(recipe, registry))
+        if origin:
+            manifest["init"] = origin.facts
+        if not folder_.has("manifest.json"):
+            folder_.write("manifest.json", manifest)
+    if before is not None:
+        distributed.first_does(world, lambda: resume.refuse(
+            loaded, before, manifest, folder_.manifest(), found.step if found else 0, accept_changes,
+            data_paths(before, registry) | data_paths(recipe, registry)))
+    session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin, found is None)
+    at.session = session
+    if before is not None:
+        for line in broken:
+            log.say(line)
+        session.restore(found)
+        log.say(f"going on after step {session.done}" if found else "there is no whole checkpoint: from the beginning")
+    if world.first:
+        start = {"time": run_folder.now(), "after_step": session.done, "device": str(device),
+                 "precision": session.precision, "processes": world.size}
+        for line in resume.note(folder_, loaded, before or recipe, manifest, start, registry):
+            log.say(f"changed: {line}")
+    registry.call_safely("vlobj_run_started", run=session)
+    if origin:
+        session.save()  # from now on the run does not need the one that it began from
+    session.train()
+    trained = time.monotonic() - begun
+    found_ = session.evaluate()
+    summary = run_folder.scores_as_data(found_.scores)
+    if world.first:
+        folder_.write("summary.json", summary)
+        folder_.mark(run_folder.FAILED, found_.reasons)
+        log.scores(found_.scores, f"{recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
+        log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
+        registry.call_safely("vlobj_run_ended", run=session, summary=summary)
+    distributed.leave()
+    if session.failed:
+        raise Failed(session.failed)
+    return summary

@@ -1,0 +1,228 @@
+"""From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.mask import Site
+from vlobjectives.contracts.objective import Objective
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, Projection, Spec
+from vlobjectives.contracts.views import Input, View
+from vlobjectives.data.collate import Fields
+from vlobjectives.data.data_module import Pieces
+from vlobjectives.functional import noise
+from vlobjectives.planning import execute
+from vlobjectives.plugin_loading.attribution import refused, work_of
+from vlobjectives.plugin_loading.instantiate import Trouble, asked_for, config_of, placed
+from vlobjectives.plugin_loading.load import reason_of
+from vlobjectives.registry import Registry
+from vlobjectives.system.system import Settings, System
+
+SHOWN = 4
+"""Tensors that are named one by one."""
+
+
+def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:
+    """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
+    parts = build_parts(recipe, registry, made)
+    masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
+    pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
+    objectives = {name: _plain("objective", ("objectives", name), entry, registry)
+                  for name, entry in recipe.objectives.items()}
+    micro = recipe.data.rows(processes)
+    settings = Settings(
+        seed=recipe.seed,
+        weights={name: entry.weight for name, entry in recipe.objectives.items()},
+        group={name: entry.group if entry.group is not None else type(objectives[name]).group
+               for name, entry in recipe.objectives.items()},
+        streams={name: entry.stream or name for name, entry in recipe.masks.items()},
+        pairing_groups={name: entry.group or micro for name, entry in recipe.pairings.items()},
+        steps=recipe.run.steps, share=recipe.plan.share, recompute=frozenset(recipe.plan.checkpoint),
+        gradient=recipe.run.gradient,
+        sources={name: entry.sources for name, entry in recipe.objectives.items() if entry.sources is not None})
+    for name, objective in objectives.items():
+        of = made.fields_on(recipe.objectives[name].sources)
+        build_objective(name, objective, made.inputs, parts, of, recipe.seed)
+    whole = System(parts, objectives, masks, pairings, made.inputs, sites(made, parts),
+                   projection_slots(parts), settings)
+    tie(whole)
+    whole.keep_averages(recipe.run.ema.decay)
+    return whole
+
+
+def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> Any:
+    cls = registry.get(kind, entry.type)
+    return placed(path, lambda: cls(config_of(cls, entry.options)))
+
+
+def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trouble] | None = None) -> dict[str, Part]:
+    """Parts in the order in which they name each other, each with first weights of its own dotted name.
+
+    failed  takes in what cannot be built, instead of raising the first; what needs such a part is left out
+    """
+    classes = {name: registry.get("part", entry.type) for name, entry in recipe.model.items()}
+    configs = {name: config_of(classes[name], entry.options) for name, entry in recipe.model.items()}
+    parts: dict[str, Part] = {}
+    waiting = list(recipe.model)
+    while waiting:
+        ready = [name for name in waiting if all(other in parts for other in configs[name].named("part").values())]
+        if not ready and failed:
+            break
+        if not ready:
+            name = waiting[0]
+            raise Trouble(("model", name), "needs a part that is missing or that needs this one: "
+                          + ", ".join(configs[name].named("part").values()), "name parts that are in `model`")
+        for name in ready:
+            waiting.remove(name)
+            try:
+                with seeded(recipe.seed, f"model.{name}"):
+                    parts[name] = _built(classes[name], configs[name], name, parts, made)
+            except Trouble as error:
+                if failed is None:
+                    raise
+                failed.append(error)
+    return {name: parts[name] for name in recipe.model if name in parts}
+
+
+def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+    """A part. What a library asserts, asked for the recipe's values, is as good as the part's own refusal."""
+    path = ("model", name)
+    try:
+        with work_of(path, "building it", cls):
+            return placed(path, lambda: _part(cls, config, name, parts, made), draws=True)
+    except Trouble:
+        raise
+    except Exception as error:
+        if not refused(error, cls):
+            raise
+        raise Trouble(path, f"it cannot be built so: {reason_of(error)}") from error
+
+
+def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+    named = config.held("part", {other: part.spec for other, part in parts.items()})
+    if issubclass(cls, Encoder):
+        return cls(config, made.read(name), **named)
+    if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
+        raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
+    return cls(config, **named, **config.held("field", made.fields.specs(config.named("field").values())))
+
+
+class seeded:
+    """Torch's random state set from a dotted name inside, and put back after."""
+
+    def __init__(self, seed: int, name: str):
+        self.key = noise.key(seed, "first weights", name) >> 65
+
+    def __enter__(self) -> None:
+        self.fork = torch.random.fork_rng(devices=[])
+        self.fork.__enter__()
+        execute.seed_torch(self.key)
+
+    def __exit__(self, *error: Any) -> None:
+        self.fork.__exit__(*error)
+
+
+def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part],
+                    fields: Fields, seed: int) -> None:
+    """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
+    config, specs = objective.config, {other: part.spec for other, part in parts.items()}
+    offered: dict[str, Spec | FieldSpec] = config.held(
+        "input", {key: specs[one.part] for key, one in inputs.items() if one.part in specs})
+    for key, view in objective.views(inputs).items():
+        if view.part in parts:
+            offered[key] = parts[view.part].spec
+    _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
+    offered |= config.held("part", specs) | config.held("field", fields.specs(config.named("field").values()))
+    with seeded(seed, f"objectives.{name}"):
+        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)),
+               draws=True)
+
+
+def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping[str, Part]) -> None:
+    """Raises Trouble where a head cannot read what any of its objective's views gives."""
+    given = {part: parts[part].spec for part in sorted(seen) if part in parts}
+    for head in objective.config.named("part").values():
+        width = getattr(parts.get(head), "width", 0) if isinstance(parts.get(head), Head) else 0
+        if width and given and not any(width in (spec.width, spec.pooled) for spec in given.values()):
+            of = ", ".join(parts[head].config.named("part").values())
+            wide = " and ".join(f"'{part}' (width {spec.width})" for part, spec in given.items())
+            own = next(iter(given.values())).width
+            mend = f"model.{head}.width={own}, or " if "width" in type(parts[head].config).model_fields else ""
+            raise Trouble(("model", head), f"'{head}' (of: {of}, width {width}) cannot read {wide}, which "
+                          f"objectives.{name} hands it", f"make them equal: {mend}width {width} for "
+                          + " and ".join(given))
+
+
+def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
+    """Where masks work: source -> for each input whose encoder is there."""
+    return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
+
+
+def _sites(made: Pieces, of: Fields, parts: Mapping[str, Part]) -> dict[str, Site]:
+    found = {}
+    for name, x in made.inputs.items():
+        if x.part not in parts:
+            continue
+        spec, fields = parts[x.part].spec, of.specs(of.inputs[name])
+        tokens = [field for field in fields.values() if field.kind == "tokens"]
+        frames = max(field.frames for field in fields.values()) if "frames" in spec.can else spec.frames
+        length = sum(field.shape[0] for field in tokens) if tokens else spec.length // spec.frames * frames
+        special = tokens[0].special if tokens else {}
+        found[name] = Site(name, length, spec.grid, frames, fields, special,
+                           max(field.vocabulary for field in fields.values()))
+    return found
+
+
+def projection_slots(parts: Mapping[str, Part]) -> dict[tuple[str, str], str]:
+    """(projection, encoder) -> the Config field of the projection that names that encoder."""
+    return {(name, encoder): slot for name, part in parts.items() if isinstance(part, Projection)
+            for slot, encoder in part.config.named("part").items()}
+
+
+def tie(whole: System) -> None:
+    """Makes parts share the parameters that they declare shared; one that is itself shared leads on to its owner."""
+    owners = {f"{name}.{own}": other for name, part in whole.model.items() for own, other in part.ties().items()}
+    for name, part in whole.model.items():
+        for own in part.ties():
+            other, holder, _, leaf = f"{name}.{own}", *own.rpartition(".")
+            while other in owners:
+                other = owners[other]
+            try:
+                shared = whole.model.get_parameter(other)
+            except AttributeError as error:
+                raise Trouble(("model", name), f"is tied to '{other}', which the model does not have") from error
+            setattr(part.get_submodule(holder), leaf, shared)
+
+
+def load_weights(whole: System) -> list[str]:
+    """Lets parts load the weights that their Configs name, ties kept; averages start from them. Lines for the log."""
+    lines = []
+    for name, part in whole.model.items():
+        said = placed(("model", name), part.load_weights, draws=True)
+        if said and (wrong := unfinite(dict(part.named_parameters()))):
+            raise Trouble(("model", name), f"the weights that it loaded hold NaN or infinity: {wrong}",
+                          "take weights of a training that went well, or leave `weights` out")
+        lines += said
+    tie(whole)
+    whole.averages.start(whole.model)
+    return lines
+
+
+def unfinite(tensors: Mapping[str, Tensor]) -> str:
+    """The names of tensors that hold NaN or infinity, of many the first."""
+    wrong = [name for name, value in tensors.items() if not value.isfinite().all()]
+    return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
+
+
+def view_parts(view: View) -> set[str]:
+    """Every part that a view runs through."""
+    return {view.part}.union(*(view_parts(fed) for fed in view.fed)) if view.fed else {view.part}
+
+
+def trainable(module: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,295 @@
+"""The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.noise import Noise
+from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
+from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.values import Fused, Term, widened
+from vlobjectives.contracts.views import Input
+from vlobjectives.functional.gather import gather
+from vlobjectives.planning import execute, static_values
+from vlobjectives.planning.plan import Plan, bare, make
+from vlobjectives.plugin_loading.attribution import Broke, given, work_among, work_of
+from vlobjectives.plugin_loading.instantiate import asked_for
+from vlobjectives.recipe.times import weight_at
+from vlobjectives.runtime import distributed
+from vlobjectives.system.averages import Averages, wanted
+
+
+@dataclass
+class Losses:
+    """What a forward pass of the system gives.
+
+    terms    `objective/term` -> Term, sums of this micro-batch
+    weights  objective -> its weight at this step
+    counts   `objective/term` -> count over all processes and micro-batches, which each sum is divided by
+    """
+
+    terms: Mapping[str, Term]
+    weights: Mapping[str, float]
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        """The weighted sum of all terms; its gradient, summed over processes and micro-batches, is the step's.
+
+        Without a term, at a step at which no objective has a weight, a zero that no parameter has a gradient of.
+        """
+        return sum(self.weighted(name) for name in self.terms) if self.terms else torch.zeros((), requires_grad=True)
+
+    def value(self, name: str) -> Tensor:
+        """This micro-batch's share of a term's value: sum over global count; 0 where nothing was scored."""
+        count = self.counts[name]
+        return self.terms[name].total / torch.where(count > 0, count, torch.ones_like(count))
+
+    def weighted(self, name: str) -> Tensor:
+        weight = self.weights[name.split("/")[0]] * self.terms[name].weight
+        value = self.value(name)
+        return value * weight if weight else value.detach() * 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the recipe says about running the system.
+
+    weights   objective -> a number or points in time (see schedule)
+    group     objective -> `all` or rows
+    sources   objective -> the sources on whose batches it is computed, where those are not all
+    steps     length of the run, which shares of time are of
+    share     all | none, see planning
+    recompute parts whose passes are recomputed in the backward pass
+    gradient  exact | published, see functional.gather
+    """
+
+    seed: int
+    weights: Mapping[str, Any]
+    group: Mapping[str, int | str]
+    streams: Mapping[str, str]
+    pairing_groups: Mapping[str, int]
+    steps: int = 1
+    share: str = "all"
+    recompute: frozenset[str] = frozenset()
+    gradient: str = "exact"
+    sources: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+class System(nn.Module):
+    """Parts and objectives with the plan between them.
+
+    `system(batch, step=0)` gives Losses whose `total` is ready for `backward()`. On several processes every process
+    calls it with its own rows, and gradients are summed afterwards (`runtime.distributed`).
+    """
+
+    def __init__(self, model: Mapping[str, nn.Module], objectives: Mapping[str, Objective], masks: Mapping[str, Mask],
+                 pairings: Mapping[str, Pairing], inputs: Mapping[str, Input], sites: Mapping[str, Mapping[str, Site]],
+                 slots: Mapping[tuple[str, str], str], settings: Settings):
+        super().__init__()
+        self.model = nn.ModuleDict(model)
+        self.objectives = nn.ModuleDict(objectives)
+        self.masks, self.pairings, self.inputs, self.sites = dict(masks), dict(pairings), dict(inputs), dict(sites)
+        self.slots, self.settings = dict(slots), settings
+        self.averages = Averages()
+        self.bare = bare(inputs)
+        self.autocast: tuple[str, torch.dtype] | None = None
+        self.gathers: Callable[[Tensor], Tensor] | None = None  # what stands in for `gather` where a plan is made
+        self._plans: dict[tuple[tuple[str, ...], ...], Plan] = {}
+
+    def weights(self, source: str = "") -> dict[str, Any]:
+        """Objectives that are computed on batches of a source, with their weights over time."""
+        of = self.settings.sources
+        return {name: self.settings.weights[name] for name in self.objectives if source in of.get(name, (source,))}
+
+    def live(self, step: int, source: str = "") -> tuple[str, ...]:
+        """Objectives with a weight at this step, on a batch of this source."""
+        return tuple(name for name, weight in self.weights(source).items()
+                     if weight_at(weight, step, self.settings.steps))
+
+    def plan(self, names: Sequence[str], share: str | Sequence[Sequence[str]] | None = None) -> Plan:
+        """The plan for these objectives; `share`: all, none, or groups that share."""
+        share = share or self.settings.share
+        groups = (tuple(names),) if share == "all" else tuple((n,) for n in names) if share == "none" \
+            else tuple(tuple(n for n in group if n in names) for group in share)
+        if groups not in self._plans:
+            self._plans[groups] = make(self, [group for group in groups if group])
+        return self._plans[groups]
+
+    def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.Stage:
+        settings = self.settings
+        return execute.Stage(
+            inputs=self.inputs, parts=self.model, masks=self.masks, pairings=self.pairings, sites=self.sites,
+            streams=settings.streams, groups=settings.pairing_groups, slots=self.slots, seed=settings.seed, when=when,
+            averages=self.averages.values(), salt=(micro, rank),
+            recompute=settings.recompute if self.training else frozenset(), seed_dropout=self.training)
+
+    def forward(self, batch: Batch, step: int = 0, micro: int = 0, micro_steps: int = 1,
+                counts: Mapping[str, Tensor] | None = None, names: Sequence[str] | None = None,
+                stage: execute.Stage | None = None) -> Losses:
+        """Losses of one micro-batch.
+
+        counts  what terms are divided by, over all processes and micro-batches; a term that is not in it is taken
+                to have the same count in each of the `micro_steps` micro-batches
+        names   the objectives to compute; by default those live at `step`
+        stage   how passes draw; by default as training does at `step`
+        """
+        names = self.live(step, batch.source) if names is None else tuple(names)
+        stage = stage or self.stage(step, micro, _rank())
+        terms: dict[str, Term] = {}
+        with _random_state_kept(stage, batch.number.device), self.autocasting():
+            for share in self.plan(names).shares:
+                values = execute.run(share, stage, batch)
+                wide = {view: widened(execute.read(view, values))
+                        for views in share.views.values() for view in views.values()}
+                with self._full_precision():
+                    for name in share.objectives:
+                        views = {key: wide[view] for key, view in share.views[name].items()}
+                        terms |= {f"{name}/{term}": value
+                                  for term, value in self._terms(name, views, batch, stage).items()}
+        weights = {name: weight_at(self.settings.weights[name], step, self.settings.steps) for name in names}
+        own = {name: _tensor(term.count, term.total) for name, term in terms.items()}
+        counts = dict(counts or {})
+        assumed = {name: count * micro_steps for name, count in own.items() if name not in counts}
+        return Losses(terms, weights, counts | summed(assumed))
+
+    def counting(self, step: int, source: str = "") -> tuple[str, ...]:
+        """Live objectives that declare `counts`."""
+        return tuple(name for name in self.live(step, source) if hasattr(self.objectives[name], "counts"))
+
+    def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
+        """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
+        names, stage = self.live(step, batch.source), self.stage(step, micro, _rank())
+        able, found = self.counting(step, batch.source), {}
+        for share in self.plan(names).shares:
+            counting = [name for name in share.objectives if name in able]
+            if not counting:
+                continue
+            values = static_values.run(share, stage, batch)
+            for name in counting:
+                views = {key: execute.read(view, values) for key, view in share.views[name].items()
+                         if static_values.whole(view, values)}
+                call = self.objectives[name].counts
+                with work_of(("objectives", name), "counting", self.objectives[name]):
+                    for piece in self._pieces(name, views, batch):
+                        told = call(**self._asked(call, name, piece, stage, batch))
+                        for term, count in given(told, Mapping, call, "{term: count}").items():
+                            key = f"{name}/{term}"
+                            found[key] = found.get(key, 0) + _tensor(count, batch.number)
+        return found
+
+    def _terms(self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.Stage) -> Mapping[str, Term]:
+        objective, joined = self.objectives[name], {}
+        stage.reseed(f"objective {name}")
+        with work_of(("objectives", name), "the loss", objective):
+            for piece in self._pieces(name, views, batch):
+                terms = objective(**self._asked(objective.forward, name, piece, stage, batch))
+                if why := no_terms(terms):
+                    raise Broke(why, RETURNS, objective.forward)
+                for term, value in terms.items():
+                    joined[term] = _added(joined[term], value) if term in joined else value
+        return joined
+
+    def backward_blamed(self):
+        """A context in which what fails in a backward pass is noted as the part's or objective's whose lines failed."""
+        return work_among({("model", name): part for name, part in self.model.items()}
+                          | {("objectives", name): one for name, one in self.objectives.items()}, "the backward pass")
+
+    def _pieces(self, name: str, views: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        """What one call of an objective sees: everything, or its group of consecutive rows."""
+        group = self.settings.group[name]
+        if group == "all" or group >= batch.size:
+            return [{**views, "batch": batch}]
+        return [{key: _cut(value, start, group, batch.size) for key, value in [*views.items(), ("batch", batch)]}
+                for start in range(0, batch.size, group)]
+
+    def _asked(self, call, name: str, piece: Mapping[str, Any], stage: execute.Stage, batch: Batch) -> dict[str, Any]:
+        """The keywords that a function's signature names."""
+        local = self.settings.group[name] != "all"
+        objective = self.objectives[name]
+        offered = dict(piece)
+        offered["noise"] = Noise(stage.seed, f"objective {name}", stage.when, piece["batch"].number)
+        offered["gather"] = _itself if local else self.gathers or (
+            partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
+        offered |= objective.config.held("part", dict(self.model.items()))
+        return asked_for(call, offered)
+
+    def autocasting(self):
+        """The precision of passes, as a context."""
+        return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], self.autocast[1])
+
+    def _full_precision(self):
+        return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], enabled=False)
+
+    def keep_averages(self, decay: float) -> None:
+        """Starts averages of the parts that this system looks at by averaged weights, and of no others."""
+        parts = wanted(self)
+        self.averages = Averages(self.model, [name for name in self.model if name in parts], decay)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """What follows every optimiser step: bounded parameters go back into their bounds, averages move on."""
+        for own, part in self.model.items():
+            with work_of(("model", own), "asking for its bounds", part):
+                for name, (low, high) in part.bounds().items():
+                    part.get_parameter(name).clamp_(low, high)
+        self.averages.follow(self.model)
+
+
+def _random_state_kept(stage: execute.Stage, device: torch.device):
+    """Dropout is seeded by pass; the caller's own random state, on the CPU and on this device, is left as it was.
+
+    Without a list of devices torch would make a context on every GPU of the machine, in every process.
+    """
+    if not stage.seed_dropout:
+        return nullcontext()
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Counts summed over processes, in one message."""
+    if not distributed.active() or not counts:
+        return dict(counts)
+    together = torch.stack([count.double() for count in counts.values()])
+    torch.distributed.all_reduce(together)
+    return dict(zip(counts, together))
+
+
+def _rank() -> int:
+    return torch.distributed.get_rank() if distributed.active() else 0
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
+
+
+def _tensor(count: Tensor | float, like: Tensor) -> Tensor:
+    if isinstance(count, Tensor):
+        return count.detach().double()
+    return torch.full((), float(count), dtype=torch.float64, device=like.device)  # filled there: no wait for a copy
+
+
+def _added(a: Term, b: Term) -> Term:
+    """Two groups' terms as one; the chance levels weighted by count."""
+    chance = None
+    if a.chance is not None and b.chance is not None:
+        count = a.count + b.count
+        safe = torch.where(count > 0, count, torch.ones_like(count)) if isinstance(count, Tensor) else max(count, 1)
+        chance = (a.chance * a.count + b.chance * b.count) / safe
+    return Term(a.total + b.total, a.count + b.count, a.weight, chance)
+
+
+def _cut(value: Any, start: int, group: int, size: int) -> Any:
+    """Rows start..start+group of whatever has `size` rows; fused rows of a pairing in proportion."""
+    if isinstance(value, Fused) and value.pairs is not None:
+        each = value.pairs.image.shape[0] // size
+        cut = value.rows(slice(start * each, (start + group) * each))
+        return replace(cut, pairs=execute.shifted(cut.pairs, -start))
+    return value.rows(slice(start, start + group))

@@ -1,0 +1,1 @@
+"""Training steps: micro-batches forward and backward, the optimizer, the schedule."""
