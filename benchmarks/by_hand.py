@@ -29,12 +29,22 @@ class ByHand:
         optim, steps = self.recipe.optim, self.recipe.run.steps
         groups: dict[float, list[torch.nn.Parameter]] = {}
         for name, p in system.named_parameters():
-            factor = 0.1 if name == "model.joint.temperature" else 2.0 if name.startswith(
-                ("model.fusion.", "model.words.", "objectives.itm.")) else 1.0
+            factor = (
+                0.1
+                if name == "model.joint.temperature"
+                else 2.0
+                if name.startswith(("model.fusion.", "model.words.", "objectives.itm."))
+                else 1.0
+            )
             groups.setdefault(factor, []).append(p)
         self.factors = list(groups)
-        self.optimiser = torch.optim.AdamW([{"params": group} for group in groups.values()], lr=optim.lr,
-                                           betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            [{"params": group} for group in groups.values()],
+            lr=optim.lr,
+            betas=optim.betas,
+            weight_decay=optim.weight_decay,
+            fused=True,
+        )
         self.weights = {name: weight_at(entry.weight, step, steps) for name, entry in self.recipe.objectives.items()}
         schedule = optim.schedule
         self.rate = optim.lr * rate_factor(step, steps, schedule.warmup, schedule.then, schedule.floor)
@@ -71,7 +81,7 @@ class ByHand:
         device = batch.number.device
         order = torch.rand(rows, n, device=device).argsort(1)
         keep, gone = order.split([k := kept(n, masks["dropped"].config.ratio), n - k], 1)
-        changed = torch.rand(rows, n, device=device).argsort(1)[:, :replaced(n, masks["replaced"].config.ratio)]
+        changed = torch.rand(rows, n, device=device).argsort(1)[:, : replaced(n, masks["replaced"].config.ratio)]
         text = batch["text"]
         word, length = ~text.special, text.ids.shape[1]
         count = word.sum(1, keepdim=True)
@@ -91,8 +101,9 @@ class ByHand:
         return {
             "dropped": _draw(mark(gone, n), n - k, "drop", keep=keep),
             "replaced": _draw(mark(changed, n), changed.shape[1], "token"),
-            "noisy_words": _draw(noisy, masks["noisy_words"].size(self.site), "bert",
-                                 ids=torch.where(noisy, bert, text.ids)),
+            "noisy_words": _draw(
+                noisy, masks["noisy_words"].size(self.site), "bert", ids=torch.where(noisy, bert, text.ids)
+            ),
             "hidden_words": _draw(hidden, most, "mask", ids=text.ids.masked_fill(hidden, mask)),
             "others": Pairs(torch.where(matched, own, image), own, own, valid | matched, matched),
         }
@@ -120,10 +131,14 @@ class ByHand:
             "mlm/words": F.cross_entropy(logits.flatten(0, 1), answer.flatten()),
             "mgsc/image": _complete(a.image.cls[:, 0], c.image.cls[:, 0]),
             "mgsc/text": _complete(c.text.cls[:, 0], a.text.cls[:, 0]),
-            "mltc/image": _complete(take(b.image.tokens, patches.index).flatten(0, 1),
-                                    take(c.image.tokens, patches.index).flatten(0, 1)),
-            "mltc/text": _complete(take(c.text.tokens, words.index).flatten(0, 1),
-                                   take(a.text.tokens, words.index).flatten(0, 1), words.index_ok.flatten()),
+            "mltc/image": _complete(
+                take(b.image.tokens, patches.index).flatten(0, 1), take(c.image.tokens, patches.index).flatten(0, 1)
+            ),
+            "mltc/text": _complete(
+                take(c.text.tokens, words.index).flatten(0, 1),
+                take(a.text.tokens, words.index).flatten(0, 1),
+                words.index_ok.flatten(),
+            ),
         }
 
 

@@ -28,18 +28,21 @@ def made(kind: str, name: str, **options: object):
 
 def reading(source: object, epoch: int, numbers: Callable[[], range]) -> Callable[[], None]:
     """Reads training samples, picture and caption."""
+
     def read() -> None:
         for number in numbers():
             sample = source.sample("train", number, epoch, 0)
             if not isinstance(sample, Sample):
                 raise SystemExit(f"sample {number} cannot be read: {sample}")
             sample.values["image"], sample.values["caption"]
+
     return read
 
 
 def main() -> None:
-    asked = paired.options(__doc__, 9, photos=(str(HERE.parents[1].parent / "shared/data/captions/flickr8k"),
-                                               "folder of photos"))
+    asked = paired.options(
+        __doc__, 9, photos=(str(HERE.parents[1].parent / "shared/data/captions/flickr8k"), "folder of photos")
+    )
     scenes = made("source", "scenes", samples=16000, image_size=64)
     captions = [scenes.sample("train", number, 0, 0).values["caption"] for number in range(CAPTIONS)]
     reader = made("reader", "byte_pair", size=512, length=34)

@@ -38,11 +38,18 @@ from vlobjectives.training.optimizer import Optimiser
 from vlobjectives.training.trainer import Trainer
 
 RANDOM = ("model.vision.weights=null", "model.text.weights=null")
-CASES = {"glscl": ((), "[vision, fusion]"), "glscl_base": (RANDOM, "[vision, fusion]"),
-         "sycoca_base": ((), "[vision, text, captioner]")}
+CASES = {
+    "glscl": ((), "[vision, fusion]"),
+    "glscl_base": (RANDOM, "[vision, fusion]"),
+    "sycoca_base": ((), "[vision, text, captioner]"),
+}
 """Recipe -> what it needs to begin with random weights, and the parts whose activations may be computed again."""
-WAYS = {"eager": (False, False), "compiled": (True, False), "eager, checkpointed": (False, True),
-        "compiled, checkpointed": (True, True)}
+WAYS = {
+    "eager": (False, False),
+    "compiled": (True, False),
+    "eager, checkpointed": (False, True),
+    "compiled, checkpointed": (True, True),
+}
 WARM, SMALL_ROWS = 3, 4
 
 
@@ -77,8 +84,14 @@ def case(name: str, compiled: bool, checkpointed: bool, asked: Any, rate: float)
     needs, parts = CASES[name]
     rows = SMALL_ROWS if asked.small else load(name, needs).recipe.data.rows(1)
     again = (f"plan.checkpoint={parts}",) if checkpointed else ()
-    changes = (*needs, f"data.batch={rows}", f"data.micro_batch={rows}", f"run.device={asked.device}", *again,
-               "run.precision=bf16")
+    changes = (
+        *needs,
+        f"data.batch={rows}",
+        f"data.micro_batch={rows}",
+        f"run.device={asked.device}",
+        *again,
+        "run.precision=bf16",
+    )
     recipe, registry, device = load(name, changes).recipe, Registry(), torch.device(asked.device)
     whole = measure(load(name, [c for c in changes if c not in again]).recipe, registry).full
     planned = measure(recipe, registry).full.memory.peak if checkpointed else whole.memory.peak
@@ -104,9 +117,17 @@ def case(name: str, compiled: bool, checkpointed: bool, asked: Any, rate: float)
     wait(device)
     seconds = (time.perf_counter() - begun) / asked.steps
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-    return {"recipe": name, "way": way_of(compiled, checkpointed), "rows": rows, "samples/s": rows / seconds,
-            "MFU": (whole.forward + whole.backward) / seconds / rate, "peak GB": peak and peak / 2**30,
-            "planned GB": planned / 2**30, "first steps s": start, "loss": loss}
+    return {
+        "recipe": name,
+        "way": way_of(compiled, checkpointed),
+        "rows": rows,
+        "samples/s": rows / seconds,
+        "MFU": (whole.forward + whole.backward) / seconds / rate,
+        "peak GB": peak and peak / 2**30,
+        "planned GB": planned / 2**30,
+        "first steps s": start,
+        "loss": loss,
+    }
 
 
 def way_of(compiled: bool, checkpointed: bool) -> str:
@@ -119,9 +140,18 @@ def metrics(folder: Path) -> dict[int, float]:
 
 
 def command(asked: Any, folder: Path) -> list[str]:
-    small = ("--tiny", "run.steps=12", "run.checkpoint.steps=4") if asked.small else (
-        "run.steps=60", "run.checkpoint.steps=20", "data.samples=2048", "data.val=16", "data.test=16",
-        "data.test_new=0")
+    small = (
+        ("--tiny", "run.steps=12", "run.checkpoint.steps=4")
+        if asked.small
+        else (
+            "run.steps=60",
+            "run.checkpoint.steps=20",
+            "data.samples=2048",
+            "data.val=16",
+            "data.test=16",
+            "data.test_new=0",
+        )
+    )
     return ["run", "glscl", f"run.device={asked.device}", "evaluate.losses=false", *small, "--out", str(folder)]
 
 
@@ -145,8 +175,12 @@ def joined(asked: Any, folder: Path) -> str:
     """One process under torchrun joins a group of one: NCCL on a GPU."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m"]
     begun = time.perf_counter()
-    subprocess.run([*launch, "vlobjectives", *command(asked, folder)], check=True, stdout=subprocess.DEVNULL,
-                   env=os.environ | {"NCCL_DEBUG": "WARN"})
+    subprocess.run(
+        [*launch, "vlobjectives", *command(asked, folder)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"NCCL_DEBUG": "WARN"},
+    )
     return f"one process under torchrun: {len(metrics(folder))} steps, {time.perf_counter() - begun:.0f} s"
 
 
@@ -161,13 +195,19 @@ def rows_of(asked: Any, rate: float) -> Iterator[dict[str, Any]]:
 
 
 def shown(row: dict[str, Any]) -> dict[str, str]:
-    return {key: "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-            for key, value in row.items()}
+    return {
+        key: "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+        for key, value in row.items()
+    }
 
 
 def main() -> None:
-    asked = paired.options(__doc__, steps=(50, "steps that are timed"), device=("cuda", "cuda or cpu"),
-                           small=("", "anything: few rows of the small recipe alone"))
+    asked = paired.options(
+        __doc__,
+        steps=(50, "steps that are timed"),
+        device=("cuda", "cuda or cpu"),
+        small=("", "anything: few rows of the small recipe alone"),
+    )
     if asked.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no GPU here; --device cpu --small yes shows that the script works")
     device = torch.device(asked.device)
@@ -176,8 +216,13 @@ def main() -> None:
     found = list(rows_of(asked, rate))
     with tempfile.TemporaryDirectory() as folder:
         said = [killed(asked, Path(folder) / "killed"), joined(asked, Path(folder) / "joined")]
-    paired.show(f"{where}, torch {torch.__version__}, {rate / 1e12:.1f} TFLOP/s in a bf16 product; {asked.steps} steps",
-                [shown(row) for row in found], asked.json, measured=found, runs=said)
+    paired.show(
+        f"{where}, torch {torch.__version__}, {rate / 1e12:.1f} TFLOP/s in a bf16 product; {asked.steps} steps",
+        [shown(row) for row in found],
+        asked.json,
+        measured=found,
+        runs=said,
+    )
     print("\n".join(said))
 
 

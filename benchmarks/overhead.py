@@ -37,8 +37,10 @@ def agree(system: Built, hand: ByHand, loaded: Loaded) -> dict[str, tuple[float,
     drawn["others"] = stage.choose(PairsKey("others", 0.5), batch, {})
     own = hand.draw(batch)
     for mask in MASKED:
-        if any(own[mask].hidden.sum() == 0 or getattr(own[mask], x).shape != getattr(drawn[mask], x).shape
-               for x in ("hidden", "index")):
+        if any(
+            own[mask].hidden.sum() == 0 or getattr(own[mask], x).shape != getattr(drawn[mask], x).shape
+            for x in ("hidden", "index")
+        ):
             raise SystemExit(f"mask {mask} is not drawn alike")
     losses = system(batch, hand.at)
     theirs, ours = hand.losses(batch, drawn), {name: losses.value(name) for name in losses.terms}
@@ -63,18 +65,33 @@ def main() -> None:
     batches = in_memory(system, 8)
     hand = ByHand(system, step)
     layout = Layout(recipe.data.batch, recipe.data.batch)
-    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), system.pieces.fields, layout,
-                      system.device)
+    trainer = Trainer(
+        system, Optimiser(system, recipe.optim, recipe.run.steps), system.pieces.fields, layout, system.device
+    )
     losses = agree(system, hand, batches[0])
     for_library, for_hand = itertools.cycle(batches), itertools.cycle(batches)
-    taken = paired.turns({"by hand": lambda: hand.step(next(for_hand)),
-                          "library": lambda: trainer.step(step, for_library)}, asked.rounds, warmup=3)
-    rows = [{"step": name, "seconds": paired.said(paired.median(seconds)),
-             "of by hand": paired.said(paired.ratio(seconds, taken["by hand"]))} for name, seconds in taken.items()]
-    paired.show(f"glscl, {recipe.data.batch} pairs, five objectives, "
-                f"{'fp32' if system.autocast is None else str(system.autocast[1])}; "
-                f"{asked.rounds} rounds, median [95 %]",
-                rows, asked.json, seconds=taken, losses=losses)
+    taken = paired.turns(
+        {"by hand": lambda: hand.step(next(for_hand)), "library": lambda: trainer.step(step, for_library)},
+        asked.rounds,
+        warmup=3,
+    )
+    rows = [
+        {
+            "step": name,
+            "seconds": paired.said(paired.median(seconds)),
+            "of by hand": paired.said(paired.ratio(seconds, taken["by hand"])),
+        }
+        for name, seconds in taken.items()
+    ]
+    paired.show(
+        f"glscl, {recipe.data.batch} pairs, five objectives, "
+        f"{'fp32' if system.autocast is None else str(system.autocast[1])}; "
+        f"{asked.rounds} rounds, median [95 %]",
+        rows,
+        asked.json,
+        seconds=taken,
+        losses=losses,
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def turns(contestants: Mapping[str, Callable[[], Any]], rounds: int, warmup: int
     """
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(-warmup, rounds):
-        for name in list(contestants)[::-1 if turn % 2 else 1]:
+        for name in list(contestants)[:: -1 if turn % 2 else 1]:
             begun = time.perf_counter()
             contestants[name]()
             if turn >= 0:
@@ -80,9 +80,12 @@ def machine() -> str:
     import platform
 
     import torch
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    return (f"{device}, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads, load "
-            f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, Python {platform.python_version()}")
+    return (
+        f"{device}, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads, load "
+        f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, Python {platform.python_version()}"
+    )
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]], file: str | None = None, **more: Any) -> None:
@@ -92,8 +95,11 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], file: str | None = None,
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     print(f"{title}\n{machine()}")
     for line in lines:
-        print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
-                        for i, (cell, width) in enumerate(zip(line, widths))))
+        print(
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))
+            )
+        )
     if file:
         with open(file, "w", encoding="utf-8") as out:
             out.write(json_text({"title": title, "machine": machine(), "rows": list(rows), **more}))

@@ -18,16 +18,24 @@ def table(recipe: str) -> list[dict[str, str]]:
     loaded = load(recipe).recipe
     costs = measure(loaded, registry_of(loaded))
     planned = costs.schedules["planned"]
-    return [{"recipe": recipe, "schedule": name,
-             **{f"{part} passes": str(schedule.passes.get(part, 0)) for part in planned.passes},
-             "all passes": str(sum(schedule.passes.values())),
-             "forward GFLOPs": f"{schedule.forward / 1e9:,.1f}",
-             "of unshared": f"{schedule.forward / costs.schedules['unshared'].forward:.2f}",
-             "activations GB": f"{schedule.activations / 1e9:.2f}"}
-            for name, schedule in costs.schedules.items()]
+    return [
+        {
+            "recipe": recipe,
+            "schedule": name,
+            **{f"{part} passes": str(schedule.passes.get(part, 0)) for part in planned.passes},
+            "all passes": str(sum(schedule.passes.values())),
+            "forward GFLOPs": f"{schedule.forward / 1e9:,.1f}",
+            "of unshared": f"{schedule.forward / costs.schedules['unshared'].forward:.2f}",
+            "activations GB": f"{schedule.activations / 1e9:.2f}",
+        }
+        for name, schedule in costs.schedules.items()
+    ]
 
 
 if __name__ == "__main__":
     asked = paired.options(__doc__, recipes=("glscl,glscl_base", "recipes, by name or file"))
-    paired.show("Passes and work of a step with all objectives live",
-                [row for recipe in asked.recipes.split(",") for row in table(recipe)], asked.json)
+    paired.show(
+        "Passes and work of a step with all objectives live",
+        [row for recipe in asked.recipes.split(",") for row in table(recipe)],
+        asked.json,
+    )

@@ -18,11 +18,27 @@ import paired
 
 from vlobjectives.functional.statistics import paired_interval
 
-SHOWN = ("retrieval/image_to_text/r1", "retrieval/text_to_image/r1", "rerank/image_to_text/r1",
-         "rerank/text_to_image/r1", "itm/accuracy", "words/all", "words/colours", "words/shapes",
-         "completion/colour/global_image", "completion/colour/global_text", "completion/colour/local_image",
-         "completion/colour/local_text", "losses/itc/contrast", "losses/itm/match", "losses/mlm/words",
-         "losses/mgsc/image", "losses/mgsc/text", "losses/mltc/image", "losses/mltc/text")
+SHOWN = (
+    "retrieval/image_to_text/r1",
+    "retrieval/text_to_image/r1",
+    "rerank/image_to_text/r1",
+    "rerank/text_to_image/r1",
+    "itm/accuracy",
+    "words/all",
+    "words/colours",
+    "words/shapes",
+    "completion/colour/global_image",
+    "completion/colour/global_text",
+    "completion/colour/local_image",
+    "completion/colour/local_text",
+    "losses/itc/contrast",
+    "losses/itm/match",
+    "losses/mlm/words",
+    "losses/mgsc/image",
+    "losses/mgsc/text",
+    "losses/mltc/image",
+    "losses/mltc/text",
+)
 
 Summary = Mapping[str, Mapping[str, Any]]
 
@@ -32,8 +48,9 @@ def trained(recipe: str, place: Path, overrides: Sequence[str]) -> Summary:
     if (place / "summary.json").is_file():
         print(f"{place}: finished before, read")
     else:
-        subprocess.run([sys.executable, "-m", "vlobjectives", "run", recipe, "--out", str(place), *overrides],
-                       check=True)
+        subprocess.run(
+            [sys.executable, "-m", "vlobjectives", "run", recipe, "--out", str(place), *overrides], check=True
+        )
     return json.loads((place / "summary.json").read_text(encoding="utf-8"))
 
 
@@ -45,21 +62,29 @@ def values(runs: Sequence[Summary], split: str, name: str) -> list[float]:
 
 def main() -> None:
     asked = paired.options(
-        __doc__, recipe=("glscl", "recipe, by name or file"), seeds=("0,1,2", "seeds"),
-        steps=(0, "steps in place of the recipe's"), without=("", "objectives that the ablation leaves out"),
-        split=("test", "the split of the scores"), folder=("runs/seeds", "where runs are made"),
-        more=("", "further overrides, with blanks between"))
+        __doc__,
+        recipe=("glscl", "recipe, by name or file"),
+        seeds=("0,1,2", "seeds"),
+        steps=(0, "steps in place of the recipe's"),
+        without=("", "objectives that the ablation leaves out"),
+        split=("test", "the split of the scores"),
+        folder=("runs/seeds", "where runs are made"),
+        more=("", "further overrides, with blanks between"),
+    )
     seeds = [int(seed) for seed in asked.seeds.split(",")]
     common = [*([f"run.steps={asked.steps}"] if asked.steps else []), *asked.more.split()]
     left_out = [name for name in asked.without.split(",") if name]
-    arms = {"": [], **({"without-" + "-".join(left_out): [f"objectives.{name}.weight=0" for name in left_out]}
-                       if left_out else {})}
+    arms = {
+        "": [],
+        **({"without-" + "-".join(left_out): [f"objectives.{name}.weight=0" for name in left_out]} if left_out else {}),
+    }
     runs: dict[str, list[Summary]] = {}
     for seed in seeds:
         for arm, changes in arms.items():
             name = "-".join(str(x) for x in (Path(asked.recipe).stem, f"seed{seed}", asked.steps or "", arm) if x)
             runs.setdefault(arm, []).append(
-                trained(asked.recipe, Path(asked.folder) / name, [f"seed={seed}", *common, *changes]))
+                trained(asked.recipe, Path(asked.folder) / name, [f"seed={seed}", *common, *changes])
+            )
     rows = []
     for name in SHOWN:
         found = {arm: values(of_arm, asked.split, name) for arm, of_arm in runs.items()}

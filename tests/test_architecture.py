@@ -10,9 +10,32 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HOST, PLUGINS = ROOT / "vlobjectives", ROOT / "plugins"
-LAYERS = ("errors", "files", "pictures", "functional", "contracts", "plugin_loading", "planning", "registry", "recipe",
-          "run_folder", "resolved", "runtime", "data", "system", "training", "costs", "evaluation", "checking", "runs",
-          "sweeping", "api", "testing", "cli", "__main__")
+LAYERS = (
+    "errors",
+    "files",
+    "pictures",
+    "functional",
+    "contracts",
+    "plugin_loading",
+    "planning",
+    "registry",
+    "recipe",
+    "run_folder",
+    "resolved",
+    "runtime",
+    "data",
+    "system",
+    "training",
+    "costs",
+    "evaluation",
+    "checking",
+    "runs",
+    "sweeping",
+    "api",
+    "testing",
+    "cli",
+    "__main__",
+)
 """Each imports itself and what stands before it."""
 OPEN = {"vlobjectives", "functional", "errors", "pictures"}
 """What a plug-in may import of the host, as a stranger's would."""
@@ -26,7 +49,7 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.Import):
             yield from ((each.name, node.lineno) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[:len(package) - node.level + 1] if node.level else ()
+            above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield from ((f"{base}.{each.name}", node.lineno) for each in node.names)
 
@@ -52,16 +75,24 @@ def test_imports_of_the_host_run_one_way():
             continue
         for name, line in imported(path):
             parts = name.split(".")
-            if parts[0] == "vlobjectives" and len(parts) > 1 and parts[1] in LAYERS \
-                    and LAYERS.index(parts[1]) > LAYERS.index(top(path)):
+            if (
+                parts[0] == "vlobjectives"
+                and len(parts) > 1
+                and parts[1] in LAYERS
+                and LAYERS.index(parts[1]) > LAYERS.index(top(path))
+            ):
                 wrong.append(f"{path.relative_to(ROOT)}:{line}: {top(path)} imports {parts[1]}")
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_host_imports_no_plug_in():
     packages = {path.name for path in PLUGINS.iterdir() if path.is_dir()}
-    wrong = [f"{path.relative_to(ROOT)}:{line}: {name}" for path in files(HOST) for name, line in imported(path)
-             if name.split(".")[0] in packages]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in files(HOST)
+        for name, line in imported(path)
+        if name.split(".")[0] in packages
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -95,8 +126,11 @@ def texts_without_encoding(tree: ast.AST) -> Iterator[int]:
         opens = name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile") and of not in BINARY - {"os"}
         opens &= not (name == "open" and of == "os") and not binary
         opens &= name in ("open", "fdopen") or "mode" in given or bool(call.args)  # temporary files are binary
-        decodes = any(isinstance(value, ast.Constant) and value.value is True for key, value in given.items()
-                      if key in ("text", "universal_newlines"))
+        decodes = any(
+            isinstance(value, ast.Constant) and value.value is True
+            for key, value in given.items()
+            if key in ("text", "universal_newlines")
+        )
         if name == "read_text" or (name == "write_text" and len(call.args) < 2) or opens or decodes:
             yield call.lineno
 
@@ -104,27 +138,49 @@ def texts_without_encoding(tree: ast.AST) -> Iterator[int]:
 def test_text_is_utf_8_in_every_locale():
     """Every text file that is opened says its encoding: by default it is the locale's, Latin-1 at times."""
     tops = (HOST, PLUGINS, ROOT / "tests", ROOT / "examples", ROOT / "benchmarks")
-    wrong = [f"{path.relative_to(ROOT)}:{line}" for top in tops for path in files(top)
-             for line in texts_without_encoding(ast.parse(path.read_text(encoding="utf-8")))]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for top in tops
+        for path in files(top)
+        for line in texts_without_encoding(ast.parse(path.read_text(encoding="utf-8")))
+    ]
     assert not wrong, 'say encoding="utf-8": ' + ", ".join(wrong)
 
 
-@pytest.mark.parametrize("code, found", [
-    ("open(x)", 1), ("x.open('a')", 1), ("x.read_text()", 1), ("x.write_text('é')", 1), ("os.fdopen(1, 'w')", 1),
-    ("run(x, text=True)", 1), ("NamedTemporaryFile('w')", 1), ("open(x, encoding='utf-8')", 0), ("x.open('rb')", 0),
-    ("x.read_text('utf-8')", 0), ("Image.open(x)", 0), ("os.open(x, flags)", 0), ("TemporaryFile()", 0),
-    ("run(x, encoding='utf-8')", 0), ("x.read_bytes()", 0)])
+@pytest.mark.parametrize(
+    "code, found",
+    [
+        ("open(x)", 1),
+        ("x.open('a')", 1),
+        ("x.read_text()", 1),
+        ("x.write_text('é')", 1),
+        ("os.fdopen(1, 'w')", 1),
+        ("run(x, text=True)", 1),
+        ("NamedTemporaryFile('w')", 1),
+        ("open(x, encoding='utf-8')", 0),
+        ("x.open('rb')", 0),
+        ("x.read_text('utf-8')", 0),
+        ("Image.open(x)", 0),
+        ("os.open(x, flags)", 0),
+        ("TemporaryFile()", 0),
+        ("run(x, encoding='utf-8')", 0),
+        ("x.read_bytes()", 0),
+    ],
+)
 def test_what_opens_text(code, found):
     assert len(list(texts_without_encoding(ast.parse(code)))) == found
 
 
-@pytest.mark.parametrize("code", [
-    "import vlobjectives",
-    "from vlobjectives import hookimpl",
-    "from vlobjectives.registry import Registry; Registry().all()",
-    "import vlobjectives.recipe; vlobjectives.recipe.load('glscl')",
-    *(f"import {path.name}" for path in sorted(PLUGINS.iterdir()) if (path / "__init__.py").exists()),
-])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import vlobjectives",
+        "from vlobjectives import hookimpl",
+        "from vlobjectives.registry import Registry; Registry().all()",
+        "import vlobjectives.recipe; vlobjectives.recipe.load('glscl')",
+        *(f"import {path.name}" for path in sorted(PLUGINS.iterdir()) if (path / "__init__.py").exists()),
+    ],
+)
 def test_importing_is_light(code):
     """In a process of its own, since this one has imported everything."""
     code += f"; import sys; print([x for x in {HEAVY} if x in sys.modules])"

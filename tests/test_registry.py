@@ -84,27 +84,35 @@ def test_builtins_are_entry_points_like_any_other():
     assert registry.component("part", "timm_vision").kind == "encoder"
 
 
-@pytest.mark.parametrize("text, reason", [
-    ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
-    ("def f(:", "SyntaxError: invalid syntax"),
-    ("raise SystemExit(3)", "SystemExit: 3"),
-    ("x = 1", "it brings nothing"),
-    ("def vlobj_components(): return {}", "its vlobj_components is not marked with vlobjectives.hookimpl"),
-    (GOOD.format(components="['itc']"), "TypeError: vlobj_components returned ['itc'], not a mapping"),
-    (GOOD.format(components="1 / 0"), "ZeroDivisionError: division by zero"),
-    (GOOD.format(components={"loss:x": "a:B"}), "'loss:x' is not kind:name with a kind of objective"),
-    (GOOD.format(components={"objective:a/b": "a:B"}), "'objective:a/b' is not kind:name"),
-    (GOOD.format(components={3: "a:B"}), "3 is not kind:name"),
-    (GOOD.format(components={"objective:x": "a.B"}), "objective:x: 'a.B' is neither module:Class nor a class"),
-    ("VLOBJ_API = 2\n" + textwrap.dedent(GOOD.format(components={})), "it asks for plug-in API 2"),
-    (GOOD.format(components={}).replace("components():", "component():"),
-     "there is no hook vlobj_component, did you mean vlobj_components?"),
-    ("""
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("x = 1", "it brings nothing"),
+        ("def vlobj_components(): return {}", "its vlobj_components is not marked with vlobjectives.hookimpl"),
+        (GOOD.format(components="['itc']"), "TypeError: vlobj_components returned ['itc'], not a mapping"),
+        (GOOD.format(components="1 / 0"), "ZeroDivisionError: division by zero"),
+        (GOOD.format(components={"loss:x": "a:B"}), "'loss:x' is not kind:name with a kind of objective"),
+        (GOOD.format(components={"objective:a/b": "a:B"}), "'objective:a/b' is not kind:name"),
+        (GOOD.format(components={3: "a:B"}), "3 is not kind:name"),
+        (GOOD.format(components={"objective:x": "a.B"}), "objective:x: 'a.B' is neither module:Class nor a class"),
+        ("VLOBJ_API = 2\n" + textwrap.dedent(GOOD.format(components={})), "it asks for plug-in API 2"),
+        (
+            GOOD.format(components={}).replace("components():", "component():"),
+            "there is no hook vlobj_component, did you mean vlobj_components?",
+        ),
+        (
+            """
      from vlobjectives.contracts.hooks import hookimpl
      @hookimpl
      def vlobj_step_ended(run, stepp): pass
-     """, "PluginValidationError"),
-])
+     """,
+            "PluginValidationError",
+        ),
+    ],
+)
 def test_a_fault_is_kept_and_stops_nobody(site, text, reason):
     site.add("broken-one", text)
     site.brings("zz-sound", {"objective:sound": "a:B"})
@@ -172,9 +180,16 @@ def test_targets_that_do_not_load(site):
     wrong = site.objective("Mask")
     broken = site.module("x = 1\nimport no_such_thing\n")
     empty = site.module("")
-    site.brings("acme", {
-        "objective:mask_in_disguise": f"{wrong}:Mine", "objective:broken": f"{broken}:X",
-        "objective:absent": f"{empty}:X", "objective:nowhere": "no_module_here:X", "mask:right": f"{wrong}:Mine"})
+    site.brings(
+        "acme",
+        {
+            "objective:mask_in_disguise": f"{wrong}:Mine",
+            "objective:broken": f"{broken}:X",
+            "objective:absent": f"{empty}:X",
+            "objective:nowhere": "no_module_here:X",
+            "mask:right": f"{wrong}:Mine",
+        },
+    )
     registry = Registry()
 
     def error(name):
@@ -198,8 +213,7 @@ def test_blocking(site):
     assert strangers(Registry(["acme_plug"])) == []
     registry = Registry(["objective:one", "mgcs"])
     assert strangers(registry) == [] and strangers(registry, "mask") == ["two"]
-    assert registry.faults == (
-        Fault("no:mgcs", "command line", "there is no such plug-in or component to leave out"),)
+    assert registry.faults == (Fault("no:mgcs", "command line", "there is no such plug-in or component to leave out"),)
     assert not {"itc", "itm"} & set(Registry(["common"]).names("objective"))
 
 
@@ -238,13 +252,16 @@ def test_a_local_file_brings_classes(tmp_path):
     assert other.get("objective", "local") is found  # one class in a process, whoever asks
 
 
-@pytest.mark.parametrize("text, line, what", [
-    ("x = 1\ndef f(:\n", 2, "SyntaxError"),
-    ("x = 1\n\nimport no_such_thing\n", 3, "No module named 'no_such_thing'"),
-    ("x = 1\n", 1, "it brings nothing"),
-    ("def vlobj_components(): return {}", 1, "not marked with vlobjectives.hookimpl"),
-    (LOCAL.replace("objective:local", "local"), 7, "'local' is not kind:name"),
-])
+@pytest.mark.parametrize(
+    "text, line, what",
+    [
+        ("x = 1\ndef f(:\n", 2, "SyntaxError"),
+        ("x = 1\n\nimport no_such_thing\n", 3, "No module named 'no_such_thing'"),
+        ("x = 1\n", 1, "it brings nothing"),
+        ("def vlobj_components(): return {}", 1, "not marked with vlobjectives.hookimpl"),
+        (LOCAL.replace("objective:local", "local"), 7, "'local' is not kind:name"),
+    ],
+)
 def test_a_local_file_that_is_wrong(tmp_path, text, line, what):
     path = tmp_path / "wrong.py"
     path.write_text(text, encoding="utf-8")
@@ -312,14 +329,17 @@ def test_every_kind_has_its_contract():
     from importlib import import_module
 
     from vlobjectives.registry import _MODULE
+
     for kind in KINDS:
         module = import_module(f"vlobjectives.contracts.{_MODULE.get(kind, kind)}")
         assert isinstance(getattr(module, kind.capitalize()), type)
 
 
 def test_finding_plugins_imports_nothing_heavy():
-    code = ("import sys, vlobjectives.recipe; from vlobjectives.registry import Registry; Registry(builtin_only=True);"
-            "print([name for name in ('torch', 'timm', 'transformers', 'numpy') if name in sys.modules])")
+    code = (
+        "import sys, vlobjectives.recipe; from vlobjectives.registry import Registry; Registry(builtin_only=True);"
+        "print([name for name in ('torch', 'timm', 'transformers', 'numpy') if name in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout.strip() == "[]"
 
 
@@ -347,10 +367,20 @@ def vlobj_components():
 """
 
 
-@pytest.mark.parametrize(("base", "kind", "key"), [
-    ("Objective", "objective", "weight"), ("Objective", "objective", "sources"), ("Mask", "mask", "stream"),
-    ("Pairing", "pairing", "group"), ("Reader", "reader", "of"), ("Source", "source", "batch"),
-    ("Source", "source", "weight"), ("Evaluation", "evaluation", "sources"), ("Head", "head", "type")])
+@pytest.mark.parametrize(
+    ("base", "kind", "key"),
+    [
+        ("Objective", "objective", "weight"),
+        ("Objective", "objective", "sources"),
+        ("Mask", "mask", "stream"),
+        ("Pairing", "pairing", "group"),
+        ("Reader", "reader", "of"),
+        ("Source", "source", "batch"),
+        ("Source", "source", "weight"),
+        ("Evaluation", "evaluation", "sources"),
+        ("Head", "head", "type"),
+    ],
+)
 def test_an_option_called_like_a_key_of_the_host(base, kind, key, tmp_path):
     """It would never be given: the host takes what stands there."""
     path = tmp_path / "plug.py"
@@ -375,8 +405,13 @@ def test_a_config_of_another_kind(tmp_path):
 
 
 def test_keys_of_the_host_are_those_of_its_recipes():
-    for entry, config in ((model.ObjectiveEntry, configs.ObjectiveConfig), (model.MaskEntry, configs.MaskConfig),
-                          (model.PairingEntry, configs.PairingConfig), (model.PartEntry, configs.PartConfig),
-                          (model.FieldEntry, configs.ReaderConfig), (model.EvaluationEntry, configs.EvaluationConfig)):
+    for entry, config in (
+        (model.ObjectiveEntry, configs.ObjectiveConfig),
+        (model.MaskEntry, configs.MaskConfig),
+        (model.PairingEntry, configs.PairingConfig),
+        (model.PartEntry, configs.PartConfig),
+        (model.FieldEntry, configs.ReaderConfig),
+        (model.EvaluationEntry, configs.EvaluationConfig),
+    ):
         assert set(fields(entry)) == config.HOST
     assert {*fields(model.DataEntry), *fields(model.MixEntry)} == configs.SourceConfig.HOST

@@ -15,8 +15,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RECIPES = {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
-OFFLINE = {**os.environ, "OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-           "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+OFFLINE = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONPATH": "",
+}
 
 
 def call(*command: str | Path, cwd: Path) -> str:
@@ -66,8 +72,11 @@ def test_contents(wheel):
 
 def test_everything_of_the_checkout_travels(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    here = {path.relative_to(root).as_posix() for root, folder in ((ROOT, "vlobjectives"), (ROOT / "plugins", "."))
-            for path in (root / folder).rglob("*.py")}
+    here = {
+        path.relative_to(root).as_posix()
+        for root, folder in ((ROOT, "vlobjectives"), (ROOT / "plugins", "."))
+        for path in (root / folder).rglob("*.py")
+    }
     assert here - names == set()
 
 
@@ -85,8 +94,12 @@ def test_metadata(wheel):
 
 
 def test_installed_package_is_the_one_that_runs(fresh, tmp_path):
-    place = call(fresh / "python", "-c", "import vlobjectives, vlobj_glscl; print(vlobjectives.__file__, "
-                 "vlobj_glscl.__file__)", cwd=tmp_path)
+    place = call(
+        fresh / "python",
+        "-c",
+        "import vlobjectives, vlobj_glscl; print(vlobjectives.__file__, vlobj_glscl.__file__)",
+        cwd=tmp_path,
+    )
     assert str(ROOT) not in place
     assert place.count(str(fresh.parent)) == 2
 
@@ -99,9 +112,11 @@ def test_recipes_are_listed_and_copied(fresh, tmp_path):
 
 
 def test_shipped_recipes_load_with_the_files_that_they_name(fresh, tmp_path):
-    code = ("import sys; from pathlib import Path; from vlobjectives.recipe import load\n"
-            "for name in sys.argv[1:]:\n"
-            "    for path in load(name).recipe.plugins: assert Path(path).is_file(), (name, path)")
+    code = (
+        "import sys; from pathlib import Path; from vlobjectives.recipe import load\n"
+        "for name in sys.argv[1:]:\n"
+        "    for path in load(name).recipe.plugins: assert Path(path).is_file(), (name, path)"
+    )
     call(fresh / "python", "-c", code, *sorted(RECIPES), cwd=tmp_path)
 
 

@@ -114,16 +114,19 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     """
     place = Path(run)
     if not is_file(place / "recipe.yaml"):
-        raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml",
-                              "name the folder that `vlobj run` printed")
+        raise RecipeError.one(
+            f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` printed"
+        )
     registry = Registry(trust=trust)
     loaded = taken_in(load_recipe(place, overrides), registry)
     resume.refuse_moved(overrides, loaded, registry)
     recipe = loaded.recipe
     found, broken = checkpoint.newest(place / "checkpoints")
     if found is None:
-        raise DataError(f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
-                        "train it: `vlobj run` with this folder goes on")
+        raise DataError(
+            f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
+            "train it: `vlobj run` with this folder goes on",
+        )
     made = pieces_of(recipe, registry, samples=False, kept=place / "fields")
     resume.refuse_other_data(RunFolder(place), made)
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
@@ -194,13 +197,17 @@ class Towers:
         """
         able = generation.writers(self.system)
         if not able:
-            raise RecipeError.one("no objective of this run trains a decoder of texts",
-                                  "take a run of a recipe with one that does, such as coca", path="objectives")
+            raise RecipeError.one(
+                "no objective of this run trains a decoder of texts",
+                "take a run of a recipe with one that does, such as coca",
+                path="objectives",
+            )
         image = generation.of(self.system, self.system.pieces.fields, able[0]).image
         (fields, values), found = self._shown(image, pictures), []
         for start in range(0, len(values), rows):
-            found += generation.captions(self.system, fields, able[0],
-                                      self._batch(fields, image, values[start:start + rows]), beams)
+            found += generation.captions(
+                self.system, fields, able[0], self._batch(fields, image, values[start : start + rows]), beams
+            )
         return found
 
     def _shown(self, image: str, pictures: Sequence[Any]) -> tuple[Fields, list[Any]]:
@@ -211,15 +218,23 @@ class Towers:
         found = [name for name, part in self.system.model.items() if isinstance(part, Projection)]
         if "joint" in found or len(found) == 1:
             return "joint" if "joint" in found else found[0]
-        raise RecipeError.one(f"the model has {len(found)} projections to a joint space and none named 'joint'",
-                              "compute the views that you want with the parts by name", path="model")
+        raise RecipeError.one(
+            f"the model has {len(found)} projections to a joint space and none named 'joint'",
+            "compute the views that you want with the parts by name",
+            path="model",
+        )
 
     def _embed(self, fields: Fields, name: str, values: list[Any], rows: int) -> Tensor:
         space = self._space()
         view = joint(self.system.bare[name], part=space)
-        found = [self._values(fields, name, view, values[start:start + rows]) for start in range(0, len(values), rows)]
-        return torch.cat(found) if found else torch.empty(
-            0, self.system.model[space].spec.pooled, device=self.system.device)
+        found = [
+            self._values(fields, name, view, values[start : start + rows]) for start in range(0, len(values), rows)
+        ]
+        return (
+            torch.cat(found)
+            if found
+            else torch.empty(0, self.system.model[space].spec.pooled, device=self.system.device)
+        )
 
     def _batch(self, fields: Fields, name: str, values: Iterable[Any]) -> Batch:
         """A batch of one input alone."""

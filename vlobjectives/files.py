@@ -13,8 +13,24 @@ from typing import IO, Any
 
 from vlobjectives.errors import DataError, MeansError, Place, RecipeError
 
-OURS = (".lock", "recipe.yaml", "manifest.json", "metrics.jsonl", "log.txt", "summary.json", "failed.json", "fields",
-        "checkpoints", "eval", "plugins", "sweep.json", "table.md", "table.csv", "rows", "failed")
+OURS = (
+    ".lock",
+    "recipe.yaml",
+    "manifest.json",
+    "metrics.jsonl",
+    "log.txt",
+    "summary.json",
+    "failed.json",
+    "fields",
+    "checkpoints",
+    "eval",
+    "plugins",
+    "sweep.json",
+    "table.md",
+    "table.csv",
+    "rows",
+    "failed",
+)
 """What runs and sweeps keep in their folders; whatever else lies there is somebody's own and not touched."""
 
 GONE = (FileNotFoundError, NotADirectoryError)
@@ -133,8 +149,10 @@ def refuse_links(folder: Path) -> None:
             kind = path.lstat().st_mode
             if stat.S_ISLNK(kind):
                 if not path.resolve().is_relative_to(inside):
-                    raise RecipeError.one(f"{path} is a link out of the folder, which is not followed",
-                                          "put what it names in its place, or take the link away")
+                    raise RecipeError.one(
+                        f"{path} is a link out of the folder, which is not followed",
+                        "put what it names in its place, or take the link away",
+                    )
             elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 raise RecipeError.one(f"{path} is neither a file nor a folder", "take it away")
 
@@ -152,18 +170,21 @@ def unreadable(path: Path, error: OSError, verb: str = "read") -> MeansError:
     """What to say of a file that the machine does not give (or take): whose it is, and which right is missing."""
     what = f"{path} cannot be {verb}: {error.strerror or error}"
     if error.errno not in (errno.EACCES, errno.EPERM):
-        return MeansError(what, "nothing was changed; the same command goes on when the disk or the network folder is "
-                          "well again")
+        return MeansError(
+            what, "nothing was changed; the same command goes on when the disk or the network folder is well again"
+        )
     place, right = _closed(path, verb)
     try:
         facts = place.stat()
     except OSError:
         return MeansError(what, "ask its owner for the right; nothing was changed")
     letter, may = RIGHTS[right]
-    return MeansError(f"{what}: {place} belongs to {_user(facts.st_uid)}, its mode is "
-                      f"{stat.S_IMODE(facts.st_mode):04o}, and {_user(os.geteuid())} has no right to {may} it",
-                      f"its owner gives the right (chmod a+{letter} {place}; with all that a run has: chmod -R a+rX "
-                      "FOLDER); nothing was changed")
+    return MeansError(
+        f"{what}: {place} belongs to {_user(facts.st_uid)}, its mode is "
+        f"{stat.S_IMODE(facts.st_mode):04o}, and {_user(os.geteuid())} has no right to {may} it",
+        f"its owner gives the right (chmod a+{letter} {place}; with all that a run has: chmod -R a+rX "
+        "FOLDER); nothing was changed",
+    )
 
 
 def _closed(path: Path, verb: str) -> tuple[Path, str]:
@@ -180,6 +201,7 @@ def _closed(path: Path, verb: str) -> tuple[Path, str]:
 def _user(number: int) -> str:
     try:
         import pwd
+
         return pwd.getpwuid(number).pw_name
     except (ImportError, KeyError):
         return f"user {number}"

@@ -26,8 +26,9 @@ from torch import Tensor
 
 Image.init()
 # Only plain raster formats: among the others are some that run programs (EPS) or fetch what they name.
-FORMATS = tuple(name for name in ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
-                if name in Image.OPEN)
+FORMATS = tuple(
+    name for name in ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF") if name in Image.OPEN
+)
 WHITE = (255, 255, 255, 255)
 FAINT = range(1, 16)
 """The brightest high byte of 16-bit pictures that may hold 12 bits, or 10."""
@@ -36,8 +37,10 @@ SIXTEEN = re.compile(r";16|\b65535\)$")
 SIGNED = re.compile(r";16B?S\b")
 BITS = 258
 """TIFF's BitsPerSample."""
-UNSURE = ("has 16-bit pixels of which none is over 4095: it may hold 12 bits or fewer, and nothing says which value is "
-          "white: convert it to 8 bits")
+UNSURE = (
+    "has 16-bit pixels of which none is over 4095: it may hold 12 bits or fewer, and nothing says which value is "
+    "white: convert it to 8 bits"
+)
 
 
 class PictureError(ValueError):
@@ -53,14 +56,17 @@ def read_picture(given: Any, max_pixels: int) -> Tensor:
         return _decoded(_within(given, max_pixels))
     if not isinstance(given, str | PathLike | bytes):
         return as_pixels(given, max_pixels)
-    with BytesIO(given) if isinstance(given, bytes) else opened(Path(given)) as file, \
-            _header(file, max_pixels) as picture:
+    with (
+        BytesIO(given) if isinstance(given, bytes) else opened(Path(given)) as file,
+        _header(file, max_pixels) as picture,
+    ):
         return _decoded(picture)
 
 
 def squeezed(given: Any, shape: Sequence[int], max_pixels: int) -> Tensor:
     """A picture, or a clip that is given in pixels, of whatever size as uint8 of `shape`. Raises PictureError."""
     from torchvision.transforms.v2 import functional as change
+
     if len(shape) == 3 and shape[0] == 3:
         picture = read_picture(given, max_pixels)
     else:

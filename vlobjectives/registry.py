@@ -128,8 +128,11 @@ class Registry:
         reasons = self._register(module, str(path), path.stem, "", False)
         if reasons:
             code = getattr(getattr(module, "vlobj_components", None), "__code__", None)
-            raise PluginError(f"the plug-in file cannot be used: {'; '.join(reasons)}", "correct the file",
-                              Place(str(path), code.co_firstlineno if code else 1))
+            raise PluginError(
+                f"the plug-in file cannot be used: {'; '.join(reasons)}",
+                "correct the file",
+                Place(str(path), code.co_firstlineno if code else 1),
+            )
         self._files[path] = files
 
     def sources(self, path: str | Path) -> Mapping[str, bytes]:
@@ -156,8 +159,10 @@ class Registry:
             self._manager.unregister(plugin)
             return [reason_of(error)]
         if not self._manager.get_hookcallers(plugin):
-            return ["it brings nothing: give it a function vlobj_components, marked with vlobjectives.hookimpl, "
-                    'that returns {"objective:NAME": "module:Class"}']
+            return [
+                "it brings nothing: give it a function vlobj_components, marked with vlobjectives.hookimpl, "
+                'that returns {"objective:NAME": "module:Class"}'
+            ]
         pairs = [pair for answer in given for pair in answer.items() if not self._blocks(pair[0])]
         reasons = [self._add_component(key, target, package, version, builtin) for key, target in pairs]
         return [reason for reason in reasons if reason]
@@ -189,8 +194,10 @@ class Registry:
         if twins := sorted(one.full for one in set(here.values()) if one.short == name):
             raise PluginError(f"the {kind} '{name}' is brought by several plug-ins", f"write {' or '.join(twins)}")
         near = get_close_matches(name, self.names(kind), 1, 0.5)
-        raise PluginError(f"there is no {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
-                          f"known: {known} ({self._looked()})")
+        raise PluginError(
+            f"there is no {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
+            f"known: {known} ({self._looked()})",
+        )
 
     def get(self, kind: str, name: str) -> type:
         """The class of a component, imported now. Raises PluginError if it is unknown or does not load."""
@@ -222,8 +229,11 @@ class Registry:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What could not be taken in, and blocks that blocked nothing."""
-        idle = [Fault(f"no:{name}", "command line", "there is no such plug-in or component to leave out")
-                for name, used in self._blocked.items() if not used]
+        idle = [
+            Fault(f"no:{name}", "command line", "there is no such plug-in or component to leave out")
+            for name, used in self._blocked.items()
+            if not used
+        ]
         return (*self._faults, *idle)
 
     def _named(self, kind: str) -> dict[str, Component]:
@@ -256,9 +266,12 @@ class Registry:
             except Exception as error:
                 self._manager.unregister(implementation.plugin)
                 place = where_raised(error)
-                warnings.warn(f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} "
-                              f"raised {reason_of(error)}" + (f" ({place})" if place else ""), RuntimeWarning,
-                              stacklevel=2)
+                warnings.warn(
+                    f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} "
+                    f"raised {reason_of(error)}" + (f" ({place})" if place else ""),
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def _call(self, plugin: Any, hook_name: str, **arguments: Any) -> list:
         """The answers of this plug-in alone; pluggy hands it only the arguments that it asks for."""
@@ -291,9 +304,14 @@ def _class_of(found: Component) -> type:
     contract = import_module(f"vlobjectives.contracts.{_MODULE.get(found.kind, found.kind)}")
     base = getattr(contract, found.kind.capitalize())
     if not (isinstance(target, type) and issubclass(target, base)):
-        raise PluginError(f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
-                          f"derive it of {base.__name__}, or name the right class in vlobj_components")
+        raise PluginError(
+            f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
+            f"derive it of {base.__name__}, or name the right class in vlobj_components",
+        )
     if (wanted := getattr(base, "Config", None)) is not None and (wrong := fault(target.Config, wanted)):
-        raise PluginError(f"{label} has a Config {wrong}",
-                          f"write class Config({wanted.__name__}), with names of its own", defined(target.Config))
+        raise PluginError(
+            f"{label} has a Config {wrong}",
+            f"write class Config({wanted.__name__}), with names of its own",
+            defined(target.Config),
+        )
     return target

@@ -83,8 +83,10 @@ class RunFolder:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             file.close()
-            raise RecipeError.one(f"{self.path} is in use by another process ({holder})",
-                                  "wait for it or stop it; --out names another folder for a run beside it") from error
+            raise RecipeError.one(
+                f"{self.path} is in use by another process ({holder})",
+                "wait for it or stop it; --out names another folder for a run beside it",
+            ) from error
         file.truncate(0)
         file.write(f"{platform.node()}, process {os.getpid()}")
         file.flush()
@@ -104,8 +106,9 @@ class RunFolder:
     def stepped(self) -> bool:
         """Whether the run took a step, as far as anything tells of it. Raises MeansError where that cannot be told."""
         saved = [path.name for path in there(self.checkpoints) if re.fullmatch(r"(damaged-)?step-[0-9]+", path.name)]
-        return any(name != "step-000000" for name in saved) \
-            or (exists(self.metrics) and self.metrics.stat().st_size > 0)
+        return any(name != "step-000000" for name in saved) or (
+            exists(self.metrics) and self.metrics.stat().st_size > 0
+        )
 
     @property
     def begun(self) -> bool:
@@ -154,8 +157,11 @@ class RunFolder:
 
     def read(self, name: str) -> Any:
         """What a JSON file holds. Raises DataError where it is damaged, MeansError where it cannot be read."""
-        return read_json(self.path / name, f"put it back from a copy, or take it away: `vlobj run {self.path}` goes on "
-                         "without it and makes it anew, of things as they are then")
+        return read_json(
+            self.path / name,
+            f"put it back from a copy, or take it away: `vlobj run {self.path}` goes on "
+            "without it and makes it anew, of things as they are then",
+        )
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds, with what older runs do not say as nothing; the same of a run without one. Raises
@@ -167,9 +173,11 @@ class RunFolder:
             return _Manifest.model_validate(held).model_dump()
         except ValidationError as error:
             wrong = error.errors()[0]
-            raise DataError(f"the file is damaged: {'.'.join(map(str, wrong['loc'])) or 'it'}: {wrong['msg']}",
-                            f"put it back from a copy, or take it away: `vlobj run {self.path}` makes it anew",
-                            Place(str(self.path / "manifest.json"))) from error
+            raise DataError(
+                f"the file is damaged: {'.'.join(map(str, wrong['loc'])) or 'it'}: {wrong['msg']}",
+                f"put it back from a copy, or take it away: `vlobj run {self.path}` makes it anew",
+                Place(str(self.path / "manifest.json")),
+            ) from error
 
     def processes(self) -> int:
         """How many processes train the run, or did last."""
@@ -238,17 +246,27 @@ def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:
     return {name: asdict(score) for name, score in scores.items()}
 
 
-def manifest(recipe: Recipe, plugins: list[dict[str, str]], data: str, fields: Mapping[str, str],
-             files: Mapping[str, str]) -> dict[str, Any]:
+def manifest(
+    recipe: Recipe, plugins: list[dict[str, str]], data: str, fields: Mapping[str, str], files: Mapping[str, str]
+) -> dict[str, Any]:
     """What made a run: its recipe, versions, plug-ins with their distributions and local files, git, hashes of data
     and fields. The recipe stands here too so that recipe.yaml can be held against it.
 
     `starts` and `changes` grow with every time that the run is taken up again.
     """
-    return {"recipe": parse(dump(recipe), "recipe").data,
-            "versions": {name: version(name) for name in ("vlobjectives", "torch", "timm", "transformers")},
-            "python": platform.python_version(), "plugins": plugins, "plugin_files": dict(files), "data": data,
-            "fields": dict(fields), "git": _git(), "started": now(), "starts": [], "changes": []}
+    return {
+        "recipe": parse(dump(recipe), "recipe").data,
+        "versions": {name: version(name) for name in ("vlobjectives", "torch", "timm", "transformers")},
+        "python": platform.python_version(),
+        "plugins": plugins,
+        "plugin_files": dict(files),
+        "data": data,
+        "fields": dict(fields),
+        "git": _git(),
+        "started": now(),
+        "starts": [],
+        "changes": [],
+    }
 
 
 def learned(fields: Path) -> dict[str, str]:
@@ -274,8 +292,16 @@ def _git() -> str | None:
     here = Path(__file__).resolve()
 
     def asked(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=here.parent, capture_output=True, encoding="utf-8", errors="replace",
-                              timeout=5, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words],
+            cwd=here.parent,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=5,
+            check=True,
+        ).stdout.strip()
+
     try:
         asked("ls-files", "--error-unmatch", here.name)
         return asked("describe", "--always", "--dirty")
@@ -286,9 +312,14 @@ def _git() -> str | None:
 def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
     """The plug-ins that a recipe names, with the distributions that brought them."""
     named = {("source", entry.type) for entry in recipe.sources.values()}
-    for kind, entries in (("reader", recipe.fields), ("part", recipe.model), ("mask", recipe.masks),
-                          ("pairing", recipe.pairings), ("objective", recipe.objectives),
-                          ("evaluation", recipe.evaluate.entries)):
+    for kind, entries in (
+        ("reader", recipe.fields),
+        ("part", recipe.model),
+        ("mask", recipe.masks),
+        ("pairing", recipe.pairings),
+        ("objective", recipe.objectives),
+        ("evaluation", recipe.evaluate.entries),
+    ):
         named |= {(kind, entry.type) for entry in entries.values()}
     found = [registry.component(kind, name) for kind, name in sorted(named)]
     return [{"kind": one.kind, "name": one.full, "package": one.package, "version": one.version} for one in found]

@@ -28,8 +28,11 @@ class BytePair(Reader):
     """
 
     class Config(ReaderConfig):
-        size: Ids | None = Field(None, ge=len(SPECIAL) + 256, description="ids in all: 4 special ones, 256 bytes, "
-                                 "learned pieces; left out `with` another field")
+        size: Ids | None = Field(
+            None,
+            ge=len(SPECIAL) + 256,
+            description="ids in all: 4 special ones, 256 bytes, learned pieces; left out `with` another field",
+        )
         length: Annotated[Length, Field(ge=3)] = Field(description="ids a sequence has at most, begin and end counted")
         lower: bool = Field(False, description="read text in lower case")
 
@@ -37,15 +40,19 @@ class BytePair(Reader):
         super().__init__(config, **shared)
         self._lender = shared.get("with")
         if self._lender is not None and not isinstance(self._lender, BytePair):
-            raise self.cannot(f"the other field is a {type(self._lender).__name__} and learns no byte pairs",
-                              "leave out `with`, or name a field of type byte_pair")
+            raise self.cannot(
+                f"the other field is a {type(self._lender).__name__} and learns no byte pairs",
+                "leave out `with`, or name a field of type byte_pair",
+            )
         if self._lender is None and config.size is None:
             raise self.cannot("a vocabulary of its own needs a size", "size: 512, say; or `with` another field")
         if self._lender is not None and (config.size is not None or config.lower):
-            raise self.cannot("`size` and `lower` are those of the field that it shares a vocabulary with",
-                              "leave them out")
-        self.size, self.lower = (config.size, config.lower) if self._lender is None else \
-            (self._lender.size, self._lender.lower)
+            raise self.cannot(
+                "`size` and `lower` are those of the field that it shares a vocabulary with", "leave them out"
+            )
+        self.size, self.lower = (
+            (config.size, config.lower) if self._lender is None else (self._lender.size, self._lender.lower)
+        )
         self._spec = FieldSpec("tokens", (config.length,), vocabulary=self.size, special=SPECIAL)
         self._fill([])
 
@@ -63,15 +70,16 @@ class BytePair(Reader):
         self._spec = replace(self._spec, share=shares(self._tokenizer, texts, self.size, self.config.length - 2))
 
     def _merges(self, texts: list[str]) -> list[tuple[str, str]]:
-        trainer = trainers.BpeTrainer(vocab_size=self.size - len(SPECIAL), show_progress=False,
-                                      initial_alphabet=ALPHABET)
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.size - len(SPECIAL), show_progress=False, initial_alphabet=ALPHABET
+        )
         self._tokenizer.model = models.BPE()
         self._tokenizer.train_from_iterator(texts, trainer)
         return [tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]]
 
     def read(self, value: str) -> Pieces:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
-        pieces = self._tokenizer.encode(clean(value[:self._reach]), add_special_tokens=False)
+        pieces = self._tokenizer.encode(clean(value[: self._reach]), add_special_tokens=False)
         return Pieces(pieces.ids, pieces.offsets, words(pieces))
 
     def text(self, ids: Sequence[int]) -> str:
@@ -86,8 +94,10 @@ class BytePair(Reader):
         """Takes back the merges. Raises DataError where they do not fit `size`."""
         merges = [(left, right) for left, right in state["merges"]]
         if len(_vocabulary(merges)) + len(SPECIAL) > self.size:
-            raise DataError(f"the saved field has more pieces than its size {self.size}",
-                            "give the field the size that it was learned with")
+            raise DataError(
+                f"the saved field has more pieces than its size {self.size}",
+                "give the field the size that it was learned with",
+            )
         self._fill(merges)
         self._spec = replace(self._spec, share=tuple(state["share"]))
 

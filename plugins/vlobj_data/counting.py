@@ -35,7 +35,7 @@ def shares(tokenizer, texts: list[str], vocabulary: int, room: int) -> tuple[flo
     """Each id's part of the pieces of the texts, of every text the first `room` pieces: as many as a row holds."""
     counts = [0] * vocabulary
     for first in range(0, len(texts), 4096):
-        for pieces in tokenizer.encode_batch_fast(texts[first:first + 4096], add_special_tokens=False):
+        for pieces in tokenizer.encode_batch_fast(texts[first : first + 4096], add_special_tokens=False):
             for number in pieces.ids[:room]:
                 counts[number] += 1
     total = max(sum(counts), 1)

@@ -24,8 +24,13 @@ from vlobjectives import (
 )
 from vlobjectives.errors import DataError
 
-ROLES = {"begin": ("bos_token_id", "cls_token_id"), "end": ("eos_token_id", "sep_token_id"), "pad": ("pad_token_id",),
-         "mask": ("mask_token_id",), "unknown": ("unk_token_id",)}
+ROLES = {
+    "begin": ("bos_token_id", "cls_token_id"),
+    "end": ("eos_token_id", "sep_token_id"),
+    "pad": ("pad_token_id",),
+    "mask": ("mask_token_id",),
+    "unknown": ("unk_token_id",),
+}
 NEEDED = ("begin", "end", "pad")
 FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
 """Of which a tokenizer that was fetched before has one."""
@@ -46,10 +51,14 @@ class HuggingFace(Reader):
     class Config(ReaderConfig):
         name: PathOrName = Field(min_length=1, description="a folder with tokenizer.json, or a hub id")
         length: Annotated[Length, Field(ge=3)] = Field(description="ids a sequence has at most, begin and end counted")
-        vocabulary: Ids | None = Field(None, description="the tokenizer's length; said here (with `special`) so "
-                                       "that a plan needs no tokenizer, and held against it in a run")
+        vocabulary: Ids | None = Field(
+            None,
+            description="the tokenizer's length; said here (with `special`) so "
+            "that a plan needs no tokenizer, and held against it in a run",
+        )
         special: dict[Literal["begin", "end", "pad", "mask", "unknown"], Id] | None = Field(
-            None, description="the tokenizer's special ids by role; as `vocabulary`")
+            None, description="the tokenizer's special ids by role; as `vocabulary`"
+        )
 
     @classmethod
     def described(cls, config: Config) -> FieldSpec | None:
@@ -64,21 +73,29 @@ class HuggingFace(Reader):
             raise self.cannot("hugging_face brings a vocabulary of its own", "leave out `with`")
         whole = self._found(config.name)
         if not whole.is_fast:
-            raise self.cannot(f"'{config.name}' has no fast tokenizer, so where pieces lie in a text is not known",
-                              "save it with tokenizer.json")
+            raise self.cannot(
+                f"'{config.name}' has no fast tokenizer, so where pieces lie in a text is not known",
+                "save it with tokenizer.json",
+            )
         special = _special(whole)
         if not _vocabulary(whole):
-            raise self.cannot(f"the tokenizer '{config.name}' knows no words: there is no vocabulary, and all that it "
-                              "would read were unknown", MEND)
+            raise self.cannot(
+                f"the tokenizer '{config.name}' knows no words: there is no vocabulary, and all that it "
+                "would read were unknown",
+                MEND,
+            )
         if missing := [role for role in NEEDED if role not in special]:
-            raise self.cannot(f"the tokenizer '{config.name}' has no token for {', '.join(missing)}",
-                              f"add to it one of {', '.join(name[:-3] for role in missing for name in ROLES[role])}")
+            raise self.cannot(
+                f"the tokenizer '{config.name}' has no token for {', '.join(missing)}",
+                f"add to it one of {', '.join(name[:-3] for role in missing for name in ROLES[role])}",
+            )
         self._take(whole.backend_tokenizer, len(whole), special)
         self._refuse_control(whole.all_special_tokens, {special[role] for role in special if role != "unknown"})
         for key, said, found in (("vocabulary", config.vocabulary, len(whole)), ("special", config.special, special)):
             if said is not None and said != found:
-                raise self.cannot(f"{key}: {said} is not that of '{config.name}', {found}",
-                                  "correct it, or leave it out")
+                raise self.cannot(
+                    f"{key}: {said} is not that of '{config.name}', {found}", "correct it, or leave it out"
+                )
 
     def _found(self, name: str) -> Any:
         """The tokenizer of a folder, or of the hub where it was fetched before or the hub answers."""
@@ -127,48 +144,66 @@ class HuggingFace(Reader):
         """Counts how often each id occurs; the pieces themselves are given."""
         count = shares(self._tokenizer, captions(rows), self._spec.vocabulary, self.config.length - 2)
         if "unknown" in self._spec.special and count[self._spec.special["unknown"]] == 1:
-            raise DataError(f"every word of the training captions is unknown to the tokenizer '{self.config.name}'",
-                            "take one that was made for their language")
+            raise DataError(
+                f"every word of the training captions is unknown to the tokenizer '{self.config.name}'",
+                "take one that was made for their language",
+            )
         self._spec = replace(self._spec, share=count)
 
     def read(self, value: str) -> Pieces:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
         text = clean(value)
         pieces = self._tokenizer.encode(text, add_special_tokens=False)
-        return Pieces(pieces.ids, [(first + (first < last and text[first].isspace()), last)
-                                   for first, last in pieces.offsets], words(pieces))
+        return Pieces(
+            pieces.ids,
+            [(first + (first < last and text[first].isspace()), last) for first, last in pieces.offsets],
+            words(pieces),
+        )
 
     def text(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     def state(self) -> Mapping[str, Any]:
         share = {str(number): part for number, part in enumerate(self._spec.share) if part}
-        saved = {"name": self.config.name, "vocabulary": self._spec.vocabulary, "special": self._spec.special,
-                 "tokenizer": self._saved}
+        saved = {
+            "name": self.config.name,
+            "vocabulary": self._spec.vocabulary,
+            "special": self._spec.special,
+            "tokenizer": self._saved,
+        }
         return {"tokenizer": self._print, "share": share, "saved": saved}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back the counts. Raises DataError where the tokenizer is another one than then."""
         if state["tokenizer"] != self._print:
-            raise DataError(f"'{self.config.name}' is another tokenizer than the one that the field was read with",
-                            "name the tokenizer of that run")
+            raise DataError(
+                f"'{self.config.name}' is another tokenizer than the one that the field was read with",
+                "name the tokenizer of that run",
+            )
         share = state["share"]
-        self._spec = replace(self._spec, share=tuple(share.get(str(number), 0.0)
-                                                     for number in range(self._spec.vocabulary)) if share else ())
+        self._spec = replace(
+            self._spec,
+            share=tuple(share.get(str(number), 0.0) for number in range(self._spec.vocabulary)) if share else (),
+        )
 
     def _refuse_control(self, tokens: list[str], special: set[int]) -> None:
         """Raises CannotBuild where a caption could spell a special id."""
         for token in tokens:
             if special & set(self._tokenizer.encode(f"a {token} b", add_special_tokens=False).ids):
-                raise self.cannot(f"'{self.config.name}' reads the text '{token}' in a caption as its special id",
-                                  "take a tokenizer that splits it")
+                raise self.cannot(
+                    f"'{self.config.name}' reads the text '{token}' in a caption as its special id",
+                    "take a tokenizer that splits it",
+                )
 
 
 def _special(tokenizer: Any) -> dict[str, int]:
     """Ids by role, of the roles that the tokenizer has a token for; its end begins and pads where it has no other."""
     given = {role: [getattr(tokenizer, name, None) for name in names] for role, names in ROLES.items()}
-    found = {role: next(number for number in numbers if number is not None)
-             for role, numbers in given.items() if any(number is not None for number in numbers)}
+    found = {
+        role: next(number for number in numbers if number is not None)
+        for role, numbers in given.items()
+        if any(number is not None for number in numbers)
+    }
     return found | {role: found["end"] for role in ("begin", "pad") if role not in found and "end" in found}
 
 

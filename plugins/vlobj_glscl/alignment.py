@@ -57,16 +57,29 @@ class Alignment(Evaluation):
                 if not phrases:
                     continue
                 strings = marked(sample.values["caption"], reader.read(sample.values["caption"]).spans[:n])
-                found = scores(attention[:, :len(strings) + 2], picture.grid, strings, phrases,
-                               torch.arange(len(phrases)), torch.as_tensor(sample.values["boxes"]),
-                               torch.as_tensor(sample.values["masks"]))
+                found = scores(
+                    attention[:, : len(strings) + 2],
+                    picture.grid,
+                    strings,
+                    phrases,
+                    torch.arange(len(phrases)),
+                    torch.as_tensor(sample.values["boxes"]),
+                    torch.as_tensor(sample.values["masks"]),
+                )
                 for name, pair in found.items():
                     rows.setdefault(name, []).append(pair)
         return {name: _score(pairs) for name, pairs in rows.items()}
 
 
-def scores(attention: Tensor, grid: tuple[int, int], tokens: Sequence[str], phrases: Sequence[str], owner: Tensor,
-           boxes: Tensor, masks: Tensor) -> dict[str, tuple[float, float]]:
+def scores(
+    attention: Tensor,
+    grid: tuple[int, int],
+    tokens: Sequence[str],
+    phrases: Sequence[str],
+    owner: Tensor,
+    boxes: Tensor,
+    masks: Tensor,
+) -> dict[str, tuple[float, float]]:
     """One picture's four numbers: name -> (score, score of the uniform map).
 
     attention      [heads, 2+T, C+rows*columns]: begin, T tokens, one more; C class tokens before the patches
@@ -86,7 +99,8 @@ def scores(attention: Tensor, grid: tuple[int, int], tokens: Sequence[str], phra
         for number, phrase in enumerate(phrases):
             mine = owner == number
             mask = bench.resize_mask(
-                bench.region_mask(boxes[mine], size, None if pixels is None else pixels[mine]), grid)
+                bench.region_mask(boxes[mine], size, None if pixels is None else pixels[mine]), grid
+            )
             pairs.append((bench.score(mask, bench.phrase_map(words, each, phrase)).item(), mask.mean().item()))
         found[f"local/{kind}"] = tuple(sum(side) / len(pairs) for side in zip(*pairs))
     return found
@@ -97,7 +111,7 @@ def marked(caption: str, spans: Sequence[tuple[int, int]]) -> list[str]:
     found = []
     for first, end in spans:
         piece = caption[first:end]
-        blank = piece[:1].isspace() or caption[first - 1:first].isspace()
+        blank = piece[:1].isspace() or caption[first - 1 : first].isspace()
         found.append(bench.BLANK * blank + piece.lstrip())
     return found
 

@@ -82,16 +82,22 @@ class Completion(Evaluation):
         """
         numbers, config = [*twins, *twins], objectives["global"].config
         batch = held.batch([twin.left for twin in twins.values()] + [twin.right for twin in twins.values()], numbers)
-        views = {f"{scope}_{key}": view for scope, objective in objectives.items()
-                 for key, view in objective.views(held.inputs).items()}
+        views = {
+            f"{scope}_{key}": view
+            for scope, objective in objectives.items()
+            for key, view in objective.views(held.inputs).items()
+        }
         where = torch.stack([patches(twin.where, self._picture(held, objectives)) for twin in twins.values()])
         touched = where.to(batch.number.device).repeat(2, 1)
         words = hide_words(held, config.text, batch[config.text], twins)
         draws = {}
         for objective in objectives.values():
             for key, mask in objective.config.named("mask").items():
-                draws[mask] = words if key == "text_mask" else self._hidden(
-                    held, held.inputs[config.image].masked(mask), batch, touched, most)
+                draws[mask] = (
+                    words
+                    if key == "text_mask"
+                    else self._hidden(held, held.inputs[config.image].masked(mask), batch, touched, most)
+                )
         value = held.values(views, batch, draws)
         a, c = value["global_a"], value["global_c"]
         found = {"global_image": decided(a.image.cls, c.image.cls), "global_text": decided(c.text.cls, a.text.cls)}
@@ -111,8 +117,14 @@ class Completion(Evaluation):
         rank = noise.order("others", n) + n * ~touched
         order = rank.argsort(dim=-1, stable=True)
         index, ok = indices(touched, most)
-        return Draw(mark(order[:, :hides], n), touched, index, ok, fill=own.fill,
-                    keep=order[:, hides:] if own.fill == "drop" else None)
+        return Draw(
+            mark(order[:, :hides], n),
+            touched,
+            index,
+            ok,
+            fill=own.fill,
+            keep=order[:, hides:] if own.fill == "drop" else None,
+        )
 
 
 def patches(where: np.ndarray, spec) -> Tensor:
@@ -127,11 +139,12 @@ def hide_words(held: Held, text: str, tokens: Tokens, twins: dict[int, Twin]) ->
     hidden = torch.zeros_like(tokens.special)
     room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
     sides = [(twin.left, twin.spans[0]) for twin in twins.values()] + [
-        (twin.right, twin.spans[1]) for twin in twins.values()]
+        (twin.right, twin.spans[1]) for twin in twins.values()
+    ]
     for row, (sample, spans) in enumerate(sides):
-        pieces = held.readers[name].read(sample.values["caption"]).spans[:room[row]]
+        pieces = held.readers[name].read(sample.values["caption"]).spans[: room[row]]
         hit = [any(first < last and end > start for start, last in spans) for first, end in pieces]
-        hidden[row, 1:1 + len(hit)] = hidden.new_tensor(hit)
+        hidden[row, 1 : 1 + len(hit)] = hidden.new_tensor(hit)
     index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
     return Draw(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, spec.special["mask"]), fill="mask")
 
@@ -141,6 +154,7 @@ def decided(prediction: Tensor, target: Tensor, ok: Tensor | None = None) -> Ten
 
     ok  [2T,K] bool, positions that count; None for all
     """
+
     def likeness(other: Tensor) -> Tensor:
         cosine = F.cosine_similarity(prediction.double(), other.double(), dim=-1)
         return cosine.sum(1) if ok is None else cosine.where(ok, 0.0).sum(1)

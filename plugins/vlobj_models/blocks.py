@@ -69,10 +69,9 @@ class Block(nn.Module):
         """First weights, scaled by width: D^-1/2 into attention, (2D)^-1/2 into the MLP, out of both D^-1/2 over
         the root of twice the tower's layers; biases 0 (open_clip)."""
         width = self.norm1.normalized_shape[0]
-        out = width ** -0.5 * (2 * layers) ** -0.5
+        out = width**-0.5 * (2 * layers) ** -0.5
         attend = self.attention
-        stds = [(attend.query, width ** -0.5), (attend.key, width ** -0.5), (attend.value, width ** -0.5),
-                (attend.out, out)]
+        stds = [(attend.query, width**-0.5), (attend.key, width**-0.5), (attend.value, width**-0.5), (attend.out, out)]
         if self.norm2 is not None:
             stds += [(self.fc1, (2 * width) ** -0.5), (self.fc2, out)]
         for layer, std in stds:
@@ -83,7 +82,7 @@ class Block(nn.Module):
 def causal_bias(rows: int, columns: int, like: Tensor) -> Tensor:
     """[rows, columns] to be added to scores: the last `rows` of `columns` positions see none that come after them."""
     place = torch.arange(columns, device=like.device)
-    return torch.where(place[columns - rows:, None] < place, HIDDEN, 0.0).to(like.dtype)
+    return torch.where(place[columns - rows :, None] < place, HIDDEN, 0.0).to(like.dtype)
 
 
 def joined(before: Keys | None, new: Keys) -> Keys:

@@ -49,8 +49,10 @@ class CausalText(Encoder):
         depth: Depth = Field(description="blocks (published base: 12)")
         heads: Heads = Field(description="attention heads; they divide the width (published base: 12)")
         mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over D")
-        cls_mask: Literal["correct", "open_clip"] = Field("correct", description="what [CLS] sees: all words and "
-                                                          "itself, or as in open_clip's published weights, off by one")
+        cls_mask: Literal["correct", "open_clip"] = Field(
+            "correct",
+            description="what [CLS] sees: all words and itself, or as in open_clip's published weights, off by one",
+        )
         token_std: Spread = Field(0.02, gt=0, description="the token table starts from N(0, token_std) (open_clip)")
         position_std: Spread = Field(0.01, gt=0, description="positions and [CLS] start so (open_clip)")
 
@@ -73,8 +75,13 @@ class CausalText(Encoder):
             nn.init.normal_(table, std=config.position_std)
         for block in self.blocks:
             block.start(config.depth)
-        self.spec = Spec(width=config.width, length=length, fields=dict(fields), embedding="words.weight",
-                         can=frozenset({"mask", "causal", "continue", "layers", "maps"}))
+        self.spec = Spec(
+            width=config.width,
+            length=length,
+            fields=dict(fields),
+            embedding="words.weight",
+            can=frozenset({"mask", "causal", "continue", "layers", "maps"}),
+        )
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         h = self.embed(x.ids if draw is None else draw.ids)
@@ -88,8 +95,9 @@ class CausalText(Encoder):
                 layers[number] = h
             if want.maps:
                 maps[f"block{number}"] = seen
-        return Encoded(h[:, :-1], x.valid, cls=h[:, -1:], draw=draw, segment=x.segment, special=x.special,
-                       layers=layers, maps=maps)
+        return Encoded(
+            h[:, :-1], x.valid, cls=h[:, -1:], draw=draw, segment=x.segment, special=x.special, layers=layers, maps=maps
+        )
 
     def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         """[CLS] stands behind all words, so that no word sees it: it is left out."""
@@ -103,7 +111,7 @@ class CausalText(Encoder):
 
     def embed(self, ids: Tensor, first: int = 0) -> Tensor:
         """Words with their positions, [B,n,D] of ids [B,n] that stand at first, first+1, ..."""
-        return self.words(ids) + self.positions[first:first + ids.shape[1]]
+        return self.words(ids) + self.positions[first : first + ids.shape[1]]
 
     def _seen(self, valid: Tensor) -> Tensor:
         """[B,L+1] bool, who is looked at, [CLS] last."""

@@ -1,9 +1,9 @@
 """METER's co-attention: two streams that look at each other in every layer (arXiv 2111.02387; GLSCL's fusion).
 
-    block(h | z)    h1 = LN(h + MHA(h, h));  h2 = LN(h1 + MHA(h1, z));  LN(h2 + W2 gelu(W1 h2))
-    layer l         x(l) = text block(x(l-1) | y(l-1)),  y(l) = image block(y(l-1) | x(l-1)),  both of layer l-1
-    pooled          tanh(Wt x[0]) and tanh(Wv mean_f y[f]) side by side, text first
-    looks: text     y(l) = y(0) for every l and pooled = tanh(Wt x[0]): ALBEF's fusion (arXiv 2107.07651)
+block(h | z)    h1 = LN(h + MHA(h, h));  h2 = LN(h1 + MHA(h1, z));  LN(h2 + W2 gelu(W1 h2))
+layer l         x(l) = text block(x(l-1) | y(l-1)),  y(l) = image block(y(l-1) | x(l-1)),  both of layer l-1
+pooled          tanh(Wt x[0]) and tanh(Wv mean_f y[f]) side by side, text first
+looks: text     y(l) = y(0) for every l and pooled = tanh(Wt x[0]): ALBEF's fusion (arXiv 2107.07651)
 """
 
 from dataclasses import replace
@@ -52,14 +52,22 @@ class CoAttention(Fusion):
         depth: Depth = Field(description="layers (published: 6)")
         heads: Heads = Field(description="attention heads; they divide the width (published: 12)")
         mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over the width")
-        dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output "
-                               "(published: 0.1)")
-        looks: Literal["both", "text"] = Field("both", description="which streams look at the other one: both, or the "
-                                               "text alone, the picture staying as its encoder left it (ALBEF)")
-        transform: bool = Field(False, description="a linear map on each stream first; made in any case where a "
-                                "stream has another width. METER's lies in the encoders (`out`), where ITC reads it")
-        init_std: Spread = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
-                                "about 1/sqrt(width)")
+        dropout: float = Field(
+            0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output (published: 0.1)"
+        )
+        looks: Literal["both", "text"] = Field(
+            "both",
+            description="which streams look at the other one: both, or the "
+            "text alone, the picture staying as its encoder left it (ALBEF)",
+        )
+        transform: bool = Field(
+            False,
+            description="a linear map on each stream first; made in any case where a "
+            "stream has another width. METER's lies in the encoders (`out`), where ITC reads it",
+        )
+        init_std: Spread = Field(
+            0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, about 1/sqrt(width)"
+        )
         norm_eps: Epsilon = Field(1e-12, description="of the LayerNorms")
 
         def tiny(self) -> "CoAttention.Config":
@@ -73,20 +81,30 @@ class CoAttention(Fusion):
         self.classes = {"image": image.classes > 0, "text": text.classes > 0}
         self.image_transform, self.text_transform = (
             nn.Linear(spec.width, width) if config.transform or spec.width != width else nn.Identity()
-            for spec in (image, text))
+            for spec in (image, text)
+        )
         self.types = nn.Embedding(2, width)
         both = config.looks == "both"
         self.image_blocks, self.text_blocks = (
-            nn.ModuleList(Block(config) for _ in range(config.depth if there else 0)) for there in (both, True))
+            nn.ModuleList(Block(config) for _ in range(config.depth if there else 0)) for there in (both, True)
+        )
         self.image_pooler, self.text_pooler = nn.Linear(width, width) if both else None, nn.Linear(width, width)
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Embedding):
                 nn.init.normal_(layer.weight, std=config.init_std)
             if isinstance(layer, nn.Linear):
                 nn.init.zeros_(layer.bias)
-        self.spec = Spec(width=width, pooled=(1 + both) * width, length=text.length, grid=image.grid,
-                         patch_size=image.patch_size, frames=image.frames, classes=image.classes,
-                         fields={**image.fields, **text.fields}, can=frozenset({"layers", "maps"}))
+        self.spec = Spec(
+            width=width,
+            pooled=(1 + both) * width,
+            length=text.length,
+            grid=image.grid,
+            patch_size=image.patch_size,
+            frames=image.frames,
+            classes=image.classes,
+            fields={**image.fields, **text.fields},
+            can=frozenset({"layers", "maps"}),
+        )
 
     def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
         y, seen_y = self._stream(image, "image")
@@ -118,7 +136,7 @@ class CoAttention(Fusion):
     def _given(self, part: Encoded, stream: Tensor, of: str, found: dict) -> Encoded:
         """The fused stream in the form that its encoder gave it in."""
         count = part.cls.shape[1] if self.classes[of] else 0
-        cls = None if part.cls is None else stream[:, :count or 1]
+        cls = None if part.cls is None else stream[:, : count or 1]
         return replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, **found[of])
 
     def _pooled(self, part: Encoded, of: str) -> Tensor:
@@ -158,7 +176,8 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
 
     def forward(self, h: Tensor, z: Tensor, seen: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-                   for x in (self.query(h), self.key(z), self.value(z)))
+        q, k, v = (
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.query(h), self.key(z), self.value(z))
+        )
         out, found = attention(q, k, v, seen, self.dropout if self.training else 0.0, maps)
         return self.out(out.transpose(1, 2).flatten(2)), found

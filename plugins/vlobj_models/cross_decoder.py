@@ -37,15 +37,18 @@ class CrossDecoder(Decoder):
         query: PartName = Field(description="the part whose positions are decoded")
         memory: PartName | None = Field(description="the part that they look at; null: none, and no cross blocks")
         causal: bool = Field(False, description="positions see only what stands before them: for captions")
-        preset: Literal["light", "symmetric"] = Field("light", description="light: 4 layers of width 512, 8 heads; "
-                                                      "symmetric: 12 of 768, 12 heads, as CoCa-Base's text decoder")
+        preset: Literal["light", "symmetric"] = Field(
+            "light",
+            description="light: 4 layers of width 512, 8 heads; "
+            "symmetric: 12 of 768, 12 heads, as CoCa-Base's text decoder",
+        )
         width: Width | None = Field(None, description="D (default: the preset's)")
         depth: Depth | None = Field(None, description="layers (default: the preset's)")
-        heads: Heads | None = Field(None, description="attention heads; they divide the width (default: the "
-                                  "preset's)")
+        heads: Heads | None = Field(None, description="attention heads; they divide the width (default: the preset's)")
         mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over D")
-        mlp_per_layer: Literal[1, 2] = Field(2, description="2: self and cross block have an MLP each (open_clip); 1: "
-                                             "the cross block alone")
+        mlp_per_layer: Literal[1, 2] = Field(
+            2, description="2: self and cross block have an MLP each (open_clip); 1: the cross block alone"
+        )
         restore: bool = Field(False, description="put patches that a mask dropped back as a learned token")
 
         def tiny(self) -> "CrossDecoder.Config":
@@ -57,30 +60,41 @@ class CrossDecoder(Decoder):
         if width % heads:
             raise self.cannot(f"{heads} heads do not divide the width {width}")
         if config.causal and "causal" not in query.can:
-            raise self.cannot(f"'{config.query}' is not causal: its tokens have seen the words that are to be named",
-                              f"model.{config.query}: type: causal_text, or causal: true")
+            raise self.cannot(
+                f"'{config.query}' is not causal: its tokens have seen the words that are to be named",
+                f"model.{config.query}: type: causal_text, or causal: true",
+            )
         if config.restore and query.grid is None:
             raise self.cannot(f"'{config.query}' has no patches to put back", "restore: false")
         self.query_in, self.memory_in = (
             nn.Linear(spec.width, width) if spec is not None and spec.width != width else nn.Identity()
-            for spec in (query, memory))
+            for spec in (query, memory)
+        )
         both = config.mlp_per_layer == 2 or memory is None
         self.self_blocks = nn.ModuleList(Block(width, heads, config.mlp_ratio, mlp=both) for _ in range(depth))
-        self.cross_blocks = nn.ModuleList(Block(width, heads, config.mlp_ratio, cross=True)
-                                          for _ in range(0 if memory is None else depth))
+        self.cross_blocks = nn.ModuleList(
+            Block(width, heads, config.mlp_ratio, cross=True) for _ in range(0 if memory is None else depth)
+        )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.mask_token = nn.Parameter(torch.empty(width)) if config.restore else None
         for block in (*self.self_blocks, *self.cross_blocks):
             block.start(depth)
         for layer in (self.query_in, self.memory_in):
             if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=layer.in_features ** -0.5)
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
                 nn.init.zeros_(layer.bias)
         if self.mask_token is not None:
             nn.init.normal_(self.mask_token, std=0.02)
         self.grid = query.grid
-        self.spec = replace(query, width=width, pooled=0, classes=0, extra={}, embedding=None,
-                            can=frozenset({"layers", "maps"} | ({"causal", "continue"} if config.causal else set())))
+        self.spec = replace(
+            query,
+            width=width,
+            pooled=0,
+            classes=0,
+            extra={},
+            embedding=None,
+            can=frozenset({"layers", "maps"} | ({"causal", "continue"} if config.causal else set())),
+        )
 
     def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
         h, draw = self.query_in(query.tokens), query.draw
@@ -102,8 +116,15 @@ class CrossDecoder(Decoder):
                 h = self.cross_blocks[number].think(h)
             if number in want.layers:
                 layers[number] = h
-        return Encoded(self.norm(h), valid, draw=draw, segment=query.segment, special=query.special, layers=layers,
-                       maps=maps if want.maps else {})
+        return Encoded(
+            self.norm(h),
+            valid,
+            draw=draw,
+            segment=query.segment,
+            special=query.special,
+            layers=layers,
+            maps=maps if want.maps else {},
+        )
 
     def keys(self, memory: Encoded) -> list[tuple[Tensor, Tensor]]:
         """Each cross block's keys and values of memory; they hang on no query position."""

@@ -21,8 +21,15 @@ def causal(written: str) -> bool:
     """
     config = hf_config.make(
         hf_config.tiny({key: value for key, value in json.loads(written).items() if key not in OURS}),
-        {"vocab_size": WORDS, "max_position_embeddings": 2 * LENGTH, "pad_token_id": 0, "bos_token_id": 1,
-         "eos_token_id": 2, "use_cache": False})
+        {
+            "vocab_size": WORDS,
+            "max_position_embeddings": 2 * LENGTH,
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "use_cache": False,
+        },
+    )
     with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         model = AutoModel.from_config(config, attn_implementation="eager").double().eval()

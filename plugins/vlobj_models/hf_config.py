@@ -11,8 +11,14 @@ from vlobjectives import CannotBuild
 
 MOST_LAYERS, MOST = 256, 2**24
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-TINY_IF_KNOWN = {"intermediate_size": 64, "hidden_dim": 64, "n_inner": 64, "embedding_size": 32,
-                 "num_key_value_heads": 2, "head_dim": 16}
+TINY_IF_KNOWN = {
+    "intermediate_size": 64,
+    "hidden_dim": 64,
+    "n_inner": 64,
+    "embedding_size": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+}
 
 
 def make(written: Mapping[str, Any], filled: Mapping[str, Any]) -> PreTrainedConfig:
@@ -32,13 +38,17 @@ def make(written: Mapping[str, Any], filled: Mapping[str, Any]) -> PreTrainedCon
             raise CannotBuild(f"'{kind}' has no configuration key '{key}'", _near(key, known))
         most = MOST_LAYERS if "layer" in key else MOST
         if type(rest[key]) is int and rest[key] > most:
-            raise CannotBuild(f"{key}: {rest[key]} is more than {most:,}, where `config` ends", "write the number that "
-                              "the architecture has")
+            raise CannotBuild(
+                f"{key}: {rest[key]} is more than {most:,}, where `config` ends",
+                "write the number that the architecture has",
+            )
     try:
         return AutoConfig.for_model(kind, **{key: value for key, value in filled.items() if key in known} | rest)
     except Exception as error:  # each model type checks its own keys in its own way
-        raise CannotBuild(f"transformers refuses the configuration of '{kind}': {' '.join(str(error).split())}",
-                          "correct what `config` says") from None
+        raise CannotBuild(
+            f"transformers refuses the configuration of '{kind}': {' '.join(str(error).split())}",
+            "correct what `config` says",
+        ) from None
 
 
 def keys(kind: str) -> set[str]:

@@ -34,8 +34,17 @@ ATTENTION = "vlobjectives"
 TRANSFORM_STD = 0.02  # METER's, as in the vision encoder
 
 
-def attend(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float = 0.0,
-           scaling: float | None = None, vlobj_maps: bool = False, **more: Any) -> tuple[Tensor, Tensor | None]:
+def attend(
+    module: nn.Module,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    vlobj_maps: bool = False,
+    **more: Any,
+) -> tuple[Tensor, Tensor | None]:
     """Our attention in the form of transformers' AttentionInterface: q [B,h,N,d] -> ([B,N,h,d], maps or None)."""
     if asked := [key for key in ("softcap", "s_aux") if more.get(key) is not None]:
         raise CannotBuild(f"its attention is not the plain one: {', '.join(asked)}", "model_type: bert, for one")
@@ -62,15 +71,18 @@ class HFText(Encoder):
     """
 
     class Config(PartConfig):
-        config: dict[str, Any] = Field(description="the architecture in transformers' words: model_type, hidden_size, "
-                                       "... Vocabulary, padding id and positions are filled in from the fields")
+        config: dict[str, Any] = Field(
+            description="the architecture in transformers' words: model_type, hidden_size, "
+            "... Vocabulary, padding id and positions are filled in from the fields"
+        )
         causal: bool = Field(False, description="positions see only what stands before them")
         out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
         weights: PathOrName | None = Field(None, description="a hub id or a folder of transformers' form to start from")
 
         def tiny(self) -> "HFText.Config":
-            return self.model_copy(update={"config": hf_config.tiny(self.config), "out": self.out and 32,
-                                           "weights": None})
+            return self.model_copy(
+                update={"config": hf_config.tiny(self.config), "out": self.out and 32, "weights": None}
+            )
 
     def __init__(self, config: "HFText.Config", fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
@@ -87,9 +99,12 @@ class HFText(Encoder):
         self.typed = len(fields) > 1 and getattr(self.module.config, "type_vocab_size", 0) >= len(fields)
         table = self.module.get_input_embeddings().weight
         self.spec = Spec(
-            width=config.out or hidden, length=length, fields=dict(fields),
+            width=config.out or hidden,
+            length=length,
+            fields=dict(fields),
             embedding=next(name for name, own in self.named_parameters() if own is table),
-            can=frozenset({"mask", "layers", "maps"} | ({"causal"} if config.causal else set())))
+            can=frozenset({"mask", "layers", "maps"} | ({"causal"} if config.causal else set())),
+        )
 
     def _module(self, fields: Mapping[str, FieldSpec], length: int) -> PreTrainedModel:
         vocabulary = max(spec.vocabulary for spec in fields.values())
@@ -99,8 +114,10 @@ class HFText(Encoder):
         filled |= {key: special[role] for key, role in roles.items() if role in special}
         for key in ("vocab_size", "pad_token_id"):
             if self.config.config.get(key, filled.get(key)) != filled.get(key):
-                raise self.cannot(f"{key}: {self.config.config[key]} is not the fields' {filled.get(key)}",
-                                  f"leave {key} out: it is taken from the fields")
+                raise self.cannot(
+                    f"{key}: {self.config.config[key]} is not the fields' {filled.get(key)}",
+                    f"leave {key} out: it is taken from the fields",
+                )
         written = self.config.config
         enough = length + 1 + filled.get("pad_token_id", 1)  # wherever positions begin
         sketch = hf_config.make(written, filled | {"max_position_embeddings": enough})
@@ -115,17 +132,22 @@ class HFText(Encoder):
         filled["max_position_embeddings"] = length + start
         made = hf_config.make(written, filled)
         if getattr(made, "max_position_embeddings", length + start) < length + start:
-            raise self.cannot(f"{made.max_position_embeddings} positions do not hold {length} tokens that begin at "
-                              f"{start}", f"max_position_embeddings: {length + start}, or leave it out")
+            raise self.cannot(
+                f"{made.max_position_embeddings} positions do not hold {length} tokens that begin at {start}",
+                f"max_position_embeddings: {length + start}, or leave it out",
+            )
         window = getattr(made, "local_attention", None) or getattr(made, "sliding_window", None)
         if window and window < 2 * length:
-            raise self.cannot(f"'{made.model_type}' has blocks that see {window} positions only, fewer than "
-                              f"{2 * length}", "raise its window")
+            raise self.cannot(
+                f"'{made.model_type}' has blocks that see {window} positions only, fewer than {2 * length}",
+                "raise its window",
+            )
         module = self._made(made, attn_implementation=ATTENTION, **bare(type(sketched)))
         if not module._supports_attention_backend:
             raise self.cannot(f"'{made.model_type}' computes attention by itself", "model_type: bert, for one")
-        if not self.config.causal and (any(getattr(part, "is_causal", False) for part in module.modules())
-                                       or self._asked_causal()):
+        if not self.config.causal and (
+            any(getattr(part, "is_causal", False) for part in module.modules()) or self._asked_causal()
+        ):
             raise self.cannot(f"'{made.model_type}' is a causal model", "causal: true")
         return module
 
@@ -133,24 +155,29 @@ class HFText(Encoder):
         try:
             return AutoModel.from_config(config, **how)
         except Exception as error:  # whatever transformers and torch refuse or assert
-            raise self.cannot(f"transformers refuses the configuration of '{config.model_type}': {reason(error)}",
-                              "correct what `config` says") from None
+            raise self.cannot(
+                f"transformers refuses the configuration of '{config.model_type}': {reason(error)}",
+                "correct what `config` says",
+            ) from None
 
     def _asked_causal(self) -> bool:
         try:
             return hf_asked.causal(json.dumps(self.config.config, sort_keys=True))
         except Exception as error:  # of a model that cannot be made small
             kind = self.config.config["model_type"]
-            raise self.cannot(f"'{kind}' does not say whether it is causal: {reason(error)}",
-                              "causal: true, if it is; else another model_type, such as bert") from None
+            raise self.cannot(
+                f"'{kind}' does not say whether it is causal: {reason(error)}",
+                "causal: true, if it is; else another model_type, such as bert",
+            ) from None
 
     def load_weights(self) -> list[str]:
         return load(self.module, self.config.weights, self.config.config) if self.config.weights else []
 
     def weights_missing(self) -> str:
         weights = self.config.weights
-        return super().weights_missing() or (hub_missing(weights, FILES) if weights and not Path(weights).exists()
-                                             else "")
+        return super().weights_missing() or (
+            hub_missing(weights, FILES) if weights and not Path(weights).exists() else ""
+        )
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         ids = x.ids if draw is None else draw.ids
@@ -162,14 +189,27 @@ class HFText(Encoder):
         given = {"token_type_ids": x.segment} if self.typed else {}
         start = self.first_position
         result = self.module(
-            input_ids=ids, attention_mask=bias, use_cache=False, return_dict=True,
+            input_ids=ids,
+            attention_mask=bias,
+            use_cache=False,
+            return_dict=True,
             position_ids=torch.arange(start, start + count, device=ids.device)[None].expand_as(ids),
-            output_hidden_states=bool(want.layers), output_attentions=want.maps, vlobj_maps=want.maps, **given)
+            output_hidden_states=bool(want.layers),
+            output_attentions=want.maps,
+            vlobj_maps=want.maps,
+            **given,
+        )
         tokens = self.out(result.last_hidden_state)
         cls = tokens[:, :1]
         if self.config.causal:
             cls = take(tokens, (x.valid.sum(1, keepdim=True) - 1).clamp_min(0))
         return Encoded(
-            tokens, x.valid, cls=cls, draw=draw, segment=x.segment, special=x.special,
+            tokens,
+            x.valid,
+            cls=cls,
+            draw=draw,
+            segment=x.segment,
+            special=x.special,
             layers={number: result.hidden_states[number + 1] for number in want.layers},
-            maps={f"block{number}": seen for number, seen in enumerate(result.attentions)} if want.maps else {})
+            maps={f"block{number}": seen for number, seen in enumerate(result.attentions)} if want.maps else {},
+        )

@@ -1,8 +1,8 @@
 """Merged attention: both streams as one sequence through one stack of blocks (METER's name for it; MVPTR, UNITER).
 
-    h(0) = [x_1 .. x_T ; c_1 .. c_F ; y_1 .. y_N]      text first, then the picture's class tokens and positions
-    h(l) = block(h(l-1))                               every position sees all valid ones of both
-    pooled = tanh(W h[0] + b)                          at the text's first position
+h(0) = [x_1 .. x_T ; c_1 .. c_F ; y_1 .. y_N]      text first, then the picture's class tokens and positions
+h(l) = block(h(l-1))                               every position sees all valid ones of both
+pooled = tanh(W h[0] + b)                          at the text's first position
 """
 
 from dataclasses import replace
@@ -50,13 +50,18 @@ class MergedAttention(Fusion):
         heads: Heads = Field(description="attention heads; they divide the width (published: 12)")
         mlp_ratio: Ratio = Field(4.0, description="hidden width of a block's MLP over the width")
         norm: Norm = Field("post", description="where LayerNorms stand: after each sub-layer (published) or before")
-        dropout: float = Field(0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output "
-                               "(published: 0.1)")
-        classes: bool = Field(True, description="whether the picture's class tokens join the sequence (MVPTR: false, "
-                              "its patches or regions alone)")
+        dropout: float = Field(
+            0.0, ge=0, lt=1, description="on attention weights and on each sub-layer's output (published: 0.1)"
+        )
+        classes: bool = Field(
+            True,
+            description="whether the picture's class tokens join the sequence (MVPTR: false, "
+            "its patches or regions alone)",
+        )
         types: bool = Field(False, description="a learned vector for each stream, added first (MVPTR: false)")
-        init_std: Spread = Field(0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, "
-                                "about 1/sqrt(width)")
+        init_std: Spread = Field(
+            0.02, gt=0, description="linear weights start from N(0, init_std): 0.02 at width 768, about 1/sqrt(width)"
+        )
         norm_eps: Epsilon = Field(1e-12, description="of the LayerNorms")
 
         def tiny(self) -> "MergedAttention.Config":
@@ -69,15 +74,23 @@ class MergedAttention(Fusion):
             raise self.cannot(f"{config.heads} heads do not divide the width {width}")
         self.text_classes, self.image_classes = text.classes > 0, image.classes > 0 and config.classes
         self.image_transform, self.text_transform = (
-            nn.Linear(spec.width, width) if spec.width != width else nn.Identity() for spec in (image, text))
+            nn.Linear(spec.width, width) if spec.width != width else nn.Identity() for spec in (image, text)
+        )
         self.types = nn.Embedding(2, width) if config.types else None
         self.stack = Blocks(config)
         self.pooler = nn.Linear(width, width)
         start(self, config.init_std)
-        self.spec = Spec(width=width, pooled=width, length=text.length, grid=image.grid, patch_size=image.patch_size,
-                         frames=image.frames, classes=image.classes if config.classes else 0,
-                         fields={**image.fields, **text.fields},
-                         can=frozenset({"layers", "maps"}))
+        self.spec = Spec(
+            width=width,
+            pooled=width,
+            length=text.length,
+            grid=image.grid,
+            patch_size=image.patch_size,
+            frames=image.frames,
+            classes=image.classes if config.classes else 0,
+            fields={**image.fields, **text.fields},
+            can=frozenset({"layers", "maps"}),
+        )
 
     def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
         x, seen_x = _stream(text, self.text_classes)
@@ -89,18 +102,32 @@ class MergedAttention(Fusion):
         first = x.shape[1]
         layers = {number: states[number] for number in want.layers}
         streams = []
-        for part, classes, own, other in ((image, self.image_classes, slice(first, None), slice(None, first)),
-                                          (text, self.text_classes, slice(None, first), slice(first, None))):
-            looked = {f"cross{number}": _shares(seen[:, :, own, other]) for number, seen in enumerate(maps)
-                      if seen is not None}
+        for part, classes, own, other in (
+            (image, self.image_classes, slice(first, None), slice(None, first)),
+            (text, self.text_classes, slice(None, first), slice(first, None)),
+        ):
+            looked = {
+                f"cross{number}": _shares(seen[:, :, own, other])
+                for number, seen in enumerate(maps)
+                if seen is not None
+            }
             if looked:
                 looked["cross"] = looked[f"cross{len(maps) - 1}"]
             stream = states[-1][:, own]
             # A text without class tokens has its class in the first position; a picture's that stayed behind has none.
             count = part.cls.shape[1] if classes else 0
             cls = stream[:, :count] if classes else stream[:, :1] if part is text else None
-            streams.append(replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, maps=looked,
-                                   layers={number: state[:, own] for number, state in layers.items()}))
+            streams.append(
+                replace(
+                    part,
+                    tokens=stream[:, count:],
+                    cls=cls,
+                    pooled=None,
+                    extra={},
+                    maps=looked,
+                    layers={number: state[:, own] for number, state in layers.items()},
+                )
+            )
         return Fused(*streams, torch.tanh(self.pooler(states[-1][:, 0])))
 
 
@@ -108,8 +135,7 @@ def _stream(part: Encoded, classes: bool) -> tuple[Tensor, Tensor]:
     """The sequence [R, classes + N, D] of an encoder, and which positions of it are valid."""
     if not classes:
         return part.tokens, part.valid
-    return (torch.cat([part.cls, part.tokens], 1),
-            torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1))
+    return (torch.cat([part.cls, part.tokens], 1), torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1))
 
 
 def _shares(seen: Tensor) -> Tensor:

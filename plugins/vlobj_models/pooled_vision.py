@@ -28,16 +28,17 @@ class PooledVision(TimmVision):
     paper = "CoCa, arXiv 2205.01917"
 
     class Config(TimmVision.Config):
-        pooling: Literal["single", "cascade", "parallel"] = Field(description="one pooler for both uses, or one for "
-                                                                  "captions and one for contrast that reads it, or not")
+        pooling: Literal["single", "cascade", "parallel"] = Field(
+            description="one pooler for both uses, or one for captions and one for contrast that reads it, or not"
+        )
         queries: Annotated[Length, Field(ge=2)] = Field(
-            256, description="n of the caption pooler (published: 256; open_clip's single: 256, 255 of them tokens)")
+            256, description="n of the caption pooler (published: 256; open_clip's single: 256, 255 of them tokens)"
+        )
         pooled_width: Width | None = Field(None, description="D of what comes out (default: the blocks')")
         pooler_heads: Heads = Field(8, description="heads of the poolers; they divide their width (open_clip: 8)")
 
         def tiny(self) -> "PooledVision.Config":
-            return super().tiny().model_copy(update={
-                "pooled_width": self.pooled_width and 32, "pooler_heads": 2})
+            return super().tiny().model_copy(update={"pooled_width": self.pooled_width and 32, "pooler_heads": 2})
 
     def __init__(self, config: "PooledVision.Config", fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
@@ -51,10 +52,20 @@ class PooledVision(TimmVision):
             raise self.cannot(f"'{config.name}' has no class token for the poolers to read")
         self.module.norm = nn.Identity()
         self.caption = Pooler(config.queries, width, heads, inner)
-        self.contrast = None if config.pooling == "single" else Pooler(
-            1, width, heads, width if config.pooling == "cascade" else inner)
-        self.spec = replace(self.spec, width=width, length=config.queries - (config.pooling == "single"), grid=None,
-                            classes=1, extra={}, can=self.spec.can - {"drop", "token", "pixels"})
+        self.contrast = (
+            None
+            if config.pooling == "single"
+            else Pooler(1, width, heads, width if config.pooling == "cascade" else inner)
+        )
+        self.spec = replace(
+            self.spec,
+            width=width,
+            length=config.queries - (config.pooling == "single"),
+            grid=None,
+            classes=1,
+            extra={},
+            can=self.spec.can - {"drop", "token", "pixels"},
+        )
 
     def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
         value = super().forward(x, draw, want)

@@ -29,17 +29,23 @@ class JointProjection(Projection):
         width: Width = Field(description="E, the width of the joint space")
         image: PartName = Field("vision", description="the encoder of pictures")
         text: PartName = Field("text", description="the encoder of texts")
-        layers: Literal["linear", "mlp"] = Field("linear", description="one linear map, or Linear, LayerNorm, GELU, "
-                                                 "Linear (published)")
+        layers: Literal["linear", "mlp"] = Field(
+            "linear", description="one linear map, or Linear, LayerNorm, GELU, Linear (published)"
+        )
         hidden: Width | None = Field(None, description="hidden width of `mlp` (default: the encoder's, published)")
         bias: bool = Field(True, description="whether the linear maps have a bias (CLIP, CoCa: false)")
         norm: tuple[Stream, ...] = Field((), description="streams to which a LayerNorm is applied first")
-        pool: Pool | dict[Stream, Pool] = Field("cls", description="what of the encoder is projected, for both "
-                                                "streams or for each: {image: mean, text: cls}")
+        pool: Pool | dict[Stream, Pool] = Field(
+            "cls",
+            description="what of the encoder is projected, for both streams or for each: {image: mean, text: cls}",
+        )
         temperature: Temperature = Field(0.07, description="where the learned temperature starts")
-        form: Literal["temperature", "log_scale"] = Field("temperature", description="what is learned: the temperature "
-                                                          "itself (ALBEF, GLSCL) or ln(1/temperature), held at 0 or "
-                                                          "more (CLIP)")
+        form: Literal["temperature", "log_scale"] = Field(
+            "temperature",
+            description="what is learned: the temperature "
+            "itself (ALBEF, GLSCL) or ln(1/temperature), held at 0 or "
+            "more (CLIP)",
+        )
         max_scale: Amount | None = Field(None, gt=0, description="upper bound of 1/temperature (CLIP: 100)")
         min_temperature: Temperature = Field(1e-3, description="lower bound of the temperature")
 
@@ -48,16 +54,21 @@ class JointProjection(Projection):
 
     def __init__(self, config: "JointProjection.Config", image: Spec, text: Spec):
         super().__init__(config, image, text)
-        self.pools = {of: config.pool if isinstance(config.pool, str) else config.pool.get(of, "cls")
-                      for of in ("image", "text")}
+        self.pools = {
+            of: config.pool if isinstance(config.pool, str) else config.pool.get(of, "cls") for of in ("image", "text")
+        }
         self.image, self.text = self._layers("image", image), self._layers("text", text)
         self.scale_bound = min(config.max_scale or math.inf, 1 / config.min_temperature)
         if 1 / config.temperature > self.scale_bound:
-            raise self.cannot(f"temperature {config.temperature} is below its bound {1 / self.scale_bound:g}",
-                              "raise `temperature` or loosen `max_scale` or `min_temperature`")
+            raise self.cannot(
+                f"temperature {config.temperature} is below its bound {1 / self.scale_bound:g}",
+                "raise `temperature` or loosen `max_scale` or `min_temperature`",
+            )
         if config.form == "log_scale" and config.temperature > 1:
-            raise self.cannot(f"temperature {config.temperature} begins below the scale of 1 that log_scale is held at",
-                              "lower `temperature`, or form: temperature")
+            raise self.cannot(
+                f"temperature {config.temperature} begins below the scale of 1 that log_scale is held at",
+                "lower `temperature`, or form: temperature",
+            )
         if config.form == "temperature":
             self.temperature = nn.Parameter(torch.tensor(config.temperature))
         else:
@@ -88,8 +99,12 @@ class JointProjection(Projection):
     def forward(self, x: Encoded, of: Stream, want: Want) -> Joint:
         layers = getattr(self, of)
         scale = 1 / self.temperature if self.config.form == "temperature" else self.log_scale.exp()
-        return Joint(_unit(layers(_pool(x, self.pools[of]))), scale,
-                     _unit(layers(x.tokens)) if want.tokens else None, x.valid if want.tokens else None)
+        return Joint(
+            _unit(layers(_pool(x, self.pools[of]))),
+            scale,
+            _unit(layers(x.tokens)) if want.tokens else None,
+            x.valid if want.tokens else None,
+        )
 
 
 def _pool(x: Encoded, how: Pool) -> Tensor:

@@ -33,8 +33,11 @@ class MlpStem(_Stem):
 
     def __init__(self, img_size: tuple[int, int], patch_size: int, in_chans: int = 3, embed_dim: int = 768, **_: Any):
         super().__init__(img_size, patch_size)
-        self.layers = nn.Sequential(nn.Conv2d(in_chans, 2 * embed_dim, patch_size, patch_size), nn.GELU(),
-                                    nn.Conv2d(2 * embed_dim, embed_dim, 1))
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_chans, 2 * embed_dim, patch_size, patch_size),
+            nn.GELU(),
+            nn.Conv2d(2 * embed_dim, embed_dim, 1),
+        )
 
 
 class ConvStem(_Stem):

@@ -15,8 +15,15 @@ from vlobj_models.weights_names import without_prefix
 from vlobjectives import CannotBuild, hub_asked
 
 ALWAYS = ("model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps")
-FILLED = {"vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range",
-          "use_cache"}
+FILLED = {
+    "vocab_size",
+    "max_position_embeddings",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "initializer_range",
+    "use_cache",
+}
 FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 POSITIONS = ("position_embeddings", "wpe")
 
@@ -53,29 +60,34 @@ def load(module: PreTrainedModel, weights: str, written: Mapping[str, Any]) -> l
     except CannotBuild:
         raise
     except Exception as error:  # transformers, the hub's client and whoever reads the files raise their own
-        raise CannotBuild(f"the weights '{weights}' could not be loaded: {reason(error)}",
-                          "give a folder in transformers' form, or fetch them while there is a network") from error
+        raise CannotBuild(
+            f"the weights '{weights}' could not be loaded: {reason(error)}",
+            "give a folder in transformers' form, or fetch them while there is a network",
+        ) from error
     if wrong:
-        raise CannotBuild(f"'{weights}' does not fit the architecture: {'; '.join(wrong)}",
-                          "write what the weights were trained with, and read texts with their tokenizer")
+        raise CannotBuild(
+            f"'{weights}' does not fit the architecture: {'; '.join(wrong)}",
+            "write what the weights were trained with, and read texts with their tokenizer",
+        )
     return [f"{sum(1 for _ in module.parameters())} tensors from {weights}", *lines]
 
 
-def _source(module: PreTrainedModel, config: Any, weights: str, lines: list[str]
-            ) -> tuple[PreTrainedModel, list[str], dict[str, str]]:
+def _source(
+    module: PreTrainedModel, config: Any, weights: str, lines: list[str]
+) -> tuple[PreTrainedModel, list[str], dict[str, str]]:
     """A model that holds the weights, what it lacks, and where each of its tensors came from."""
     sort, names, given = type(module), {}, {}
     if Path(weights).is_dir():
         held, where = _held(Path(weights))
-        embedding = next(name for name, own in module.named_parameters()
-                         if own is module.get_input_embeddings().weight)
+        embedding = next(name for name, own in module.named_parameters() if own is module.get_input_embeddings().weight)
         names, root = without_prefix(held, [name for name, _ in module.named_parameters()], [embedding], weights)
         if root not in ("", f"{module.base_model_prefix}."):
             lines.append(f"the names in {weights} without their prefix {root}")
         given = {"state_dict": {name: held[key] for name, key in names.items()}}
         names = {name: f"{key} ({where[key].name})" for name, key in names.items()}
-    source, report = sort.from_pretrained(None if given else weights, config=config, output_loading_info=True,
-                                          dtype=torch.float32, **given, **bare(sort))
+    source, report = sort.from_pretrained(
+        None if given else weights, config=config, output_loading_info=True, dtype=torch.float32, **given, **bare(sort)
+    )
     return source, sorted(report["missing_keys"]), names
 
 
@@ -99,30 +111,40 @@ def _held(folder: Path) -> tuple[dict[str, Tensor], dict[str, Path]]:
 
 
 def _differences(module: PreTrainedModel, config: Any, written: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in dict.fromkeys([*ALWAYS, *written])
-            if key not in FILLED and "drop" not in key and hasattr(config, key)]
+    keys = [
+        key
+        for key in dict.fromkeys([*ALWAYS, *written])
+        if key not in FILLED and "drop" not in key and hasattr(config, key)
+    ]
     own = module.config
     if first_position(module):
         keys.append("pad_token_id")  # its positions count from there
-    return [f"{key} is {getattr(config, key)}, not {getattr(own, key, None)}" for key in dict.fromkeys(keys)
-            if getattr(config, key) != getattr(own, key, None)]
+    return [
+        f"{key} is {getattr(config, key)}, not {getattr(own, key, None)}"
+        for key in dict.fromkeys(keys)
+        if getattr(config, key) != getattr(own, key, None)
+    ]
 
 
 def _fill(module: PreTrainedModel, source: PreTrainedModel, names: Mapping[str, str], weights: str) -> list[str]:
     """Copies parameters and gives what could not be; copies nothing if there is any such."""
     theirs, long = dict(source.named_parameters()), {id(module.get_input_embeddings().weight)}
-    long |= {id(part.weight) for name, part in module.named_modules()
-             if name.endswith(POSITIONS) and isinstance(part, nn.Embedding)}
+    long |= {
+        id(part.weight)
+        for name, part in module.named_modules()
+        if name.endswith(POSITIONS) and isinstance(part, nn.Embedding)
+    }
     wrong, copies = [], {}
     if first_position(source) != first_position(module):
-        wrong.append(f"its positions count from {first_position(source)} (its padding id), here from "
-                     f"{first_position(module)}")
+        wrong.append(
+            f"its positions count from {first_position(source)} (its padding id), here from {first_position(module)}"
+        )
     for name, own in module.named_parameters():
         value = theirs[name]
         if id(own) in long and value.shape[1:] == own.shape[1:]:
             if value.shape[0] < own.shape[0]:
                 wrong.append(f"{name} has {value.shape[0]} rows, fewer than the {own.shape[0]} that the fields need")
-            value = value[:own.shape[0]]
+            value = value[: own.shape[0]]
         elif value.shape != own.shape:
             wrong.append(f"{name} is {list(value.shape)}, built {list(own.shape)}")
         copies[name] = value

@@ -72,23 +72,39 @@ class TimmVision(Encoder):
         act: Literal["gelu", "quick_gelu"] | None = Field(None, description="of the MLPs (CLIP: quick_gelu)")
         pre_norm: bool | None = Field(None, description="a norm before the blocks and no patch bias, as CLIP has")
         norm_eps: Epsilon | None = Field(None, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
-        stem: Literal["linear", "mlp", "conv"] = Field("linear", description="pixels to patches: linear, an MLP inside "
-                                                       "each patch, or 3x3 convolutions of stride 2")
-        slots: Length | None = Field(None, description="K learned tokens beside a picture's patches, the same for "
-                                  "every picture, to be read by objectives alone")
+        stem: Literal["linear", "mlp", "conv"] = Field(
+            "linear", description="pixels to patches: linear, an MLP inside each patch, or 3x3 convolutions of stride 2"
+        )
+        slots: Length | None = Field(
+            None,
+            description="K learned tokens beside a picture's patches, the same for "
+            "every picture, to be read by objectives alone",
+        )
         temporal: bool | None = Field(None, description="a vector for each frame (default: where there are several)")
-        frames: Frames | None = Field(None, description="rows of the temporal table (default: the field's frames; "
-                                   "published: 8)")
+        frames: Frames | None = Field(
+            None, description="rows of the temporal table (default: the field's frames; published: 8)"
+        )
         out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
-        init_std: Spread | None = Field(None, gt=0, description="linear weights start from N(0, init_std), about "
-                                       "1/sqrt(width) from scratch (default: timm's start, 0.02)")
-        position_std: Spread | None = Field(None, gt=0, description="the patches' positions start from "
-                                           "N(0, position_std) (default: timm's 0.02)")
-        temporal_std: Spread | None = Field(None, gt=0, description="the frames' vectors start from N(0, temporal_std) "
-                                           "(default: 1/sqrt(width), published)")
+        init_std: Spread | None = Field(
+            None,
+            gt=0,
+            description="linear weights start from N(0, init_std), about "
+            "1/sqrt(width) from scratch (default: timm's start, 0.02)",
+        )
+        position_std: Spread | None = Field(
+            None, gt=0, description="the patches' positions start from N(0, position_std) (default: timm's 0.02)"
+        )
+        temporal_std: Spread | None = Field(
+            None,
+            gt=0,
+            description="the frames' vectors start from N(0, temporal_std) (default: 1/sqrt(width), published)",
+        )
         mask_std: Spread = Field(1.0, description="the mask token starts from N(0, mask_std) (published: 1)")
-        weights: PathOrName | None = Field(None, description="a timm pretrained name, or a file or folder "
-                                           "(safetensors or state dict; timm's or CLIP's names) to start from")
+        weights: PathOrName | None = Field(
+            None,
+            description="a timm pretrained name, or a file or folder "
+            "(safetensors or state dict; timm's or CLIP's names) to start from",
+        )
 
         def tiny(self) -> "TimmVision.Config":
             narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}
@@ -126,41 +142,65 @@ class TimmVision(Encoder):
         grid = tuple(self.module.patch_embed.grid_size)
         registers = self.module.num_reg_tokens
         self.spec = Spec(
-            width=config.out or dim, length=frames * grid[0] * grid[1], grid=grid,
-            patch_size=patch, frames=frames,
-            classes=frames if self.module.has_class_token else 0, fields=dict(fields),
-            extra={name: (count, config.out or dim) for name, count in (
-                ("registers", frames * registers), ("slots", config.slots)) if count},
-            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
+            width=config.out or dim,
+            length=frames * grid[0] * grid[1],
+            grid=grid,
+            patch_size=patch,
+            frames=frames,
+            classes=frames if self.module.has_class_token else 0,
+            fields=dict(fields),
+            extra={
+                name: (count, config.out or dim)
+                for name, count in (("registers", frames * registers), ("slots", config.slots))
+                if count
+            },
+            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
+        )
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
         config, eps = self.config, self.config.norm_eps
         if config.width and config.heads and config.width % config.heads:
             raise self.cannot(f"{config.heads} heads do not divide the width {config.width}")
-        chosen = {"patch_size": config.patch, "embed_dim": config.width, "depth": config.depth,
-                  "num_heads": config.heads, "mlp_ratio": config.mlp_ratio, "act_layer": config.act,
-                  "pre_norm": config.pre_norm, "norm_layer": partial(LayerNorm, eps=eps) if eps else None,
-                  "embed_layer": None if config.stem == "linear" else STEMS[config.stem]}
+        chosen = {
+            "patch_size": config.patch,
+            "embed_dim": config.width,
+            "depth": config.depth,
+            "num_heads": config.heads,
+            "mlp_ratio": config.mlp_ratio,
+            "act_layer": config.act,
+            "pre_norm": config.pre_norm,
+            "norm_layer": partial(LayerNorm, eps=eps) if eps else None,
+            "embed_layer": None if config.stem == "linear" else STEMS[config.stem],
+        }
         chosen = {key: value for key, value in chosen.items() if value is not None}
         common = {"img_size": size, "in_chans": channels, "num_classes": 0, "global_pool": ""}
         module = self._named(**common, **chosen) if config.name else self._written(**common, **chosen)
         if config.stem == "conv" and (patch := module.patch_embed.patch_size[0]) & (patch - 1):
-            raise self.cannot(f"a conv stem halves the picture again and again, which never gives patches of {patch}",
-                              "take a power of two")
+            raise self.cannot(
+                f"a conv stem halves the picture again and again, which never gives patches of {patch}",
+                "take a power of two",
+            )
         return module
 
     def _patch(self, size: tuple[int, int]) -> int:
         """Pixels a side of what one token stands for; of a hybrid with convolutions below only its grid tells."""
         embed = self.module.patch_embed
-        patch = embed.patch_size[0] if isinstance(embed, (PatchEmbed, *STEMS.values())) else \
-            max(1, size[0] // max(1, embed.grid_size[0]))
+        patch = (
+            embed.patch_size[0]
+            if isinstance(embed, (PatchEmbed, *STEMS.values()))
+            else max(1, size[0] // max(1, embed.grid_size[0]))
+        )
         if tuple(count * patch for count in embed.grid_size) != size:
             near = [number for number in (size[0] // patch * patch, (size[0] // patch + 1) * patch) if number]
-            raise self.cannot(f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
-                              f"near are sizes of {' and '.join(map(str, near))}")
+            raise self.cannot(
+                f"{size[0]} x {size[1]} pixels are not made of whole patches of {patch}",
+                f"near are sizes of {' and '.join(map(str, near))}",
+            )
         if self.config.patch not in (None, patch):
-            raise self.cannot(f"'{self.config.name}' has convolutions below its patches, which are {patch} pixels a "
-                              "side", "leave `patch` out")
+            raise self.cannot(
+                f"'{self.config.name}' has convolutions below its patches, which are {patch} pixels a side",
+                "leave `patch` out",
+            )
         return patch
 
     def _written(self, **chosen: Any) -> VisionTransformer:
@@ -179,14 +219,20 @@ class TimmVision(Encoder):
         except (TypeError, RuntimeError) as error:  # keywords that only vision transformers know; a tag that is not
             raise self.cannot(f"timm's '{name}' is no plain vision transformer or no model: {error}") from None
         except Exception as error:  # whatever timm asserts
-            raise self.cannot(f"timm cannot build '{name}' as a plain vision transformer: {reason(error)}",
-                              "take another model, or leave out what changes this one") from None
+            raise self.cannot(
+                f"timm cannot build '{name}' as a plain vision transformer: {reason(error)}",
+                "take another model, or leave out what changes this one",
+            ) from None
         if type(module) is not VisionTransformer or not all(supported(block) for block in module.blocks):
-            raise self.cannot(f"timm's '{name}' is a {type(module).__name__} or has blocks of its own; "
-                              "positions can be dropped and frames kept apart in plain VisionTransformers only")
+            raise self.cannot(
+                f"timm's '{name}' is a {type(module).__name__} or has blocks of its own; "
+                "positions can be dropped and frames kept apart in plain VisionTransformers only"
+            )
         if any(isinstance(layer, _BatchNorm) for layer in module.modules()):
-            raise self.cannot(f"timm's '{name}' normalises over the batch, so that a row would hang on the others",
-                              "take one with GroupNorm or LayerNorm: vit_small_r26_s32_224, vit_small_patch16_224")
+            raise self.cannot(
+                f"timm's '{name}' normalises over the batch, so that a row would hang on the others",
+                "take one with GroupNorm or LayerNorm: vit_small_r26_s32_224, vit_small_patch16_224",
+            )
         return module
 
     @torch.no_grad()
@@ -196,7 +242,7 @@ class TimmVision(Encoder):
         nn.init.normal_(self.mask_token, std=config.mask_std)
         for tokens in (self.temporal, self.slots):
             if tokens is not None:
-                nn.init.normal_(tokens, std=module.embed_dim ** -0.5)
+                nn.init.normal_(tokens, std=module.embed_dim**-0.5)
         linear = [self.out] if isinstance(self.out, nn.Linear) else []
         if config.init_std:
             linear += [layer for layer in module.modules() if isinstance(layer, nn.Linear) or _pointwise(layer)]
@@ -232,8 +278,9 @@ class TimmVision(Encoder):
         if hide and draw.fill == "token":
             patches = torch.where(draw.hidden[..., None], self.mask_token.to(patches.dtype), patches)
         patches = patches.reshape(batch, frames, -1, patches.shape[-1])
-        prefix = [token.expand(batch, frames, -1, -1) for token in (module.cls_token, module.reg_token)
-                  if token is not None]
+        prefix = [
+            token.expand(batch, frames, -1, -1) for token in (module.cls_token, module.reg_token) if token is not None
+        ]
         count = module.num_prefix_tokens
         if module.pos_embed is not None:
             own = 0 if module.no_embed_class else count
@@ -266,12 +313,17 @@ class TimmVision(Encoder):
         first, registers = self.module.num_prefix_tokens, self.module.num_reg_tokens
         last = each - (self.config.slots or 0)
         tokens = final[:, :, first:last].flatten(1, 2)
-        extra = {"registers": final[:, :, first - registers:first].flatten(1, 2)} if registers else {}
+        extra = {"registers": final[:, :, first - registers : first].flatten(1, 2)} if registers else {}
         extra |= {"slots": final[:, 0, last:]} if self.slots is not None else {}
         return Encoded(
-            tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device),
-            cls=final[:, :, 0] if self.module.has_class_token else None, draw=draw, layers=layers, maps=maps,
-            extra=extra)
+            tokens,
+            torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device),
+            cls=final[:, :, 0] if self.module.has_class_token else None,
+            draw=draw,
+            layers=layers,
+            maps=maps,
+            extra=extra,
+        )
 
     def _order(self, frames: int, each: int, device: torch.device) -> Tensor:
         """From frames of (class, registers, patches) to class tokens, patches, registers of all frames, [F*each]."""

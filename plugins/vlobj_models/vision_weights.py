@@ -21,6 +21,8 @@ HUB = "hf-hub:"
 NEITHER = "weights '{}' are neither a file or folder nor a timm model"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 TOPS = re.compile(r"(head|head_drop|fc_norm|attn_pool)\.|proj$")  # what stands on an encoder and is no part of it
+
+
 @dataclass
 class Found:
     """Starting weights under timm's names.
@@ -87,12 +89,17 @@ def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict
     wrong = [f"{key} is {found.facts[key]}, written {built[key]}" for key in facts]
     wrong += shortened([key for key in own if key not in state], "is missing")
     wrong += shortened([key for key in state if key not in own], "is not known")
-    sizes = [f"{key} is {_size(state[key])}, built {_size(own[key])}" for key in own
-             if key in state and state[key].shape != own[key].shape]
+    sizes = [
+        f"{key} is {_size(state[key])}, built {_size(own[key])}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
     wrong += shortened(sizes)
     if wrong:
-        raise CannotBuild(f"{weights} does not fit the architecture: {'; '.join(wrong)}",
-                          _quick(weights, facts) or mend_of(state, own))
+        raise CannotBuild(
+            f"{weights} does not fit the architecture: {'; '.join(wrong)}",
+            _quick(weights, facts) or mend_of(state, own),
+        )
     return state, lines
 
 
@@ -160,8 +167,9 @@ def _named(name: str) -> Found:
         with tensors_only(), hub_asked():
             source = timm.create_model(name, pretrained=True, num_classes=0, global_pool="")
     except Exception as error:  # whatever the hub's client raises: no network, no such tag, a broken cache
-        raise CannotBuild(f"timm could not load the weights '{name}': {reason(error)}",
-                          "give a folder that holds them") from error
+        raise CannotBuild(
+            f"timm could not load the weights '{name}': {reason(error)}", "give a folder that holds them"
+        ) from error
     return Found(dict(_plain(source, name).state_dict()), name, facts=_facts(source))
 
 
@@ -174,15 +182,17 @@ def _sketched(weights: str) -> VisionTransformer | None:
             said = json.loads(config.read_text(encoding="utf-8"))
             if "architecture" not in said:
                 return None
-            source = timm.create_model(said["architecture"], **{
-                **said.get("model_args", {}), "num_classes": 0, "global_pool": ""})
+            source = timm.create_model(
+                said["architecture"], **{**said.get("model_args", {}), "num_classes": 0, "global_pool": ""}
+            )
         elif path.exists() or not timm.is_model(weights) or _tagless(weights):
             return None
         else:
             source = timm.create_model(weights, num_classes=0, global_pool="")
     except Exception as error:  # a damaged file, or what a constructor of timm's raises
-        raise CannotBuild(f"timm could not load the weights '{weights}': {reason(error)}",
-                          "give a folder that holds them") from error
+        raise CannotBuild(
+            f"timm could not load the weights '{weights}': {reason(error)}", "give a folder that holds them"
+        ) from error
     return _plain(source, weights)
 
 
@@ -213,8 +223,10 @@ def _file(path: Path) -> Path:
 
 def as_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """CLIP's class token [D] and positions [N,D] with the axes of rows that timm's have."""
-    return {name: value.reshape(*[1] * (3 - value.dim()), *value.shape) if name in ("cls_token", "pos_embed") else value
-            for name, value in state.items()}
+    return {
+        name: value.reshape(*[1] * (3 - value.dim()), *value.shape) if name in ("cls_token", "pos_embed") else value
+        for name, value in state.items()
+    }
 
 
 def _facts(module: VisionTransformer) -> dict[str, object]:

@@ -24,16 +24,21 @@ class VocabularyHead(Head):
 
     class Config(PartConfig):
         of: PartName = Field("text", description="the part whose vocabulary (and, tied, whose token table) this is")
-        layers: Literal["bert", "matrix"] = Field("bert", description="what lies before the rows: BERT's transform, or "
-                                                  "nothing and no bias (CoCa)")
+        layers: Literal["bert", "matrix"] = Field(
+            "bert", description="what lies before the rows: BERT's transform, or nothing and no bias (CoCa)"
+        )
         tied: bool = Field(False, description="share the weights of `of`'s token table")
-        field: FieldName | None = Field(None, description="the field that is scored: one of tokens that `of` reads "
-                                        "(default: its only one), or labels")
+        field: FieldName | None = Field(
+            None,
+            description="the field that is scored: one of tokens that `of` reads (default: its only one), or labels",
+        )
         width: Width | None = Field(None, description="width of the features (default: `of`'s)")
-        transform_width: Width | None = Field(None, description="width before the rows: tied, that of the token "
-                                            "table (default: `of`'s width)")
-        init_std: Spread | None = Field(None, gt=0, description="linear weights start from N(0, init_std) (default: "
-                                       "0.02, of a matrix D^-1/2)")
+        transform_width: Width | None = Field(
+            None, description="width before the rows: tied, that of the token table (default: `of`'s width)"
+        )
+        init_std: Spread | None = Field(
+            None, gt=0, description="linear weights start from N(0, init_std) (default: 0.02, of a matrix D^-1/2)"
+        )
 
         def tiny(self) -> "VocabularyHead.Config":
             return self.model_copy(update={"width": self.width and 32, "transform_width": self.transform_width and 32})
@@ -42,12 +47,16 @@ class VocabularyHead(Head):
         super().__init__(config, of)
         tokens = {name: field for name, field in of.fields.items() if field.kind == "tokens"}
         if config.field is None and len(tokens) != 1:
-            raise self.cannot(f"'{config.of}' reads {len(tokens)} fields of tokens ({', '.join(tokens)})",
-                              "say which is scored: `field`")
+            raise self.cannot(
+                f"'{config.of}' reads {len(tokens)} fields of tokens ({', '.join(tokens)})",
+                "say which is scored: `field`",
+            )
         labels = field is not None and field.kind == "labels" and not config.tied
         if config.field is not None and config.field not in tokens and not labels:
-            raise self.cannot(f"'{config.of}' reads no field of tokens '{config.field}'",
-                              f"it reads {', '.join(tokens)}" if tokens else "")
+            raise self.cannot(
+                f"'{config.of}' reads no field of tokens '{config.field}'",
+                f"it reads {', '.join(tokens)}" if tokens else "",
+            )
         if config.tied and of.embedding is None:
             raise self.cannot(f"'{config.of}' has no token table to be tied to", "tied: false")
         if not labels:
@@ -64,7 +73,7 @@ class VocabularyHead(Head):
         rows = max(one.vocabulary for one in tokens.values()) if config.tied else count
         self.decoder, self.count = nn.Linear(inner, rows, bias=False), count
         self.bias = None if plain else nn.Parameter(torch.zeros(count))
-        std = config.init_std or (inner ** -0.5 if plain else 0.02)
+        std = config.init_std or (inner**-0.5 if plain else 0.02)
         nn.init.normal_(self.decoder.weight, std=std)
         if self.dense is not None:
             nn.init.normal_(self.dense.weight, std=std)
@@ -79,5 +88,5 @@ class VocabularyHead(Head):
             x = self.norm(F.gelu(self.dense(x)))
         weight = self.decoder.weight
         if weight.shape[0] != self.count:
-            weight = weight[self.first:self.first + self.count]
+            weight = weight[self.first : self.first + self.count]
         return F.linear(x, weight, self.bias)

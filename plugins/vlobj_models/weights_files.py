@@ -33,8 +33,11 @@ def read(path: Path) -> dict[str, Tensor]:
         raise CannotBuild(f"{path} is a pointer of Git LFS to the weights and not the weights", "git lfs pull")
     try:
         with catch_warnings(action="ignore"):  # torch's, on what is refused
-            held = load_file(path) if path.suffix == ".safetensors" else torch.load(
-                path, map_location="cpu", weights_only=True)
+            held = (
+                load_file(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
     except Exception as error:  # of a damaged file, pickle, zip and safetensors each raise their own
         raise CannotBuild(f"{path} cannot be read as a state dict: {reason(error)}", MEND) from error
     if not isinstance(held, Mapping):
@@ -85,5 +88,7 @@ def finite(tensors: Mapping[str, Tensor], names: Mapping[str, str], source: obje
     wrong = [names.get(key, key) for key, value in tensors.items() if not value.isfinite().all()]
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise CannotBuild(f"{source} holds NaN or infinity: {', '.join(wrong[:SHOWN])}{more}",
-                          "take weights of a training that went well, or leave `weights` out")
+        raise CannotBuild(
+            f"{source} holds NaN or infinity: {', '.join(wrong[:SHOWN])}{more}",
+            "take weights of a training that went well, or leave `weights` out",
+        )

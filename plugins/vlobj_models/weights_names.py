@@ -5,9 +5,20 @@ from collections.abc import Collection, Iterable
 
 from vlobjectives import CannotBuild
 
-CLIP = {"class_embedding": "cls_token", "positional_embedding": "pos_embed", "conv1.": "patch_embed.proj.",
-        "ln_pre.": "norm_pre.", "ln_post.": "norm.", "transformer.resblocks.": "blocks.", ".ln_1.": ".norm1.",
-        ".ln_2.": ".norm2.", ".in_proj_": ".qkv.", ".out_proj.": ".proj.", ".c_fc.": ".fc1.", ".c_proj.": ".fc2."}
+CLIP = {
+    "class_embedding": "cls_token",
+    "positional_embedding": "pos_embed",
+    "conv1.": "patch_embed.proj.",
+    "ln_pre.": "norm_pre.",
+    "ln_post.": "norm.",
+    "transformer.resblocks.": "blocks.",
+    ".ln_1.": ".norm1.",
+    ".ln_2.": ".norm2.",
+    ".in_proj_": ".qkv.",
+    ".out_proj.": ".proj.",
+    ".c_fc.": ".fc1.",
+    ".c_proj.": ".fc2.",
+}
 APART = (".query.weight", ".q_proj.weight")
 """transformers keeps queries, keys and values apart, timm in one tensor."""
 
@@ -26,8 +37,9 @@ def timm_names(found: Collection[str], own: Collection[str], source: object) -> 
     return {name: keys[longer] for name, longer in plain.items()}, root
 
 
-def without_prefix(found: Collection[str], own: Collection[str], anchors: Collection[str], source: object
-                   ) -> tuple[dict[str, str], str]:
+def without_prefix(
+    found: Collection[str], own: Collection[str], anchors: Collection[str], source: object
+) -> tuple[dict[str, str], str]:
     """Own name -> the name in `found`, and the prefix that is taken off: the one before most of `own`.
 
     anchors  of the own names those of which one stands behind such a prefix
@@ -35,9 +47,11 @@ def without_prefix(found: Collection[str], own: Collection[str], anchors: Collec
     roots = _roots(found, set(own), set(anchors))
     if len(roots) > 1:
         first = min(roots)
-        raise CannotBuild(f"{source} holds several models of these names: {', '.join(sorted(roots))}",
-                          "save the one that you mean: torch.save({k.removeprefix('" + first + "'): v for k, v in "
-                          "state.items() if k.startswith('" + first + "')}, FILE)")
+        raise CannotBuild(
+            f"{source} holds several models of these names: {', '.join(sorted(roots))}",
+            "save the one that you mean: torch.save({k.removeprefix('" + first + "'): v for k, v in "
+            "state.items() if k.startswith('" + first + "')}, FILE)",
+        )
     root = roots[0] if roots else ""
     return {name.removeprefix(root): name for name in found if name.startswith(root)}, root
 

@@ -27,10 +27,12 @@ class Counted(Reader):
 
     class Config(ReaderConfig):
         size: Ids = Field(1024, description="concepts at most, and so the rows of a classifier of them")
-        least: Samples | None = Field(None, description="training captions that a concept must be in; null: "
-                                                          "max(5, 50 N / 8e6) of N")
+        least: Samples | None = Field(
+            None, description="training captions that a concept must be in; null: max(5, 50 N / 8e6) of N"
+        )
         words: tuple[Literal[1, 2, 3], ...] = Field(
-            (1, 2), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations")
+            (1, 2), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations"
+        )
         stop: tuple[str, ...] = Field((), description="words that no concept may hold")
         most: Length = Field(16, description="concepts of a caption at most: the first")
 
@@ -48,16 +50,20 @@ class Counted(Reader):
 
     def fit(self, rows: Iterable[Any]) -> None:
         """Raises DataError where no concept is in enough captions."""
-        values = [tuple(words for concept in found(value) if self._may(words := concept.words))
-                  for value in captions(rows)]
+        values = [
+            tuple(words for concept in found(value) if self._may(words := concept.words)) for value in captions(rows)
+        ]
         least = self.config.least or max(5, PUBLISHED_LEAST * len(values) / PUBLISHED_CAPTIONS)
         counts = Counter(words for concepts in values for words in concepts)
-        often = sorted((words for words, count in counts.items() if count >= least),
-                       key=lambda words: (-counts[words], words))
+        often = sorted(
+            (words for words, count in counts.items() if count >= least), key=lambda words: (-counts[words], words)
+        )
         if not often:
-            raise DataError(f"no concept is in {least:g} of the {len(values)} training captions",
-                            "lower `least`, or look at the column that it reads")
-        self._ids = {words: number for number, words in enumerate(often[:self.config.size])}
+            raise DataError(
+                f"no concept is in {least:g} of the {len(values)} training captions",
+                "lower `least`, or look at the column that it reads",
+            )
+        self._ids = {words: number for number, words in enumerate(often[: self.config.size])}
         share = Counter[int]()
         targets = [kept for concepts in values if (kept := self._kept(concepts))]
         for kept in targets:
@@ -70,13 +76,15 @@ class Counted(Reader):
         return self._kept(concept.words for concept in found(value))
 
     def state(self) -> Mapping[str, Any]:
-        return {"concepts": [list(words) for words in self._ids], "share": list(self._share[:len(self._ids)])}
+        return {"concepts": [list(words) for words in self._ids], "share": list(self._share[: len(self._ids)])}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back the concepts. Raises DataError where they do not fit `size`."""
         if len(state["concepts"]) > self.config.size:
-            raise DataError(f"the saved field has {len(state['concepts'])} concepts, more than its size "
-                            f"{self.config.size}", "give the field the size that it was learned with")
+            raise DataError(
+                f"the saved field has {len(state['concepts'])} concepts, more than its size {self.config.size}",
+                "give the field the size that it was learned with",
+            )
         self._ids = {tuple(words): number for number, words in enumerate(state["concepts"])}
         self._share = tuple(state["share"]) + (0.0,) * (self.config.size - len(self._ids))
 
@@ -85,10 +93,13 @@ class Counted(Reader):
         return list(self._ids)
 
     def _kept(self, concepts: Iterable[Words]) -> list[int]:
-        return [self._ids[words] for words in concepts if words in self._ids][:self.config.most]
+        return [self._ids[words] for words in concepts if words in self._ids][: self.config.most]
 
     def _may(self, words: Words) -> bool:
         """Whether a concept may be learned: of a wanted kind, each word a word, and known to the phrases if asked."""
         knows = getattr(self._phrases, "knows", None)
-        return (len(words) in self.config.words and (knows is None or knows(words)) and
-                all(len(word) > 1 and any(map(str.isalpha, word)) and word not in self.config.stop for word in words))
+        return (
+            len(words) in self.config.words
+            and (knows is None or knows(words))
+            and all(len(word) > 1 and any(map(str.isalpha, word)) and word not in self.config.stop for word in words)
+        )

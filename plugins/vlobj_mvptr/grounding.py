@@ -28,8 +28,9 @@ class Grounding(Evaluation):
     needs = frozenset({"regions"})
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("wpg", description="the objective whose inputs, fusion, layer and field of phrases "
-                                  "are read")
+        of: ObjectiveName = Field(
+            "wpg", description="the objective whose inputs, fusion, layer and field of phrases are read"
+        )
 
     def run(self, held):
         objective = held.objective(self.config.of)
@@ -64,9 +65,13 @@ class Grounding(Evaluation):
                 box = box / torch.tensor([width, height, width, height])
                 for place, (start, end) in zip(at, spans):
                     if named.first <= start < end <= named.end:
-                        judged.append((within(places[row][best[row, place]], box).item(),
-                                       ((box[2] - box[0]) * (box[3] - box[1])).item(),
-                                       within(there, box).double().mean().item()))
+                        judged.append(
+                            (
+                                within(places[row][best[row, place]], box).item(),
+                                ((box[2] - box[0]) * (box[3] - box[1])).item(),
+                                within(there, box).double().mean().item(),
+                            )
+                        )
             if judged:
                 found.append(tuple(sum(side) / len(judged) for side in zip(*judged)))
         return found

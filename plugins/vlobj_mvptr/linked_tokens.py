@@ -45,8 +45,10 @@ class LinkedTokens(Mask):
         if "mask" not in site.special:
             raise self.cannot(f"input '{site.input}' has no mask token", "use a tokenizer that has one")
         if [field.kind for field in site.fields.values()] != ["tokens", "tokens"]:
-            raise self.cannot(f"input '{site.input}' holds {', '.join(site.fields)}, not a caption and its phrases",
-                              f"inputs.{site.input}.fields: [caption, phrases]")
+            raise self.cannot(
+                f"input '{site.input}' holds {', '.join(site.fields)}, not a caption and its phrases",
+                f"inputs.{site.input}.fields: [caption, phrases]",
+            )
         return next(iter(site.fields.values())).shape[0] - 2
 
     def draw(self, noise: Noise, site: Site, batch: Batch) -> Draw:
@@ -62,8 +64,11 @@ class LinkedTokens(Mask):
         ids = torch.where(scored, other, tokens.ids)
         links = batch[self.config.links]
         if not isinstance(links, Vectors):
-            raise self.cannot(f"'{self.config.links}' holds no links of phrases to pieces", "add under fields: links: "
-                              f"{{type: links, of: {list(site.fields)[1]}, with: {next(iter(site.fields))}}}")
+            raise self.cannot(
+                f"'{self.config.links}' holds no links of phrases to pieces",
+                "add under fields: links: "
+                f"{{type: links, of: {list(site.fields)[1]}, with: {next(iter(site.fields))}}}",
+            )
         given_away = phrase & self._linked(scored, word, links.values)
         how = noise("phrases", length) / ratio
         first, count = phrases.ids
@@ -75,7 +80,7 @@ class LinkedTokens(Mask):
 
     def _linked(self, scored: Tensor, word: Tensor, links: Tensor) -> Tensor:
         """[B,L] bool, at the place of each phrase whether it covers a scored piece; links [B,M,pieces]."""
-        scored = scored[:, 1:1 + links.shape[2]]
+        scored = scored[:, 1 : 1 + links.shape[2]]
         covers = ((links != 0) & scored[:, None]).any(2)
         place = torch.arange(word.shape[1], device=word.device) - 1 - word.sum(1, keepdim=True)
         return covers.gather(1, place.clamp(0, covers.shape[1] - 1))
@@ -86,8 +91,9 @@ class LinkedTokens(Mask):
 
     def _words(self, noise: Noise, site: Site, vocabulary: int) -> Tensor:
         """[B,L] int64, uniform over the word pieces, special ones left out unless Config wants them."""
-        special = [] if self.config.special else sorted(
-            {number for number in site.special.values() if number < vocabulary})
+        special = (
+            [] if self.config.special else sorted({number for number in site.special.values() if number < vocabulary})
+        )
         ids = noise.integers("other word", vocabulary - len(special), site.positions)
         for taken in special:
             ids = ids + (ids >= taken)

@@ -42,10 +42,12 @@ class MCR(Objective):
     class Config(ObjectiveConfig):
         image: InputName = Field("image", description="input that shows the picture")
         mask: MaskName | None = Field(None, description="takes pieces of the tags; null: the input's own mask")
-        source: str = Field("tags", description="which of the picture encoder's further outputs names concepts: tags, "
-                            "or slots")
-        targets: FieldName | None = Field(None, description="field of labels that the slots name; null: the pieces "
-                                          "that the mask took")
+        source: str = Field(
+            "tags", description="which of the picture encoder's further outputs names concepts: tags, or slots"
+        )
+        targets: FieldName | None = Field(
+            None, description="field of labels that the slots name; null: the pieces that the mask took"
+        )
         head: PartName = Field("concepts", description="head that turns an output into logits over concepts")
 
     def views(self, inputs):
@@ -56,12 +58,19 @@ class MCR(Objective):
 
     def build(self, picture: Spec, head: Spec, targets: FieldSpec | None = None):
         if targets is not None and targets.kind != "labels":
-            raise self.cannot(f"'{self.config.targets}' is a field of {targets.kind}, and targets are labels",
-                              "add under fields: concepts: {type: counted, of: caption}, and targets: concepts")
+            raise self.cannot(
+                f"'{self.config.targets}' is a field of {targets.kind}, and targets are labels",
+                "add under fields: concepts: {type: counted, of: caption}, and targets: concepts",
+            )
         if self.config.source not in picture.extra:
-            raise self.cannot(f"the encoder of '{self.config.image}' gives no '{self.config.source}'", (
-                f"source: {next(iter(picture.extra))}" if picture.extra else
-                "give it slots (slots: 8), or take an encoder of tags (tagged_regions)"))
+            raise self.cannot(
+                f"the encoder of '{self.config.image}' gives no '{self.config.source}'",
+                (
+                    f"source: {next(iter(picture.extra))}"
+                    if picture.extra
+                    else "give it slots (slots: 8), or take an encoder of tags (tagged_regions)"
+                ),
+            )
         field = next(iter(head.fields.values()))
         self.first = field.ids[0] if field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field.share else None

@@ -36,20 +36,24 @@ class Phrases(Reader):
         size: Ids = Field(4096, description="ids kept for phrases: the most frequent that have no word piece's")
         least: Samples = Field(50, description="training captions that a phrase must be in")
         words: tuple[Literal[1, 2, 3], ...] = Field(
-            (1, 2, 3), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations")
+            (1, 2, 3), min_length=1, description="kinds: 1 objects, 2 with an attribute, 3 relations"
+        )
         reuse: bool = Field(True, description="an object that is one word piece has that piece's id")
         cap: Literal["room", "length"] = Field(
-            "room", description="room: short captions leave their room to phrases; length: never more than `length`")
-        file: PathName | None = Field(None, description="a vocabulary of the published "
-                                 "form, in place of one learned: `size`, `least` and `reuse` are then the file's")
+            "room", description="room: short captions leave their room to phrases; length: never more than `length`"
+        )
+        file: PathName | None = Field(
+            None,
+            description="a vocabulary of the published "
+            "form, in place of one learned: `size`, `least` and `reuse` are then the file's",
+        )
 
     config: Config
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
         if "with" not in shared:
-            raise self.cannot("phrases stand in one table with a caption's word pieces",
-                              "say whose: `with: caption`")
+            raise self.cannot("phrases stand in one table with a caption's word pieces", "say whose: `with: caption`")
         self._beside = shared["with"]
         self._first = self._beside.spec.vocabulary
         self._ids: dict[Words, int] = {}
@@ -62,9 +66,13 @@ class Phrases(Reader):
     def spec(self) -> FieldSpec:
         """`ids`: those of phrases alone, so many as there are once they are known. `special` is the caption's."""
         own = [number for number in self._ids.values() if number >= self._first]
-        return FieldSpec("tokens", (self.config.length,), vocabulary=self._first + self._size,
-                         ids=(self._first, max(own) - self._first + 1 if own else self._size),
-                         special=self._beside.spec.special)
+        return FieldSpec(
+            "tokens",
+            (self.config.length,),
+            vocabulary=self._first + self._size,
+            ids=(self._first, max(own) - self._first + 1 if own else self._size),
+            special=self._beside.spec.special,
+        )
 
     @property
     def most(self) -> int:
@@ -80,30 +88,42 @@ class Phrases(Reader):
         if self.config.file is not None:
             self._check_reused()
             return
-        counts = Counter(concept.words for value in captions(rows) for concept in found(value)
-                         if len(concept.words) in self.config.words)
+        counts = Counter(
+            concept.words
+            for value in captions(rows)
+            for concept in found(value)
+            if len(concept.words) in self.config.words
+        )
         self._ids, free = {}, self._first
-        for words in sorted((words for words, count in counts.items() if count >= self.config.least),
-                            key=lambda words: (-counts[words], words)):
+        for words in sorted(
+            (words for words, count in counts.items() if count >= self.config.least),
+            key=lambda words: (-counts[words], words),
+        ):
             if (piece := self._piece(words)) is not None:
                 self._ids[words] = piece
             elif free < self._first + self.config.size:
                 self._ids[words], free = free, free + 1
         if not self._ids:
-            raise DataError(f"no phrase is in {self.config.least} of the training captions",
-                            "lower `least`, or look at the column that it reads")
+            raise DataError(
+                f"no phrase is in {self.config.least} of the training captions",
+                "lower `least`, or look at the column that it reads",
+            )
 
     def read(self, value: str | Mapping[str, Any]) -> Pieces:
         """Ids of the phrases with an id; a span reaches from a phrase's first character to its last."""
         known = self.placed(value)
-        return Pieces([number for number, _ in known],
-                      [(min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)
-                       for _, spans in known])
+        return Pieces(
+            [number for number, _ in known],
+            [
+                (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)
+                for _, spans in known
+            ],
+        )
 
     def placed(self, value: str | Mapping[str, Any]) -> list[tuple[int, tuple[Span, ...]]]:
         """Id and characters of each phrase, in the order of the sequence."""
         known = [(self._ids[concept.words], concept.spans) for concept in found(value) if concept.words in self._ids]
-        return known if self.config.cap == "room" else known[:self.config.length]
+        return known if self.config.cap == "room" else known[: self.config.length]
 
     def knows(self, words: Words) -> bool:
         return words in self._ids
@@ -115,8 +135,10 @@ class Phrases(Reader):
         """Takes back the ids. Raises DataError where they do not fit `size`."""
         self._take({int(number): tuple(words) for number, words in state.items()})
         if any(number >= self._first + self._size for number in self._ids.values()):
-            raise DataError(f"the saved phrases have ids beyond {self._first} word pieces and size {self._size}",
-                            "give the field the size that it was learned with")
+            raise DataError(
+                f"the saved phrases have ids beyond {self._first} word pieces and size {self._size}",
+                "give the field the size that it was learned with",
+            )
 
     @classmethod
     def restored(cls, config: Config, state: Mapping[str, Any], **shared: Reader) -> Reader:
@@ -154,10 +176,16 @@ class Phrases(Reader):
         if not isinstance(whole, dict):
             raise self.cannot(f"{path} holds no object", "id -> a list of one to three strings")
         for number, words in whole.items():
-            if not number.isdecimal() or not isinstance(words, list) or not 1 <= len(words) <= 3 or not all(
-                    isinstance(word, str) and word for word in words):
-                raise self.cannot(f"{path}: {number!r:.40}: {words!r:.60} is no id with its one to three strings",
-                                  'such as "30522": ["dog", "brown"]')
+            if (
+                not number.isdecimal()
+                or not isinstance(words, list)
+                or not 1 <= len(words) <= 3
+                or not all(isinstance(word, str) and word for word in words)
+            ):
+                raise self.cannot(
+                    f"{path}: {number!r:.40}: {words!r:.60} is no id with its one to three strings",
+                    'such as "30522": ["dog", "brown"]',
+                )
         return {int(number): tuple(words) for number, words in whole.items()}
 
     def _check_reused(self) -> None:
@@ -165,6 +193,8 @@ class Phrases(Reader):
         shared = [(words, number) for words, number in self._ids.items() if number < self._first]
         wrong = [words for words, number in shared if self._beside.read(" ".join(words)).ids != [number]]
         if 2 * len(wrong) > len(shared):
-            raise DataError(f"{self.config.file} was made with other word pieces: of {len(shared)} phrases with a "
-                            f"piece's id {len(wrong)} are not that piece, such as '{' '.join(wrong[0])}'",
-                            "give the caption the tokenizer of that file")
+            raise DataError(
+                f"{self.config.file} was made with other word pieces: of {len(shared)} phrases with a "
+                f"piece's id {len(wrong)} are not that piece, such as '{' '.join(wrong[0])}'",
+                "give the caption the tokenizer of that file",
+            )

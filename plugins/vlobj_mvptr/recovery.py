@@ -25,24 +25,29 @@ from vlobjectives.functional import paired_interval
 class Recovery(Evaluation):
     """The most likely concept of each row of `mcr` is one of those to be named (a hidden piece of a tag; a caption's).
 
-        right          with the picture; chance is the concept most frequent in training, and how often it is right here
-        other_picture  the same tags and the same places hidden, beside the regions of another sample; slots see its
-                       picture. Rows of the same picture are left out
-        gain           right less other_picture, the paired difference with its Student's t interval; chance is 0
+    right          with the picture; chance is the concept most frequent in training, and how often it is right here
+    other_picture  the same tags and the same places hidden, beside the regions of another sample; slots see its
+                   picture. Rows of the same picture are left out
+    gain           right less other_picture, the paired difference with its Student's t interval; chance is 0
     """
 
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("mcr", description="the objective that names concepts")
-        mask: MaskName | None = Field(None, description="mask of the picture's input that hides pieces of tags; null: "
-                                      "the objective's own, or none where it names a field of concepts")
+        mask: MaskName | None = Field(
+            None,
+            description="mask of the picture's input that hides pieces of tags; null: "
+            "the objective's own, or none where it names a field of concepts",
+        )
 
     def suits(self, objectives):
         judged = objectives[self.config.of].config
         if judged.targets is None and self.config.mask is None and judged.mask is None:
-            raise self.cannot(f"objective '{self.config.of}' names no mask of its own", "name the one of the picture's "
-                              "input: evaluate.recovery.mask=NAME")
+            raise self.cannot(
+                f"objective '{self.config.of}' names no mask of its own",
+                "name the one of the picture's input: evaluate.recovery.mask=NAME",
+            )
 
     def run(self, held):
         objective = held.objective(self.config.of)
@@ -64,15 +69,21 @@ class Recovery(Evaluation):
             return {}
         chance = guess.double().mean().item() if most else None
         gain = paired_interval(right.tolist(), other.tolist())
-        return {"right": accuracy(right, chance), "other_picture": accuracy(other, chance),
-                "gain": Score(gain[0], 0.0, *gain[1:], right.numel())}
+        return {
+            "right": accuracy(right, chance),
+            "other_picture": accuracy(other, chance),
+            "gain": Score(gain[0], 0.0, *gain[1:], right.numel()),
+        }
 
 
 def exchanged(batch: Batch, name: str) -> Batch:
     """The batch in which every row has the picture, or the regions beside its tags, of the row before it."""
     x = batch[name]
-    moved = replace(x, beside={key: _rolled(value) for key, value in x.beside.items()}) if isinstance(x, Tokens) \
+    moved = (
+        replace(x, beside={key: _rolled(value) for key, value in x.beside.items()})
+        if isinstance(x, Tokens)
         else _rolled(x)
+    )
     return replace(batch, values={**batch.values, name: moved})
 
 

@@ -22,7 +22,8 @@ class Tags(Reader):
 
     class Config(ReaderConfig):
         length: Annotated[Length, Field(ge=3)] = Field(
-            description="ids a sequence has at most, begin and end counted (published: 20)")
+            description="ids a sequence has at most, begin and end counted (published: 20)"
+        )
         duplicates: bool = Field(False, description="keep a name as often as it is given (COCO retrieval, published)")
 
     config: Config
@@ -40,14 +41,15 @@ class Tags(Reader):
         return replace(self._words.spec, shape=(self.config.length,), share=self._share)
 
     def fit(self, rows: Iterable[Sequence[str]]) -> None:
-        counts = Counter(number for value in rows for number in self.read(value).ids[:self.config.length - 2])
+        counts = Counter(number for value in rows for number in self.read(value).ids[: self.config.length - 2])
         self._shares(counts)
 
     def read(self, value: Sequence[str]) -> Pieces:
         """Raises DataError for a text, whose letters are no names."""
         if isinstance(value, str):
-            raise DataError(f"tags are read from a list of names, not from {value!r:.40}", "a source whose column "
-                            "`tags` holds one")
+            raise DataError(
+                f"tags are read from a list of names, not from {value!r:.40}", "a source whose column `tags` holds one"
+            )
         names = value if self.config.duplicates else dict.fromkeys(value)
         return self._words.read(" ".join(names))
 
@@ -59,5 +61,6 @@ class Tags(Reader):
 
     def _shares(self, counts: Mapping[int, float], scale: bool = True) -> None:
         total = sum(counts.values()) if scale else 1
-        self._share = tuple(counts.get(number, 0) / total for number in range(self._words.spec.vocabulary)) \
-            if counts else ()
+        self._share = (
+            tuple(counts.get(number, 0) / total for number in range(self._words.spec.vocabulary)) if counts else ()
+        )

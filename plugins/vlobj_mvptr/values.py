@@ -16,8 +16,10 @@ def found(value: str | Mapping[str, Any]) -> Sequence[Concept]:
     if isinstance(value, Mapping) and {"caption", "phrases"} <= value.keys():
         once = dict.fromkeys(tuple(phrase) for phrase in value["phrases"])
         return [placed(value["caption"], phrase) for phrase in once]
-    raise DataError(f"phrases are read from a caption, or from a caption and its phrases, not from {value!r:.40}",
-                    "`of: caption`, or a source whose column `phrases` holds both")
+    raise DataError(
+        f"phrases are read from a caption, or from a caption and its phrases, not from {value!r:.40}",
+        "`of: caption`, or a source whose column `phrases` holds both",
+    )
 
 
 def captions(rows: Iterable[Any]) -> Iterator[Any]:

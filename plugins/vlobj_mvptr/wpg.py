@@ -46,14 +46,21 @@ class WPG(Objective):
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(ObjectiveConfig):
-        mode: Literal["pairwise", "reencoded"] = Field("pairwise", description="where negatives come from: each side's "
-                                                       "own matched pass (published), or wrong pairs fused together")
+        mode: Literal["pairwise", "reencoded"] = Field(
+            "pairwise",
+            description="where negatives come from: each side's "
+            "own matched pass (published), or wrong pairs fused together",
+        )
         negatives: PairingName | None = Field(None, description="pairing that finds the wrong pairs of `reencoded`")
-        rule: Literal["pick", "max", "mean"] = Field("mean", description="what a phrase takes of its k nearest regions "
-                                                     "(published: pick, whose expectation is mean)")
+        rule: Literal["pick", "max", "mean"] = Field(
+            "mean",
+            description="what a phrase takes of its k nearest regions (published: pick, whose expectation is mean)",
+        )
         positives: Literal["same_picture", "equal_captions"] = Field(
-            "same_picture", description="pairwise: whose pictures are no negatives of a caption: equal ones, or also "
-            "those of equal captions; with reencoded the pairing says it")
+            "same_picture",
+            description="pairwise: whose pictures are no negatives of a caption: equal ones, or also "
+            "those of equal captions; with reencoded the pairing says it",
+        )
         k: Length = Field(3, description="nearest regions (published: 3)")
         margin: Amount = Field(0.2, description="by which the own picture is to be ahead (published: 0.2)")
         phrases: str = Field("phrases", description="the field of the text input that holds the phrases")
@@ -67,8 +74,10 @@ class WPG(Objective):
             if (self.mode == "reencoded") != (self.negatives is not None):
                 raise ValueError("mode reencoded needs `negatives`, a pairing; pairwise takes none")
             if self.negatives is not None and "positives" in self.model_fields_set:
-                raise ValueError("`positives` is of pairwise; of reencoded negatives the pairing says it: "
-                                 f"pairings.{self.negatives}: positives: {self.positives}")
+                raise ValueError(
+                    "`positives` is of pairwise; of reencoded negatives the pairing says it: "
+                    f"pairings.{self.negatives}: positives: {self.positives}"
+                )
             return self
 
     def views(self, inputs):
@@ -81,8 +90,10 @@ class WPG(Objective):
     def build(self, text: Spec):
         tokens = [name for name, field in text.fields.items() if field.kind == "tokens"]
         if self.config.phrases not in tokens:
-            raise self.cannot(f"input '{self.config.text}' has no field '{self.config.phrases}'",
-                              f"inputs.{self.config.text}.fields: [{', '.join([*tokens, self.config.phrases])}]")
+            raise self.cannot(
+                f"input '{self.config.text}' has no field '{self.config.phrases}'",
+                f"inputs.{self.config.text}.fields: [{', '.join([*tokens, self.config.phrases])}]",
+            )
         self.segment = tokens.index(self.config.phrases)
 
     def forward(self, matched, batch, noise, gather, wrong=None):
@@ -94,8 +105,9 @@ class WPG(Objective):
             other = self.score(phrases, phrase, gather(regions)[image], gather(there)[image], noise, "wrong")
         else:
             scored, own = self._opposed(matched, wrong), own[wrong.pairs.anchor]
-            other = self.score(self.tokens(wrong.text), self.phrase(wrong), self.tokens(wrong.image), wrong.image.valid,
-                               noise, "wrong")
+            other = self.score(
+                self.tokens(wrong.text), self.phrase(wrong), self.tokens(wrong.image), wrong.image.valid, noise, "wrong"
+            )
         hinge = torch.where(scored, (other + self.config.margin - own).clamp_min(0), 0.0)
         return {"grounding": Term(hinge.sum(), scored.sum(), chance=self.config.margin)}
 
@@ -109,8 +121,9 @@ class WPG(Objective):
         """[R,L] bool, where phrases stand."""
         return (x.text.segment == self.segment) & ~x.text.special
 
-    def score(self, phrases: Tensor, phrase: Tensor, regions: Tensor, region: Tensor, noise: Noise,
-              name: str) -> Tensor:
+    def score(
+        self, phrases: Tensor, phrase: Tensor, regions: Tensor, region: Tensor, noise: Noise, name: str
+    ) -> Tensor:
         """s [R] of texts [R,L,D] at phrase [R,L] and pictures [R,N,D] at region [R,N]; a sample's rows draw apart."""
         rule, uniform = self.config.rule, None
         if rule == "pick":
@@ -120,7 +133,7 @@ class WPG(Objective):
 
     def tokens(self, x: Encoded) -> Tensor:
         """A layer's stream has class tokens in front of the positions."""
-        return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1]:]
+        return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1] :]
 
     def _partners(self, matched: Fused, batch: Batch, noise: Noise, gather) -> tuple[Tensor, Tensor]:
         """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""

@@ -48,15 +48,22 @@ class AttentivePatches(Mask):
         ratio: float = Field(gt=0, lt=1, description="share of the patches that is hidden (published: 0.5 and 0.5)")
         hide: Literal["most", "least"] = Field(description="those that the caption speaks of most, or least")
         select: Literal["nearest", "farthest", "random", "block"] = Field(
-            "nearest", description="how patches are ranked: by score, from the other end, by chance, by tiles")
+            "nearest", description="how patches are ranked: by score, from the other end, by chance, by tiles"
+        )
         score: Literal["max", "mean", "class"] = Field(
-            "max", description="similarity to the nearest word (published), to all on average, or to the whole caption")
+            "max", description="similarity to the nearest word (published), to all on average, or to the whole caption"
+        )
         tile: Length = Field(2, description="patches a side of a tile, for `block`")
-        tie: Literal["index", "noise"] = Field("index", description="of equal scores the lower number first, or by "
-                                               "chance, which matters for captions without words")
+        tie: Literal["index", "noise"] = Field(
+            "index",
+            description="of equal scores the lower number first, or by "
+            "chance, which matters for captions without words",
+        )
         fill: Literal["drop", "token", "pixels"] = Field(
-            "token", description="drop: the encoder never sees them; token: a learned vector in place of the patch "
-            "embedding; pixels: the picture's mean colour. Of no matter where tokens are only taken from sight")
+            "token",
+            description="drop: the encoder never sees them; token: a learned vector in place of the patch "
+            "embedding; pixels: the picture's mean colour. Of no matter where tokens are only taken from sight",
+        )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection in whose space patches and words are compared")
@@ -74,8 +81,9 @@ class AttentivePatches(Mask):
     def hides(self, site: Site) -> tuple[int, int]:
         return self.size(site), self.size(site)
 
-    def draw(self, noise: Noise, site: Site, batch: Batch, image: Joint | None = None,
-             text: Joint | None = None) -> Draw:
+    def draw(
+        self, noise: Noise, site: Site, batch: Batch, image: Joint | None = None, text: Joint | None = None
+    ) -> Draw:
         score = noise("score", site.positions) if image is None else self._score(image, text, batch)
         each, count = site.positions // site.frames, self._count(site)
         if self.config.select == "block":
@@ -86,7 +94,7 @@ class AttentivePatches(Mask):
         for frame, own in enumerate(score.split(each, 1)):
             lot = noise.order(f"ties of frame {frame}", each) if self.config.tie == "noise" else None
             order = ranked(own, lot)
-            gone.append((order[:, :count] if first else order[:, each - count:]) + frame * each)
+            gone.append((order[:, :count] if first else order[:, each - count :]) + frame * each)
         hidden = mark(torch.cat(gone, 1), site.positions)
         index, ok = indices(hidden, self.size(site))
         keep = indices(~hidden, site.positions - self.size(site))[0] if self.fill == "drop" else None

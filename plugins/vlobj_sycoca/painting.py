@@ -46,8 +46,10 @@ class Painting(Evaluation):
             return {}
         gain, low, high = mean_interval(b - a for a, b in zip(right, wrong))
         loss, least, most = mean_interval(right)
-        return {"gain": Score(gain, 0.0, low, high, len(right), per_cent=False),
-                "loss": Score(loss, None, least, most, len(right), per_cent=False)}
+        return {
+            "gain": Score(gain, 0.0, low, high, len(right), per_cent=False),
+            "loss": Score(loss, None, least, most, len(right), per_cent=False),
+        }
 
 
 def _loss(objective, painted: Encoded, batch, row: int) -> float:

@@ -27,13 +27,15 @@ class TGMIM(Objective):
     paper = "SyCoCa, arXiv 2401.02137"
 
     class Config(ObjectiveConfig):
-        mask: MaskName = Field(description="hides patches before the encoder (published: the half that the caption "
-                               "speaks of most)")
+        mask: MaskName = Field(
+            description="hides patches before the encoder (published: the half that the caption speaks of most)"
+        )
         image: InputName = Field("image", description="input that shows the picture")
         memory: InputName | None = Field("text", description="input that helps to paint; null: none, plain MIM")
         decoder: PartName = Field("painter", description="decoder that reads the masked picture's patches")
-        target: Literal["pixels_normalised", "pixels"] = Field("pixels_normalised", description="each patch by its own "
-                                                               "mean and deviation, or as the picture has it")
+        target: Literal["pixels_normalised", "pixels"] = Field(
+            "pixels_normalised", description="each patch by its own mean and deviation, or as the picture has it"
+        )
         distance: Literal["l2", "l1"] = Field("l2", description="squared or absolute difference")
         init_std: Spread = Field(0.02, gt=0, description="spread of the map to pixels at the start")
 
@@ -47,15 +49,17 @@ class TGMIM(Objective):
         if painted.grid is None or not pictures:
             raise self.cannot(f"the decoder '{self.config.decoder}' decodes no patches", "give it query: vision")
         self.patch = painted.patch_size
-        self.pixels = nn.Linear(painted.width, self.patch ** 2 * pictures[0].shape[-3])
+        self.pixels = nn.Linear(painted.width, self.patch**2 * pictures[0].shape[-3])
         nn.init.normal_(self.pixels.weight, std=self.config.init_std)
         nn.init.zeros_(self.pixels.bias)
 
     def forward(self, painted, batch):
         draw, wanted = painted.draw, patchify(batch[self.config.image], self.patch)
         if painted.tokens.shape[1] != wanted.shape[1]:
-            raise self.cannot("the mask drops the very patches that are to be painted",
-                              f"masks.{self.config.mask}: fill: token; or model.{self.config.decoder}: restore: true")
+            raise self.cannot(
+                "the mask drops the very patches that are to be painted",
+                f"masks.{self.config.mask}: fill: token; or model.{self.config.decoder}: restore: true",
+            )
         wanted = take(wanted, draw.index)
         if self.config.target == "pixels_normalised":
             wanted = normalised(wanted)

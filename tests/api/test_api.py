@@ -19,13 +19,33 @@ from vlobjectives.runs import session
 from vlobjectives.runtime.log import Log
 
 TINY = (
-    "run.steps=2", "optim.schedule.warmup=0", "data.samples=64", "data.batch=8", "data.val=16", "data.test=16",
-    "data.test_new=0", "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.joint.width=24",
-    "model.text.config.hidden_size=32", "model.text.config.num_hidden_layers=1",
-    "model.text.config.num_attention_heads=2", "model.text.config.intermediate_size=64",
-    "evaluate={losses: false, retrieval: {gallery: 16}}")
-FUSED = (*TINY, "model.fusion.width=32", "model.fusion.depth=1", "model.fusion.heads=2",
-         "objectives.itm.weight=1", "objectives.mlm.weight=1", "objectives.mgsc.weight=1", "objectives.mltc.weight=1")
+    "run.steps=2",
+    "optim.schedule.warmup=0",
+    "data.samples=64",
+    "data.batch=8",
+    "data.val=16",
+    "data.test=16",
+    "data.test_new=0",
+    "model.vision.width=32",
+    "model.vision.depth=1",
+    "model.vision.heads=2",
+    "model.joint.width=24",
+    "model.text.config.hidden_size=32",
+    "model.text.config.num_hidden_layers=1",
+    "model.text.config.num_attention_heads=2",
+    "model.text.config.intermediate_size=64",
+    "evaluate={losses: false, retrieval: {gallery: 16}}",
+)
+FUSED = (
+    *TINY,
+    "model.fusion.width=32",
+    "model.fusion.depth=1",
+    "model.fusion.heads=2",
+    "objectives.itm.weight=1",
+    "objectives.mlm.weight=1",
+    "objectives.mgsc.weight=1",
+    "objectives.mltc.weight=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +74,11 @@ def test_first_losses_are_those_of_a_run(tmp_path):
     assert logged["step"] == 0
     assert len(losses.terms) == 8
     assert {name: losses.value(name).item() for name in losses.terms} == {
-        name: term["value"] for name, term in logged["terms"].items()}
+        name: term["value"] for name, term in logged["terms"].items()
+    }
     assert {name: losses.weighted(name).item() for name in losses.terms} == pytest.approx(
-        {name: term["weighted"] for name, term in logged["terms"].items()}, rel=1e-6)
+        {name: term["weighted"] for name, term in logged["terms"].items()}, rel=1e-6
+    )
 
 
 def test_precision_is_the_recipes():
@@ -155,6 +177,7 @@ def test_turned_and_grey_pictures_are_read_as_seen(towers, scene, tmp_path):
 def test_load_opens_no_data(run, monkeypatch):
     """A source that can describe itself is not made: a run embeds where its photos are not."""
     from vlobj_data.scenes.scenes import Scenes
+
     columns = pieces_of(load_recipe(run).recipe, Registry()).source.columns
     monkeypatch.setattr(Scenes, "described", classmethod(lambda cls, config: columns), raising=False)
     monkeypatch.setattr(Scenes, "__init__", lambda *args: pytest.fail("the source was made"))
@@ -192,8 +215,12 @@ def test_no_joint_space(towers):
 
 def test_what_is_no_picture(towers, tmp_path):
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
-    for wrong in (tmp_path / "text.png", tmp_path / "missing.png", torch.rand(3, 64, 64),
-                  torch.zeros(64, 64, dtype=torch.uint8)):
+    for wrong in (
+        tmp_path / "text.png",
+        tmp_path / "missing.png",
+        torch.rand(3, 64, 64),
+        torch.zeros(64, 64, dtype=torch.uint8),
+    ):
         with pytest.raises(DataError, match="picture"):
             towers.embed_images([wrong])
 

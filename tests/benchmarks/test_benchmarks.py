@@ -14,12 +14,27 @@ import overhead
 import paired
 
 TINY = (
-    "run.steps=2", "run.precision=fp32", "optim.schedule.warmup=0", "data.samples=64", "data.batch=8",
-    "model.vision.width=32", "model.vision.depth=1", "model.vision.heads=2", "model.joint.width=24",
-    "model.text.config.hidden_size=32", "model.text.config.num_hidden_layers=1",
-    "model.text.config.num_attention_heads=2", "model.text.config.intermediate_size=64",
-    "model.fusion.width=32", "model.fusion.depth=1", "model.fusion.heads=2",
-    "objectives.itm.weight=1", "objectives.mlm.weight=2", "objectives.mgsc.weight=0.2", "objectives.mltc.weight=0.5")
+    "run.steps=2",
+    "run.precision=fp32",
+    "optim.schedule.warmup=0",
+    "data.samples=64",
+    "data.batch=8",
+    "model.vision.width=32",
+    "model.vision.depth=1",
+    "model.vision.heads=2",
+    "model.joint.width=24",
+    "model.text.config.hidden_size=32",
+    "model.text.config.num_hidden_layers=1",
+    "model.text.config.num_attention_heads=2",
+    "model.text.config.intermediate_size=64",
+    "model.fusion.width=32",
+    "model.fusion.depth=1",
+    "model.fusion.heads=2",
+    "objectives.itm.weight=1",
+    "objectives.mlm.weight=2",
+    "objectives.mgsc.weight=0.2",
+    "objectives.mltc.weight=0.5",
+)
 
 
 @pytest.mark.parametrize(("n", "low"), [(6, 1), (8, 1), (9, 2), (11, 2), (15, 4), (21, 6), (50, 18)])

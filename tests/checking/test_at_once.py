@@ -36,8 +36,14 @@ MISTAKES = [  # (override, where it is told, what is told only where these are s
     ("model.vision.patch=7", "model.vision", ()),
     ("model.joint.image=vison", "model.joint.image", ()),
 ]
-HIDES = {"model.fusion": {"model"}, "model.vision": {"model", "vision"}, "model.joint.image": {"model"},
-         "masks.dropped.ratio": {"masks"}, "masks.replaced.fill": {"masks"}, "objectives.itm.negatives": {"itm"}}
+HIDES = {
+    "model.fusion": {"model"},
+    "model.vision": {"model", "vision"},
+    "model.joint.image": {"model"},
+    "masks.dropped.ratio": {"masks"},
+    "masks.replaced.fill": {"masks"},
+    "objectives.itm.negatives": {"itm"},
+}
 
 
 def mixed(seed: int) -> list[tuple[str, str]]:
@@ -49,14 +55,16 @@ def mixed(seed: int) -> list[tuple[str, str]]:
         if apart and not hidden & set(needs) and not any(hides & set(theirs) for *_, theirs in chosen):
             chosen.append((override, path, needs))
             hidden |= hides
-    return [(override, path) for override, path, _ in chosen[:random.randint(2, 6)]]
+    return [(override, path) for override, path, _ in chosen[: random.randint(2, 6)]]
 
 
 def told(tmp_path, seed: int) -> None:
     mistakes = mixed(seed)
     _, report = check(load(changed(tmp_path, {}), [override for override, _ in mistakes], check=True), Registry())
     assert sorted(problem.path for problem in report.errors) == sorted(path for _, path in mistakes), (
-        mistakes, [str(problem) for problem in report.errors])
+        mistakes,
+        [str(problem) for problem in report.errors],
+    )
     assert report.code == 2 and all(problem.mend for problem in report.errors)
 
 
@@ -73,11 +81,21 @@ def test_all_mistakes_of_sixty_recipes(tmp_path):
 
 def test_stages_do_not_hide_each_other(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
-    path.write_text("extends: glscl\nobjectives: {mgcs: {}, itc: {temprature: 3}, mlm: {mask: nosy_words}}\n"
-                    "masks: {dropped: {ratio: 1.8}}\noptim: {lr: fast}\nno_such_key: 1\n", encoding="utf-8")
+    path.write_text(
+        "extends: glscl\nobjectives: {mgcs: {}, itc: {temprature: 3}, mlm: {mask: nosy_words}}\n"
+        "masks: {dropped: {ratio: 1.8}}\noptim: {lr: fast}\nno_such_key: 1\n",
+        encoding="utf-8",
+    )
     ended = vlobj(capsys, "check", path, "evaluate.itm.of=itc")
     assert ended.code == 2
-    for at in ("2:14  objectives.mgcs", "2:30  objectives.itc.temprature", "2:58  objectives.mlm.mask",
-               "3:26  masks.dropped.ratio", "4:13  optim.lr", "5:1  no_such_key", "evaluate.itm.of"):
+    for at in (
+        "2:14  objectives.mgcs",
+        "2:30  objectives.itc.temprature",
+        "2:58  objectives.mlm.mask",
+        "3:26  masks.dropped.ratio",
+        "4:13  optim.lr",
+        "5:1  no_such_key",
+        "evaluate.itm.of",
+    ):
         assert at in ended.err, ended.err
     assert "7 errors" in ended.out and "not checked to the end, since they need what is wrong: " in ended.err

@@ -14,8 +14,11 @@ LOWER, UPPER = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
 def loose(schema, path=""):
     """Where a JSON schema has a number without a lower or an upper bound; a choice of numbers needs none."""
     if isinstance(schema, dict):
-        if schema.get("type") in ("integer", "number") and not {"enum", "const"} & schema.keys() \
-                and not (LOWER & schema.keys() and UPPER & schema.keys()):
+        if (
+            schema.get("type") in ("integer", "number")
+            and not {"enum", "const"} & schema.keys()
+            and not (LOWER & schema.keys() and UPPER & schema.keys())
+        ):
             yield path
         for key, inner in schema.items():
             yield from loose(inner, f"{path}/{key}")
@@ -33,15 +36,32 @@ def test_every_number_has_bounds():
     assert {name: paths for name, paths in found.items() if paths} == {}
 
 
-@pytest.mark.parametrize("override", [
-    "run.steps=9223372036854775807", "run.checkpoint.steps=9223372036854775807", "run.checkpoint.keep=1000000000",
-    "evaluate.every.steps=100000000000", "optim.schedule.warmup=9223372036854775807", "optim.lr=1e300",
-    "objectives.itc.weight=1e300", "objectives.itc.weight=[[0, 0], [9223372036854775807, 1]]",
-    "data.batch=9223372036854775807", "data.workers=100000", "data.image_size=9223372036854775807",
-    "data.samples=9223372036854775807", "fields.caption.size=2147483648", "fields.caption.length=2147483648",
-    "model.vision.depth=1000000000", "model.vision.width=1000000000", "model.vision.patch=4294967296",
-    "model.joint.temperature=1e300", "model.text.config.num_hidden_layers=1000000000",
-    "model.text.config.hidden_size=9223372036854775807", "evaluate.retrieval.gallery=9223372036854775807"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "run.steps=9223372036854775807",
+        "run.checkpoint.steps=9223372036854775807",
+        "run.checkpoint.keep=1000000000",
+        "evaluate.every.steps=100000000000",
+        "optim.schedule.warmup=9223372036854775807",
+        "optim.lr=1e300",
+        "objectives.itc.weight=1e300",
+        "objectives.itc.weight=[[0, 0], [9223372036854775807, 1]]",
+        "data.batch=9223372036854775807",
+        "data.workers=100000",
+        "data.image_size=9223372036854775807",
+        "data.samples=9223372036854775807",
+        "fields.caption.size=2147483648",
+        "fields.caption.length=2147483648",
+        "model.vision.depth=1000000000",
+        "model.vision.width=1000000000",
+        "model.vision.patch=4294967296",
+        "model.joint.temperature=1e300",
+        "model.text.config.num_hidden_layers=1000000000",
+        "model.text.config.hidden_size=9223372036854775807",
+        "evaluate.retrieval.gallery=9223372036854775807",
+    ],
+)
 def test_what_cannot_be_meant_is_refused(override, tmp_path, capsys):
     ended = vlobj(capsys, "plan", changed(tmp_path, {}), override)
     key, _, value = override.partition("=")
@@ -49,8 +69,10 @@ def test_what_cannot_be_meant_is_refused(override, tmp_path, capsys):
     assert key in ended.err or f"{key.rpartition('.')[2]}: {value}" in ended.err
 
 
-@pytest.mark.parametrize(("when", "steps", "due"), [
-    (Checkpoint(), 10, []), (None, 10, []), (Checkpoint(steps=4), 10, [4, 8]), (Checkpoint(share=0.5), 10, [5, 10])])
+@pytest.mark.parametrize(
+    ("when", "steps", "due"),
+    [(Checkpoint(), 10, []), (None, 10, []), (Checkpoint(steps=4), 10, [4, 8]), (Checkpoint(share=0.5), 10, [5, 10])],
+)
 def test_when_something_is_due(when, steps, due):
     assert list(schedule.every(when, steps)) == due
 

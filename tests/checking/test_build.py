@@ -30,12 +30,34 @@ BROKEN = """
         return {"objective:wrong": Wrong}
 """
 MISTAKES = [
-    "objectives.itc.type=itx", "objectives.itc.temprature=3", "objectives.itc.weight=heavy", "objectives.mlm.mask=nosy",
-    "objectives.mlm=7", "masks.dropped.ratio=1.8", "masks.dropped=null", "optim.lr=fast", "optim.ler=1", "lr=1",
-    "run.steps=-1", "run.precision=float16", "run.precision=fp16", "model.vision.patch=7", "model.fusion.heads=3",
-    "model.fusion.width=64", "model.words=null", "model.text.config.model_type=bertt", "model.vision.weights=./gone.pt",
-    "data.type=captoins", "data.batch=1", "data.micro_batch=3", "fields.caption.of=captoin", "plugins=[./nowhere.py]",
-    "evaluate.splits=[tset]", "pairings.others.group=3", "run.steps=9223372036854775807", "objectives=[itc]",
+    "objectives.itc.type=itx",
+    "objectives.itc.temprature=3",
+    "objectives.itc.weight=heavy",
+    "objectives.mlm.mask=nosy",
+    "objectives.mlm=7",
+    "masks.dropped.ratio=1.8",
+    "masks.dropped=null",
+    "optim.lr=fast",
+    "optim.ler=1",
+    "lr=1",
+    "run.steps=-1",
+    "run.precision=float16",
+    "run.precision=fp16",
+    "model.vision.patch=7",
+    "model.fusion.heads=3",
+    "model.fusion.width=64",
+    "model.words=null",
+    "model.text.config.model_type=bertt",
+    "model.vision.weights=./gone.pt",
+    "data.type=captoins",
+    "data.batch=1",
+    "data.micro_batch=3",
+    "fields.caption.of=captoin",
+    "plugins=[./nowhere.py]",
+    "evaluate.splits=[tset]",
+    "pairings.others.group=3",
+    "run.steps=9223372036854775807",
+    "objectives=[itc]",
     "run.device=",
 ]
 
@@ -50,8 +72,10 @@ def refused(recipe: object, *overrides: object, **options: object) -> VlobjError
     return caught.value
 
 
-@pytest.mark.parametrize("mistake", [one if number % 3 == 0 else pytest.param(one, marks=pytest.mark.slow)
-                                     for number, one in enumerate(MISTAKES)])
+@pytest.mark.parametrize(
+    "mistake",
+    [one if number % 3 == 0 else pytest.param(one, marks=pytest.mark.slow) for number, one in enumerate(MISTAKES)],
+)
 def test_the_problems_of_check(mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = [mistake] if mistake.startswith("evaluate") else [LESS, mistake]

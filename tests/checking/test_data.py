@@ -11,8 +11,12 @@ FURTHER = """\
   mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}
 """
 """Objectives that have nothing to do with it, and would be tried."""
-WORDS = [f"{colour} {thing} number {at}" for at, (colour, thing) in enumerate(
-    (colour, thing) for colour in ("red", "blue", "green", "black") for thing in ("dog", "cat", "box", "tree"))]
+WORDS = [
+    f"{colour} {thing} number {at}"
+    for at, (colour, thing) in enumerate(
+        (colour, thing) for colour in ("red", "blue", "green", "black") for thing in ("dog", "cat", "box", "tree")
+    )
+]
 
 
 @pytest.fixture
@@ -26,13 +30,16 @@ def write(tmp_path):
         (tmp_path / "m.csv").write_text(text, encoding="utf-8")
         line = f"data: {{type: captions, manifest: m.csv, image_size: 32, batch: 8{more}}}"
         return changed(tmp_path, {SCENES: line, FURTHER: ""})
+
     return write
 
 
 def rows(count: int, every: int = 0, split: str = "train"):
     """Records of four pictures; every so-manieth names a file that is not there."""
-    return [(f"gone{at}.png" if every and at % every == 1 else f"p{at % 4}.png", f"{WORDS[at % 16]} {at}", split)
-            for at in range(count)]
+    return [
+        (f"gone{at}.png" if every and at % every == 1 else f"p{at % 4}.png", f"{WORDS[at % 16]} {at}", split)
+        for at in range(count)
+    ]
 
 
 def test_bad_samples_are_counted_before_they_are_cut(write, capsys):
@@ -66,7 +73,9 @@ def test_a_leak_is_no_bad_sample(write, capsys):
 
 
 def test_a_source_that_gives_texts_is_counted_as_before(tmp_path, capsys):
-    own = plugin(tmp_path, """
+    own = plugin(
+        tmp_path,
+        """
         from vlobj_data.scenes.scenes import Scenes
         from vlobjectives import hookimpl
 
@@ -79,9 +88,11 @@ def test_a_source_that_gives_texts_is_counted_as_before(tmp_path, capsys):
         @hookimpl
         def vlobj_components():
             return {"source:torn": Torn}
-    """)
-    path = changed(tmp_path, {"type: scenes": "type: torn", FURTHER: "",
-                              "objectives:": f"plugins: [{own}]\nobjectives:"})
+    """,
+    )
+    path = changed(
+        tmp_path, {"type: scenes": "type: torn", FURTHER: "", "objectives:": f"plugins: [{own}]\nobjectives:"}
+    )
     few = vlobj(capsys, "check", path)
     assert few.code == 3 and "3 of 64 samples of the split 'train'" in few.err and "picture 2 is torn" in few.err
     assert "note" in vlobj(capsys, "check", path, "data.max_bad=0.05").out
@@ -111,18 +122,27 @@ def test_repeats_are_said_to_those_that_were_not_told(write, capsys):
 
 def test_options_are_called_by_where_they_stand_in_a_mix(write, tmp_path, capsys):
     path = write(rows(8, 0, "Train"))
-    text = path.read_text(encoding="utf-8").replace("type: captions, manifest: m.csv, image_size: 32", "mix: {photos: "
-                                                    "{type: captions, manifest: m.csv, image_size: 32}}")
+    text = path.read_text(encoding="utf-8").replace(
+        "type: captions, manifest: m.csv, image_size: 32",
+        "mix: {photos: {type: captions, manifest: m.csv, image_size: 32}}",
+    )
     path.write_text(text, encoding="utf-8")
     ended = vlobj(capsys, "check", path)
     assert ended.code == 3 and "data.mix.photos.splits: {train: [Train]}" in ended.err
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ("data.splits={train: train}", "must be a list\n    mend: write [train]"),
-    ("data.images=[1]", "data.images.0  1 must be text"), ("data.images=3", "must be text or a list"),
-    ("data.images=gone", "has no 'gone'"), ("data.images=m.csv", "is a file and no folder of pictures"),
-    ("data.manifest=n.csv", "did you mean data.manifest: "), ("data.manifest=p0.png", "the manifest is a picture")])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("data.splits={train: train}", "must be a list\n    mend: write [train]"),
+        ("data.images=[1]", "data.images.0  1 must be text"),
+        ("data.images=3", "must be text or a list"),
+        ("data.images=gone", "has no 'gone'"),
+        ("data.images=m.csv", "is a file and no folder of pictures"),
+        ("data.manifest=n.csv", "did you mean data.manifest: "),
+        ("data.manifest=p0.png", "the manifest is a picture"),
+    ],
+)
 def test_what_is_no_place_of_data(write, tmp_path, capsys, monkeypatch, given, says):
     path = write(rows(8))
     monkeypatch.chdir(tmp_path)

@@ -48,15 +48,17 @@ CASES = [
 
 def test_refused_at_their_lines(tmp_path, capsys):
     """Each of what cannot serve, all in one call, and nothing else."""
-    path = changed(tmp_path, {PLAIN: "evaluate:\n" + "\n".join(
-        f"  case{number}: {{{entry}}}" for number, (entry, *_) in enumerate(CASES))})
+    path = changed(
+        tmp_path,
+        {PLAIN: "evaluate:\n" + "\n".join(f"  case{number}: {{{entry}}}" for number, (entry, *_) in enumerate(CASES))},
+    )
     ended = vlobj(capsys, "check", path)
     assert ended.code == 2
     told = ended.err.replace("\n    mend", " mend").splitlines()
     assert len(told) == len(CASES), ended.err
     for number, (entry, option, says, mend) in enumerate(CASES):
         at = f"evaluate.case{number}" + f".{option}" * bool(option)
-        line, = (line for line in told if f"  {at}  " in line)
+        (line,) = (line for line in told if f"  {at}  " in line)
         assert f"small.yaml:{line_of(path, entry)}:" in line and says in line, line
         assert line.endswith("mend: " + mend.replace("NAME", f"case{number}")), line
 
@@ -130,8 +132,11 @@ def test_what_is_not_tried_is_said(tmp_path, capsys):
     assert "evaluate.late  no word of the list is in the data\n    mend: write another" in ended.out, ended.out
     assert "1 error, 1 note" in ended.out, ended.out
     ended = vlobj(capsys, "check", changed(tmp_path, head | {"type: timm_vision": "type: own"}))
-    assert ended.code == 0 and "  evaluate  not tried: retrieval; a small form of the model cannot be made (model." \
-        "vision: " in ended.out and "1 note" in ended.out, ended
+    assert (
+        ended.code == 0
+        and "  evaluate  not tried: retrieval; a small form of the model cannot be made (model.vision: " in ended.out
+        and "1 note" in ended.out
+    ), ended
 
 
 def others(trials: Trials, one: Named) -> Iterator[dict[str, Any]]:

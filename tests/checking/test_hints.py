@@ -57,23 +57,26 @@ def test_of_several_names_all_are_offered():
     assert hints.line(Config, ("mask",), 3, {"mask": ["a", "b"]}) == "name one of a, b"
 
 
-@pytest.mark.parametrize(("change", "override", "says"), [
-    ({}, "optim.lr=fast", "mend: lr: 0.001"),
-    ({}, "optim.lr=2e-4x", "mend: lr: 0.0002"),
-    ({}, "optim.betas=[0.9,x]", "mend: betas: [0.9, 0.98]"),
-    ({}, "optim.schedule={warmup: 10%}", "mend: warmup: 0.1"),
-    ({}, "run.steps=many", "mend: steps: 8"),
-    ({}, "run.steps=10k", "mend: steps: 10000"),
-    ({}, "run.device=gpu", "mend: device: cuda"),
-    ({}, "evaluate.losses=3", "mend: losses: true"),
-    ({}, "evaluate.splits=test", "mend: write [test]"),
-    ({}, "masks.dropped.ratio=1.8", "mend: ratio: 0.5"),
-    ({}, "objectives.mlm.mask=3", "mend: name one of dropped, replaced, hidden_words"),
-    ({}, "objectives.itc.weight=heavy", "mend: weight: 1.0"),
-    ({}, "data.samples=many", "mend: samples: 16000"),
-    ({}, "model.fusion.looks=3", "mend: looks: both"),
-    ({}, "run.name=3", "mend: name: '3'"),
-])
+@pytest.mark.parametrize(
+    ("change", "override", "says"),
+    [
+        ({}, "optim.lr=fast", "mend: lr: 0.001"),
+        ({}, "optim.lr=2e-4x", "mend: lr: 0.0002"),
+        ({}, "optim.betas=[0.9,x]", "mend: betas: [0.9, 0.98]"),
+        ({}, "optim.schedule={warmup: 10%}", "mend: warmup: 0.1"),
+        ({}, "run.steps=many", "mend: steps: 8"),
+        ({}, "run.steps=10k", "mend: steps: 10000"),
+        ({}, "run.device=gpu", "mend: device: cuda"),
+        ({}, "evaluate.losses=3", "mend: losses: true"),
+        ({}, "evaluate.splits=test", "mend: write [test]"),
+        ({}, "masks.dropped.ratio=1.8", "mend: ratio: 0.5"),
+        ({}, "objectives.mlm.mask=3", "mend: name one of dropped, replaced, hidden_words"),
+        ({}, "objectives.itc.weight=heavy", "mend: weight: 1.0"),
+        ({}, "data.samples=many", "mend: samples: 16000"),
+        ({}, "model.fusion.looks=3", "mend: looks: both"),
+        ({}, "run.name=3", "mend: name: '3'"),
+    ],
+)
 def test_in_a_check(change, override, says, tmp_path, capsys):
     ended = vlobj(capsys, "plan", changed(tmp_path, change), override)
     assert ended.code == 2 and says in ended.err, ended.err

@@ -12,9 +12,22 @@ from vlobjectives.recipe import load
 def there(tmp_path_factory):
     """A run of one step of the small recipe."""
     from vlobjectives.cli import main
+
     folder = tmp_path_factory.mktemp("there")
-    assert main(["run", str(changed(folder, {})), "--out", str(folder / "run"), "run.steps=1",
-                 "evaluate.losses=false", "evaluate.retrieval=false"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                str(changed(folder, {})),
+                "--out",
+                str(folder / "run"),
+                "run.steps=1",
+                "evaluate.losses=false",
+                "evaluate.retrieval=false",
+            ]
+        )
+        == 0
+    )
     return folder / "run"
 
 
@@ -38,13 +51,25 @@ def test_a_sound_one_passes_and_counts_from_its_file(capsys, tmp_path, there, mo
     assert load(recipe, ["init=null"]).recipe.init is None
 
 
-@pytest.mark.parametrize("changes, words, at", [
-    ({"depth: 1, heads: 2}\n  text": "depth: 1, heads: 2, mlp_ratio: 2.0}\n  text"},
-     ("init  weights of", "model.vision.module.blocks.0.mlp.fc1.bias is 128 there, 64 here", "a part of a new name"),
-     "init:"),
-    ({"length: 48": "length: 56"}, ("fields.caption", "has this field otherwise: length is 48 there, 56 here",
-                                    "another name"), "  caption:"),
-])
+@pytest.mark.parametrize(
+    "changes, words, at",
+    [
+        (
+            {"depth: 1, heads: 2}\n  text": "depth: 1, heads: 2, mlp_ratio: 2.0}\n  text"},
+            (
+                "init  weights of",
+                "model.vision.module.blocks.0.mlp.fc1.bias is 128 there, 64 here",
+                "a part of a new name",
+            ),
+            "init:",
+        ),
+        (
+            {"length: 48": "length: 56"},
+            ("fields.caption", "has this field otherwise: length is 48 there, 56 here", "another name"),
+            "  caption:",
+        ),
+    ],
+)
 def test_what_does_not_fit_is_refused(capsys, tmp_path, there, changes, words, at):
     recipe = begins(tmp_path, there, changes)
     ended = check(capsys, recipe)
@@ -71,33 +96,50 @@ def test_what_is_no_run(capsys, tmp_path, there, word):
     (tmp_path / "damaged" / "checkpoints" / "step-000001" / "model.safetensors").write_bytes(b"no")
     (tmp_path / "unlearned" / "fields" / "caption.json").write_text("{", encoding="utf-8")
     ended = check(capsys, begins(tmp_path, f"./{word}"))
-    said = {"nowhere": "is not there", "glscl": "is not there", "file": "has no recipe.yaml",
-            "empty": "has no recipe.yaml", "unlearned": "caption' learned cannot be read: it is damaged",
-            "unsaved": "has no whole checkpoint", "damaged": "step-000001 is damaged"}[word]
+    said = {
+        "nowhere": "is not there",
+        "glscl": "is not there",
+        "file": "has no recipe.yaml",
+        "empty": "has no recipe.yaml",
+        "unlearned": "caption' learned cannot be read: it is damaged",
+        "unsaved": "has no whole checkpoint",
+        "damaged": "step-000001 is damaged",
+    }[word]
     assert ended.code == 2 and said in ended.err and "small.yaml:1:7  init" in ended.err
 
 
 def test_notes_say_what_begins_anew(capsys, tmp_path, there):
-    ended = check(capsys, begins(tmp_path, there, {"  itm: {negatives: others}\n": "",
-                                                   "  others: {type: random_negatives}\n": "",
-                                                   "pairings:\n": ""}))
+    ended = check(
+        capsys,
+        begins(
+            tmp_path,
+            there,
+            {"  itm: {negatives: others}\n": "", "  others: {type: random_negatives}\n": "", "pairings:\n": ""},
+        ),
+    )
     assert ended.code == 0 and "there and not used: objectives.itm" in ended.out
 
 
 def test_a_vocabulary_that_the_weights_never_learned_is_a_note(capsys, tmp_path, there):
-    new = {"  caption: {type: byte_pair, size: 400, length: 48}\n":
-           "  words: {type: byte_pair, size: 400, length: 48, of: caption}\ninputs: {text: {fields: [words]}}\n"}
+    new = {
+        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  words: {type: byte_pair, size: 400, length: 48, of: caption}\ninputs: {text: {fields: [words]}}\n"
+    }
     ended = check(capsys, begins(tmp_path, there, new))
     assert ended.code == 0 and "the weights of 'text' know other ids than those of 'words'" in ended.out
-    shared = {key: value.replace("fields: [words]", "fields: [same]").replace(
-        "  words: {type: byte_pair, size: 400, length: 48, of: caption}\n",
-        f"{key}  same: {{type: byte_pair, length: 48, of: caption, with: caption}}\n") for key, value in new.items()}
+    shared = {
+        key: value.replace("fields: [words]", "fields: [same]").replace(
+            "  words: {type: byte_pair, size: 400, length: 48, of: caption}\n",
+            f"{key}  same: {{type: byte_pair, length: 48, of: caption, with: caption}}\n",
+        )
+        for key, value in new.items()
+    }
     assert "know other ids" not in check(capsys, begins(tmp_path, there, shared)).out
 
 
 def test_nothing_in_common_is_refused(capsys, tmp_path, there):
     other = tmp_path / "itc.yaml"
-    other.write_text("""\
+    other.write_text(
+        """\
         data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}
         fields: {caption: {type: byte_pair, size: 400, length: 48}}
         inputs: {image: {part: eye}, text: {part: ear}}
@@ -109,15 +151,25 @@ def test_nothing_in_common_is_refused(capsys, tmp_path, there):
         objectives: {itc: {joint: space}}
         optim: {lr: 1e-3}
         run: {steps: 1, device: cpu}
-        """, encoding="utf-8")
+        """,
+        encoding="utf-8",
+    )
     ended = check(capsys, other, f"init={there}")
     assert ended.code == 2 and "no part of" in ended.err and "command line  init" in ended.err
 
 
 def test_a_trial_begins_with_first_weights(capsys, tmp_path, there):
     """--tiny changes every part, so that no weights fit: it leaves them out."""
-    ended = vlobj(capsys, "run", begins(tmp_path, "./nowhere"), "--tiny", "--out", tmp_path / "run", "run.steps=1",
-                  "evaluate.losses=false")
+    ended = vlobj(
+        capsys,
+        "run",
+        begins(tmp_path, "./nowhere"),
+        "--tiny",
+        "--out",
+        tmp_path / "run",
+        "run.steps=1",
+        "evaluate.losses=false",
+    )
     assert ended.code == 0, ended.err
     assert load(tmp_path / "run").recipe.init is None
 

@@ -21,29 +21,69 @@ def test_a_sound_mix(capsys, tmp_path):
     assert ended.code == 0 and "batches of still" in ended.out and "batches of moving" in ended.out
 
 
-@pytest.mark.parametrize(("changes", "at", "says"), [
-    ({DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 64}")}, "mix",
-     ("data.mix.moving", "its pictures are 3 x 32 x 32, and those of 'still' 3 x 64 x 64", "same size")),
-    ({DATA: GOOD.replace(", rename: {clip: image}", "")}, "mix",
-     ("data.mix.moving", "no column 'image', which inputs.image reads", "add to it rename: {clip: image}")),
-    ({DATA: GOOD.replace("{still: {}, moving: {frames: 2, rename: {clip: image}}}", "{}")}, "mix",
-     ("data.mix  {} must be longer", "sources by name")),
-    ({DATA: GOOD.replace("{clip: image}", "{clip: image, tags: image}")}, "mix",
-     ("data.mix.moving.rename.tags", "two columns would be called 'image'")),
-    ({DATA: GOOD.replace("clip: image", "video: image")}, "mix", ("no column 'video'", "it has")),
-    ({DATA: GOOD.replace("still: {}", "still: {type: captions}").replace("moving: {", "moving: {type: captions, ")},
-     "mix", ("no source of data.mix takes 'samples'", "data.mix.still.samples")),
-    ({DATA: GOOD, "itc: {}": "itc: {sources: []}"}, "itc", ("objectives.itc.sources  [] must be longer",)),
-    ({DATA: GOOD, "itc: {}": "itc: {sources: [stil]}"}, "itc", ("there is no source 'stil'", "still, moving")),
-    ({DATA: GOOD, "itc: {}": "itc: {sources: [still]}", "itm: {": "itm: {sources: [still], ",
-      "mlm: {": "mlm: {sources: [still], ", "mgsc: {": "mgsc: {sources: [still], ",
-      "mltc: {": "mltc: {sources: [still], "}, "itc", ("no objective ever has a weight on batches of 'moving'",)),
-    ({DATA: GOOD, "retrieval: {gallery: 16}": "binding: {sources: [moving]}"}, "binding",
-     ("it needs twins", "evaluate.binding=false")),
-    ({"{type: random_patches, ratio: 0.5, fill: drop}": "{type: random_tubes, ratio: 0.5, fill: drop}"}, "mgsc",
-     ("the mask 'dropped' is for clips, and the input 'image' shows pictures",
-      "add under inputs: image: {fields: [clip]}", "data.frames=4")),
-])
+@pytest.mark.parametrize(
+    ("changes", "at", "says"),
+    [
+        (
+            {DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 64}")},
+            "mix",
+            ("data.mix.moving", "its pictures are 3 x 32 x 32, and those of 'still' 3 x 64 x 64", "same size"),
+        ),
+        (
+            {DATA: GOOD.replace(", rename: {clip: image}", "")},
+            "mix",
+            ("data.mix.moving", "no column 'image', which inputs.image reads", "add to it rename: {clip: image}"),
+        ),
+        (
+            {DATA: GOOD.replace("{still: {}, moving: {frames: 2, rename: {clip: image}}}", "{}")},
+            "mix",
+            ("data.mix  {} must be longer", "sources by name"),
+        ),
+        (
+            {DATA: GOOD.replace("{clip: image}", "{clip: image, tags: image}")},
+            "mix",
+            ("data.mix.moving.rename.tags", "two columns would be called 'image'"),
+        ),
+        ({DATA: GOOD.replace("clip: image", "video: image")}, "mix", ("no column 'video'", "it has")),
+        (
+            {
+                DATA: GOOD.replace("still: {}", "still: {type: captions}").replace(
+                    "moving: {", "moving: {type: captions, "
+                )
+            },
+            "mix",
+            ("no source of data.mix takes 'samples'", "data.mix.still.samples"),
+        ),
+        ({DATA: GOOD, "itc: {}": "itc: {sources: []}"}, "itc", ("objectives.itc.sources  [] must be longer",)),
+        ({DATA: GOOD, "itc: {}": "itc: {sources: [stil]}"}, "itc", ("there is no source 'stil'", "still, moving")),
+        (
+            {
+                DATA: GOOD,
+                "itc: {}": "itc: {sources: [still]}",
+                "itm: {": "itm: {sources: [still], ",
+                "mlm: {": "mlm: {sources: [still], ",
+                "mgsc: {": "mgsc: {sources: [still], ",
+                "mltc: {": "mltc: {sources: [still], ",
+            },
+            "itc",
+            ("no objective ever has a weight on batches of 'moving'",),
+        ),
+        (
+            {DATA: GOOD, "retrieval: {gallery: 16}": "binding: {sources: [moving]}"},
+            "binding",
+            ("it needs twins", "evaluate.binding=false"),
+        ),
+        (
+            {"{type: random_patches, ratio: 0.5, fill: drop}": "{type: random_tubes, ratio: 0.5, fill: drop}"},
+            "mgsc",
+            (
+                "the mask 'dropped' is for clips, and the input 'image' shows pictures",
+                "add under inputs: image: {fields: [clip]}",
+                "data.frames=4",
+            ),
+        ),
+    ],
+)
 def test_a_mix_that_cannot_be(capsys, tmp_path, changes, at, says):
     path, ended = checked(capsys, tmp_path, changes)
     assert ended.code in (2, 3), ended.out + ended.err

@@ -73,20 +73,39 @@ class Everywhere(ObjectiveConfig):
 def test_names_are_found_wherever_they_stand():
     config = Everywhere()
     assert config.named("mask") == {
-        "one": "a", "several.0": "b", "several.1": "c", "by_name.words": "d", "mixed.0": "e", "perhaps.0": "f",
-        "either": "g", "weighed.h": "h", "deep.q.0": "i"}
+        "one": "a",
+        "several.0": "b",
+        "several.1": "c",
+        "by_name.words": "d",
+        "mixed.0": "e",
+        "perhaps.0": "f",
+        "either": "g",
+        "weighed.h": "h",
+        "deep.q.0": "i",
+    }
     assert config.places("objective") == {("inner", 0, "of"): "itm"}
     assert config.named("field") == {"field": "caption"}
     assert Everywhere(either=["z"]).places("mask")["either", 0] == "z"
     assert {name: kinds(info) for name, info in Everywhere.model_fields.items() if kinds(info) != {"mask"}} == {
-        "inner": {"objective"}, "heads": {"part"}, "field": {"field"}, "text": set()}
+        "inner": {"objective"},
+        "heads": {"part"},
+        "field": {"field"},
+        "text": set(),
+    }
 
 
 def test_what_they_name_comes_in_their_form():
     config = Everywhere()
     assert config.held("mask", {name: name.upper() for name in "abcdefghi"}) == {
-        "one": "A", "several": ["B", "C"], "by_name": {"words": "D"}, "mixed": ["E"], "perhaps": ["F"], "either": "G",
-        "weighed": {"h": "H"}, "deep": {"q": ["I"]}}
+        "one": "A",
+        "several": ["B", "C"],
+        "by_name": {"words": "D"},
+        "mixed": ["E"],
+        "perhaps": ["F"],
+        "either": "G",
+        "weighed": {"h": "H"},
+        "deep": {"q": ["I"]},
+    }
     assert config.held("part", {"words": 1}) == {}
 
 
@@ -95,14 +114,22 @@ def own(tmp_path):
     plugin(tmp_path, OWN)
 
     def recipe(objectives: str, evaluations: str = ""):
-        return changed(tmp_path, {"  itc: {}": f"  itc: {{}}\n{objectives}", "# Small": "plugins: [own.py]\n# Small",
-                                  "evaluate: {": f"evaluate: {{{evaluations}"})
+        return changed(
+            tmp_path,
+            {
+                "  itc: {}": f"  itc: {{}}\n{objectives}",
+                "# Small": "plugins: [own.py]\n# Small",
+                "evaluate: {": f"evaluate: {{{evaluations}",
+            },
+        )
+
     return recipe
 
 
 def test_check_follows_them(own, capsys):
-    recipe = own("  many:\n    masks: {one: hidden_words, two: hiden_words}\n    parts: [words]",
-                 "some: {of: [itc, itx]}, ")
+    recipe = own(
+        "  many:\n    masks: {one: hidden_words, two: hiden_words}\n    parts: [words]", "some: {of: [itc, itx]}, "
+    )
     ended = vlobj(capsys, "check", recipe)
     assert ended.code == 2
     where = f"{recipe}:{line_of(recipe, 'hiden')}:37  objectives.many.masks.two  "
@@ -111,16 +138,21 @@ def test_check_follows_them(own, capsys):
     where = f"{recipe}:{line_of(recipe, 'itx')}:29  evaluate.some.of.1  "
     assert f"{where}there is no objective 'itx'" in ended.err, ended.err
     recipe = own("  many:\n    masks: {one: replaced_words}\n    parts: [words]\n")
-    text = recipe.read_text(encoding="utf-8").replace("masks:\n  dropped", "masks:\n  replaced_words: {type: "
-                                                      "random_tokens, ratio: 0.3, fill: mask}\n  dropped")
+    text = recipe.read_text(encoding="utf-8").replace(
+        "masks:\n  dropped", "masks:\n  replaced_words: {type: random_tokens, ratio: 0.3, fill: mask}\n  dropped"
+    )
     recipe.write_text(text, encoding="utf-8")
     ended = vlobj(capsys, "check", recipe)
     assert ended.code == 0 and "named nowhere" not in ended.out, ended
 
 
-@pytest.mark.parametrize("objectives, evaluations, said", [
-    ("  plain: {}", "", "a Config that does not derive ObjectiveConfig"),
-    ("", "plain: {}, ", "a Config that does not derive EvaluationConfig")])
+@pytest.mark.parametrize(
+    "objectives, evaluations, said",
+    [
+        ("  plain: {}", "", "a Config that does not derive ObjectiveConfig"),
+        ("", "plain: {}, ", "a Config that does not derive EvaluationConfig"),
+    ],
+)
 def test_a_config_derives_the_contracts(own, capsys, objectives, evaluations, said):
     ended = vlobj(capsys, "check", own(objectives, evaluations))
     assert ended.code == 4 and said in ended.err and "own.py" in ended.err

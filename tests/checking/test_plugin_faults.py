@@ -132,8 +132,13 @@ def built(place):
 def does(built):
     """Lets a plug-in do something else for one test."""
     pieces, changed = built.pieces, []
-    holders = {"mine": built.objectives["mine"], "hidden": built.masks["hidden"], "choose": built.pairings["choose"],
-               "data": pieces.source, "caption": pieces.fields.readers["caption"]}
+    holders = {
+        "mine": built.objectives["mine"],
+        "hidden": built.masks["hidden"],
+        "choose": built.pairings["choose"],
+        "data": pieces.source,
+        "caption": pieces.fields.readers["caption"],
+    }
 
     def change(name: str, act) -> None:
         changed.append(holders[name])
@@ -172,13 +177,16 @@ def called(place: Path, error: PluginError, word: str) -> bool:
     return str(error.place) == f"{place / 'own.py'}:{line_of(place / 'own.py', word)}"
 
 
-@pytest.mark.parametrize("name, at, line", [
-    ("mine", "objectives.mine: the loss", "self.does(gap)"),
-    ("hidden", "masks.hidden: the draw hidden on text", "return self.does(batch)"),
-    ("choose", "pairings.choose: the choice of wrong pairs", "return self.does(batch) if"),
-    ("data", "data: reading sample ", "self.does(number)"),
-    ("caption", "fields.caption: reading 'caption' of row ", "self.does(value)"),
-])
+@pytest.mark.parametrize(
+    "name, at, line",
+    [
+        ("mine", "objectives.mine: the loss", "self.does(gap)"),
+        ("hidden", "masks.hidden: the draw hidden on text", "return self.does(batch)"),
+        ("choose", "pairings.choose: the choice of wrong pairs", "return self.does(batch) if"),
+        ("data", "data: reading sample ", "self.does(number)"),
+        ("caption", "fields.caption: reading 'caption' of row ", "self.does(value)"),
+    ],
+)
 def test_who_failed_in_a_step(built, place, does, name, at, line):
     does(name, fails)
     error = told(lambda: stepped(built))
@@ -213,8 +221,10 @@ RETURNED = [
     ("mine", lambda gap: {"x": vlobjectives.Term(gap.sum(), torch.tensor(-1.0))}, "the count of 'x' is -1.0"),
     ("mine", lambda gap: {"x": vlobjectives.Term(gap.sum(), torch.tensor(torch.nan))}, "the count of 'x' is nan"),
     ("mine", lambda gap: {"x": vlobjectives.Term(gap.sum(), 8, weight=torch.nan)}, "the weight of 'x' is nan"),
-    ("hidden", lambda _: None, "draw returned None"), ("choose", lambda _: (1, 2), "wrong returned a tuple"),
-    ("data", lambda _: {"image": 1}, "sample returned a dict"), ("caption", lambda _: [5, 6], "read returned a list"),
+    ("hidden", lambda _: None, "draw returned None"),
+    ("choose", lambda _: (1, 2), "wrong returned a tuple"),
+    ("data", lambda _: {"image": 1}, "sample returned a dict"),
+    ("caption", lambda _: [5, 6], "read returned a list"),
 ]
 
 
@@ -239,8 +249,11 @@ def test_an_evaluation_names_itself_and_what_it_is_handed(built, place, does):
         scored = context.evaluate(held, {"mine": one}, False, lambda what: None, lambda error, what: error)
         return scored.failed["mine on val"]
 
-    for act, what in ((lambda held: 1 / 0, "ZeroDivisionError: division by zero"),
-                      (lambda held: None, "run returned None"), (lambda held: {"a": 1.0}, "not float")):
+    for act, what in (
+        (lambda held: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda held: None, "run returned None"),
+        (lambda held: {"a": 1.0}, "not float"),
+    ):
         one.does = act
         problem, code = failed()
         assert code == 4 and problem.what.startswith("mine on val failed: ") and problem.what.endswith(what)
@@ -275,9 +288,12 @@ def test_a_note_is_the_innermost_and_what_is_no_plug_ins_has_none(built, does):
 
 
 def test_on_the_command_line(tmp_path, capsys):
-    own = plugin(tmp_path, OWN.replace("if isinstance(gap, FakeTensor) or self.does is None:",
-                                       "if isinstance(gap, FakeTensor):").replace(
-                                           "return self.does(gap)", "raise ValueError('boom')"))
+    own = plugin(
+        tmp_path,
+        OWN.replace("if isinstance(gap, FakeTensor) or self.does is None:", "if isinstance(gap, FakeTensor):").replace(
+            "return self.does(gap)", "raise ValueError('boom')"
+        ),
+    )
     (tmp_path / "own.yaml").write_text(RECIPE, encoding="utf-8")
     ended = vlobj(capsys, "run", tmp_path / "own.yaml", "--out", tmp_path / "run")
     assert ended.code == 4

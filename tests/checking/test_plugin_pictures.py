@@ -43,8 +43,15 @@ def recipe(folder, give):
     return folder / "r.yaml"
 
 
-@pytest.mark.parametrize(("give", "why"), [("done", "floats from -"), ("large", "to 255: the host normalises"),
-                                           ("whole", "has int64"), ("short", "a sample has [3, 16, 32]")])
+@pytest.mark.parametrize(
+    ("give", "why"),
+    [
+        ("done", "floats from -"),
+        ("large", "to 255: the host normalises"),
+        ("whole", "has int64"),
+        ("short", "a sample has [3, 16, 32]"),
+    ],
+)
 def test_check_says_what_cannot_be_normalised(tmp_path, capsys, give, why):
     path = recipe(tmp_path, give)
     ended = vlobj(capsys, "check", path)

@@ -14,10 +14,11 @@ from vlobjectives.resolved.entries import names
 from vlobjectives.sweeping.rows import loaded
 from vlobjectives.sweeping.sweep_file import read_sweep
 
-EXTRA = {"evaluate: {retrieval: {gallery: 16}}": "plan: {authors: [[itc, mlm]], checkpoint: [fusion]}\n"
-         "evaluate: {retrieval: {gallery: 16}, words: {}, completion: {count: 4}}",
-         'groups: [{match: "model.fusion.*", lr: 2.0}]':
-         'groups: [{match: "model.words.*", lr: 2.0}, {match: "objectives.itm.*", lr: 2.0}]'}
+EXTRA = {
+    "evaluate: {retrieval: {gallery: 16}}": "plan: {authors: [[itc, mlm]], checkpoint: [fusion]}\n"
+    "evaluate: {retrieval: {gallery: 16}, words: {}, completion: {count: 4}}",
+    'groups: [{match: "model.fusion.*", lr: 2.0}]': 'groups: [{match: "model.words.*", lr: 2.0}, {match: "objectives.itm.*", lr: 2.0}]',
+}
 
 
 @pytest.fixture
@@ -42,16 +43,22 @@ def looked_at(recipe: Loaded) -> Report:
     return report
 
 
-@pytest.mark.parametrize(("out", "also"), [
-    (("objectives.mlm=null",), ("evaluate.words=null",)),
-    (("objectives.mltc=null",), ("evaluate.completion.local_of=null",)),
-    (("objectives.mgsc=null", "objectives.mltc=null"), ("evaluate.completion=null",)),
-    (("model.words=null",), ("objectives.mlm=null", "evaluate.words=null",
-                             "optim.groups=[{match: objectives.itm.*, lr: 2.0}]")),
-    (("masks.dropped=null",), ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=null")),
-    (("pairings.others=null",), ("objectives.itm=null",)),
-    (("objectives.itm=null",), ("optim.groups=[{match: model.words.*, lr: 2.0}]",)),
-    (("model.fusion=null",), ("objectives.itm=null", "plan.checkpoint=[]"))])
+@pytest.mark.parametrize(
+    ("out", "also"),
+    [
+        (("objectives.mlm=null",), ("evaluate.words=null",)),
+        (("objectives.mltc=null",), ("evaluate.completion.local_of=null",)),
+        (("objectives.mgsc=null", "objectives.mltc=null"), ("evaluate.completion=null",)),
+        (
+            ("model.words=null",),
+            ("objectives.mlm=null", "evaluate.words=null", "optim.groups=[{match: objectives.itm.*, lr: 2.0}]"),
+        ),
+        (("masks.dropped=null",), ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=null")),
+        (("pairings.others=null",), ("objectives.itm=null",)),
+        (("objectives.itm=null",), ("optim.groups=[{match: model.words.*, lr: 2.0}]",)),
+        (("model.fusion=null",), ("objectives.itm=null", "plan.checkpoint=[]")),
+    ],
+)
 def test_on_the_command_line(out, also, base):
     (problem,) = looked_at(load("base.yaml", out)).errors
     more = shlex.split(problem.mend.removeprefix("take away too: "))
@@ -69,8 +76,9 @@ def test_in_a_file(base, tmp_path, capsys):
 
 
 def test_in_a_sweep(base, tmp_path):
-    (tmp_path / "sweep.yaml").write_text("base: base.yaml\nrows: {a: {objectives.mlm: null}}\nseeds: [0]\n",
-                                         encoding="utf-8")
+    (tmp_path / "sweep.yaml").write_text(
+        "base: base.yaml\nrows: {a: {objectives.mlm: null}}\nseeds: [0]\n", encoding="utf-8"
+    )
     _, (_, row) = loaded(read_sweep("sweep.yaml"))
     (problem,) = looked_at(row).errors
     assert problem.mend == "take away too: evaluate.words: null"

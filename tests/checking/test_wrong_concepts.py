@@ -19,10 +19,12 @@ FIELDS = """  phrases: {type: phrases, of: caption, with: caption, size: 100, le
 """
 INPUTS = "inputs:\n  text: {fields: [caption, phrases], part: text, mask: linked}\n"
 MASKS = "  linked: {type: linked_tokens}\n"
-SMALLER = {"tied: true": "tied: true, field: caption",
-           "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
-           "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",
-           "mlm: {mask: hidden_words}": "mlm: {mask: null}"}
+SMALLER = {
+    "tied: true": "tied: true, field: caption",
+    "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+    "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",
+    "mlm: {mask: hidden_words}": "mlm: {mask: null}",
+}
 
 
 def recipe(folder, fields=FIELDS, inputs=INPUTS, masks=MASKS, **data):
@@ -39,14 +41,30 @@ def listed(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("change, words, at", [
-    ({"fields": "  tags: {type: tags, with: caption, length: 9}\n"},
-     ("has no column 'tags'", "add under data: columns: {tags: names}"), "tags: {"),
-    ({"fields": FIELDS.replace("of: caption, with", "with")},
-     ("has no column 'phrases'", "add under data: columns: {phrases: phrases}"), "phrases: {type"),
-    ({"inputs": "inputs:\n  text: {fields: [caption], part: text}\n  image: {fields: [regions], part: vision}\n",
-      "masks": ""}, ("no field 'regions'", "add under data: columns: {regions: [50, 2054]}"), "regions"),
-], ids=["tags", "phrases", "regions"])
+@pytest.mark.parametrize(
+    "change, words, at",
+    [
+        (
+            {"fields": "  tags: {type: tags, with: caption, length: 9}\n"},
+            ("has no column 'tags'", "add under data: columns: {tags: names}"),
+            "tags: {",
+        ),
+        (
+            {"fields": FIELDS.replace("of: caption, with", "with")},
+            ("has no column 'phrases'", "add under data: columns: {phrases: phrases}"),
+            "phrases: {type",
+        ),
+        (
+            {
+                "inputs": "inputs:\n  text: {fields: [caption], part: text}\n  image: {fields: [regions], part: vision}\n",
+                "masks": "",
+            },
+            ("no field 'regions'", "add under data: columns: {regions: [50, 2054]}"),
+            "regions",
+        ),
+    ],
+    ids=["tags", "phrases", "regions"],
+)
 def test_columns_that_the_data_lacks(listed, capsys, change, words, at):
     path = recipe(listed, **{SCENES: LISTED}, **change)
     ended = vlobj(capsys, "check", path)
@@ -64,27 +82,76 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
     assert "listed.jsonl:16" in vlobj(capsys, "check", path, "--data").err
 
 
-@pytest.mark.parametrize("change, words, at", [
-    ({"fields": FIELDS.replace("with: caption, size", "size")}, ("fields.phrases", "with: caption"), "phrases: {type"),
-    ({"fields": FIELDS.replace("of: phrases", "of: caption")}, ("fields.links", "of: phrases"), "links: {type"),
-    ({"inputs": "inputs:\n  text: {fields: [caption], part: text, mask: linked}\n"},
-     ("masks.linked", "holds caption, not a caption and its phrases", "inputs.text.fields: [caption, phrases]"),
-     "linked: {type"),
-    ({"fields": FIELDS.splitlines()[0] + "\n"}, ("masks.linked.links", "there is no field 'links'"), "linked: {type"),
-    ({"fields": FIELDS.replace("size: 100", "file: no.json")}, ("fields.phrases", "no.json cannot be read"),
-     "phrases: {type"),
-    ({"fields": FIELDS.replace("of: caption, with", "with")},  # scenes have a column of this name, for alignments
-     ("fields.phrases", "phrases are read from a caption, or", "mend: `of: caption`"), "phrases: {type"),
-    ({"fields": FIELDS + "  tags: {type: tags, of: caption, with: caption, length: 9}\n"},
-     ("fields.tags.of", "tags are read from a list of names, not from '"), "tags: {"),
-    ({"masks": MASKS.replace("linked_tokens", "linked_tokens, links: phrases")},
-     ("masks.linked", "'phrases' holds no links", "add under fields: links: {type: links, of: phrases, with: caption}"),
-     "linked: {type"),
-    ({"patch: 8": "patch: 8, slots: 2", "itc: {}": "itc: {}\n  mcr: {source: slots, targets: phrases, head: words}"},
-     ("objectives.mcr", "'phrases' is a field of tokens, and targets are labels", "{type: counted, of: caption}"),
-     "mcr: {"),
-], ids=["with", "of", "one field", "no links", "file", "phrases of another kind", "tags of a text", "no field of links",
-        "targets"])
+@pytest.mark.parametrize(
+    "change, words, at",
+    [
+        (
+            {"fields": FIELDS.replace("with: caption, size", "size")},
+            ("fields.phrases", "with: caption"),
+            "phrases: {type",
+        ),
+        ({"fields": FIELDS.replace("of: phrases", "of: caption")}, ("fields.links", "of: phrases"), "links: {type"),
+        (
+            {"inputs": "inputs:\n  text: {fields: [caption], part: text, mask: linked}\n"},
+            ("masks.linked", "holds caption, not a caption and its phrases", "inputs.text.fields: [caption, phrases]"),
+            "linked: {type",
+        ),
+        (
+            {"fields": FIELDS.splitlines()[0] + "\n"},
+            ("masks.linked.links", "there is no field 'links'"),
+            "linked: {type",
+        ),
+        (
+            {"fields": FIELDS.replace("size: 100", "file: no.json")},
+            ("fields.phrases", "no.json cannot be read"),
+            "phrases: {type",
+        ),
+        (
+            {
+                "fields": FIELDS.replace("of: caption, with", "with")
+            },  # scenes have a column of this name, for alignments
+            ("fields.phrases", "phrases are read from a caption, or", "mend: `of: caption`"),
+            "phrases: {type",
+        ),
+        (
+            {"fields": FIELDS + "  tags: {type: tags, of: caption, with: caption, length: 9}\n"},
+            ("fields.tags.of", "tags are read from a list of names, not from '"),
+            "tags: {",
+        ),
+        (
+            {"masks": MASKS.replace("linked_tokens", "linked_tokens, links: phrases")},
+            (
+                "masks.linked",
+                "'phrases' holds no links",
+                "add under fields: links: {type: links, of: phrases, with: caption}",
+            ),
+            "linked: {type",
+        ),
+        (
+            {
+                "patch: 8": "patch: 8, slots: 2",
+                "itc: {}": "itc: {}\n  mcr: {source: slots, targets: phrases, head: words}",
+            },
+            (
+                "objectives.mcr",
+                "'phrases' is a field of tokens, and targets are labels",
+                "{type: counted, of: caption}",
+            ),
+            "mcr: {",
+        ),
+    ],
+    ids=[
+        "with",
+        "of",
+        "one field",
+        "no links",
+        "file",
+        "phrases of another kind",
+        "tags of a text",
+        "no field of links",
+        "targets",
+    ],
+)
 def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
     path = recipe(tmp_path, **change)
     ended = vlobj(capsys, "check", path)
@@ -116,7 +183,10 @@ def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):
     registry = Registry()
     small, _ = tiny(load(path), registry)
     assert {name: small.recipe.column(name) for name in ("phrases", "links", "tags")} == {
-        "phrases": "caption", "links": "caption", "tags": "tags"}
+        "phrases": "caption",
+        "links": "caption",
+        "tags": "tags",
+    }
     made = pieces_of(small.recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", number, column, 0, 0) for number in range(64)))
     text = made.fields.batch([made.source.sample("train", 0, 0, 0)], [0])["text"]
@@ -133,8 +203,10 @@ def test_phrases_that_fill_what_the_caption_left_lose_nothing(tmp_path):
 
 
 def test_a_plan_needs_no_tokenizer_whatever_shares_its_vocabulary(tmp_path):
-    words = ("  caption: {type: hugging_face, name: ./none, length: 35, vocabulary: 30522, "
-             "special: {begin: 101, end: 102, pad: 0, mask: 103}}")
+    words = (
+        "  caption: {type: hugging_face, name: ./none, length: 35, vocabulary: 30522, "
+        "special: {begin: 101, end: 102, pad: 0, mask: 103}}"
+    )
     path = recipe(tmp_path, **{"  caption: {type: byte_pair, size: 400, length: 48}": words})
     made = pieces_of(load(path).recipe, Registry(), described=True)
     assert made.fields.spec("phrases").ids == (30522, 100) and made.fields.spec("links").shape == (41, 33)

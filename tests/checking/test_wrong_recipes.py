@@ -74,82 +74,179 @@ CASES = [
     Case("indent", {"  itm: {neg": " itm: {neg"}, ("indentation",), "itm:"),
     Case("twice", {"  itc: {}": "  itc: {}\n  itc: {}"}, ("objectives.itc", "twice"), None),
     Case("section", {"optim:": "optimiser:"}, ("optimiser", "did you mean 'optim'?"), "optimiser:"),
-    Case("missing section", {"run: {steps: 4, device: cpu, precision: fp32}\n": ""}, ("the key 'run' is missing",),
-         None),
+    Case(
+        "missing section", {"run: {steps: 4, device: cpu, precision: fp32}\n": ""}, ("the key 'run' is missing",), None
+    ),
     Case("objective", {"itc: {}": "itx: {}"}, ("objectives.itx", "there is no objective 'itx'", "known: "), "itx"),
     Case("evaluation", {"retrieval: {": "retreival: {"}, ("did you mean 'retrieval'?",), "retreival"),
-    Case("kind", {"type: random_negatives": "type: random_patches"}, ("there is no pairing 'random_patches'",),
-         "random_patches}"),
-    Case("option", {"negatives: others": "negative: others"}, ("objectives.itm.negative", "did you mean 'negatives'?"),
-         "negative:"),
+    Case(
+        "kind",
+        {"type: random_negatives": "type: random_patches"},
+        ("there is no pairing 'random_patches'",),
+        "random_patches}",
+    ),
+    Case(
+        "option",
+        {"negatives: others": "negative: others"},
+        ("objectives.itm.negative", "did you mean 'negatives'?"),
+        "negative:",
+    ),
     Case("host key", {"itc: {}": "itc: {wieght: 2}"}, ("did you mean 'weight'?",), "wieght"),
-    Case("missing option", {"itm: {negatives: others}": "itm: {}"}, ("the key 'negatives' is missing", "give it:"),
-         "itm:"),
-    Case("quoted number", {"ratio: 0.5": 'ratio: "0.5"'}, ("masks.dropped.ratio", "write 0.5, without quotes"),
-         '"0.5"'),
+    Case(
+        "missing option",
+        {"itm: {negatives: others}": "itm: {}"},
+        ("the key 'negatives' is missing", "give it:"),
+        "itm:",
+    ),
+    Case(
+        "quoted number", {"ratio: 0.5": 'ratio: "0.5"'}, ("masks.dropped.ratio", "write 0.5, without quotes"), '"0.5"'
+    ),
     Case("bound", {"ratio: 0.5": "ratio: 1.5"}, ("1.5 must be less than 1",), "1.5"),
     Case("choice", {"fill: token": "fill: tokens"}, ("masks.replaced.fill", "did you mean token?"), "tokens}"),
     Case("mask", {"mlm: {mask: hidden_words": "mlm: {mask: hiden_words"}, ("did you mean 'hidden_words'?",), "hiden_"),
-    Case("part", {"  words: {type: vocabulary_head, of: text, tied: true}\n": ""},
-         ("objectives.mlm.head", "add under model: words: {type: vocabulary_head, of: text, tied: true}"), "mlm:"),
-    Case("joint", {"  joint: {type: projection, width: 32}\n": ""},
-         ("evaluate.retrieval asks for it too", "add under model: joint: {type: projection, "), "itc:"),
-    Case("encoder", {"  text:\n    type": "  txt:\n    type"}, ("model.joint, model.words ask", "did you mean 'txt'?"),
-         "fusion:"),
-    Case("judge", {"retrieval: {gallery: 16}": "words: {of: mln}"}, ("evaluate.words.of", "did you mean 'mlm'?"),
-         "mln"),
+    Case(
+        "part",
+        {"  words: {type: vocabulary_head, of: text, tied: true}\n": ""},
+        ("objectives.mlm.head", "add under model: words: {type: vocabulary_head, of: text, tied: true}"),
+        "mlm:",
+    ),
+    Case(
+        "joint",
+        {"  joint: {type: projection, width: 32}\n": ""},
+        ("evaluate.retrieval asks for it too", "add under model: joint: {type: projection, "),
+        "itc:",
+    ),
+    Case(
+        "encoder",
+        {"  text:\n    type": "  txt:\n    type"},
+        ("model.joint, model.words ask", "did you mean 'txt'?"),
+        "fusion:",
+    ),
+    Case(
+        "judge", {"retrieval: {gallery: 16}": "words: {of: mln}"}, ("evaluate.words.of", "did you mean 'mlm'?"), "mln"
+    ),
     Case("checkpointed part", {"# Small": "plan: {checkpoint: [visoin]}\n# Small"}, ("'vision'",), "visoin"),
-    Case("no file", {"# Small": "plugins: [./nowhere.py]\n# Small"}, ("there is no plug-in file",
-         "folder of the recipe"),
-         "nowhere", 4),
-    Case("no reader", {"fields:\n  caption: {type: byte_pair, size: 400, length: 48}\n": ""},
-         ("the column 'caption' needs a reader", "add under fields: caption: {type: byte_pair, "), None),
-    Case("column", {"  caption: {type": "  captoin: {type"}, ("has no column 'captoin'", "did you mean 'caption'?"),
-         "captoin"),
+    Case(
+        "no file",
+        {"# Small": "plugins: [./nowhere.py]\n# Small"},
+        ("there is no plug-in file", "folder of the recipe"),
+        "nowhere",
+        4,
+    ),
+    Case(
+        "no reader",
+        {"fields:\n  caption: {type: byte_pair, size: 400, length: 48}\n": ""},
+        ("the column 'caption' needs a reader", "add under fields: caption: {type: byte_pair, "),
+        None,
+    ),
+    Case(
+        "column",
+        {"  caption: {type": "  captoin: {type"},
+        ("has no column 'captoin'", "did you mean 'caption'?"),
+        "captoin",
+    ),
     Case("of", {"length: 48": "length: 48, of: captoin"}, ("fields.caption.of", "'caption'?"), "captoin"),
-    Case("column of pictures", {"length: 48": "length: 48, of: image"},
-         ("fields.caption.of", "its reader fails on the column 'image', which holds array(",
-          "`vlobj plugins byte_pair`"), "length: 48"),
-    Case("clips alone", {DATA: DATA.replace("batch: 8", "batch: 8, frames: 2")},
-         ("there is no field 'image'", "inputs: image: {fields: [clip]}"), "data:"),
-    Case("split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"),
-         "tset"),
+    Case(
+        "column of pictures",
+        {"length: 48": "length: 48, of: image"},
+        (
+            "fields.caption.of",
+            "its reader fails on the column 'image', which holds array(",
+            "`vlobj plugins byte_pair`",
+        ),
+        "length: 48",
+    ),
+    Case(
+        "clips alone",
+        {DATA: DATA.replace("batch: 8", "batch: 8, frames: 2")},
+        ("there is no field 'image'", "inputs: image: {fields: [clip]}"),
+        "data:",
+    ),
+    Case(
+        "split", {"retrieval: {gallery: 16}": "splits: [tset]"}, ("evaluate.splits.0", "did you mean 'test'?"), "tset"
+    ),
     Case("no split", {"retrieval: {gallery: 16}": "splits: []"}, ("evaluate.splits  [] must be longer",), "splits"),
-    Case("evaluation of another objective", {"retrieval: {gallery: 16}": "captioning: {of: itc}"},
-         ("evaluate.captioning", "'itc' trains no decoder of texts"), "captioning"),
-    Case("two kinds in an input", {"fields:": "inputs: {text: {fields: [caption, image]}}\nfields:"},
-         ("caption: tokens, image: picture", "an input of its own"), "inputs:"),
-    Case("manifest", {DATA: "data: {type: captions, manifest: no.json, batch: 8}"},
-         ("the manifest cannot be read", "set data.manifest"), "no.json", 3),
-    Case("heads", {"depth: 1, heads: 2}\n  text": "depth: 1, heads: 3}\n  text"}, ("3 heads do not divide",),
-         "vision:"),
+    Case(
+        "evaluation of another objective",
+        {"retrieval: {gallery: 16}": "captioning: {of: itc}"},
+        ("evaluate.captioning", "'itc' trains no decoder of texts"),
+        "captioning",
+    ),
+    Case(
+        "two kinds in an input",
+        {"fields:": "inputs: {text: {fields: [caption, image]}}\nfields:"},
+        ("caption: tokens, image: picture", "an input of its own"),
+        "inputs:",
+    ),
+    Case(
+        "manifest",
+        {DATA: "data: {type: captions, manifest: no.json, batch: 8}"},
+        ("the manifest cannot be read", "set data.manifest"),
+        "no.json",
+        3,
+    ),
+    Case(
+        "heads", {"depth: 1, heads: 2}\n  text": "depth: 1, heads: 3}\n  text"}, ("3 heads do not divide",), "vision:"
+    ),
     Case("patches", {"patch: 8": "patch: 7"}, ("not made of whole patches of 7", "28 and 35"), "patch: 7"),
     Case("model type", {"model_type: bert": "model_type: bertt"}, ("model.text", "no model_type 'bertt'"), "text:"),
-    Case("caption as picture", {"  vision: {type: timm_vision, patch: 8, width: 32, depth: 1, heads: 2}\n": """\
+    Case(
+        "caption as picture",
+        {
+            "  vision: {type: timm_vision, patch: 8, width: 32, depth: 1, heads: 2}\n": """\
   vision:
     type: hf_text
     config: {model_type: bert, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16}
-""", "fields:\n": "inputs: {image: {fields: [told], part: vision}}\nfields:\n", "length: 48}": """length: 48}
+""",
+            "fields:\n": "inputs: {image: {fields: [told], part: vision}}\nfields:\n",
+            "length: 48}": """length: 48}
   told: {type: byte_pair, size: 400, length: 48, of: caption}""",
-         "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
-         "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
-         ("inputs.image.fields.0", "'told' is made of the caption", "handed the answer"), "inputs:"),
-    Case("words of no mask", {"mlm: {mask: hidden_words}": "mlm: {mask: null}", "retrieval: {gallery: 16}": "words: {}",
-         "fields:\n": "inputs: {text: {mask: hidden_words}}\nfields:\n", "itm: {negatives: others}": "itm: {weight: 0, "
-         "negatives: others}", "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
-         "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""},
-         ("evaluate.words.mask", "names no mask of its own", "mask: hidden_words"), "words: {}"),
-    Case("no word", {"size: 400, length: 48": "size: 260, length: 3"}, ("fields.caption.length", "leaves no word",
-         "raise it"), "length: 3"),
+            "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+            "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",
+        },
+        ("inputs.image.fields.0", "'told' is made of the caption", "handed the answer"),
+        "inputs:",
+    ),
+    Case(
+        "words of no mask",
+        {
+            "mlm: {mask: hidden_words}": "mlm: {mask: null}",
+            "retrieval: {gallery: 16}": "words: {}",
+            "fields:\n": "inputs: {text: {mask: hidden_words}}\nfields:\n",
+            "itm: {negatives: others}": "itm: {weight: 0, negatives: others}",
+            "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
+            "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",
+        },
+        ("evaluate.words.mask", "names no mask of its own", "mask: hidden_words"),
+        "words: {}",
+    ),
+    Case(
+        "no word",
+        {"size: 400, length: 48": "size: 260, length: 3"},
+        ("fields.caption.length", "leaves no word", "raise it"),
+        "length: 3",
+    ),
     Case("vocabulary of a fusion", {"of: text, tied": "of: fusion, tied"}, ("model.words", "token"), "words:"),
     Case("kind of part", {"itc: {}": "itc: {joint: fusion}"}, ("'fusion' is a fusion, and a projection",), "itc:"),
-    Case("picture's mask on text", {"text_mask: hidden_words, context": "text_mask: replaced, context"},
-         ("objectives.mltc.text_mask", "fill mask or bert"), "mltc:"),
-    Case("second mask", {"fields:": "inputs: {text: {mask: hidden_words}}\nfields:"},
-         ("objectives.mlm", "takes no second mask"), "mlm:"),
+    Case(
+        "picture's mask on text",
+        {"text_mask: hidden_words, context": "text_mask: replaced, context"},
+        ("objectives.mltc.text_mask", "fill mask or bert"),
+        "mltc:",
+    ),
+    Case(
+        "second mask",
+        {"fields:": "inputs: {text: {mask: hidden_words}}\nfields:"},
+        ("objectives.mlm", "takes no second mask"),
+        "mlm:",
+    ),
     Case("many negatives", {"type: random_negatives": "type: all_pairs"}, ("56 wrong pairs for 8 rows",), "itm:"),
-    Case("dropped what is completed", {"image_mask: replaced": "image_mask: dropped"},
-         ("objectives.mltc", "give it fill: token"), "mltc:"),
+    Case(
+        "dropped what is completed",
+        {"image_mask: replaced": "image_mask: dropped"},
+        ("objectives.mltc", "give it fill: token"),
+        "mltc:",
+    ),
     Case("maps", own("maps"), ("cannot give attention maps",), "  maps:"),
     Case("refused", own("refuses"), ("it never can", "do without it"), "refuses:"),
     Case("unknown input", own("stranger"), ("its plug-in fails: KeyError: 'picture'", "own.py:24"), "stranger:", 4),
@@ -159,23 +256,51 @@ CASES = [
     Case("nothing hidden", {"ratio: 0.3": "ratio: 0.01"}, ("hides none of the 16 patches",), "0.01"),
     Case("nothing seen", {"ratio: 0.5": "ratio: 0.99"}, ("may hide all 16 patches",), "0.99"),
     Case("pattern", {"model.fusion.*": "model.fuson.*"}, ("did you mean model.fusion.*?",), "fuson"),
-    Case("one row", {"batch: 8": "batch: 1"}, ("a batch of 1 has no other row", "objectives.mgsc", "pairings.others"),
-         "data:"),
+    Case(
+        "one row",
+        {"batch: 8": "batch: 1"},
+        ("a batch of 1 has no other row", "objectives.mgsc", "pairings.others"),
+        "data:",
+    ),
     Case("micro-batch", {"batch: 8": "batch: 8, micro_batch: 3"}, ("3 does not divide the batch of 8",), "data:"),
-    Case("group of a pairing", {"type: random_negatives": "type: random_negatives, group: 3"},
-         ("pairings.others.group", "pairings.others.group=8"), "group: 3"),
-    Case("group beyond a process", {"type: random_negatives": "type: random_negatives, group: 16"},
-         ("pairings.others.group", "groups of 16 rows do not fit into the 8", "pairings.others.group=8"), "group: 16"),
+    Case(
+        "group of a pairing",
+        {"type: random_negatives": "type: random_negatives, group: 3"},
+        ("pairings.others.group", "pairings.others.group=8"),
+        "group: 3",
+    ),
+    Case(
+        "group beyond a process",
+        {"type: random_negatives": "type: random_negatives, group: 16"},
+        ("pairings.others.group", "groups of 16 rows do not fit into the 8", "pairings.others.group=8"),
+        "group: 16",
+    ),
     Case("group of a loss", {"itc: {}": "itc: {group: 5}"}, ("objectives.itc.group=4",), "itc:"),
-    Case("nobody at work", {f"{name}: {{": f"{name}: {{weight: 0, " for name in ("itm", "mlm", "mgsc", "mltc")}
-         | {"itc: {}": "itc: {weight: 0}"}, ("no objective ever has a weight",), None),
-    Case("warm-up", {"  lr: 1e-3": "  lr: 1e-3\n  schedule: {warmup: 9}"}, ("longer than the run of 4 steps",),
-         "warmup"),
+    Case(
+        "nobody at work",
+        {f"{name}: {{": f"{name}: {{weight: 0, " for name in ("itm", "mlm", "mgsc", "mltc")}
+        | {"itc: {}": "itc: {weight: 0}"},
+        ("no objective ever has a weight",),
+        None,
+    ),
+    Case(
+        "warm-up", {"  lr: 1e-3": "  lr: 1e-3\n  schedule: {warmup: 9}"}, ("longer than the run of 4 steps",), "warmup"
+    ),
     Case("late group", {", lr: 2.0": ", lr: 2.0, start: 9"}, ("the run ends at step 4",), "start: 9"),
-    Case("weights", {"patch: 8,": "patch: 8, weights: ./gone.pt,"}, ("there is no file or folder /", "gone.pt"),
-         "gone", 6),
-    Case("weights of a hub", {"  text:\n    type: hf_text": "  text:\n    weights: owner/model\n    type: hf_text"},
-         ("'owner/model' was never fetched", "HF_HUB_OFFLINE", "model.text.weights=null"), "owner/model", 6),
+    Case(
+        "weights",
+        {"patch: 8,": "patch: 8, weights: ./gone.pt,"},
+        ("there is no file or folder /", "gone.pt"),
+        "gone",
+        6,
+    ),
+    Case(
+        "weights of a hub",
+        {"  text:\n    type: hf_text": "  text:\n    weights: owner/model\n    type: hf_text"},
+        ("'owner/model' was never fetched", "HF_HUB_OFFLINE", "model.text.weights=null"),
+        "owner/model",
+        6,
+    ),
     Case("fp16 on a processor", {"precision: fp32": "precision: fp16"}, ("fp16 is for GPUs",), "fp16", 6),
     Case("override's value", {}, ("command line  optim.lr", '"fast" must be a number'), None, 2, ("optim.lr=fast",)),
     Case("override's key", {}, ("did you mean optim.lr?",), None, 2, ("optim.ler=1",)),
@@ -207,18 +332,28 @@ def test_a_sound_recipe_passes(tmp_path, capsys):
 
 def test_a_vocabulary_may_be_learned_from_what_no_batch_reads(tmp_path, capsys):
     """Lists of captions teach word pieces; only what a batch needs is read one by one."""
-    shared = {"  caption: {type: byte_pair, size: 400, length: 48}\n":
-              "  all: {type: byte_pair, size: 400, length: 48, of: captions}\n"
-              "  caption: {type: byte_pair, length: 48, with: all}\n"}
+    shared = {
+        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  all: {type: byte_pair, size: 400, length: 48, of: captions}\n"
+        "  caption: {type: byte_pair, length: 48, with: all}\n"
+    }
     assert vlobj(capsys, "check", changed(tmp_path, shared)).code == 0
 
 
 def test_all_problems_of_a_stage_at_once(tmp_path, capsys):
-    recipe = changed(tmp_path, {"itc: {}": "itx: {}", "ratio: 0.5": "ratio: 5", "patch: 8": "pach: 8",
-                                "negatives: others": "negatives: others, fuson: a"})
+    recipe = changed(
+        tmp_path,
+        {
+            "itc: {}": "itx: {}",
+            "ratio: 0.5": "ratio: 5",
+            "patch: 8": "pach: 8",
+            "negatives: others": "negatives: others, fuson: a",
+        },
+    )
     ended = vlobj(capsys, "check", recipe)
-    assert all(path in ended.err for path in ("objectives.itx", "masks.dropped.ratio", "model.vision.pach",
-                                              "objectives.itm.fuson"))
+    assert all(
+        path in ended.err
+        for path in ("objectives.itx", "masks.dropped.ratio", "model.vision.pach", "objectives.itm.fuson")
+    )
     assert "small: 4 errors, no notes" in ended.out
     assert "not checked to the end, since they need what is wrong: model.fusion, model.joint" in ended.err
     assert "4 errors" in ended.out
@@ -266,6 +401,7 @@ def test_processes_share_a_batch(tmp_path):
 
 def test_a_disk_that_holds_no_checkpoint(tmp_path, monkeypatch):
     from vlobjectives.checking import resources
+
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda path: full)
     _, report = check(load(changed(tmp_path, {})), Registry(), place=tmp_path / "run")

@@ -15,8 +15,12 @@ from vlobjectives.system import assemble
 
 LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.authors=[]")
 METER = (*LESS, "objectives.itc=null")
-ALBEF = (*LESS, "model.fusion.looks=text",
-         "pairings.others={type: hard_negatives, sides: both}", "objectives.itm.scheme=matched_plus_wrong")
+ALBEF = (
+    *LESS,
+    "model.fusion.looks=text",
+    "pairings.others={type: hard_negatives, sides: both}",
+    "objectives.itm.scheme=matched_plus_wrong",
+)
 SHAPES = {
     # Two streams that look at each other (arXiv 2111.02387): matched and masked words, each fused once.
     "meter": ("glscl", METER, {"vision": 1, "text": 2, "fusion": 2}),

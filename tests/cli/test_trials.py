@@ -12,8 +12,9 @@ QUICK = {"itc", "glscl", "sycoca", "mvptr", "vqa", "glscl_video"}
 """These hold every kind of part, source and evaluation; the others are slow."""
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-                                  for name in names()])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names()]
+)
 def test_every_shipped_recipe_runs_tiny(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = vlobj(capsys, "run", name, "--tiny", "--out", "trial", "run.device=cpu")
@@ -31,14 +32,17 @@ def test_every_shipped_recipe_runs_tiny(name, capsys, tmp_path, monkeypatch):
     planned = vlobj(capsys, "plan", "trial", "--json")
     assert planned.code == 0, planned.err
     plans = json.loads(planned.out)
-    assert {work["name"] for plan in (plans if isinstance(plans, list) else [plans])
-            for work in plan["objectives"]} == live
+    assert {
+        work["name"] for plan in (plans if isinstance(plans, list) else [plans]) for work in plan["objectives"]
+    } == live
 
 
 def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
     recipe, run = changed(tmp_path, {}), tmp_path / "run"
-    assert vlobj(capsys, "run", recipe, "--tiny", "--out", run, "--resume", "evaluate.losses=false",
-                 "run.steps=1").code == 0  # nothing there yet: it starts
+    assert (
+        vlobj(capsys, "run", recipe, "--tiny", "--out", run, "--resume", "evaluate.losses=false", "run.steps=1").code
+        == 0
+    )  # nothing there yet: it starts
     again = vlobj(capsys, "run", recipe, "--tiny", "--out", run)
     assert again.code == 2 and "is already there" in again.err
     on = vlobj(capsys, "run", run, "run.steps=2")
@@ -60,8 +64,18 @@ def test_a_trial_goes_on_and_is_evaluated_again(capsys, tmp_path):
 
 def test_what_the_command_line_gives_stays(capsys, tmp_path):
     recipe, run = changed(tmp_path, {"  lr: 1e-3": "  lr: 1e-3\n  schedule: {warmup: 3}"}), tmp_path / "run"
-    ended = vlobj(capsys, "run", recipe, "--tiny", "--out", run, "run.steps=1", "data.batch=4", "data.image_size=64",
-                  "evaluate.losses=false")
+    ended = vlobj(
+        capsys,
+        "run",
+        recipe,
+        "--tiny",
+        "--out",
+        run,
+        "run.steps=1",
+        "data.batch=4",
+        "data.image_size=64",
+        "evaluate.losses=false",
+    )
     assert ended.out.startswith("tiny: every part small, scenes of 64 pixels in place of scenes, no weights, 1 steps")
     kept = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
     assert (kept["run"]["steps"], kept["data"]["batch"], kept["data"]["image_size"]) == (1, 4, 64)
@@ -76,7 +90,9 @@ def test_a_refused_recipe_makes_no_folder(capsys, tmp_path):
 
 def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, monkeypatch):
     (tmp_path / "recipes").mkdir()
-    plugin(tmp_path / "recipes", """
+    plugin(
+        tmp_path / "recipes",
+        """
         from pydantic import Field
         from vlobjectives import MaskConfig, hookimpl
         from vlobj_common.masks.random_patches import RandomPatches
@@ -88,9 +104,15 @@ def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, 
         @hookimpl
         def vlobj_components():
             return {"mask:listed": Listed}
-        """)
-    recipe = changed(tmp_path / "recipes", {"# Small: five objectives.": "plugins: [own.py]", "dropped: {type: "
-                     "random_patches, ": "dropped: {type: listed, order: ../order.txt, "})
+        """,
+    )
+    recipe = changed(
+        tmp_path / "recipes",
+        {
+            "# Small: five objectives.": "plugins: [own.py]",
+            "dropped: {type: random_patches, ": "dropped: {type: listed, order: ../order.txt, ",
+        },
+    )
     monkeypatch.chdir(tmp_path)
     assert vlobj(capsys, "run", recipe, "--out", "run", "run.steps=1", "evaluate.losses=false").code == 0
     kept = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text(encoding="utf-8"))

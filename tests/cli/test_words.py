@@ -60,6 +60,7 @@ def test_several_processes_must_agree_on_a_folder(capsys, monkeypatch):
 
 def test_version(capsys):
     from vlobjectives import __version__
+
     assert vlobj(capsys, "--version").out == f"vlobjectives {__version__}\n"
 
 
@@ -67,8 +68,9 @@ def test_module_is_the_command():
     line = [sys.executable, "-m", "vlobjectives", "run", "nowhere.yaml"]
     ended = subprocess.run(line, capture_output=True, encoding="utf-8")
     assert ended.returncode == 2 and ended.stdout == ""
-    assert ended.stderr == ("there is no file nowhere.yaml\n"
-                            "    mend: correct the path; it counts from the working folder\n")
+    assert ended.stderr == (
+        "there is no file nowhere.yaml\n    mend: correct the path; it counts from the working folder\n"
+    )
 
 
 def test_recipes_are_listed_and_copied(capsys, tmp_path):
@@ -81,7 +83,8 @@ def test_recipes_are_listed_and_copied(capsys, tmp_path):
 def test_plugins_are_listed(capsys):
     rows = json.loads(vlobj(capsys, "plugins", "--json").out)
     assert {"kind": "objective", "name": "mgsc", "package": "vlobjectives"}.items() <= next(
-        row for row in rows if row["name"] == "mgsc").items()
+        row for row in rows if row["name"] == "mgsc"
+    ).items()
     without = json.loads(vlobj(capsys, "-p", "no:glscl", "plugins", "--json").out)
     assert "mgsc" not in {row["name"] for row in without}
     assert "there is no such plug-in" in vlobj(capsys, "-p", "no:nobody", "plugins").out.replace("\n", " ")
@@ -93,8 +96,12 @@ def test_a_plugin_is_explained(capsys):
     assert "fusion(vision(image * image_mask), text(text))" in shown
     [data] = json.loads(vlobj(capsys, "plugins", "objective:mgsc", "--json").out)
     options = {option["name"]: option for option in data["options"]}
-    assert options["temperature"] == {"name": "temperature", "type": "number > 0, <= 1000", "default": 0.03,
-                                      "meaning": options["temperature"]["meaning"]}
+    assert options["temperature"] == {
+        "name": "temperature",
+        "type": "number > 0, <= 1000",
+        "default": 0.03,
+        "meaning": options["temperature"]["meaning"],
+    }
     assert "default" not in options["image_mask"] and options["image_mask"]["type"] == "name of a mask"
     assert options["norm_axis"]["type"] == '"feature" or "frame"'
     assert data["views"]["c"] == "fusion(vision(image), text(text * text_mask))"
@@ -129,7 +136,9 @@ def test_notes_are_errors_if_asked(capsys, tmp_path):
 
 
 def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypatch):
-    plugin(tmp_path, """
+    plugin(
+        tmp_path,
+        """
         from vlobjectives import Source, SourceConfig, hookimpl
 
         class Broken(Source):
@@ -139,9 +148,16 @@ def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypa
         @hookimpl
         def vlobj_components():
             return {"source:broken": Broken}
-        """)
-    recipe = changed(tmp_path, {"# Small: five objectives.": "plugins: [./own.py]", "{type: scenes, image_size: 32, "
-                                "samples: 64, val: 16, test: 16, test_new: 0, batch: 8}": "{type: broken, batch: 8}"})
+        """,
+    )
+    recipe = changed(
+        tmp_path,
+        {
+            "# Small: five objectives.": "plugins: [./own.py]",
+            "{type: scenes, image_size: 32, "
+            "samples: 64, val: 16, test: 16, test_new: 0, batch: 8}": "{type: broken, batch: 8}",
+        },
+    )
     monkeypatch.setattr(sys, "argv", ["vlobj", "check", str(recipe)])
     plain = vlobj(capsys, "check", recipe)
     assert plain.code == 4 and "data: opening it failed: ZeroDivisionError: a bug" in plain.err
@@ -162,18 +178,25 @@ def test_a_brief_process_says_all_and_ends_with_its_code(tmp_path, capsys, words
     assert there.returncode == here.code
     said = there.stdout.removesuffix("left\n")
     assert said != there.stdout
-    assert [re.sub(r", \d.* s$", "", text) for text in (said.strip(), there.stderr)] == \
-        [re.sub(r", \d.* s$", "", text) for text in (here.out.strip(), here.err)]
+    assert [re.sub(r", \d.* s$", "", text) for text in (said.strip(), there.stderr)] == [
+        re.sub(r", \d.* s$", "", text) for text in (here.out.strip(), here.err)
+    ]
 
 
 def test_every_plugin_explains_itself():
     """Each option has a type in words and a meaning; one that takes a path, or several, says so."""
     registry = Registry()
     found = {(row.kind, row.name): explain.as_data(row, registry.get(row.kind, row.name)) for row in registry.all()}
-    silent = [(key, one["name"]) for key, data in found.items() for one in data["options"]
-              if not one["type"] or not one["meaning"]]
+    silent = [
+        (key, one["name"])
+        for key, data in found.items()
+        for one in data["options"]
+        if not one["type"] or not one["meaning"]
+    ]
     assert silent == []
     types = {one["name"]: one["type"] for one in found["source", "captions"]["options"]}
     assert (types["manifest"], types["images"]) == ("path", "path or list of path or null")
-    assert next(one["type"] for one in found["objective", "itc"]["options"] if one["name"] == "joint") == \
-        "name of a part of the model"
+    assert (
+        next(one["type"] for one in found["objective", "itc"]["options"] if one["name"] == "joint")
+        == "name of a part of the model"
+    )

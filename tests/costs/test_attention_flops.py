@@ -37,8 +37,11 @@ def test_no_attention_operator_of_this_torch_is_left_uncounted():
     """A new one must get a formula here, or a plan would be low on that version alone."""
     composite = ("scaled_dot_product_attention", "_scaled_dot_product_attention_math")  # they call products
     packed = ("_flash_attention_", "_efficient_attention_", "_cudnn_attention_")  # the fused ones call them inside
-    names = {name.split("::")[1].split(".")[0] for name in torch._C._dispatch_get_all_op_names()
-             if name.startswith("aten::") and "attention" in name}
+    names = {
+        name.split("::")[1].split(".")[0]
+        for name in torch._C._dispatch_get_all_op_names()
+        if name.startswith("aten::") and "attention" in name
+    }
     own = {name for name in names if name not in composite and not name.startswith(packed)}
     assert {name for name in own if getattr(torch.ops.aten, name) not in attention_flops.FORMULAS} == set()
     assert set(attention_flops.FUSED) & own

@@ -21,6 +21,7 @@ D, PATCHES, T, VOCABULARY = 768, 324, 50, 50265
 
 # A multiply-add is two FLOPs; only matrix products count. MACs of the published model, by hand.
 
+
 def block(n: int) -> int:
     """A ViT block or a text layer on n tokens: qkv and output 4, MLP 8 times n D^2, and two products of n x n x D."""
     return 12 * n * D**2 + 2 * n**2 * D
@@ -42,10 +43,16 @@ def fusion(n: int) -> float:
 
 
 EXPECTED = {
-    "image": vision(325), "image (replaced)": vision(325), "image (dropped)": vision(65),
-    "text": text(), "text (noisy_words)": text(), "text (hidden_words)": text(),
-    "image + text, 50% wrong (others)": fusion(325), "image + text (noisy_words)": fusion(325),
-    "image (dropped) + text": fusion(65), "image + text (hidden_words)": fusion(325),
+    "image": vision(325),
+    "image (replaced)": vision(325),
+    "image (dropped)": vision(65),
+    "text": text(),
+    "text (noisy_words)": text(),
+    "text (hidden_words)": text(),
+    "image + text, 50% wrong (others)": fusion(325),
+    "image + text (noisy_words)": fusion(325),
+    "image (dropped) + text": fusion(65),
+    "image + text (hidden_words)": fusion(325),
     "image (replaced) + text": fusion(325),
 }
 MLM_HEAD = 2e-9 * 8 * (D * D + D * VOCABULARY)
@@ -98,7 +105,12 @@ def test_three_three_five_and_what_sharing_saves():
 def test_rows_tokens_and_askers():
     by_reads = {one.reads: one for one in costs(BASE).passes if one.kind != "joint"}
     assert {(one.rows, one.tokens) for one in by_reads.values()} == {
-        (16, (325,)), (16, (65,)), (16, (50,)), (16, (325, 50)), (16, (65, 50))}
+        (16, (325,)),
+        (16, (65,)),
+        (16, (50,)),
+        (16, (325, 50)),
+        (16, (65, 50)),
+    }
     assert by_reads["image (dropped) + text"].askers == ("mgsc", "mltc")
     assert set(by_reads["image"].askers) == {"itc", "itm", "mlm", "mgsc", "mltc"}
 
@@ -132,27 +144,39 @@ def test_chance_levels_and_the_rows_that_a_contrast_sees():
 def test_losses_that_gather_cost_the_rows_of_all_processes():
     """Forward of a contrast of N rows: one product of [N,E] by [E,N]; kept of it: two [N,N], the two softmaxes."""
     rows, width, names = 4, 32, ("itc", "itm", "mgsc", "mltc")
-    cut = recipe("glscl", "data.batch=64", f"data.micro_batch={rows}", f"model.joint.width={width}", "run.device=cpu",
-                 "run.precision=fp32", "objectives.itc.positives=pair", "model.vision.depth=1", "model.fusion.depth=1",
-                 "model.text.config.num_hidden_layers=1")
+    cut = recipe(
+        "glscl",
+        "data.batch=64",
+        f"data.micro_batch={rows}",
+        f"model.joint.width={width}",
+        "run.device=cpu",
+        "run.precision=fp32",
+        "objectives.itc.positives=pair",
+        "model.vision.depth=1",
+        "model.fusion.depth=1",
+        "model.text.config.num_hidden_layers=1",
+    )
     dry = {processes: build(cut, registry(), processes) for processes in (1, 2, 4, 8)}
     system, of = dry[1].system, {processes: one.step(names, 999) for processes, one in dry.items()}
-    masked = {name: system.masks[name].size(system.sites[""][what]) for name, what in (
-        ("replaced", "image"), ("hidden_words", "text"))}  # tokens of a row that MLTC completes
+    masked = {
+        name: system.masks[name].size(system.sites[""][what])
+        for name, what in (("replaced", "image"), ("hidden_words", "text"))
+    }  # tokens of a row that MLTC completes
     for processes, step in of.items():
         together = rows * processes
-        assert step.forward["itc"] == 2 * together ** 2 * width
-        assert step.forward["mgsc"] == 2 * 2 * together ** 2 * 128
+        assert step.forward["itc"] == 2 * together**2 * width
+        assert step.forward["mgsc"] == 2 * 2 * together**2 * 128
         assert step.forward["mltc"] == sum(2 * (together * each) ** 2 * 128 for each in masked.values())
         assert step.forward["itm"] == of[1].forward["itm"]  # which gathers nothing
     held = {processes: step.memory.passes["itc"] for processes, step in of.items()}
     # of bytes a + b N + c N^2 the part that grows with the square
-    assert (held[8] - held[4] - 2 * (held[4] - held[2])) / (24 * rows ** 2) == 2 * 4
+    assert (held[8] - held[4] - 2 * (held[4] - held[2])) / (24 * rows**2) == 2 * 4
     assert of[8].memory.peak > of[4].memory.peak > of[1].memory.peak
 
 
-@pytest.mark.parametrize("group, micro, processes, seen", [
-    ("all", 16, 8, 128), ("all", 64, 1, 64), (16, 64, 8, 16), (100, 64, 8, 64)])
+@pytest.mark.parametrize(
+    "group, micro, processes, seen", [("all", 16, 8, 128), ("all", 64, 1, 64), (16, 64, 8, 16), (100, 64, 8, 64)]
+)
 def test_together(group, micro, processes, seen):
     assert arithmetic.together(group, micro, processes) == seen
 
@@ -166,7 +190,10 @@ def test_spans_are_those_of_every_step():
 def test_phases_cover_the_run_and_cost_grows_with_them():
     found = costs("glscl", "run.device=cpu", "run.precision=fp32")
     assert [phase.objectives for phase in found.phases] == [
-        ("itc",), ("itc", "itm", "mlm"), ("itc", "itm", "mlm", "mgsc", "mltc")]
+        ("itc",),
+        ("itc", "itm", "mlm"),
+        ("itc", "itm", "mlm", "mgsc", "mltc"),
+    ]
     assert sum(phase.steps for phase in found.phases) == found.steps
     ahead = [phase.forward for phase in found.phases]
     assert ahead == sorted(ahead)
@@ -191,8 +218,13 @@ def test_attention_is_counted_whatever_computes_it(precision):
     one = {}
     for device in ("cpu", "cuda"):
         for dropout in (0.0, 0.1):
-            it = recipe("glscl", "data.batch=4", f"run.device={device}", f"run.precision={precision}",
-                        f"model.fusion.dropout={dropout}")
+            it = recipe(
+                "glscl",
+                "data.batch=4",
+                f"run.device={device}",
+                f"run.precision={precision}",
+                f"model.fusion.dropout={dropout}",
+            )
             one[device, dropout] = build(it, registry()).step(("mlm",), 999).forward
     first = one["cpu", 0.0]
     assert all(other == first for other in one.values())
@@ -218,18 +250,32 @@ def test_every_shipped_recipe_is_fully_counted():
 def failing(monkeypatch, target: str, error: str):
     def raises(*args, **given):
         raise RuntimeError(error)
+
     monkeypatch.setattr(target, raises)
     return troubles(recipe("glscl", "data.batch=4"), registry())
 
 
-@pytest.mark.parametrize("target, path, said", [
-    ("vlobj_glscl.mltc.MLTC.complete", ("objectives", "mltc"), "the loss failed: sizes differ"),
-    ("vlobj_models.co_attention.Block.forward", ("model", "fusion"), "the pass fusion(vision(image), text(text) | "),
-    ("vlobj_common.masks.random_patches.RandomPatches.draw", ("masks", "dropped"),
-     "the draw dropped on image failed"),
-    ("vlobj_common.pairings.negatives.RandomNegatives.wrong", ("pairings", "others"),
-     "the choice of wrong pairs failed"),
-])
+@pytest.mark.parametrize(
+    "target, path, said",
+    [
+        ("vlobj_glscl.mltc.MLTC.complete", ("objectives", "mltc"), "the loss failed: sizes differ"),
+        (
+            "vlobj_models.co_attention.Block.forward",
+            ("model", "fusion"),
+            "the pass fusion(vision(image), text(text) | ",
+        ),
+        (
+            "vlobj_common.masks.random_patches.RandomPatches.draw",
+            ("masks", "dropped"),
+            "the draw dropped on image failed",
+        ),
+        (
+            "vlobj_common.pairings.negatives.RandomNegatives.wrong",
+            ("pairings", "others"),
+            "the choice of wrong pairs failed",
+        ),
+    ],
+)
 def test_a_mistake_is_told_at_whoever_made_it(monkeypatch, target, path, said):
     found = failing(monkeypatch, target, "sizes differ\nand more")
     assert path in [one.path for one in found]
@@ -238,9 +284,11 @@ def test_a_mistake_is_told_at_whoever_made_it(monkeypatch, target, path, said):
 
 def test_asking_the_device_for_a_number_is_told(monkeypatch):
     from vlobj_common.objectives.itm import ITM
+
     labels = ITM._labels
-    monkeypatch.setattr(ITM, "_labels", lambda self, pairs, batch: (
-        labels(self, pairs, batch) if bool(pairs.pairs.valid.any()) else None))
+    monkeypatch.setattr(
+        ITM, "_labels", lambda self, pairs, batch: labels(self, pairs, batch) if bool(pairs.pairs.valid.any()) else None
+    )
     one, *_ = troubles(recipe("glscl", "data.batch=4"), registry())
     assert one.path == ("objectives", "itm") and "asks the device for a number" in one.why and "take(" in one.mend
 

@@ -61,13 +61,17 @@ def trouble_on_gpu(recipe, registry) -> list[str]:
 
 QUICK = {"itc", "glscl", "sycoca", "mvptr", "mixed"}
 """These hold every built-in kind of pass; the others, with the published sizes, are slow."""
-NEEDS = ("data.manifest=captions.json", "fields.caption.vocabulary=30522",
-         "fields.caption.special={pad: 0, unknown: 100, begin: 101, end: 102, mask: 103}")
+NEEDS = (
+    "data.manifest=captions.json",
+    "fields.caption.vocabulary=30522",
+    "fields.caption.special={pad: 0, unknown: 100, begin: 101, end: 102, mask: 103}",
+)
 """What these two leave to their data and their tokenizer."""
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-                                  for name in names()])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names()]
+)
 def test_losses_of_every_live_set_stay_on_the_gpu(name):
     needs = NEEDS if name.startswith("flickr8k") else ()
     loaded, registry, report = load(name, ("run.device=cuda", *needs)), Registry(), Report()
@@ -80,15 +84,19 @@ def test_losses_of_every_live_set_stay_on_the_gpu(name):
     assert found == []
 
 
-WRONG = {"left": ("torch.ones(len(image.pooled))", "devices"),
-         "fetched": ("image.pooled.sum(1).cpu()", "fetched to the host"),
-         "asked": ("float(image.pooled.sum())", "_local_scalar_dense")}
+WRONG = {
+    "left": ("torch.ones(len(image.pooled))", "devices"),
+    "fetched": ("image.pooled.sum(1).cpu()", "fetched to the host"),
+    "asked": ("float(image.pooled.sum())", "_local_scalar_dense"),
+}
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_left_or_fetched_is_seen_and_its_owner_named(what, tmp_path):
     value, said = WRONG[what]
-    plugin(tmp_path, f"""
+    plugin(
+        tmp_path,
+        f"""
         import torch
         from vlobjectives import InputName, Objective, ObjectiveConfig, Term, hookimpl, joint
 
@@ -105,7 +113,8 @@ def test_what_is_left_or_fetched_is_seen_and_its_owner_named(what, tmp_path):
         @hookimpl
         def vlobj_components():
             return {{"objective:own": Own}}
-        """)
+        """,
+    )
     path = changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", "  itc: {}": "  itc: {}\n  own: {}"})
     loaded, registry = load(path), Registry()
     assert add_files(loaded, registry, Report())

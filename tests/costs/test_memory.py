@@ -106,8 +106,10 @@ def test_checkpointing_by_part_gives_the_same_gradients():
 
 
 def test_checkpointing_by_part_lowers_the_peak():
-    plain, again = (build(recipe("glscl", *SMALL, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
-                    for parts in ("[]", "[vision, fusion]"))
+    plain, again = (
+        build(recipe("glscl", *SMALL, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
+        for parts in ("[]", "[vision, fusion]")
+    )
     assert again.memory.peak < 0.6 * plain.memory.peak
     assert again.forward == plain.forward
     rerun = sum(flops for name, flops in plain.forward.items() if name.startswith(("vision(", "fusion(")))
@@ -120,8 +122,10 @@ def test_checkpointing_by_part_lowers_the_peak():
 def test_checkpointing_is_counted_for_a_gpu_too():
     """What is recomputed must go through the same attention, or the backward pass would find other tensors."""
     gpu = ("data.batch=8", "run.precision=bf16", "run.device=cuda")
-    plain, again = (build(recipe("glscl", *gpu, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
-                    for parts in ("[]", "[vision, fusion]"))
+    plain, again = (
+        build(recipe("glscl", *gpu, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
+        for parts in ("[]", "[vision, fusion]")
+    )
     assert again.memory.peak < 0.7 * plain.memory.peak and again.backward > plain.backward
 
 

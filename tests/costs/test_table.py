@@ -53,8 +53,12 @@ def test_data_is_json_and_holds_what_is_shown(base):
     assert len(found["passes"]) == 13 and found["micro_steps"] == 256
     assert found["schedules"]["authors"]["groups"] == [["itm"], ["mlm"], ["itc"], ["mgsc", "mltc"]]
     assert found["peak_memory"] == sum(found["phases"][0]["memory"]["parts"].values())
-    assert {loss["name"]: loss["weight"] for work in found["objectives"] if work["name"] == "mltc"
-            for loss in work["losses"]} == {"image": 0.2, "text": 0.2}
+    assert {
+        loss["name"]: loss["weight"]
+        for work in found["objectives"]
+        if work["name"] == "mltc"
+        for loss in work["losses"]
+    } == {"image": 0.2, "text": 0.2}
 
 
 def test_the_verb_needs_neither_data_nor_weights_nor_network(tmp_path):
@@ -65,9 +69,14 @@ from vlobjectives.cli import main
 assert main(["plan", "glscl_base", "--json"]) == 0
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=tmp_path,
-                          timeout=300,
-                          env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        timeout=300,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["recipe"] == "glscl_base"
     assert int(done.stderr.split()[-1]) < 3_000_000

@@ -28,8 +28,10 @@ def fields():
 
 
 def test_vectors_lie_beside_the_tokens_of_their_input(fields):
-    samples = [Sample({"tags": "ab", "regions": [[1, 2]], "answers": [4, (7, 0.3)]}, 0),
-               Sample({"tags": "", "regions": [], "answers": []}, 1)]
+    samples = [
+        Sample({"tags": "ab", "regions": [[1, 2]], "answers": [4, (7, 0.3)]}, 0),
+        Sample({"tags": "", "regions": [], "answers": []}, 1),
+    ]
     batch = fields.batch(samples, range(2))
     tokens = batch["image"]
     assert tokens.ids.tolist() == [[0, 10, 11, 1, 2, 2], [0, 1, 2, 2, 2, 2]]
@@ -49,12 +51,19 @@ class Syllables(Letters):
 
 
 def test_pieces_know_their_word():
-    whole = Fields({"a": FieldSpec("raw"), "b": FieldSpec("raw")}, {"a": Syllables(None), "b": Letters(None)},
-                   {"a": "a", "b": "b"}, {"text": ("a", "b")})
+    whole = Fields(
+        {"a": FieldSpec("raw"), "b": FieldSpec("raw")},
+        {"a": Syllables(None), "b": Letters(None)},
+        {"a": "a", "b": "b"},
+        {"text": ("a", "b")},
+    )
     samples = [Sample({"a": "abc", "b": "de"}, 0), Sample({"a": "abcdef", "b": ""}, 1), Sample({"a": "", "b": "xy"}, 2)]
     words = whole.batch(samples, range(3))["text"].word.tolist()
-    assert words == [[0, 1, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0], [0, 1, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0],
-                     [0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+    assert words == [
+        [0, 1, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0],
+        [0, 1, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
     one = Fields({}, {"a": Syllables(None)}, {"a": "a"}, {"text": ("a",)})
     assert one.batch(samples[1:2], range(1))["text"].word.tolist() == [[0, 1, 1, 2, 2, 0]]  # cut at the length
 
@@ -66,13 +75,28 @@ def test_a_stand_in_has_the_same_form(fields):
 
 
 def test_a_field_of_a_field_reads_the_same_column():
-    recipe = Recipe.model_validate({
-        "data": {"type": "it", "batch": 2}, "model": {"a": {"type": "it"}}, "objectives": {"o": {"type": "it"}},
-        "optim": {"lr": 0.1}, "run": {"steps": 1, "name": "it"},
-        "fields": {"caption": {"type": "it"}, "phrases": {"type": "it", "of": "caption"},
-                   "links": {"type": "it", "of": "phrases"}, "tags": {"type": "it", "of": "objects"}}}, strict=False)
+    recipe = Recipe.model_validate(
+        {
+            "data": {"type": "it", "batch": 2},
+            "model": {"a": {"type": "it"}},
+            "objectives": {"o": {"type": "it"}},
+            "optim": {"lr": 0.1},
+            "run": {"steps": 1, "name": "it"},
+            "fields": {
+                "caption": {"type": "it"},
+                "phrases": {"type": "it", "of": "caption"},
+                "links": {"type": "it", "of": "phrases"},
+                "tags": {"type": "it", "of": "objects"},
+            },
+        },
+        strict=False,
+    )
     assert {name: recipe.column(name) for name in recipe.fields} == {
-        "caption": "caption", "phrases": "caption", "links": "caption", "tags": "objects"}
+        "caption": "caption",
+        "phrases": "caption",
+        "links": "caption",
+        "tags": "objects",
+    }
 
 
 def test_what_normalises_is_brought_to_a_device_once(monkeypatch):
@@ -99,8 +123,12 @@ def shown(rows, *, read: bool, spec: FieldSpec = Shown.spec) -> torch.Tensor:
     """A batch of pictures as encoders get it, with or without a reader between."""
     reader = Shown(None)
     reader.spec = spec
-    fields = Fields({"image": FieldSpec("raw") if read else spec}, {"image": reader} if read else {},
-                    {"image": "image"} if read else {}, {"image": ("image",)})
+    fields = Fields(
+        {"image": FieldSpec("raw") if read else spec},
+        {"image": reader} if read else {},
+        {"image": "image"} if read else {},
+        {"image": ("image",)},
+    )
     batch = fields.batch([Sample({"image": row}, 0) for row in rows], range(len(rows)))
     found = fields.normalised(fields.normalised(batch))["image"]
     assert found.dtype == torch.float32
@@ -112,18 +140,30 @@ def test_floats_are_normalised_as_bytes_are(read):
     pixels = torch.arange(48, dtype=torch.uint8).reshape(3, 4, 4) * 5
     floats = pixels.float() / 255
     wanted = (floats - torch.tensor((0.1, 0.2, 0.3)).view(3, 1, 1)) / torch.tensor((0.5, 0.6, 0.7)).view(3, 1, 1)
-    for rows in ([pixels], [floats], [floats.double()], [floats.numpy()], [floats, pixels],
-                 [pixels.numpy()[:, ::-1][:, ::-1]]):
+    for rows in (
+        [pixels],
+        [floats],
+        [floats.double()],
+        [floats.numpy()],
+        [floats, pixels],
+        [pixels.numpy()[:, ::-1][:, ::-1]],
+    ):
         found = shown(rows, read=read)
         assert torch.allclose(found, wanted.expand_as(found), atol=1e-6)
 
 
 @pytest.mark.parametrize("read", [True, False], ids=["a reader's", "a source's"])
-@pytest.mark.parametrize(("row", "why"), [
-    (torch.full((3, 4, 4), -0.5), "floats from -0.5 to -0.5"), (torch.full((3, 4, 4), 200.0), "floats from 200 to 200"),
-    (torch.full((3, 4, 4), float("nan")), "floats from nan"), (torch.zeros(3, 4, 4, dtype=torch.int64), "has int64"),
-    (torch.zeros(3, 8, 8), r"shape \[3, 4, 4\] by its FieldSpec, and a sample has \[3, 8, 8\]"),
-    (torch.zeros(4, 4, 3, dtype=torch.uint8), r"a sample has \[4, 4, 3\]")])
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (torch.full((3, 4, 4), -0.5), "floats from -0.5 to -0.5"),
+        (torch.full((3, 4, 4), 200.0), "floats from 200 to 200"),
+        (torch.full((3, 4, 4), float("nan")), "floats from nan"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), "has int64"),
+        (torch.zeros(3, 8, 8), r"shape \[3, 4, 4\] by its FieldSpec, and a sample has \[3, 8, 8\]"),
+        (torch.zeros(4, 4, 3, dtype=torch.uint8), r"a sample has \[4, 4, 3\]"),
+    ],
+)
 def test_what_the_spec_contradicts_is_refused(read, row, why):
     with pytest.raises(PluginError, match=why) as caught:
         shown([torch.zeros(3, 4, 4, dtype=torch.uint8), row], read=read)
@@ -142,9 +182,12 @@ def test_mean_and_std_are_of_pictures_a_number_a_channel():
     assert FieldSpec("picture", (1, 8, 8)).mean == (0.5,)
     assert shown([torch.ones(1, 8, 8)], read=False, spec=FieldSpec("picture", (1, 8, 8))).shape == (1, 1, 8, 8)
     assert FieldSpec("picture", (2, 4, 8, 8), std=(0.2, 0.2, 0.2)).std == (0.2,) * 4
-    for kind, shape, more in (("picture", (4, 8, 8), {"mean": (0.1, 0.2, 0.3)}), ("number", (), {"std": (1.0,)}),
-                              ("vectors", (2, 3), {"mean": (0.0, 0.0, 0.0)}),
-                              ("picture", (3, 8, 8), {"std": (0.0, 0.0, 0.0)})):
+    for kind, shape, more in (
+        ("picture", (4, 8, 8), {"mean": (0.1, 0.2, 0.3)}),
+        ("number", (), {"std": (1.0,)}),
+        ("vectors", (2, 3), {"mean": (0.0, 0.0, 0.0)}),
+        ("picture", (3, 8, 8), {"std": (0.0, 0.0, 0.0)}),
+    ):
         with pytest.raises(PluginError):
             FieldSpec(kind, shape, **more)
 

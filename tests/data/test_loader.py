@@ -35,8 +35,12 @@ class Numbers:
 
 
 def data(**options):
-    fields = SimpleNamespace(source="", batch=lambda samples, numbers: Batch(
-        torch.tensor(list(numbers)), torch.tensor([sample.same for sample in samples]), {}))
+    fields = SimpleNamespace(
+        source="",
+        batch=lambda samples, numbers: Batch(
+            torch.tensor(list(numbers)), torch.tensor([sample.same for sample in samples]), {}
+        ),
+    )
     return MicroBatches(Numbers(**options), fields, "train", Layout(4, 4), 5)
 
 
@@ -114,8 +118,10 @@ def alive(pid):
         return False
 
 
-linux = pytest.mark.skipif(not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
-                           reason="needs /proc/PID/task/TID/children to find the workers")
+linux = pytest.mark.skipif(
+    not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
+    reason="needs /proc/PID/task/TID/children to find the workers",
+)
 
 
 @linux
@@ -133,9 +139,11 @@ def test_a_worker_that_dies_stops_the_run(tmp_path):
 @linux
 def test_no_worker_outlives_a_killed_trainer(tmp_path):
     """Even a busy one; and none is disturbed by a signal to the whole group."""
+
     def work():
         for _ in micro_batches(data(busy=0.3), 0, 100, 2, False):
             pass
+
     child = forked(tmp_path / "said", work)
     until(lambda: len(children(child.pid)) >= 2, child)
     time.sleep(0.5)
@@ -152,8 +160,6 @@ def test_no_worker_outlives_a_killed_trainer(tmp_path):
     while any(alive(worker) for worker in workers) and time.monotonic() < end:
         time.sleep(0.02)
     assert not any(alive(worker) for worker in workers)
-
-
 
 
 def test_bad_samples_are_counted_and_too_many_stop(tmp_path):

@@ -71,8 +71,10 @@ def made(path, *overrides):
 
 def test_options_beside_the_mix_are_each_sources(mixed):
     found = load(mixed, [MIX, "data.val=8", "data.mix.clips.test=4"]).recipe.sources
-    assert {name: (entry.type, entry.options["val"], entry.options["test"], entry.options["samples"])
-            for name, entry in found.items()} == {"pictures": ("scenes", 8, 16, 48), "clips": ("scenes", 8, 4, 24)}
+    assert {
+        name: (entry.type, entry.options["val"], entry.options["test"], entry.options["samples"])
+        for name, entry in found.items()
+    } == {"pictures": ("scenes", 8, 16, 48), "clips": ("scenes", 8, 4, 24)}
     again = load(mixed, ["data.mix={a: {type: toy}, b: {}}"]).recipe.sources
     assert not again["a"].options and again["b"].options["samples"] == 48
 
@@ -102,8 +104,12 @@ def test_a_mix_of_one_is_that_source(mixed):
 
 def test_masks_hide_by_source_and_clips_use_the_same_weights(tmp_path):
     path = recipe(tmp_path, objective="mgsc: {image_mask: dropped, text_mask: noisy_words}")
-    path.write_text(path.read_text("utf-8").replace("masks:\n", "masks:\n  dropped: {type: random_tubes, ratio: 0.5, "
-                                                          "fill: drop}\n"), encoding="utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace(
+            "masks:\n", "masks:\n  dropped: {type: random_tubes, ratio: 0.5, fill: drop}\n"
+        ),
+        encoding="utf-8",
+    )
     system = vlobjectives.build(path, MIX)
     assert {name: sites["image"].positions for name, sites in system.sites.items()} == {"pictures": 16, "clips": 32}
     losses = [system(batch, step).total for step, batch in zip(range(3), system.batches())]
@@ -145,8 +151,10 @@ def test_readers_learn_from_all_sources(mixed, monkeypatch):
 
 def test_scores_carry_the_sources_name(mixed):
     loaded, _ = made(mixed, MIX, "evaluate={losses: true, retrieval: {gallery: 8}, binding: {count: 4}}")
-    chosen = {name: set(context.evaluations(loaded, Registry(), name, can))
-              for name, can in (("pictures", {"twins"}), ("clips", set()))}
+    chosen = {
+        name: set(context.evaluations(loaded, Registry(), name, can))
+        for name, can in (("pictures", {"twins"}), ("clips", set()))
+    }
     assert chosen == {"pictures": {"retrieval", "binding"}, "clips": {"retrieval"}}
 
 

@@ -24,20 +24,38 @@ from vlobjectives.registry import Registry
 
 LIMIT = 10**6
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-TEXT = SMALL[SMALL.index("fields:"):SMALL.index("  fusion:")] + """\
+TEXT = (
+    SMALL[SMALL.index("fields:") : SMALL.index("  fusion:")]
+    + """\
   joint: {type: projection, width: 16}
 objectives: {itc: {}}
 optim: {lr: 1e-3}
 run: {steps: 1, device: cpu, precision: fp32}
 """
+)
 
 
 def tiff(path: Path, bits: int, pixels: bytes, form: int = 1) -> None:
     """Gray, 20 x 40. form: of unsigned numbers, or 2 of signed ones."""
-    tags = {256: 40, 257: 20, 258: bits, 259: 1, 262: 1, 273: 8 + 2 + 10 * 12 + 4, 277: 1, 278: 20, 279: len(pixels),
-            339: form}
-    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
-        struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()) + bytes(4) + pixels)
+    tags = {
+        256: 40,
+        257: 20,
+        258: bits,
+        259: 1,
+        262: 1,
+        273: 8 + 2 + 10 * 12 + 4,
+        277: 1,
+        278: 20,
+        279: len(pixels),
+        339: form,
+    }
+    path.write_bytes(
+        b"II*\0"
+        + struct.pack("<IH", 8, len(tags))
+        + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+        + bytes(4)
+        + pixels
+    )
 
 
 def tiff_of_12_bits(path: Path) -> None:
@@ -54,29 +72,45 @@ def every_kind(folder: Path) -> list[str]:
     whole = Image.fromarray(NOISE)
     palette = whole.quantize(16)
     for name, picture, how in [
-            ("rgb.png", whole, {}), ("tall.png", whole.resize((10, 60)), {}), ("wide.png", whole.resize((90, 12)), {}),
-            ("gray16.png", Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257), {}),
-            ("palette.png", palette, {"transparency": 3}), ("rgba.webp", Image.fromarray(rgba), {"lossless": True}),
-            ("cmyk.jpg", whole.convert("CMYK"), {}), ("turned.jpg", whole, {"exif": turned})]:
+        ("rgb.png", whole, {}),
+        ("tall.png", whole.resize((10, 60)), {}),
+        ("wide.png", whole.resize((90, 12)), {}),
+        ("gray16.png", Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257), {}),
+        ("palette.png", palette, {"transparency": 3}),
+        ("rgba.webp", Image.fromarray(rgba), {"lossless": True}),
+        ("cmyk.jpg", whole.convert("CMYK"), {}),
+        ("turned.jpg", whole, {"exif": turned}),
+    ]:
         picture.save(folder / name, **how)
     tiff_of_12_bits(folder / "bits12.tif")
     return sorted(path.name for path in folder.iterdir())
 
 
 def pieces(folder: Path, names: list[str], **options) -> Pieces:
-    data = {"type": "captions", "manifest": str(folder / "m.jsonl"), "image_size": 32, "batch": 4, "hold_out": {},
-            **options}
+    data = {
+        "type": "captions",
+        "manifest": str(folder / "m.jsonl"),
+        "image_size": 32,
+        "batch": 4,
+        "hold_out": {},
+        **options,
+    }
     for name in names:
         shutil.copyfile(folder / name, folder / f"train_{name}")  # one file in two splits would be a leak
     listed = [*((f"train_{name}", "train") for name in names), *((name, "val") for name in names)]
-    (folder / "m.jsonl").write_text("".join(json.dumps({"image": name, "caption": "a thing", "split": split}) + "\n"
-                                            for name, split in listed), encoding="utf-8")
+    (folder / "m.jsonl").write_text(
+        "".join(json.dumps({"image": name, "caption": "a thing", "split": split}) + "\n" for name, split in listed),
+        encoding="utf-8",
+    )
     (folder / "r.yaml").write_text(f"data: {json.dumps(data)}\n{TEXT}", encoding="utf-8")
     return pieces_of(load_recipe(folder / "r.yaml").recipe, Registry())
 
 
-@pytest.mark.parametrize("options", [{}, {"resize": "squash"}, {"interpolation": "bicubic", "augment": "crop",
-                                                                "flip": True}], ids=["cut", "squeezed", "bicubic"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"resize": "squash"}, {"interpolation": "bicubic", "augment": "crop", "flip": True}],
+    ids=["cut", "squeezed", "bicubic"],
+)
 def test_a_picture_is_the_held_out_one_to_the_bit(tmp_path, options):
     names = every_kind(tmp_path)
     made = pieces(tmp_path, names, **options)
@@ -87,8 +121,15 @@ def test_a_picture_is_the_held_out_one_to_the_bit(tmp_path, options):
     for picture in loaded:
         picture.load()
     whole = [read_picture(path, LIMIT) for path in paths]
-    for given in (paths, [str(path) for path in paths], [path.read_bytes() for path in paths], opened, loaded, whole,
-                  [picture.numpy()[:, ::-1][:, ::-1] for picture in whole]):
+    for given in (
+        paths,
+        [str(path) for path in paths],
+        [path.read_bytes() for path in paths],
+        opened,
+        loaded,
+        whole,
+        [picture.numpy()[:, ::-1][:, ::-1] for picture in whole],
+    ):
         _, found = user_pictures.framed(made, "image", given, LIMIT)
         assert all(torch.equal(one, other) for one, other in zip(found, held, strict=True))
     _, again = user_pictures.framed(made, "image", held, LIMIT)
@@ -101,7 +142,8 @@ def test_a_source_that_only_described_itself_frames_too(tmp_path):
     (tmp_path / "m.jsonl").unlink()
     told = pieces_of(recipe, Registry(), samples=False)
     (_, own), (fields, found) = (
-        user_pictures.framed(one, "image", [tmp_path / "tall.png"], LIMIT) for one in (made, told))
+        user_pictures.framed(one, "image", [tmp_path / "tall.png"], LIMIT) for one in (made, told)
+    )
     assert torch.equal(own[0], found[0]) and fields.spec("image").mean[0] == pytest.approx(0.4815, abs=1e-4)
 
 
@@ -154,19 +196,32 @@ def test_signed_numbers_have_no_known_white(tmp_path):
 def png(width: int, height: int, rows: bytes) -> bytes:
     """A PNG of three channels of 16 bits, which Pillow reads and does not write."""
     import zlib
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)),
-             (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
-                                           for kind, data in parts)
+
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in parts
+    )
 
 
-@pytest.mark.parametrize(("given", "why"), [
-    (torch.rand(3, 8, 8), r"float32 \[3, 8, 8\] and no uint8 \[3,H,W\]"),
-    (torch.zeros(8, 8, dtype=torch.uint8), r"uint8 \[8, 8\]"), (np.zeros((8, 8, 3), np.uint8), r"uint8 \[8, 8, 3\]"),
-    (torch.zeros(3, 2000, 600, dtype=torch.uint8), "600 x 2000 pixels, more than data.max_pixels"),
-    (torch.zeros(3, 0, 8, dtype=torch.uint8), r"uint8 \[3, 0, 8\]"), (b"GIF89a", "damaged"), (None, "is NoneType"),
-    (Image.fromarray(np.full((8, 8), 200, np.int32)), "32-bit integer pixels, whose range is unknown"),
-    ("nowhere.png", "does not exist"), (Image.new("F", (8, 8)), "floating-point")])
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (torch.rand(3, 8, 8), r"float32 \[3, 8, 8\] and no uint8 \[3,H,W\]"),
+        (torch.zeros(8, 8, dtype=torch.uint8), r"uint8 \[8, 8\]"),
+        (np.zeros((8, 8, 3), np.uint8), r"uint8 \[8, 8, 3\]"),
+        (torch.zeros(3, 2000, 600, dtype=torch.uint8), "600 x 2000 pixels, more than data.max_pixels"),
+        (torch.zeros(3, 0, 8, dtype=torch.uint8), r"uint8 \[3, 0, 8\]"),
+        (b"GIF89a", "damaged"),
+        (None, "is NoneType"),
+        (Image.fromarray(np.full((8, 8), 200, np.int32)), "32-bit integer pixels, whose range is unknown"),
+        ("nowhere.png", "does not exist"),
+        (Image.new("F", (8, 8)), "floating-point"),
+    ],
+)
 def test_what_is_no_picture(tmp_path, given, why):
     Image.fromarray(NOISE).save(tmp_path / "rgb.png")
     with pytest.raises(DataError, match=why) as caught:
@@ -182,9 +237,11 @@ def test_a_source_that_says_nothing_shows_the_whole_squeezed(tmp_path):
     gray, clip = vlobjectives.FieldSpec("picture", (1, 8, 8)), vlobjectives.FieldSpec("picture", (2, 3, 8, 8))
     assert plain(spec=gray, picture=np.zeros((1, 16, 8), np.uint8)).shape == (1, 8, 8)
     assert plain(spec=clip, picture=torch.zeros(2, 3, 16, 8, dtype=torch.uint8)).shape == (2, 3, 8, 8)
-    for spec, wrong, why in ((gray, tmp_path / "rgb.png", r"no uint8 \[1,H,W\]"),
-                             (clip, tmp_path / "rgb.png", r"no uint8 \[2,3,H,W\]"),
-                             (clip, torch.zeros(3, 3, 8, 8, dtype=torch.uint8), r"uint8 \[3, 3, 8, 8\] and no uint8")):
+    for spec, wrong, why in (
+        (gray, tmp_path / "rgb.png", r"no uint8 \[1,H,W\]"),
+        (clip, tmp_path / "rgb.png", r"no uint8 \[2,3,H,W\]"),
+        (clip, torch.zeros(3, 3, 8, 8, dtype=torch.uint8), r"uint8 \[3, 3, 8, 8\] and no uint8"),
+    ):
         with pytest.raises(PictureError, match=why):
             plain(spec=spec, picture=wrong)
 

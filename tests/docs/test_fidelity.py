@@ -12,8 +12,11 @@ PAGE = (TESTS.parent / "docs" / "fidelity.md").read_text(encoding="utf-8")
 def test_tests_exist():
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE)
     assert len(named) > 40
-    missing = [f"{file}::{test}" for file, test in named
-               if not any(f"def {test}(" in path.read_text(encoding="utf-8") for path in TESTS.rglob(file))]
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not any(f"def {test}(" in path.read_text(encoding="utf-8") for path in TESTS.rglob(file))
+    ]
     assert not missing
 
 

@@ -15,9 +15,16 @@ from vlobjectives.runs import session
 from vlobjectives.runtime.log import Log
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
-SMALL = ("run.steps=2", "optim.schedule.warmup=0", "data.samples=64", "data.batch=8",
-         "data.test=16", "data.test_new=0", "data.val=16",
-         "evaluate={losses: false, retrieval: {gallery: 16}}")
+SMALL = (
+    "run.steps=2",
+    "optim.schedule.warmup=0",
+    "data.samples=64",
+    "data.batch=8",
+    "data.test=16",
+    "data.test_new=0",
+    "data.val=16",
+    "evaluate={losses: false, retrieval: {gallery: 16}}",
+)
 
 
 def blocks() -> list[str]:

@@ -37,8 +37,12 @@ BROKEN = """
     def vlobj_components():
         return {"evaluation:broken": Broken}
     """
-HOWS = {"zero": "ZeroDivisionError: division by zero", "exit": "SystemExit: 7",
-        "torch": "RuntimeError: inconsistent tensor size", "plain": "TypeError: an evaluation gives a Score"}
+HOWS = {
+    "zero": "ZeroDivisionError: division by zero",
+    "exit": "SystemExit: 7",
+    "torch": "RuntimeError: inconsistent tensor size",
+    "plain": "TypeError: an evaluation gives a Score",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,26 @@ def ran(tmp_path_factory):
     """A run of two steps whose evaluations fail on the way and at its end, but for two; how it ended."""
     folder = tmp_path_factory.mktemp("failing")
     plugin(folder, BROKEN)
-    path = changed(folder, {"# Small: five objectives.": "plugins: [own.py]", "evaluate: {": "evaluate: {losses: true, "
-                   + "".join(f"{how}: {{type: broken, how: {how}}}, " for how in HOWS), "steps: 4": "steps: 3"})
-    code = main(["run", str(path), "--out", str(folder / "run"), "evaluate.every={steps: 1}", "run.checkpoint.steps=9",
-                 "run.checkpoint.keep=9"])
+    path = changed(
+        folder,
+        {
+            "# Small: five objectives.": "plugins: [own.py]",
+            "evaluate: {": "evaluate: {losses: true, "
+            + "".join(f"{how}: {{type: broken, how: {how}}}, " for how in HOWS),
+            "steps: 4": "steps: 3",
+        },
+    )
+    code = main(
+        [
+            "run",
+            str(path),
+            "--out",
+            str(folder / "run"),
+            "evaluate.every={steps: 1}",
+            "run.checkpoint.steps=9",
+            "run.checkpoint.keep=9",
+        ]
+    )
     return folder, code
 
 
@@ -58,7 +78,10 @@ def test_the_run_goes_on_and_writes_what_there_is(ran):
     run = folder / "run"
     assert code == 4
     assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()] == [
-        0, 1, 2]
+        0,
+        1,
+        2,
+    ]
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert {name.split("/")[0] for name in summary} == {"retrieval", "losses"}
     failed = json.loads((run / "failed.json").read_text(encoding="utf-8"))
@@ -71,7 +94,10 @@ def test_the_run_goes_on_and_writes_what_there_is(ran):
 
 def test_steps_are_saved_before_an_evaluation(ran):
     assert [path.name for path in sorted((ran[0] / "run/checkpoints").iterdir())] == [
-        "step-000001", "step-000002", "step-000003"]
+        "step-000001",
+        "step-000002",
+        "step-000003",
+    ]
     assert checkpoint.newest(ran[0] / "run/checkpoints")[0].step == 3
 
 

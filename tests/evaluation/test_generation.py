@@ -91,7 +91,7 @@ def test_the_logits_are_those_of_training(system):
     logits = system.model[how.head](execute.read(view, values).tokens)
     step, past, tokens = stepping(system, batch, True), None, batch["text"]
     for place in range(44):
-        one, past = step(tokens.ids[:, place:place + 1], past)
+        one, past = step(tokens.ids[:, place : place + 1], past)
         here = tokens.valid[:, place]
         torch.testing.assert_close(one[here], logits[here, place], rtol=0, atol=1e-12)
     assert not tokens.valid.all()
@@ -103,8 +103,13 @@ def test_texts_are_the_same_with_and_without_what_is_kept(system, tmp_path, beam
     batch, spec = batch_of(system), system.pieces.fields.spec("caption")
     found = [generation.search(stepping(system, batch, cached), 5, spec, beams) for cached in (True, False)]
     assert found[0] == found[1] and len(set(map(tuple, found[0]))) > 1
-    other = built(tmp_path, text=("text: {type: causal_text, width: 24, depth: 2, heads: 2, token_std: 1.0, "
-                                  "position_std: 1.0}\n  captioner:", ROBERTA))
+    other = built(
+        tmp_path,
+        text=(
+            "text: {type: causal_text, width: 24, depth: 2, heads: 2, token_std: 1.0, position_std: 1.0}\n  captioner:",
+            ROBERTA,
+        ),
+    )
     texts = generation.captions(other, other.pieces.fields, "ic", batch, beams)  # of a tower that keeps nothing
     assert len(texts) == 5 and all(isinstance(text, str) for text in texts)
 
@@ -153,13 +158,18 @@ def test_one_beam_takes_the_likeliest_word_each_time():
 
 def test_each_row_is_searched_by_itself():
     """Logits of row r are those of a table of its own; rows together give what each gives alone."""
+
     def step(rows):
         def of(ids, past):
             whole = ids if past is None else torch.cat([past["ids"], ids], 1)
             number = torch.tensor(rows) if past is None else past["number"]
-            return torch.stack([table([n, *row]) for n, row in zip(number.tolist(), whole.tolist())]), \
-                {"ids": whole, "number": number}
+            return torch.stack([table([n, *row]) for n, row in zip(number.tolist(), whole.tolist())]), {
+                "ids": whole,
+                "number": number,
+            }
+
         return of
+
     for beams in (1, 2, 4):
         together = generation.search(step([10, 11, 12, 13]), 4, SPEC, beams)
         assert together == [generation.search(step([n]), 1, SPEC, beams)[0] for n in (10, 11, 12, 13)]
@@ -167,11 +177,13 @@ def test_each_row_is_searched_by_itself():
 
 def test_ids_may_begin_elsewhere_and_specials_are_never_written():
     """A head whose row 0 is id 2; everything special but the end is the most likely, and never comes."""
+
     def step(ids, past):
         logits = torch.full((len(ids), 5), -5.0)
         logits[:, 1] = 9.0  # id 3: the mask
         logits[:, 4] = 1.0  # id 6
         return logits, None
+
     assert generation.search(step, 2, SPEC, 1, first=2) == [[6, 6, 6], [6, 6, 6]]
 
 

@@ -13,9 +13,7 @@ from vlobjectives.functional import alignment as a
 
 few = settings(max_examples=30)
 positive = st.integers(0, 10**6).map(
-    lambda seed: (
-        torch.rand(2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.01
-    )
+    lambda seed: torch.rand(2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.01
 )
 
 

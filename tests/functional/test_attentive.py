@@ -21,7 +21,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 def hidden(score: torch.Tensor, ratio: float, most: bool) -> torch.Tensor:
     n = score.shape[1]
     order = ranked(score)
-    return mark(order[:, :best_count(n, ratio)] if most else order[:, n - worst_count(n, ratio):], n)
+    return mark(order[:, : best_count(n, ratio)] if most else order[:, n - worst_count(n, ratio) :], n)
 
 
 @pytest.mark.parametrize("name", ["score", "score_all_valid"])
@@ -48,8 +48,8 @@ def test_golden_masks(name):
     for variant, values in (("", score), ("_random", z["in_noise"]), ("_block", block)):
         assert torch.equal(hidden(values, low, most=False), z[f"out_hidden_ic{variant}"])
         assert torch.equal(hidden(values, high, most=True), z[f"out_hidden_tgmim{variant}"])
-    assert torch.equal(mark(order[:, n - best_count(n, high):], n), z["out_hidden_tgmim_farthest"])
-    assert torch.equal(mark(order[:, :worst_count(n, low)], n), z["out_hidden_ic_farthest"])
+    assert torch.equal(mark(order[:, n - best_count(n, high) :], n), z["out_hidden_tgmim_farthest"])
+    assert torch.equal(mark(order[:, : worst_count(n, low)], n), z["out_hidden_ic_farthest"])
 
 
 @given(SIZES, st.floats(0.001, 0.999))

@@ -63,8 +63,10 @@ def test_order_is_nothing_and_equal_slots_are_one(seed: int, slots: int, concept
     wanted = set_nll(set_logits(z), ids, valid)
     assert torch.allclose(set_nll(set_logits(z.flip(1)), ids.flip(1), valid.flip(1)), wanted, atol=1e-12)
     assert torch.allclose(set_logits(z[:, :1].expand(-1, slots, -1)), z[:, 0], atol=1e-12)
-    by_hand = [-sum(math.log(row.softmax(0)[c]) for c in chosen) / max(1, len(chosen))
-               for row, chosen in zip(set_logits(z), (i[v].tolist() for i, v in zip(ids, valid)))]
+    by_hand = [
+        -sum(math.log(row.softmax(0)[c]) for c in chosen) / max(1, len(chosen))
+        for row, chosen in zip(set_logits(z), (i[v].tolist() for i, v in zip(ids, valid)))
+    ]
     assert torch.allclose(wanted, torch.tensor(by_hand, dtype=torch.float64), atol=1e-12)
 
 

@@ -41,9 +41,7 @@ def slow(p: Tensor, t: Tensor, tau: float, rows: list[int], positives: list[list
 def test_is_its_definition_on_the_valid_rows(seed: int, rows: int, tau: float, data: st.DataObject) -> None:
     p, t = map(unit, features(seed, rows))
     valid = data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows))
-    positives = data.draw(
-        st.lists(st.lists(st.booleans(), min_size=rows, max_size=rows), min_size=rows, max_size=rows)
-    )
+    positives = data.draw(st.lists(st.lists(st.booleans(), min_size=rows, max_size=rows), min_size=rows, max_size=rows))
     expected = torch.zeros(rows, dtype=torch.float64)
     chosen = [i for i in range(rows) if valid[i]]
     expected[chosen] = torch.tensor(slow(p, t, tau, chosen, positives), dtype=torch.float64)
@@ -88,9 +86,7 @@ def test_permuting_rows_permutes_values(seed: int, rows: int, tau: float, random
     p, t = map(unit, features(seed, rows))
     order = list(range(rows))
     random.shuffle(order)
-    torch.testing.assert_close(
-        sym_nce(p[order], t[order], tau), sym_nce(p, t, tau)[order], rtol=0, atol=1e-11
-    )
+    torch.testing.assert_close(sym_nce(p[order], t[order], tau), sym_nce(p, t, tau)[order], rtol=0, atol=1e-11)
 
 
 @given(SEED, ROWS, TAU)
@@ -180,9 +176,7 @@ def test_small_losses_keep_their_digits_in_float32() -> None:
 def test_unit(seed: int) -> None:
     x, _ = features(seed, 6)
     torch.testing.assert_close(unit(x).norm(dim=-1), torch.ones(6, dtype=torch.float64), rtol=0, atol=1e-14)
-    torch.testing.assert_close(
-        unit(x, dim=0).norm(dim=0), torch.ones(5, dtype=torch.float64), rtol=0, atol=1e-14
-    )
+    torch.testing.assert_close(unit(x, dim=0).norm(dim=0), torch.ones(5, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
 def test_unit_of_zero_is_zero_with_a_finite_gradient() -> None:

@@ -12,15 +12,35 @@ from torch import Tensor
 
 from vlobjectives import functional as f
 
-NO_GRADIENT = {"alignment": "a module, in the table by its functions", "best_count": "numbers of positions",
-               "bits": "whole numbers", "by_tiles": "positions", "half": "which rows", "half_up": "a number",
-               "indices": "positions", "keep_order": "positions", "kept": "a number", "key": "a number",
-               "mark": "which positions", "order": "positions", "partners": "rows", "ranked": "positions",
-               "replaced": "a number", "right_pairs": "which rows", "statistics": "a module of plain floats",
-               "text_draws": "numbers", "tile_numbers": "numbers", "uniforms": "no input with a gradient",
-               "with_replacement": "positions", "worst_count": "a number", "holm": "plain floats",
-               "mean_interval": "plain floats", "paired_interval": "plain floats", "paired_probability": "plain floats",
-               "wilson": "plain floats"}
+NO_GRADIENT = {
+    "alignment": "a module, in the table by its functions",
+    "best_count": "numbers of positions",
+    "bits": "whole numbers",
+    "by_tiles": "positions",
+    "half": "which rows",
+    "half_up": "a number",
+    "indices": "positions",
+    "keep_order": "positions",
+    "kept": "a number",
+    "key": "a number",
+    "mark": "which positions",
+    "order": "positions",
+    "partners": "rows",
+    "ranked": "positions",
+    "replaced": "a number",
+    "right_pairs": "which rows",
+    "statistics": "a module of plain floats",
+    "text_draws": "numbers",
+    "tile_numbers": "numbers",
+    "uniforms": "no input with a gradient",
+    "with_replacement": "positions",
+    "worst_count": "a number",
+    "holm": "plain floats",
+    "mean_interval": "plain floats",
+    "paired_interval": "plain floats",
+    "paired_probability": "plain floats",
+    "wilson": "plain floats",
+}
 
 
 class Edge:
@@ -35,8 +55,13 @@ class Edge:
         x = torch.randn(shape, generator=self.generator, dtype=self.dtype)
         one = torch.randn(shape[-1], generator=self.generator, dtype=self.dtype).expand(shape)
         sign = torch.where(torch.rand((*shape[:-1], 1), generator=self.generator) < 0.5, -1.0, 1.0).to(self.dtype)
-        x = {"zero": x * 0, "equal": one, "opposite": one * sign, "any": x,
-             "mixed": torch.where(sign > 0, x * 0, one)}[self.kind].clone().requires_grad_()
+        x = (
+            {"zero": x * 0, "equal": one, "opposite": one * sign, "any": x, "mixed": torch.where(sign > 0, x * 0, one)}[
+                self.kind
+            ]
+            .clone()
+            .requires_grad_()
+        )
         self.made.append(x)
         return f.unit(x) if unit else x
 
@@ -95,7 +120,7 @@ def of_pictures(e: Edge, n: int, d: int) -> Iterator[Tensor]:
         yield patches
         yield f.normalised(patches)
         yield f.unpatchify(patches, side, 4, 4)
-        yield f.fill(pictures, e.where(n, 16 // side ** 2), side)
+        yield f.fill(pictures, e.where(n, 16 // side**2), side)
 
 
 def of_alignment(e: Edge, n: int, d: int) -> Iterator[Tensor]:
@@ -109,14 +134,23 @@ def of_alignment(e: Edge, n: int, d: int) -> Iterator[Tensor]:
 
 
 CASES: dict[str, Callable[[Edge, int, int], Iterator[Tensor]]] = {
-    "attention": of_attention, "bias_of": of_attention, "sym_nce": of_sym_nce,
+    "attention": of_attention,
+    "bias_of": of_attention,
+    "sym_nce": of_sym_nce,
     "unit": lambda e, n, d: [f.unit(e.rows(n, d)), f.unit(e.rows(n, d), 0)],
     "unit_over": lambda e, n, d: [f.unit_over(e.rows(2, n, d), axis) for axis in ("feature", "frame")],
     "cosine_rows": of_cosines,
     "l2_rows": lambda e, n, d: [f.l2_rows(e.rows(n, d, unit=True), e.rows(n, d, unit=True))],
-    "similarities": of_grounding, "grounding_score": of_grounding, "word_scores": of_words,
-    "set_logits": of_concepts, "set_nll": of_concepts, "normalised": of_pictures, "patchify": of_pictures,
-    "unpatchify": of_pictures, "fill": of_pictures, "alignment.score": of_alignment,
+    "similarities": of_grounding,
+    "grounding_score": of_grounding,
+    "word_scores": of_words,
+    "set_logits": of_concepts,
+    "set_nll": of_concepts,
+    "normalised": of_pictures,
+    "patchify": of_pictures,
+    "unpatchify": of_pictures,
+    "fill": of_pictures,
+    "alignment.score": of_alignment,
     "tile_means": lambda e, n, d: [f.tile_means(e.rows(n, 6), (2, 3), 2)],
     "take": lambda e, n, d: [f.take(e.rows(2, n, d), e.below(n, 2, 3))],
     "gather": lambda e, n, d: [f.gather(e.rows(n, d))],
@@ -128,10 +162,14 @@ def test_every_function_is_here_or_has_no_gradient():
 
 
 @pytest.mark.parametrize("name", CASES)
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 4), d=st.integers(1, 5),
-       kind=st.sampled_from(["zero", "equal", "opposite", "any", "mixed"]),
-       mask=st.sampled_from(["none", "all", "some"]),
-       dtype=st.sampled_from([torch.float32, torch.float64]))
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 4),
+    d=st.integers(1, 5),
+    kind=st.sampled_from(["zero", "equal", "opposite", "any", "mixed"]),
+    mask=st.sampled_from(["none", "all", "some"]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
 @example(seed=0, n=2, d=3, kind="opposite", mask="none", dtype=torch.float32)
 @example(seed=0, n=1, d=1, kind="zero", mask="none", dtype=torch.float32)
 @settings(max_examples=25)

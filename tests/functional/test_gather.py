@@ -87,19 +87,14 @@ def published(rank: int) -> dict:
     terms = {
         "global_image": sym_nce(every(unit(image)), every(unit(image_target.detach())), tau).mean(),
         "global_text": sym_nce(unit(text[:, 0]), unit(text_target[:, 0].detach()), tau).mean(),
-        "local_image": local(
-            tokens, z[f"in_target_image_tokens_r{rank}"], z[f"in_image_mask_r{rank}"], False
-        ),
+        "local_image": local(tokens, z[f"in_target_image_tokens_r{rank}"], z[f"in_image_mask_r{rank}"], False),
         "local_text": local(text, text_target, z[f"in_text_mask_r{rank}"], True),
     }
     weight = z["in_local_weight"]
     loss = sum(value * (weight if key.startswith("local") else 1) for key, value in terms.items())
     loss.backward()
     captions, pictures = leaf(z[f"in_itc_text_r{rank}"]), leaf(z[f"in_itc_image_r{rank}"])
-    itc = (
-        z["in_itc_weight"]
-        * sym_nce(every(unit(captions)), every(unit(pictures)), z["in_itc_temperature"]).mean()
-    )
+    itc = z["in_itc_weight"] * sym_nce(every(unit(captions)), every(unit(pictures)), z["in_itc_temperature"]).mean()
     itc.backward()
     return {
         **{f"out_loss_{key}": value.detach() for key, value in terms.items()},
@@ -152,9 +147,7 @@ def test_processes_equal_one_process_on_the_joined_batch(found: list[dict]) -> N
     joined = [torch.cat(parts) for parts in zip(*map(batch, range(len(found))), strict=True)]
     loss = sum(total / count for total, count in system(*joined, w, lambda x: x))
     loss.backward()
-    torch.testing.assert_close(
-        sum(each["exact"]["loss"] for each in found), loss.detach(), rtol=0, atol=1e-12
-    )
+    torch.testing.assert_close(sum(each["exact"]["loss"] for each in found), loss.detach(), rtol=0, atol=1e-12)
     for summed, x in zip(zip(*(each["exact"]["grads"] for each in found), strict=True), w, strict=True):
         torch.testing.assert_close(sum(summed), x.grad, rtol=0, atol=1e-12)
 
@@ -183,9 +176,7 @@ def test_types_groups_and_shared_gradients(found: list[dict]) -> None:
         assert each["older"].tolist() == [[3.0], [30.0], [300.0]]
         if rank != 1:
             assert each["group"].tolist() == [[0.0], [2.0]]
-            assert each["group_grad"].tolist() == [
-                [4.0 if rank == 0 else 40.0]
-            ]  # (0 + 1) + (2 + 1) of 1 or 10
+            assert each["group_grad"].tolist() == [[4.0 if rank == 0 else 40.0]]  # (0 + 1) + (2 + 1) of 1 or 10
 
 
 def test_alone_it_is_the_tensor_itself() -> None:

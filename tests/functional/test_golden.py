@@ -30,9 +30,7 @@ def test_itc(name: str, dtype: torch.dtype) -> None:
     z = golden(name, dtype)
     features = {}
     for side in ("text", "image"):
-        w = {
-            key.removeprefix(f"w_{side}_"): value for key, value in z.items() if key.startswith(f"w_{side}_")
-        }
+        w = {key.removeprefix(f"w_{side}_"): value for key, value in z.items() if key.startswith(f"w_{side}_")}
         x = linear(z[f"in_{side}"], w["fc1_weight"], w["fc1_bias"])
         x = layer_norm(x, x.shape[-1:], w["ln_weight"], w["ln_bias"], 1e-5)
         features[side] = leaf(linear(gelu(x), w["fc2_weight"], w["fc2_bias"]))

@@ -37,13 +37,16 @@ def test_golden_of_pairwise_scores(name: str) -> None:
     z = golden(name)
     x, other, k = z["in_joint_out"], z["in_neg_image"], int(z["in_k"])
     phrase, region = (within(z[f"in_{of}_span"], x.shape[1]) for of in ("phrase", "region"))
-    close(similarities(x.flatten(0, 1)[None], x.flatten(0, 1)[None])[0][phrase.flatten()][:, region.flatten()],
-          z["out_sims"])
+    close(
+        similarities(x.flatten(0, 1)[None], x.flatten(0, 1)[None])[0][phrase.flatten()][:, region.flatten()],
+        z["out_sims"],
+    )
     for rule, tail in (("pick", ""), ("max", "_max"), ("mean", "_top3mean")):
         scores = {}
         for of, image in (("pos", torch.arange(len(x))), ("neg", other)):
-            scores[of] = grounding_score(similarities(x, x[image]), phrase, region[image], k, rule,
-                                         uniforms(z[f"in_pick_{of}"], phrase))
+            scores[of] = grounding_score(
+                similarities(x, x[image]), phrase, region[image], k, rule, uniforms(z[f"in_pick_{of}"], phrase)
+            )
             close(scores[of], z[f"out_{of}{tail}"])
         hinge = (scores["neg"] + z["in_margin"] - scores["pos"]).clamp_min(0)
         valid = phrase.any(1)
@@ -88,8 +91,9 @@ def test_fewer_regions_than_k_are_all_taken_and_hidden_ones_are_not_read(seed: i
     region[:, 0] = True
     spoiled = similarity.masked_fill(~region[:, None], 1e9)
     for rule in ("max", "mean"):
-        assert torch.equal(grounding_score(spoiled, phrase, region, 3, rule),
-                           grounding_score(similarity, phrase, region, 3, rule))
+        assert torch.equal(
+            grounding_score(spoiled, phrase, region, 3, rule), grounding_score(similarity, phrase, region, 3, rule)
+        )
     all_taken = grounding_score(similarity, phrase, region, 99, "mean")
     for row in range(4):
         found = similarity[row][phrase[row]][:, region[row]]
@@ -102,15 +106,18 @@ def test_order_of_regions_is_nothing(seed: int) -> None:
     similarity, phrase, region = random(seed)
     order = torch.randperm(6, generator=torch.Generator().manual_seed(seed))
     for rule in ("max", "mean"):
-        assert torch.allclose(grounding_score(similarity[:, :, order], phrase, region[:, order], 3, rule),
-                              grounding_score(similarity, phrase, region, 3, rule))
+        assert torch.allclose(
+            grounding_score(similarity[:, :, order], phrase, region[:, order], 3, rule),
+            grounding_score(similarity, phrase, region, 3, rule),
+        )
 
 
 def test_pick_tends_to_mean_over_draws() -> None:
     similarity, phrase, region = random(3)
     g = torch.Generator().manual_seed(0)
-    drawn = torch.stack([grounding_score(similarity, phrase, region, 3, "pick", torch.rand(4, 3, generator=g))
-                         for _ in range(4000)])
+    drawn = torch.stack(
+        [grounding_score(similarity, phrase, region, 3, "pick", torch.rand(4, 3, generator=g)) for _ in range(4000)]
+    )
     assert (drawn.mean(0) - grounding_score(similarity, phrase, region, 3, "mean")).abs().max() < 0.06
 
 

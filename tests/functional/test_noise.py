@@ -22,9 +22,7 @@ def chi_square(counts: Tensor) -> float:
 
 def correlation(a: Tensor, b: Tensor) -> float:
     """Pearson's r of two samples, in standard deviations of independent ones."""
-    return torch.corrcoef(torch.stack([a.double().flatten(), b.double().flatten()]))[0, 1].item() * math.sqrt(
-        a.numel()
-    )
+    return torch.corrcoef(torch.stack([a.double().flatten(), b.double().flatten()]))[0, 1].item() * math.sqrt(a.numel())
 
 
 def plane(a: Tensor, b: Tensor) -> float:
@@ -101,9 +99,7 @@ def test_a_row_depends_on_its_own_number_only() -> None:
         assert torch.equal(rows[1:2], draw(KEYS[0], torch.tensor([3]), 7))
     assert torch.equal(bits(KEYS[0], number, 7)[:, :4], bits(KEYS[0], number, 4))
     for dtype in (torch.float32, torch.float64):
-        assert torch.equal(
-            uniforms(KEYS[0], number, 7, dtype=dtype)[:, :4], uniforms(KEYS[0], number, 4, dtype=dtype)
-        )
+        assert torch.equal(uniforms(KEYS[0], number, 7, dtype=dtype)[:, :4], uniforms(KEYS[0], number, 4, dtype=dtype))
 
 
 def test_shapes_and_types() -> None:

@@ -51,9 +51,7 @@ def test_fill_hides_exactly_the_hidden_patches(shape: tuple[int, ...]) -> None:
 
 def test_fill_takes_a_tensor_and_keeps_the_type() -> None:
     colour = torch.tensor([1.0, 2.0, 3.0], dtype=torch.bfloat16).reshape(3, 1, 1)
-    filled = fill(
-        torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16), torch.tensor([[True, False, False, False]]), 2, colour
-    )
+    filled = fill(torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16), torch.tensor([[True, False, False, False]]), 2, colour)
     assert filled.dtype == torch.bfloat16
     assert filled[0, :, 0, 0].tolist() == [1, 2, 3] and filled.sum() == 4 * 6
 

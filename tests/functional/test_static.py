@@ -36,9 +36,7 @@ def masking(x: Tensor, mask: Tensor, length: Tensor, **_: Tensor) -> Tensor:
     index, ok = f.indices(mask, K)
     draws, drawn = f.with_replacement(x[..., 0].sigmoid(), f.text_draws(length, 0.4), 1, length - 1)
     kept = f.take(x, f.keep_order(x[..., 1], K))
-    return (
-        f.take(x, index) * ok[..., None] * f.mark(index, N, ok).sum() + f.mark(draws, N, drawn).sum() + kept
-    )
+    return f.take(x, index) * ok[..., None] * f.mark(index, N, ok).sum() + f.mark(draws, N, drawn).sum() + kept
 
 
 def matching(x: Tensor, uniform: Tensor, same: Tensor, **_: Tensor) -> Tensor:
@@ -61,11 +59,7 @@ def attending(x: Tensor, y: Tensor, mask: Tensor, **_: Tensor) -> Tensor:
 
 
 def completing(x: Tensor, y: Tensor, **_: Tensor) -> Tensor:
-    return (
-        f.l2_rows(f.unit(x), f.unit_over(y, "frame"))
-        + f.cosine_rows(f.unit(x), f.unit(y))
-        + f.gather(x).sum()
-    )
+    return f.l2_rows(f.unit(x), f.unit_over(y, "frame")) + f.cosine_rows(f.unit(x), f.unit(y)) + f.gather(x).sum()
 
 
 # Noise is drawn outside of compiled code: its key is a Python int and would recompile at every step.

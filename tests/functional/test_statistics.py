@@ -74,10 +74,22 @@ def test_paired() -> None:
         paired_interval([1.0], [1.0, 2.0])
 
 
-@pytest.mark.parametrize(("t", "freedom", "probability"), [
-    (12.706, 1, 0.05), (3.078, 1, 0.2), (4.303, 2, 0.05), (9.925, 2, 0.01), (2.132, 4, 0.1), (4.604, 4, 0.01),
-    (3.169, 10, 0.01), (2.042, 30, 0.05), (1.980, 120, 0.05), (0.0, 7, 1.0), (math.inf, 3, 0.0),
-])
+@pytest.mark.parametrize(
+    ("t", "freedom", "probability"),
+    [
+        (12.706, 1, 0.05),
+        (3.078, 1, 0.2),
+        (4.303, 2, 0.05),
+        (9.925, 2, 0.01),
+        (2.132, 4, 0.1),
+        (4.604, 4, 0.01),
+        (3.169, 10, 0.01),
+        (2.042, 30, 0.05),
+        (1.980, 120, 0.05),
+        (0.0, 7, 1.0),
+        (math.inf, 3, 0.0),
+    ],
+)
 def test_probabilities_of_the_table(t: float, freedom: int, probability: float) -> None:
     assert t_probability(t, freedom) == pytest.approx(probability, rel=2e-3)
     assert t_probability(-t, freedom) == t_probability(t, freedom)

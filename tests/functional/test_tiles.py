@@ -23,8 +23,13 @@ def test_halves_go_up():
     assert 50 * 0.29 < 14.5
 
 
-@given(rows=st.integers(1, 7), columns=st.integers(1, 7), tile=st.integers(1, 4), seed=st.integers(0, 99),
-       levels=st.integers(1, 50))
+@given(
+    rows=st.integers(1, 7),
+    columns=st.integers(1, 7),
+    tile=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    levels=st.integers(1, 50),
+)
 @settings(max_examples=60)
 def test_laws_of_an_order(rows, columns, tile, seed, levels):
     score = torch.randint(levels, (2, 3, rows * columns), generator=torch.Generator().manual_seed(seed)).double()

@@ -38,10 +38,19 @@ def block(w: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
     for kind in ("weight", "bias"):
         rows = w[f"{theirs}.attn.in_proj_{kind}"].chunk(3)
         found |= {f"{ours}.attention.{name}.{kind}": row for name, row in zip(("query", "key", "value"), rows)}
-        names = {"attn.out_proj": "attention.out", "ln_1": "norm1", "ln_2": "norm2", "mlp.c_fc": "fc1",
-                 "mlp.c_proj": "fc2", "ln_1_kv": "norm_kv"}
-        found |= {f"{ours}.{own}.{kind}": w[f"{theirs}.{name}.{kind}"] for name, own in names.items()
-                  if f"{theirs}.{name}.{kind}" in w}
+        names = {
+            "attn.out_proj": "attention.out",
+            "ln_1": "norm1",
+            "ln_2": "norm2",
+            "mlp.c_fc": "fc1",
+            "mlp.c_proj": "fc2",
+            "ln_1_kv": "norm_kv",
+        }
+        found |= {
+            f"{ours}.{own}.{kind}": w[f"{theirs}.{name}.{kind}"]
+            for name, own in names.items()
+            if f"{theirs}.{name}.{kind}" in w
+        }
     return found
 
 
@@ -101,11 +110,21 @@ def pooler_weights(w: dict[str, Tensor], norm: dict[str, Tensor] | None = None) 
 def tower(kind: type, z: dict[str, Tensor], under: str = "", heads: str = "in_heads", **more) -> TimmVision:
     w = weights(z, under)
     depth = len({key.split(".")[2] for key in w if key.startswith("transformer.resblocks")})
-    config = kind.Config(patch=int(z["in_patch"]), width=w["class_embedding"].shape[0], depth=depth,
-                         heads=int(z[heads]), pre_norm=True, norm_eps=1e-5, **more)
+    config = kind.Config(
+        patch=int(z["in_patch"]),
+        width=w["class_embedding"].shape[0],
+        depth=depth,
+        heads=int(z[heads]),
+        pre_norm=True,
+        norm_eps=1e-5,
+        **more,
+    )
     part = kind(config, {"image": FieldSpec("picture", tuple(z["in_image"].shape[1:]))}).double().eval()
-    state = {f"module.{key}": x for key, x in as_timm({of_clip(key): x for key, x in w.items()}).items()
-             if not key.startswith(("proj", "attn_pool")) and (kind is TimmVision or not key.startswith("norm."))}
+    state = {
+        f"module.{key}": x
+        for key, x in as_timm({of_clip(key): x for key, x in w.items()}).items()
+        if not key.startswith(("proj", "attn_pool")) and (kind is TimmVision or not key.startswith("norm."))
+    }
     if kind is PooledVision:
         norm = {key: w[f"ln_post.{key}"] for key in ("weight", "bias")}
         state |= {f"caption.{key}": x for key, x in pooler_weights(weights(z, f"{under}attn_pool."), norm).items()}

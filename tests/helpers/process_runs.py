@@ -4,8 +4,14 @@ import pytest
 import torch
 from trial_runs import lines, weights
 
-STILL = ("model.text.config.hidden_dropout_prob=0", "model.text.config.attention_probs_dropout_prob=0",
-         "model.fusion.dropout=0", "objectives.mlm.weight=[[5, 1], [6, 0]]", "optim.eps=1e-2", "run.steps=8")
+STILL = (
+    "model.text.config.hidden_dropout_prob=0",
+    "model.text.config.attention_probs_dropout_prob=0",
+    "model.fusion.dropout=0",
+    "objectives.mlm.weight=[[5, 1], [6, 0]]",
+    "optim.eps=1e-2",
+    "run.steps=8",
+)
 """No dropout; matching comes at step 5, masked words go at step 6. AdamW's epsilon is large, since it else divides what
 rounding leaves of a gradient near 0 by itself."""
 

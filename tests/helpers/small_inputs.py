@@ -33,8 +33,10 @@ def pictures(size: int = 16, frames: int = 0) -> dict[str, FieldSpec]:
 
 def words(length: int = 10, vocabulary: int = 40, **more: int) -> dict[str, FieldSpec]:
     """A field of captions, and further fields of the given lengths in the same table."""
-    return {name: FieldSpec("tokens", (count,), vocabulary, special=SPECIAL)
-            for name, count in {"caption": length, **more}.items()}
+    return {
+        name: FieldSpec("tokens", (count,), vocabulary, special=SPECIAL)
+        for name, count in {"caption": length, **more}.items()
+    }
 
 
 def captions(lengths: tuple[int, ...] = (10, 7, 3), length: int = 10, vocabulary: int = 40, seed: int = 0) -> Tokens:

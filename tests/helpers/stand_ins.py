@@ -24,21 +24,37 @@ def data(folder: Path) -> None:
     """Ten pictures, ten clips, and a manifest of each form that a recipe's header names."""
     for name in ("images", "videos", "vinvl"):
         (folder / name).mkdir(parents=True)
-    rows = [{"image": f"{n}.jpg", "caption": f"a {COLOURS[n % 3]} dog {n}",
-             "split": "train" if n < 6 else "val" if n < 8 else "test"} for n in range(LINES)]
+    rows = [
+        {
+            "image": f"{n}.jpg",
+            "caption": f"a {COLOURS[n % 3]} dog {n}",
+            "split": "train" if n < 6 else "val" if n < 8 else "test",
+        }
+        for n in range(LINES)
+    ]
     for n in range(LINES):
         Image.fromarray(_pixels(n)).save(folder / "images" / f"{n}.jpg")
         _clip(folder / "videos" / f"{n}.mp4", n)
     (folder / "captions.json").write_text(json.dumps(rows), encoding="utf-8")
-    karpathy = [{"filename": row["image"], "split": row["split"], "imgid": n,
-                 "sentences": [{"raw": row["caption"], "sentid": n}]} for n, row in enumerate(rows)]
+    karpathy = [
+        {
+            "filename": row["image"],
+            "split": row["split"],
+            "imgid": n,
+            "sentences": [{"raw": row["caption"], "sentid": n}],
+        }
+        for n, row in enumerate(rows)
+    ]
     (folder / "dataset_flickr8k.json").write_text(json.dumps({"images": karpathy}), encoding="utf-8")
     clips = [{"clip": f"{n}.mp4", **{key: row[key] for key in ("caption", "split")}} for n, row in enumerate(rows)]
     (folder / "clips.json").write_text(json.dumps(clips), encoding="utf-8")
-    (folder / "webvid.csv").write_text("videoid,page_dir,name\n" + "".join(
-        f"{n},,{row['caption']}\n" for n, row in enumerate(rows)), encoding="utf-8")
-    lines = [row | {"tags": ["dog", "ball"], "phrases": [["dog"], ["disc", "red"]],
-                    "regions": f"vinvl.safetensors#{n}"} for n, row in enumerate(rows)]
+    (folder / "webvid.csv").write_text(
+        "videoid,page_dir,name\n" + "".join(f"{n},,{row['caption']}\n" for n, row in enumerate(rows)), encoding="utf-8"
+    )
+    lines = [
+        row | {"tags": ["dog", "ball"], "phrases": [["dog"], ["disc", "red"]], "regions": f"vinvl.safetensors#{n}"}
+        for n, row in enumerate(rows)
+    ]
     (folder / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     save_file({str(n): torch.rand(4 + n, 2054) for n in range(LINES)}, folder / "vinvl" / "vinvl.safetensors")
     (folder / "phrases.json").write_text(json.dumps({"30522": ["dog"], "30523": ["disc", "red"]}), encoding="utf-8")
@@ -47,21 +63,48 @@ def data(folder: Path) -> None:
 def hub(cache: Path) -> None:
     """What was fetched from a hub, in the layout of its cache (HF_HUB_CACHE)."""
     roberta = _repository(cache, "FacebookAI/roberta-base")
-    _tokenizer(roberta, 50265, {"bos_token": (0, "<s>"), "pad_token": (1, "<pad>"), "eos_token": (2, "</s>"),
-                                "unk_token": (3, "<unk>"), "mask_token": (50264, "<mask>")})
-    RobertaModel(RobertaConfig(
-        vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, hidden_size=48, num_hidden_layers=1,
-        num_attention_heads=2, intermediate_size=96, layer_norm_eps=1e-5)).save_pretrained(roberta)
+    _tokenizer(
+        roberta,
+        50265,
+        {
+            "bos_token": (0, "<s>"),
+            "pad_token": (1, "<pad>"),
+            "eos_token": (2, "</s>"),
+            "unk_token": (3, "<unk>"),
+            "mask_token": (50264, "<mask>"),
+        },
+    )
+    RobertaModel(
+        RobertaConfig(
+            vocab_size=50265,
+            max_position_embeddings=514,
+            type_vocab_size=1,
+            hidden_size=48,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=96,
+            layer_norm_eps=1e-5,
+        )
+    ).save_pretrained(roberta)
     bert = _repository(cache, "google-bert/bert-base-uncased")
     clip = _repository(cache, "openai/clip-vit-base-patch32")
     BertConfig().save_pretrained(bert)
     CLIPConfig().save_pretrained(clip)
-    _tokenizer(bert, 30522, {
-        "pad_token": (0, "[PAD]"), "unk_token": (100, "[UNK]"), "cls_token": (101, "[CLS]"),
-        "sep_token": (102, "[SEP]"), "mask_token": (103, "[MASK]")})
+    _tokenizer(
+        bert,
+        30522,
+        {
+            "pad_token": (0, "[PAD]"),
+            "unk_token": (100, "[UNK]"),
+            "cls_token": (101, "[CLS]"),
+            "sep_token": (102, "[SEP]"),
+            "mask_token": (103, "[MASK]"),
+        },
+    )
     end = (49407, "<|endoftext|>")
-    _tokenizer(clip, 49408, {
-        "bos_token": (49406, "<|startoftext|>"), "eos_token": end, "pad_token": end, "unk_token": end})
+    _tokenizer(
+        clip, 49408, {"bos_token": (49406, "<|startoftext|>"), "eos_token": end, "pad_token": end, "unk_token": end}
+    )
     name = "vit_base_patch16_clip_quickgelu_224.openai"
     vision = _repository(cache, timm.get_pretrained_cfg(name).hf_hub_id)
     state = timm.create_model(name, num_classes=512).state_dict()

@@ -17,9 +17,11 @@ class ToyPhrases(ToyPairs):
     def __init__(self, config):
         super().__init__(config)
         self.columns |= {
-            "phrases": FieldSpec("tokens", (PHRASES,), VOCABULARY + COUNT, ids=(VOCABULARY, COUNT), special=SPECIAL,
-                                 of_caption=True),
-            "links": FieldSpec("vectors", (PHRASES + LENGTH - 2, LENGTH - 2), of_caption=True)}
+            "phrases": FieldSpec(
+                "tokens", (PHRASES,), VOCABULARY + COUNT, ids=(VOCABULARY, COUNT), special=SPECIAL, of_caption=True
+            ),
+            "links": FieldSpec("vectors", (PHRASES + LENGTH - 2, LENGTH - 2), of_caption=True),
+        }
 
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
         plain = super().sample(split, number, epoch, seed)
@@ -27,11 +29,15 @@ class ToyPhrases(ToyPairs):
         ids = [VOCABULARY + (one + other) % COUNT for one, other in pairwise(words)]
         links = torch.zeros(len(ids), LENGTH - 2)
         for row in range(len(ids)):
-            links[row, row:row + 2] = 1
+            links[row, row : row + 2] = 1
         return Sample(dict(plain.values) | {"phrases": Pieces(ids, []), "links": links}, plain.same, plain.key)
 
 
 def toy(**more) -> Toy:
     """A toy whose texts are words and phrases."""
-    return Toy(inputs={"text": {"fields": ["caption", "phrases"], "part": "text"}}, data={"type": "toy_phrases"},
-               components={"source:toy_phrases": ToyPhrases}, **more)
+    return Toy(
+        inputs={"text": {"fields": ["caption", "phrases"], "part": "text"}},
+        data={"type": "toy_phrases"},
+        components={"source:toy_phrases": ToyPhrases},
+        **more,
+    )

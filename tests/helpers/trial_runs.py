@@ -139,12 +139,19 @@ def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | 
         os._exit(code)
 
 
-def run(path: Path, out: Path, *overrides: str, accept: bool = False, env: Mapping[str, str] | None = None,
-        more: int | None = None) -> Child:
+def run(
+    path: Path,
+    out: Path,
+    *overrides: str,
+    accept: bool = False,
+    env: Mapping[str, str] | None = None,
+    more: int | None = None,
+) -> Child:
     """Starts a run, or goes on with the one in `out`; a VlobjError is its exit code, as on the command line.
 
     more  bytes of address space that the process may take beyond what it has
     """
+
     def work() -> int:
         try:
             limited(more)
@@ -154,12 +161,14 @@ def run(path: Path, out: Path, *overrides: str, accept: bool = False, env: Mappi
             print(error, file=sys.stderr)
             return error.code
         return 0
+
     rank = (env or {}).get("RANK", "0")
     return forked(out.with_name(f"{out.name}.{rank}.txt"), work, env)
 
 
 def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
     """Starts `vlobj eval` on a run."""
+
     def work() -> int:
         try:
             limited(more)
@@ -168,6 +177,7 @@ def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
             print(error, file=sys.stderr)
             return error.code
         return 0
+
     return forked(run.with_name(f"{run.name}.eval.txt"), work)
 
 
@@ -178,19 +188,33 @@ def limited(more: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 
-def processes(path: Path, out: Path, port: int, count: int, *overrides: str,
-              more: Sequence[int | None] = ()) -> list[Child]:
+def processes(
+    path: Path, out: Path, port: int, count: int, *overrides: str, more: Sequence[int | None] = ()
+) -> list[Child]:
     """The same run by several processes, started as torchrun starts them; `more` of each as of `run`."""
-    return [run(path, out, *overrides, env={"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
-                                            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-                more=more[rank] if more else None) for rank in range(count)]
+    return [
+        run(
+            path,
+            out,
+            *overrides,
+            env={
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(count),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            },
+            more=more[rank] if more else None,
+        )
+        for rank in range(count)
+    ]
 
 
 def lines(out: Path) -> list[dict]:
     """metrics.jsonl so far; a line that is being written is left out."""
     path = out / "metrics.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def until(true: Callable[[], object], child: Child, seconds: float = 60) -> None:

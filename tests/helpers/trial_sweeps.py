@@ -63,6 +63,7 @@ class Forked:
 
 def started(command: Sequence[str], said: IO[bytes]) -> Forked:
     """In place of `training.started`: the same command in a fork, which spares the imports."""
+
     def work() -> int:
         os.setsid()
         os.dup2(said.fileno(), 2)
@@ -70,6 +71,7 @@ def started(command: Sequence[str], said: IO[bytes]) -> Forked:
         code = main(list(command))
         sys.stderr.flush()
         return code
+
     out = Path(command[list(command).index("--out") + 1])
     held = sys.stdout, sys.stderr  # the fork puts others in their place, and the last one who holds them closes 1 and 2
     assert held
@@ -78,9 +80,11 @@ def started(command: Sequence[str], said: IO[bytes]) -> Forked:
 
 def sweep(path: Path, *words: str) -> Child:
     """`vlobj sweep` in a process of its own."""
+
     def work() -> int:
         train_row.started = started
         return main(["sweep", str(path), *words])
+
     return forked(path.with_suffix(".said.txt"), work)
 
 

@@ -27,40 +27,75 @@ from vlobjectives.system.system import Losses, Settings, System
 WEIGHTS = {"itc": 1, "ic": 2, "tgmim": 1}
 
 
-def system(length: int = 6, vocabulary: int = 12, size: int = 8, patch: int = 2, width: int = 8, joint: int = 6,
-           depth: int = 1, fill: str = "token", share: str = "all", ic: dict[str, Any] | None = None,
-           tgmim: dict[str, Any] | None = None, **mask: Any) -> System:
+def system(
+    length: int = 6,
+    vocabulary: int = 12,
+    size: int = 8,
+    patch: int = 2,
+    width: int = 8,
+    joint: int = 6,
+    depth: int = 1,
+    fill: str = "token",
+    share: str = "all",
+    ic: dict[str, Any] | None = None,
+    tgmim: dict[str, Any] | None = None,
+    **mask: Any,
+) -> System:
     """SyCoCa's three objectives with the specification's defaults; `mask` goes to both masks."""
     torch.manual_seed(0)
     picture = {"image": FieldSpec("picture", (3, size, size))}
     caption = {"caption": FieldSpec("tokens", (length,), vocabulary)}
     parts: dict[str, Any] = {
-        "vision": TimmVision(TimmVision.Config(patch=patch, width=width, depth=depth, heads=2, pre_norm=True,
-                                               norm_eps=1e-5, position_std=0.5), picture),
-        "text": CausalText(CausalText.Config(width=width, depth=depth, heads=2, position_std=0.5, token_std=1.0),
-                           caption)}
+        "vision": TimmVision(
+            TimmVision.Config(
+                patch=patch, width=width, depth=depth, heads=2, pre_norm=True, norm_eps=1e-5, position_std=0.5
+            ),
+            picture,
+        ),
+        "text": CausalText(
+            CausalText.Config(width=width, depth=depth, heads=2, position_std=0.5, token_std=1.0), caption
+        ),
+    }
     image, text = parts["vision"].spec, parts["text"].spec
-    parts["joint"] = JointProjection(JointProjection.Config(
-        width=joint, form="log_scale", max_scale=100.0, norm=("text",), bias=False), image, text)
+    parts["joint"] = JointProjection(
+        JointProjection.Config(width=joint, form="log_scale", max_scale=100.0, norm=("text",), bias=False), image, text
+    )
     sizes = {"width": width, "depth": depth, "heads": 2}
-    parts["captioner"] = CrossDecoder(CrossDecoder.Config(query="text", memory="vision", causal=True, **sizes), text,
-                                      image)
-    parts["painter"] = CrossDecoder(CrossDecoder.Config(
-        query="vision", memory="text", restore=fill == "drop", **sizes), image, text)
+    parts["captioner"] = CrossDecoder(
+        CrossDecoder.Config(query="text", memory="vision", causal=True, **sizes), text, image
+    )
+    parts["painter"] = CrossDecoder(
+        CrossDecoder.Config(query="vision", memory="text", restore=fill == "drop", **sizes), image, text
+    )
     parts["words"] = VocabularyHead(VocabularyHead.Config(of="captioner", layers="matrix"), parts["captioner"].spec)
     inputs = {"image": Input("image", "vision"), "text": Input("text", "text")}
     half = {"ratio": 0.5, "fill": fill, **mask}
-    masks = {"spoken": AttentivePatches(AttentivePatches.Config(hide="most", **half)),
-             "clutter": AttentivePatches(AttentivePatches.Config(hide="least", **half))}
-    objectives = {"itc": ITC(ITC.Config()), "ic": IC(IC.Config(**{"mask": "clutter", **(ic or {})})),
-                  "tgmim": TGMIM(TGMIM.Config(**{"mask": "spoken", **(tgmim or {})}))}
+    masks = {
+        "spoken": AttentivePatches(AttentivePatches.Config(hide="most", **half)),
+        "clutter": AttentivePatches(AttentivePatches.Config(hide="least", **half)),
+    }
+    objectives = {
+        "itc": ITC(ITC.Config()),
+        "ic": IC(IC.Config(**{"mask": "clutter", **(ic or {})})),
+        "tgmim": TGMIM(TGMIM.Config(**{"mask": "spoken", **(tgmim or {})})),
+    }
     objectives["ic"].build(written=parts["captioner"].spec, head=parts["words"].spec)
     objectives["tgmim"].build(painted=parts["painter"].spec)
-    sites = {"": {"image": Site("image", image.length, image.grid, fields=picture),
-                  "text": Site("text", length, fields=caption)}}
+    sites = {
+        "": {
+            "image": Site("image", image.length, image.grid, fields=picture),
+            "text": Site("text", length, fields=caption),
+        }
+    }
     slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
-    settings = Settings(seed=0, weights=dict(WEIGHTS), group=dict.fromkeys(WEIGHTS, "all"),
-                        streams={"spoken": "spoken", "clutter": "spoken"}, pairing_groups={}, share=share)
+    settings = Settings(
+        seed=0,
+        weights=dict(WEIGHTS),
+        group=dict.fromkeys(WEIGHTS, "all"),
+        streams={"spoken": "spoken", "clutter": "spoken"},
+        pairing_groups={},
+        share=share,
+    )
     return System(parts, objectives, masks, {}, inputs, sites, slots, settings).double().eval()
 
 
@@ -72,22 +107,35 @@ def coca_system(z: dict[str, Tensor], vision: TimmVision) -> System:
     heads = int(z["in_text_heads"])
     tower = CausalText(CausalText.Config(width=width, depth=2, heads=heads, cls_mask="open_clip"), fields).double()
     tower.load_state_dict(text_weights(text))
-    joint = JointProjection(JointProjection.Config(
-        width=text["text_projection"].shape[1], form="log_scale", max_scale=100.0, norm=("text",), bias=False),
-        vision.spec, tower.spec).double()
-    joint.load_state_dict({
-        "image.0.weight": z["w_visual.proj"].T, "text.0.weight": text["ln_final.weight"],
-        "text.0.bias": text["ln_final.bias"], "text.1.weight": text["text_projection"].T,
-        "log_scale": z["w_logit_scale"]})
-    decoder = CrossDecoder(CrossDecoder.Config(query="text", memory="vision", causal=True, width=width, depth=2,
-                                               heads=heads), tower.spec, vision.spec).double()
+    joint = JointProjection(
+        JointProjection.Config(
+            width=text["text_projection"].shape[1], form="log_scale", max_scale=100.0, norm=("text",), bias=False
+        ),
+        vision.spec,
+        tower.spec,
+    ).double()
+    joint.load_state_dict(
+        {
+            "image.0.weight": z["w_visual.proj"].T,
+            "text.0.weight": text["ln_final.weight"],
+            "text.0.bias": text["ln_final.bias"],
+            "text.1.weight": text["text_projection"].T,
+            "log_scale": z["w_logit_scale"],
+        }
+    )
+    decoder = CrossDecoder(
+        CrossDecoder.Config(query="text", memory="vision", causal=True, width=width, depth=2, heads=heads),
+        tower.spec,
+        vision.spec,
+    ).double()
     decoder.load_state_dict(decoder_weights(captioner))
     words = VocabularyHead(VocabularyHead.Config(of="captioner", layers="matrix"), decoder.spec).double()
     words.load_state_dict({"decoder.weight": captioner["text_projection"].T})
     objectives = {"itc": ITC(ITC.Config()), "ic": IC(IC.Config())}
     objectives["ic"].build(written=decoder.spec, head=words.spec)
-    settings = Settings(seed=0, weights={"itc": 1, "ic": 2}, group=dict.fromkeys(objectives, "all"), streams={},
-                        pairing_groups={})
+    settings = Settings(
+        seed=0, weights={"itc": 1, "ic": 2}, group=dict.fromkeys(objectives, "all"), streams={}, pairing_groups={}
+    )
     parts = {"vision": vision, "text": tower, "joint": joint, "captioner": decoder, "words": words}
     slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
     inputs = {"image": Input("image", "vision"), "text": Input("text", "text")}
@@ -99,19 +147,26 @@ def published(whole: System, z: dict[str, Tensor]) -> None:
     parts = whole.model
     vision, text = weights(z, "vision."), weights(z, "text.")
     named = as_timm({of_clip(key): x for key, x in vision.items() if key != "proj"})
-    parts["vision"].load_state_dict({"mask_token": z["w_mask_token"], **{
-        f"module.{key}": x for key, x in named.items()}})
+    parts["vision"].load_state_dict(
+        {"mask_token": z["w_mask_token"], **{f"module.{key}": x for key, x in named.items()}}
+    )
     parts["text"].load_state_dict(text_weights(text))
-    parts["joint"].load_state_dict({
-        "image.0.weight": vision["proj"].T, "text.0.weight": text["ln_final.weight"],
-        "text.0.bias": text["ln_final.bias"], "text.1.weight": text["text_projection"].T,
-        "log_scale": z["in_logit_scale"].log()})
+    parts["joint"].load_state_dict(
+        {
+            "image.0.weight": vision["proj"].T,
+            "text.0.weight": text["ln_final.weight"],
+            "text.0.bias": text["ln_final.bias"],
+            "text.1.weight": text["text_projection"].T,
+            "log_scale": z["in_logit_scale"].log(),
+        }
+    )
     captioner, painter = weights(z, "text_decoder."), weights(z, "image_decoder.")
     parts["captioner"].load_state_dict(decoder_weights(captioner))
     parts["painter"].load_state_dict(decoder_weights(painter, "self_blocks", "cross_blocks"))
     parts["words"].load_state_dict({"decoder.weight": captioner["text_projection"].T})
-    whole.objectives["tgmim"].pixels.load_state_dict({
-        kind: painter[f"to_pixels.{kind}"] for kind in ("weight", "bias")})
+    whole.objectives["tgmim"].pixels.load_state_dict(
+        {kind: painter[f"to_pixels.{kind}"] for kind in ("weight", "bias")}
+    )
 
 
 def batch(pictures: Tensor, ids: Tensor) -> Batch:
@@ -144,8 +199,11 @@ def step(whole: System, given: Batch, draws: dict[str, Draw] | None = None) -> S
     """A step in which `draws` replace what masks would draw."""
     stage = whole.stage(0)
     stage.draws = draws or {}
-    views = {f"{name}.{key}": view for name, objective in whole.objectives.items()
-             for key, view in objective.views(whole.inputs).items()}
+    views = {
+        f"{name}.{key}": view
+        for name, objective in whole.objectives.items()
+        for key, view in objective.views(whole.inputs).items()
+    }
     return Step(whole(given, stage=stage), execute.run(of_views(whole, views, "test"), stage, given))
 
 

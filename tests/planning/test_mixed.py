@@ -26,6 +26,7 @@ def build(tmp_path_factory):
     @cache
     def made(*overrides):
         return vlobjectives.build(path, *overrides).double().eval()
+
     return made
 
 

@@ -20,8 +20,11 @@ from vlobjectives.testing.objective_laws import own, weighted
 
 GLSCL = Path(__file__).parents[2] / "recipes" / "glscl.yaml"
 PICTURES, WORDS = ("dropped", "replaced", "greyed"), ("hidden_words", "noisy_words")
-PAIRINGS = {"hard": {"type": "hard_negatives"},
-            "both": {"type": "hard_negatives", "choose": "argmax", "sides": "both"}, "every": {"type": "all_pairs"}}
+PAIRINGS = {
+    "hard": {"type": "hard_negatives"},
+    "both": {"type": "hard_negatives", "choose": "argmax", "sides": "both"},
+    "every": {"type": "all_pairs"},
+}
 group, weight = st.sampled_from(["all", 2, 4]), st.sampled_from([0.5, 1.0, 3.0])
 image_mask, text_mask = st.sampled_from(PICTURES), st.sampled_from(WORDS)
 
@@ -37,7 +40,8 @@ ENTRY = st.one_of(
     entry("mlm", mask=text_mask),
     entry("mgsc", image_mask=image_mask, text_mask=text_mask),
     entry("scl", image_mask=image_mask, text_mask=text_mask, loss=st.sampled_from(["contrastive", "l2", "cosine"])),
-    entry("mltc", image_mask=st.sampled_from(["replaced", "greyed"]), text_mask=text_mask, context_mask=image_mask))
+    entry("mltc", image_mask=st.sampled_from(["replaced", "greyed"]), text_mask=text_mask, context_mask=image_mask),
+)
 MIX = st.lists(ENTRY, min_size=2, max_size=5).map(lambda entries: {f"o{i}": one for i, one in enumerate(entries)})
 
 
@@ -75,9 +79,12 @@ def glscl() -> Toy:
     for name, part in recipe.model.items():
         config = config_of(registry.get("part", part.type), part.options).tiny()
         model[name] = {"type": part.type, **config.model_dump(mode="json")}
-    sections = {section: {name: one.model_dump(mode="json", exclude_none=True)
-                          for name, one in getattr(recipe, section).items()}
-                for section in ("masks", "pairings", "objectives")}
+    sections = {
+        section: {
+            name: one.model_dump(mode="json", exclude_none=True) for name, one in getattr(recipe, section).items()
+        }
+        for section in ("masks", "pairings", "objectives")
+    }
     for one in sections["objectives"].values():
         one["weight"] = one["weight"] if isinstance(one["weight"], float) else one["weight"][-1][1]
     return Toy(model=model, data={"size": 32, "pictures": 6}, **sections)
@@ -123,15 +130,23 @@ def test_readings_join_in_one_pass_and_do_not_make_another():
     class Reads(type(Toy().system().objectives["itc"])):
         def views(self, inputs):
             x = inputs["image"]
-            return {"a": encoded(x), "b": encoded(x).layer(0), "c": encoded(x).with_maps(),
-                    "d": joint(x).with_tokens(), "e": decoded(inputs["text"].masked("hidden_words"), x)}
+            return {
+                "a": encoded(x),
+                "b": encoded(x).layer(0),
+                "c": encoded(x).with_maps(),
+                "d": joint(x).with_tokens(),
+                "e": decoded(inputs["text"].masked("hidden_words"), x),
+            }
 
     system = Toy().system()
     system.objectives["itc"] = Reads(system.objectives["itc"].config)
     passes = make(system, [["itc"]]).passes
     assert [title(work.key) for work in passes] == [
-        "vision(image)", "joint(vision(image))", "text(text * hidden_words)",
-        "decoder(text(text * hidden_words), vision(image))"]
+        "vision(image)",
+        "joint(vision(image))",
+        "text(text * hidden_words)",
+        "decoder(text(text * hidden_words), vision(image))",
+    ]
     assert passes[0].reading.layers == {0} and passes[0].reading.maps
     assert passes[1].reading.tokens and all(work.trained for work in passes)
 
@@ -158,8 +173,10 @@ def test_views_that_cannot_be():
     with pytest.raises(ViewError, match="no pairing 'away' in this recipe"):
         plan(objectives={"itm": {"negatives": "away"}})
     with pytest.raises(ViewError, match="mask circle looks at a view that needs its own draw"):
-        plan(objectives={"mgsc": {"image_mask": "circle", "text_mask": "hidden_words"}},
-             masks={"circle": {"type": "attentive", "at": "circle"}})
+        plan(
+            objectives={"mgsc": {"image_mask": "circle", "text_mask": "hidden_words"}},
+            masks={"circle": {"type": "attentive", "at": "circle"}},
+        )
     with pytest.raises(ViewError, match="already masked by 'noisy_words' and takes no second mask 'hidden_words'"):
         plan(objectives={"mlm": words}, inputs={"text": {"mask": "noisy_words"}})
     with pytest.raises(ViewError, match="needs a pairing"):

@@ -34,10 +34,17 @@ def project(folder, name):
     """A plug-in file with a helper, a package, a folder of files and a helper that only a method imports."""
     for inner in ("pack", "loose"):
         (folder / inner).mkdir(parents=True)
-    for path, text in {f"{name}.py": PLUGIN, "helper.py": f"NAME = '{name}'\n", "late.py": "import helper\n",
-                       "pack/__init__.py": "", "pack/deep.py": "from . import more\nDEPTH = more.DEPTH\n",
-                       "pack/more.py": "DEPTH = 2\n", "loose/one.py": "ONE = 1\n", "json.py": "raise ValueError\n",
-                       "other.py": "1 / 0\n"}.items():
+    for path, text in {
+        f"{name}.py": PLUGIN,
+        "helper.py": f"NAME = '{name}'\n",
+        "late.py": "import helper\n",
+        "pack/__init__.py": "",
+        "pack/deep.py": "from . import more\nDEPTH = more.DEPTH\n",
+        "pack/more.py": "DEPTH = 2\n",
+        "loose/one.py": "ONE = 1\n",
+        "json.py": "raise ValueError\n",
+        "other.py": "1 / 0\n",
+    }.items():
         (folder / path).write_text(text, encoding="utf-8")
     return folder / f"{name}.py"
 
@@ -60,8 +67,15 @@ def test_two_plug_ins_have_helpers_of_one_name(tmp_path):
 
 def test_only_what_is_imported_goes_along(tmp_path):
     registry, path = Registry(), project(tmp_path, "one")
-    assert set(registry.sources(path)) == {"one.py", "helper.py", "late.py", "pack/__init__.py", "pack/deep.py",
-                                           "pack/more.py", "loose/one.py"}
+    assert set(registry.sources(path)) == {
+        "one.py",
+        "helper.py",
+        "late.py",
+        "pack/__init__.py",
+        "pack/deep.py",
+        "pack/more.py",
+        "loose/one.py",
+    }
 
 
 def test_a_changed_helper_makes_another_module(tmp_path):

@@ -26,8 +26,9 @@ DEEDS = {
     "the number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "the working folder": lambda: os.chdir("/"),
     "signal handlers": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
-    "the locale": lambda: locale.setlocale(locale.LC_NUMERIC, "POSIX" if locale.setlocale(locale.LC_NUMERIC) != "C"
-                                           else "C.UTF-8"),
+    "the locale": lambda: locale.setlocale(
+        locale.LC_NUMERIC, "POSIX" if locale.setlocale(locale.LC_NUMERIC) != "C" else "C.UTF-8"
+    ),
     "the filters of warnings": lambda: warnings.simplefilter("error"),
     "the front of sys.path": lambda: sys.path.insert(0, "/nowhere"),
     "stdout or stderr": lambda: setattr(sys, "stdout", None),
@@ -35,10 +36,21 @@ DEEDS = {
 
 
 def seen():
-    return (torch.get_default_dtype(), torch.ones(1).device, torch.is_grad_enabled(), torch.get_rng_state().tolist(),
-            numpy.random.get_state()[1].tolist(), random.getstate(), torch.get_num_threads(), os.getcwd(),
-            signal.getsignal(signal.SIGTERM), locale.setlocale(locale.LC_ALL), list(warnings.filters),
-            sys.path[0], sys.stdout)
+    return (
+        torch.get_default_dtype(),
+        torch.ones(1).device,
+        torch.is_grad_enabled(),
+        torch.get_rng_state().tolist(),
+        numpy.random.get_state()[1].tolist(),
+        random.getstate(),
+        torch.get_num_threads(),
+        os.getcwd(),
+        signal.getsignal(signal.SIGTERM),
+        locale.setlocale(locale.LC_ALL),
+        list(warnings.filters),
+        sys.path[0],
+        sys.stdout,
+    )
 
 
 @pytest.mark.parametrize("what", DEEDS)
@@ -72,8 +84,16 @@ class Own(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error, kind", [(SystemExit(3), Foreign), (Own("why"), Foreign), (ValueError(), ValueError),
-                                         (KeyboardInterrupt(), KeyboardInterrupt), (Passing(), Passing)])
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        (SystemExit(3), Foreign),
+        (Own("why"), Foreign),
+        (ValueError(), ValueError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (Passing(), Passing),
+    ],
+)
 def test_what_would_end_the_process(error, kind):
     with pytest.raises(kind), contained("own.py", print):
         raise error
@@ -115,27 +135,39 @@ PLUGIN = """\
 
 def recipe(folder, **code):
     plugin(folder, PLUGIN.format(**{"top": "", "validator": "pass", "constructor": "pass", "hook": "pass"} | code))
-    return changed(folder, {"# Small: five objectives.": "plugins: [own.py]",
-                            "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"})
+    return changed(
+        folder, {"# Small: five objectives.": "plugins: [own.py]", "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"}
+    )
 
 
 @pytest.mark.parametrize("where", ["top", "validator", "constructor", "hook"])
-@pytest.mark.parametrize("deed, said", [("sys.exit(3)", "SystemExit: 3"),
-                                        ("raise type('Own', (BaseException,), {})('why')", "Own: why")])
+@pytest.mark.parametrize(
+    "deed, said", [("sys.exit(3)", "SystemExit: 3"), ("raise type('Own', (BaseException,), {})('why')", "Own: why")]
+)
 def test_a_plug_in_that_exits_is_an_error_of_it(capsys, tmp_path, where, deed, said):
     ended = vlobj(capsys, "check", recipe(tmp_path, **{where: deed}))
     assert ended.code == 4, ended.err
     assert said in ended.err and "own.py" in ended.err
 
 
-@pytest.mark.parametrize("kind, base, old, new", [
-    ("source", "vlobj_data.scenes.scenes Scenes", "type: scenes", "type: own"),
-    ("reader", "vlobj_data.byte_pair BytePair", "type: byte_pair", "type: own"),
-    ("mask", "vlobj_common.masks.random_patches RandomPatches", "dropped: {type: random_patches",
-     "dropped: {type: own")])
+@pytest.mark.parametrize(
+    "kind, base, old, new",
+    [
+        ("source", "vlobj_data.scenes.scenes Scenes", "type: scenes", "type: own"),
+        ("reader", "vlobj_data.byte_pair BytePair", "type: byte_pair", "type: own"),
+        (
+            "mask",
+            "vlobj_common.masks.random_patches RandomPatches",
+            "dropped: {type: random_patches",
+            "dropped: {type: own",
+        ),
+    ],
+)
 def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, kind, base, old, new):
     module, name = base.split()
-    plugin(tmp_path, f"""\
+    plugin(
+        tmp_path,
+        f"""\
         import sys
         from {module} import {name}
         from vlobjectives import hookimpl
@@ -147,7 +179,8 @@ def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, k
         @hookimpl
         def vlobj_components():
             return {{"{kind}:own": Own}}
-        """)
+        """,
+    )
     ended = vlobj(capsys, "check", changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", old: new}))
     assert ended.code == 4, ended.err
     assert "SystemExit: 3" in ended.err and "own.py:7" in ended.err
@@ -168,14 +201,17 @@ def test_a_class_that_is_constructed_is_contained(capsys, tmp_path):
 
 
 def test_a_hook_of_a_run_that_exits_is_switched_off(tmp_path):
-    path = plugin(tmp_path, """\
+    path = plugin(
+        tmp_path,
+        """\
         import sys
         from vlobjectives import hookimpl
 
         @hookimpl
         def vlobj_step_ended(step):
             sys.exit(step)
-        """)
+        """,
+    )
     registry = Registry()
     registry.add_file(path)
     with pytest.warns(RuntimeWarning, match=rf"switched off .* SystemExit: 5 \({path}:6\)"):
@@ -185,8 +221,13 @@ def test_a_hook_of_a_run_that_exits_is_switched_off(tmp_path):
 def test_checks_go_without_anomaly_detection(capsys, tmp_path):
     """A run, which follows in the same process, goes with it."""
     try:
-        ended = vlobj(capsys, "check", recipe(tmp_path, top="torch.autograd.set_detect_anomaly(True)"),
-                      "objectives.own.weight=0", "evaluate={losses: false}")
+        ended = vlobj(
+            capsys,
+            "check",
+            recipe(tmp_path, top="torch.autograd.set_detect_anomaly(True)"),
+            "objectives.own.weight=0",
+            "evaluate={losses: false}",
+        )
         assert ended.code == 0, ended.err
         assert torch.is_anomaly_enabled()
     finally:

@@ -92,9 +92,17 @@ def test_a_strangers_run_folder_runs_no_code(capsys, run, state, whole, tmp_path
     child.write_text(f"extends: {run / 'recipe.yaml'}\n", encoding="utf-8")
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(f"base: {run / 'recipe.yaml'}\nseeds: [0]\nrows: {{fast: {{optim.lr: 1}}}}\n", encoding="utf-8")
-    for words in (["eval", run], ["check", run], ["plan", run], ["run", run], ["caption", run, picture],
-                  ["check", run / "recipe.yaml"], ["check", child], ["sweep", sweep, "--dry-run"],
-                  ["run", run / "recipe.yaml", "--tiny", "--out", tmp_path / "tiny"]):
+    for words in (
+        ["eval", run],
+        ["check", run],
+        ["plan", run],
+        ["run", run],
+        ["caption", run, picture],
+        ["check", run / "recipe.yaml"],
+        ["check", child],
+        ["sweep", sweep, "--dry-run"],
+        ["run", run / "recipe.yaml", "--tiny", "--out", tmp_path / "tiny"],
+    ):
         ended = vlobj(capsys, *words)
         assert ended.code == 4, (words, ended)
         assert "code that is not known to be yours" in ended.err and "--trust" in ended.err
@@ -144,8 +152,9 @@ def test_a_run_of_before_asks_once(capsys, run, whole):
     """One whose recipe names the file itself."""
     shutil.rmtree(run / "plugins")
     recipe = run / "recipe.yaml"
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace("plugins/0/own.py", str(whole / "project/own.py")),
-                      encoding="utf-8")
+    recipe.write_text(
+        recipe.read_text(encoding="utf-8").replace("plugins/0/own.py", str(whole / "project/own.py")), encoding="utf-8"
+    )
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     manifest["plugin_files"] = {str(whole / "project/own.py"): manifest["plugin_files"]["0/own.py"]}
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

@@ -36,6 +36,7 @@ def write(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
         return path
+
     return write
 
 
@@ -47,9 +48,11 @@ def small(write):
 @pytest.fixture
 def problems(write):
     """The problems of SMALL after replacing one text by another, or of a whole text, under overrides."""
+
     def problems(old: str = "", new: str = "", overrides=(), text: str | None = None):
         assert text is not None or old in SMALL
         with pytest.raises(RecipeError) as caught:
             load(write(text if text is not None else SMALL.replace(old, new, 1)), overrides)
         return caught.value.problems
+
     return problems

@@ -16,8 +16,9 @@ from vlobjectives.recipe.yaml import parse
 KEYS = st.sampled_from("abcd")
 PLAIN = st.one_of(st.integers(0, 9), st.text("xyz", max_size=2), st.lists(st.integers(0, 9), max_size=2))
 WITHOUT_NULL = st.recursive(PLAIN, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8)
-WITH_NULL = st.recursive(st.one_of(st.none(), PLAIN), lambda inner: st.dictionaries(KEYS, inner, max_size=3),
-                         max_leaves=8)
+WITH_NULL = st.recursive(
+    st.one_of(st.none(), PLAIN), lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+)
 LAYER, NULL_LAYER = (st.dictionaries(KEYS, value, max_size=4) for value in (WITHOUT_NULL, WITH_NULL))
 
 
@@ -86,13 +87,21 @@ def test_places_after_a_merge():
 
 def test_another_source_or_reader_replaces_the_one_below():
     """Its options would be unknown keys; a mask of another type keeps what both understand."""
-    base = {"data": {"type": "scenes", "samples": 4}, "masks": {"a": {"type": "x", "ratio": 1}},
-            "fields": {"caption": {"size": 9}, "tags": {"type": "x", "size": 9}}}
-    over = {"data": {"type": "captions", "batch": 2}, "masks": {"a": {"type": "y"}},
-            "fields": {"caption": {"type": "caption", "length": 3}, "tags": {"type": "y"}}}
+    base = {
+        "data": {"type": "scenes", "samples": 4},
+        "masks": {"a": {"type": "x", "ratio": 1}},
+        "fields": {"caption": {"size": 9}, "tags": {"type": "x", "size": 9}},
+    }
+    over = {
+        "data": {"type": "captions", "batch": 2},
+        "masks": {"a": {"type": "y"}},
+        "fields": {"caption": {"type": "caption", "length": 3}, "tags": {"type": "y"}},
+    }
     assert merged(base, over).data == {
-        "data": {"type": "captions", "batch": 2}, "masks": {"a": {"type": "y", "ratio": 1}},
-        "fields": {"caption": {"size": 9, "type": "caption", "length": 3}, "tags": {"type": "y"}}}
+        "data": {"type": "captions", "batch": 2},
+        "masks": {"a": {"type": "y", "ratio": 1}},
+        "fields": {"caption": {"size": 9, "type": "caption", "length": 3}, "tags": {"type": "y"}},
+    }
     assert merged(base, {"data": {"samples": 5}}).data["data"] == {"type": "scenes", "samples": 5}
 
 
@@ -120,13 +129,16 @@ def test_files_are_called_as_seen_from_the_working_folder(write, tmp_path, monke
     assert layered.spots[("b",)].value == Place("top.yaml", 2, 4)
 
 
-@pytest.mark.parametrize("text, what, mend", [
-    ("extends: b.yaml", "recipes extend each other in a circle: a.yaml -> b.yaml -> a.yaml", "leave one"),
-    ("extends: a.yaml", "in a circle: a.yaml -> a.yaml", "leave one"),
-    ("extends: absent.yaml", "there is no file absent.yaml", "`extends` counts from"),
-    ("extends: no_such_recipe", "there is no recipe 'no_such_recipe'", "a file ends in .yaml"),
-    ("extends: [b.yaml]", "`extends` takes one recipe", "extends: glscl"),
-])
+@pytest.mark.parametrize(
+    "text, what, mend",
+    [
+        ("extends: b.yaml", "recipes extend each other in a circle: a.yaml -> b.yaml -> a.yaml", "leave one"),
+        ("extends: a.yaml", "in a circle: a.yaml -> a.yaml", "leave one"),
+        ("extends: absent.yaml", "there is no file absent.yaml", "`extends` counts from"),
+        ("extends: no_such_recipe", "there is no recipe 'no_such_recipe'", "a file ends in .yaml"),
+        ("extends: [b.yaml]", "`extends` takes one recipe", "extends: glscl"),
+    ],
+)
 def test_extends_that_fail(write, tmp_path, text, what, mend):
     write("x: 1\nextends: a.yaml", "b.yaml")
     write(text, "a.yaml")

@@ -13,18 +13,34 @@ from vlobjectives.recipe.recipes import copy, describe, locate
 
 NUMBERS = st.floats(1e-12, 1e12, allow_nan=False)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
-OPTIONS = st.dictionaries(st.sampled_from(["ratio", "fill", "note"]), st.one_of(
-    st.none(), st.booleans(), st.integers(-9, 9), NUMBERS, TEXT, st.lists(TEXT, max_size=2)))
-RECIPES = st.fixed_dictionaries({
-    "data": OPTIONS.map(lambda options: {**options, "type": "scenes", "batch": 8}),
-    "model": st.dictionaries(st.sampled_from(["vision", "text", "x"]), OPTIONS),
-    "masks": st.dictionaries(st.sampled_from(["m", "n"]), OPTIONS),
-    "objectives": st.fixed_dictionaries({"itc": st.one_of(
-        st.just({}), st.builds(lambda weight: {"weight": weight}, NUMBERS),
-        st.builds(lambda share, low: {"weight": [[share, low], [1.0, 1.0]]}, st.floats(0, 1), NUMBERS))}),
-    "optim": st.builds(lambda lr, clip, warmup: {"lr": lr, "clip": clip, "schedule": {"warmup": warmup}},
-                       NUMBERS, st.one_of(st.none(), NUMBERS), st.one_of(st.integers(0, 9), st.floats(0, 1))),
-    "run": st.just({"steps": 10}), "evaluate": st.dictionaries(st.sampled_from(["a", "b"]), OPTIONS)})
+OPTIONS = st.dictionaries(
+    st.sampled_from(["ratio", "fill", "note"]),
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 9), NUMBERS, TEXT, st.lists(TEXT, max_size=2)),
+)
+RECIPES = st.fixed_dictionaries(
+    {
+        "data": OPTIONS.map(lambda options: {**options, "type": "scenes", "batch": 8}),
+        "model": st.dictionaries(st.sampled_from(["vision", "text", "x"]), OPTIONS),
+        "masks": st.dictionaries(st.sampled_from(["m", "n"]), OPTIONS),
+        "objectives": st.fixed_dictionaries(
+            {
+                "itc": st.one_of(
+                    st.just({}),
+                    st.builds(lambda weight: {"weight": weight}, NUMBERS),
+                    st.builds(lambda share, low: {"weight": [[share, low], [1.0, 1.0]]}, st.floats(0, 1), NUMBERS),
+                )
+            }
+        ),
+        "optim": st.builds(
+            lambda lr, clip, warmup: {"lr": lr, "clip": clip, "schedule": {"warmup": warmup}},
+            NUMBERS,
+            st.one_of(st.none(), NUMBERS),
+            st.one_of(st.integers(0, 9), st.floats(0, 1)),
+        ),
+        "run": st.just({"steps": 10}),
+        "evaluate": st.dictionaries(st.sampled_from(["a", "b"]), OPTIONS),
+    }
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,13 +121,16 @@ def test_what_a_word_means(shipped, tmp_path):
     assert [describe(shipped / f"{name}.yaml") for name in recipes.names()] == ["", "GLSCL, small."]
 
 
-@pytest.mark.parametrize("word, what, mend", [
-    ("glslc", "there is no recipe 'glslc'", "did you mean 'glscl'?"),
-    ("zzzzzz", "there is no recipe 'zzzzzz'", "shipped are bare, glscl"),
-    ("glscl.yaml", "there is no file glscl.yaml", "working folder"),
-    ("shipped", "the folder shipped holds no recipe.yaml", "run folder"),
-    ("../glscl", "there is no recipe '../glscl'", "shipped are"),
-])
+@pytest.mark.parametrize(
+    "word, what, mend",
+    [
+        ("glslc", "there is no recipe 'glslc'", "did you mean 'glscl'?"),
+        ("zzzzzz", "there is no recipe 'zzzzzz'", "shipped are bare, glscl"),
+        ("glscl.yaml", "there is no file glscl.yaml", "working folder"),
+        ("shipped", "the folder shipped holds no recipe.yaml", "run folder"),
+        ("../glscl", "there is no recipe '../glscl'", "shipped are"),
+    ],
+)
 def test_words_that_mean_nothing(shipped, word, what, mend):
     with pytest.raises(RecipeError) as caught:
         load(word)
@@ -127,7 +146,7 @@ def test_copy(shipped, tmp_path):
             copy("glscl", target)
 
 
-@pytest.mark.parametrize("written", ['[../own.py]', '["../own.py"]  # mine', "\n  - ../own.py\n"])
+@pytest.mark.parametrize("written", ["[../own.py]", '["../own.py"]  # mine', "\n  - ../own.py\n"])
 def test_a_copy_takes_its_plugins_along(shipped, small, tmp_path, written):
     """They lie beside it, where the copy looks for them; nothing is written where one of them is in the way."""
     (tmp_path / "own.py").write_text("VLOBJ_API = 1\n", encoding="utf-8")

@@ -6,25 +6,28 @@ from vlobjectives.errors import Place, RecipeError
 from vlobjectives.recipe import load
 
 
-@pytest.mark.parametrize("override, path, value", [
-    ("optim.lr=1e-4", ("optim", "lr"), 1e-4),
-    ("optim.lr=1", ("optim", "lr"), 1),
-    ("run.compile=parts", ("run", "compile"), "parts"),  # known, not written
-    ("plan.authors=[[itc], [mgsc]]", ("plan", "authors"), [["itc"], ["mgsc"]]),
-    ("optim.schedule.floor=0.1", ("optim", "schedule", "floor"), 0.1),
-    ("optim.groups.0.lr=0.5", ("optim", "groups", 0, "lr"), 0.5),
-    ("optim.groups.0.weight_decay=0", ("optim", "groups", 0, "weight_decay"), 0),
-    ("objectives.itc.weight=0", ("objectives", "itc", "weight"), 0),
-    ("objectives.mgsc.weight.1.1=0.4", ("objectives", "mgsc", "weight", 1, 1), 0.4),
-    ("objectives.itc.temperature=0.1", ("objectives", "itc", "temperature"), 0.1),  # the plug-in's own key
-    ("data.samples=100", ("data", "samples"), 100),
-    ("model.text.config.hidden_size=64", ("model", "text", "config", "hidden_size"), 64),
-    ("evaluate.rerank=true", ("evaluate", "rerank"), {"type": "rerank"}),
-    ("evaluate.rerank.top=8", ("evaluate", "rerank"), {"type": "rerank", "top": 8}),
-    ("fields.caption.with=words", ("fields", "caption", "with"), "words"),
-    ("masks.dropped.stream=off", ("masks", "dropped", "stream"), "off"),
-    ("run.checkpoint.keep=5", ("run", "checkpoint", "keep"), 5),
-])
+@pytest.mark.parametrize(
+    "override, path, value",
+    [
+        ("optim.lr=1e-4", ("optim", "lr"), 1e-4),
+        ("optim.lr=1", ("optim", "lr"), 1),
+        ("run.compile=parts", ("run", "compile"), "parts"),  # known, not written
+        ("plan.authors=[[itc], [mgsc]]", ("plan", "authors"), [["itc"], ["mgsc"]]),
+        ("optim.schedule.floor=0.1", ("optim", "schedule", "floor"), 0.1),
+        ("optim.groups.0.lr=0.5", ("optim", "groups", 0, "lr"), 0.5),
+        ("optim.groups.0.weight_decay=0", ("optim", "groups", 0, "weight_decay"), 0),
+        ("objectives.itc.weight=0", ("objectives", "itc", "weight"), 0),
+        ("objectives.mgsc.weight.1.1=0.4", ("objectives", "mgsc", "weight", 1, 1), 0.4),
+        ("objectives.itc.temperature=0.1", ("objectives", "itc", "temperature"), 0.1),  # the plug-in's own key
+        ("data.samples=100", ("data", "samples"), 100),
+        ("model.text.config.hidden_size=64", ("model", "text", "config", "hidden_size"), 64),
+        ("evaluate.rerank=true", ("evaluate", "rerank"), {"type": "rerank"}),
+        ("evaluate.rerank.top=8", ("evaluate", "rerank"), {"type": "rerank", "top": 8}),
+        ("fields.caption.with=words", ("fields", "caption", "with"), "words"),
+        ("masks.dropped.stream=off", ("masks", "dropped", "stream"), "off"),
+        ("run.checkpoint.keep=5", ("run", "checkpoint", "keep"), 5),
+    ],
+)
 def test_what_can_be_overridden(small, override, path, value):
     loaded = load(small, [override])
     assert loaded.layered.at(path) == value
@@ -43,26 +46,34 @@ def test_the_last_one_wins_and_an_element_is_merged(small):
     assert recipe.optim.groups[0].match == "model.text.*"
 
 
-@pytest.mark.parametrize("override, path, what, mend", [
-    ("optim.lr", "", "'optim.lr' is no override", "key.path=value"),
-    ("=3", "", "'=3' is no override", "key.path=value"),
-    ("lr=1e-4", "lr", "there is no key 'lr'", "did you mean optim.lr"),
-    ("optim.ler=1", "optim.ler", "there is no key 'ler' in optim", "did you mean optim.lr?"),
-    ("optm.lr=1", "optm.lr", "there is no key 'optm'", "did you mean optim?"),
-    ("weight_decay=0", "weight_decay", "there is no key", "did you mean optim.weight_decay"),
-    ("objectives.itm.weight=1", "objectives.itm.weight", "there is no key 'itm' in objectives", "objectives.itc?"),
-    ("masks.new={ratio: 1}", "masks.new", "there is no key 'new' in masks", "keys here: dropped"),
-    ("model.text.config.hiden_size=1", "model.text.config.hiden_size", "no key 'hiden_size'", "hidden_size?"),
-    ("optim.groups.1.lr=1", "optim.groups.1.lr", "there is no key '1'", "a list of 1: name an element by its number"),
-    ("optim.groups.x=1", "optim.groups.x", "there is no key 'x'", "a list of 1"),
-    ("optim.lr.x=1", "optim.lr.x", "there is no key 'x' in optim.lr", "optim.lr holds no keys"),
-    ("seed.=1", "seed.", "there is no key '' in seed", "holds no keys"),
-    ("extends=glscl", "extends", "there is no key 'extends'", "keys here"),
-    ("optim.lr=[1", "optim.lr", "expected ',' or ']'", "brackets"),
-    ("optim.lr=.inf", "optim.lr", "numbers must be finite", "number"),
-    ("optim.lr=fast", "optim.lr", '"fast" must be a number', "learning rate"),
-    ("data.batch=1_000", "data.batch", '"1_000" must be a whole number', "write 1000"),
-])
+@pytest.mark.parametrize(
+    "override, path, what, mend",
+    [
+        ("optim.lr", "", "'optim.lr' is no override", "key.path=value"),
+        ("=3", "", "'=3' is no override", "key.path=value"),
+        ("lr=1e-4", "lr", "there is no key 'lr'", "did you mean optim.lr"),
+        ("optim.ler=1", "optim.ler", "there is no key 'ler' in optim", "did you mean optim.lr?"),
+        ("optm.lr=1", "optm.lr", "there is no key 'optm'", "did you mean optim?"),
+        ("weight_decay=0", "weight_decay", "there is no key", "did you mean optim.weight_decay"),
+        ("objectives.itm.weight=1", "objectives.itm.weight", "there is no key 'itm' in objectives", "objectives.itc?"),
+        ("masks.new={ratio: 1}", "masks.new", "there is no key 'new' in masks", "keys here: dropped"),
+        ("model.text.config.hiden_size=1", "model.text.config.hiden_size", "no key 'hiden_size'", "hidden_size?"),
+        (
+            "optim.groups.1.lr=1",
+            "optim.groups.1.lr",
+            "there is no key '1'",
+            "a list of 1: name an element by its number",
+        ),
+        ("optim.groups.x=1", "optim.groups.x", "there is no key 'x'", "a list of 1"),
+        ("optim.lr.x=1", "optim.lr.x", "there is no key 'x' in optim.lr", "optim.lr holds no keys"),
+        ("seed.=1", "seed.", "there is no key '' in seed", "holds no keys"),
+        ("extends=glscl", "extends", "there is no key 'extends'", "keys here"),
+        ("optim.lr=[1", "optim.lr", "expected ',' or ']'", "brackets"),
+        ("optim.lr=.inf", "optim.lr", "numbers must be finite", "number"),
+        ("optim.lr=fast", "optim.lr", '"fast" must be a number', "learning rate"),
+        ("data.batch=1_000", "data.batch", '"1_000" must be a whole number', "write 1000"),
+    ],
+)
 def test_what_cannot(small, override, path, what, mend):
     with pytest.raises(RecipeError) as caught:
         load(small, [override])

@@ -14,8 +14,13 @@ from vlobjectives.system import checkpoint
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("metrics")
-    child = run(recipe(folder), folder / "run", "run.steps=8", "objectives.mlm.weight=[[0, 0.5], [4, 1.5]]",
-                "optim.schedule={warmup: 4, then: constant}")
+    child = run(
+        recipe(folder),
+        folder / "run",
+        "run.steps=8",
+        "objectives.mlm.weight=[[0, 0.5], [4, 1.5]]",
+        "optim.schedule={warmup: 4, then: constant}",
+    )
     assert child.wait() == 0, child.text
     return lines(folder / "run")
 

@@ -19,10 +19,10 @@ from vlobjectives.errors import MeansError, RecipeError
 from vlobjectives.runtime.launch import launch
 from vlobjectives.system import checkpoint
 
-linux = pytest.mark.skipif(not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
-                           reason="needs /proc/PID/task/TID/children to find the processes")
-
-
+linux = pytest.mark.skipif(
+    not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
+    reason="needs /proc/PID/task/TID/children to find the processes",
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,6 @@ def alone(tmp_path_factory):
     child = run(path, folder / "run", *STILL)
     assert child.wait() == 0, child.text
     return path, folder / "run"
-
-
 
 
 @pytest.mark.parametrize("micro", [4, 2])
@@ -55,18 +53,23 @@ def test_two_processes_are_one(alone, tmp_path, port, micro):
     compare(tmp_path / "run", whole)
     one, two = (read(out / "summary.json") for out in (tmp_path / "run", whole))
     assert {name: score["value"] for name, score in one.items()} == pytest.approx(
-        {name: score["value"] for name, score in two.items()}, rel=1e-5)
+        {name: score["value"] for name, score in two.items()}, rel=1e-5
+    )
     if more:  # `vlobj eval` compares as many rows as both processes did together
         again = evaluated(tmp_path / "run")
         assert again.wait() == 0, again.text
         three = read(max((tmp_path / "run" / "eval").glob("step-000008-*.json")))
         assert {name: score["value"] for name, score in three.items()} == {
-            name: score["value"] for name, score in one.items()}
+            name: score["value"] for name, score in one.items()
+        }
     assert [sorted(row["terms"]) for row in lines(tmp_path / "run")][4:] == [
-        ["itc/contrast", "mlm/words"], ["itc/contrast", "itm/accuracy", "itm/match", "mlm/words"],
-        *[["itc/contrast", "itm/accuracy", "itm/match"]] * 2]
-    before, after = (load_file(tmp_path / "run" / "checkpoints" / step / checkpoint.MODEL)
-                     for step in ("step-000006", "step-000008"))
+        ["itc/contrast", "mlm/words"],
+        ["itc/contrast", "itm/accuracy", "itm/match", "mlm/words"],
+        *[["itc/contrast", "itm/accuracy", "itm/match"]] * 2,
+    ]
+    before, after = (
+        load_file(tmp_path / "run" / "checkpoints" / step / checkpoint.MODEL) for step in ("step-000006", "step-000008")
+    )
     own = [name for name in before if name.startswith("model.words.")]
     assert own
     assert all(torch.equal(before[name], after[name]) for name in own), "what nobody asks for does not decay"
@@ -80,8 +83,9 @@ def read(path):
 def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path, port):
     """Two begin, one ends; the pairing's group was written out."""
     path, out = alone[0], tmp_path / "run"
-    for child in processes(path, out, port, 2, *STILL, "run.steps=5", "run.checkpoint.steps=5",
-                           "optim.schedule.then=constant"):
+    for child in processes(
+        path, out, port, 2, *STILL, "run.steps=5", "run.checkpoint.steps=5", "optim.schedule.then=constant"
+    ):
         assert child.wait() == 0, child.text
     rest = run(out / "recipe.yaml", out, "run.steps=8")
     assert rest.wait() == 0, rest.text
@@ -109,8 +113,9 @@ def test_what_one_process_meets_stops_all(tmp_path, port):
 
 def test_a_plug_in_that_fails_on_one_is_named_and_ends_both(tmp_path, port):
     first = '            if self.config.how == "gradient":'
-    fails = BROKEN.replace(first, '            if self.config.how == "raise":\n'
-                           f'                raise ValueError("boom")\n{first}')
+    fails = BROKEN.replace(
+        first, f'            if self.config.how == "raise":\n                raise ValueError("boom")\n{first}'
+    )
     path = recipe(tmp_path, fails, "broken: {how: raise, number: 11}")
     children = processes(path, tmp_path / "run", port, 2, "run.steps=7", *STILL[:-1])
     codes = [child.wait(60) for child in children]
@@ -146,12 +151,14 @@ def test_a_signal_to_one_stops_all_saved(alone, tmp_path, port, number):
 
 def launched(path, out, *overrides):
     """`vlobj run --nproc 2` as a process that can be signalled."""
+
     def work():
         try:
             return launch(2, ["run", str(path), *overrides, "--out", str(out), "--resume"])
         except MeansError as error:
             print(error)
             return error.code
+
     return forked(out.with_name(f"{out.name}.txt"), work)
 
 
@@ -215,8 +222,17 @@ def test_the_exit_code_of_the_error(tmp_path):
     assert launcher.text.count("there is no file") == 1
 
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-            "-m", "vlobjectives", "run"]
+TORCHRUN = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "vlobjectives",
+    "run",
+]
 
 
 @pytest.mark.slow
@@ -244,15 +260,28 @@ def test_what_ends_a_run_under_torchrun(alone, tmp_path, how):
     with the broken connection to the other: whichever comes first is what the other names."""
     out, said = tmp_path / "run", tmp_path / "said.txt"
     with said.open("w", encoding="utf-8") as file:
-        launcher = subprocess.Popen([*TORCHRUN, str(alone[0]), *STILL, "run.steps=5000", "run.checkpoint.steps=5000",
-                                     "optim.schedule.then=constant", "--out", str(out)], stdout=file, stderr=file)
+        launcher = subprocess.Popen(
+            [
+                *TORCHRUN,
+                str(alone[0]),
+                *STILL,
+                "run.steps=5000",
+                "run.checkpoint.steps=5000",
+                "optim.schedule.then=constant",
+                "--out",
+                str(out),
+            ],
+            stdout=file,
+            stderr=file,
+        )
     try:
         end = time.monotonic() + 200
         while not lines(out):
             assert launcher.poll() is None and time.monotonic() < end, said.read_text(encoding="utf-8")
             time.sleep(0.05)
-        pids = [pid for pid in below(launcher.pid) if f"--out\0{out}".encode() in
-                Path(f"/proc/{pid}/cmdline").read_bytes()]
+        pids = [
+            pid for pid in below(launcher.pid) if f"--out\0{out}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
         assert len(pids) == 2
         if how == "SIGTERM":
             launcher.send_signal(signal.SIGTERM)

@@ -74,7 +74,10 @@ def test_a_damaged_checkpoint_is_passed_over(unstopped, copied):
     assert stream(out) == stream(unstopped[1])
     same_weights(out, unstopped[1])
     assert {path.name for path in (out / "checkpoints").iterdir()} == {
-        "step-000012", "step-000014", "damaged-step-000014"}
+        "step-000012",
+        "step-000014",
+        "damaged-step-000014",
+    }
 
 
 def test_a_complete_run_is_only_evaluated(copied, unstopped):
@@ -100,8 +103,14 @@ def test_changes_are_listed_and_refused(copied):
     rows = stream(out)
     child = run(path, out, *ACCUMULATED, "optim.lr=2e-3", "objectives.mlm.weight=0.5", "run.steps=16")
     assert child.wait() == 2, child.text
-    for said in ("optim.lr  was 0.001 in this run and is 0.002 now", "objectives.mlm.weight  was 1.0",
-                 'manifest.json  data  was "another"', "fields.caption  was", "vlobjectives 0.0.1", "--accept-changes"):
+    for said in (
+        "optim.lr  was 0.001 in this run and is 0.002 now",
+        "objectives.mlm.weight  was 1.0",
+        'manifest.json  data  was "another"',
+        "fields.caption  was",
+        "vlobjectives 0.0.1",
+        "--accept-changes",
+    ):
         assert said in child.text
     assert "run.steps" not in child.text
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8")) == manifest
@@ -110,14 +119,31 @@ def test_changes_are_listed_and_refused(copied):
 
 def test_accepted_changes_are_noted_and_used(copied):
     path, out = copied
-    child = run(path, out, *ACCUMULATED, "optim.lr=2e-3", "optim.weight_decay=0.5", "optim.schedule.then=constant",
-                "run.steps=16", "run.checkpoint.keep=1", accept=True)
+    child = run(
+        path,
+        out,
+        *ACCUMULATED,
+        "optim.lr=2e-3",
+        "optim.weight_decay=0.5",
+        "optim.schedule.then=constant",
+        "run.steps=16",
+        "run.checkpoint.keep=1",
+        accept=True,
+    )
     assert child.wait() == 0, child.text
     changes = {one["what"]: one for one in json.loads((out / "manifest.json").read_text(encoding="utf-8"))["changes"]}
-    assert changes.keys() == {"optim.lr", "optim.weight_decay", "optim.schedule.then", "run.steps",
-                              "run.checkpoint.keep"}
+    assert changes.keys() == {
+        "optim.lr",
+        "optim.weight_decay",
+        "optim.schedule.then",
+        "run.steps",
+        "run.checkpoint.keep",
+    }
     assert (changes["optim.lr"]["old"], changes["optim.lr"]["new"], changes["optim.lr"]["after_step"]) == (
-        0.001, 0.002, 14)
+        0.001,
+        0.002,
+        14,
+    )
     assert [row["step"] for row in lines(out)] == list(range(16))
     assert lines(out)[-1]["rate"] == 2e-3
     assert [folder.name for folder in (out / "checkpoints").iterdir()] == ["step-000016"]

@@ -31,8 +31,18 @@ QUICK = ("evaluate.losses=false", "evaluate.retrieval=false")
 def made(tmp_path_factory):
     """A run of two steps with a checkpoint of each; nobody changes it."""
     folder = tmp_path_factory.mktemp("made")
-    assert main(["run", str(changed(folder, {"steps: 4": "steps: 2, checkpoint: {steps: 1, keep: 3}"})), "--out",
-                 str(folder / "run"), *QUICK]) == 0
+    assert (
+        main(
+            [
+                "run",
+                str(changed(folder, {"steps: 4": "steps: 2, checkpoint: {steps: 1, keep: 3}"})),
+                "--out",
+                str(folder / "run"),
+                *QUICK,
+            ]
+        )
+        == 0
+    )
     return folder / "run"
 
 
@@ -86,8 +96,9 @@ def test_where_all_checkpoints_are_damaged_nothing_begins_anew(run, capsys):
     """Nothing is renamed, cut or trained; without the folder of checkpoints it is asked for."""
     for path in (run / "checkpoints").iterdir():
         (path / "state.pt").write_bytes(b"")
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()
-              and path.name not in ("log.txt", ".lock")}
+    before = {
+        path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name not in ("log.txt", ".lock")
+    }
     ended = vlobj(capsys, "run", run)
     assert ended.code == 3 and "no checkpoint of" in ended.err and f"take {run / 'checkpoints'} away" in ended.err
     assert before == {path: path.read_bytes() for path in before}
@@ -110,7 +121,8 @@ def test_a_recipe_edited_by_hand_is_a_change_like_any_other(run, capsys):
     ended = vlobj(capsys, "run", run)
     assert ended.code == 2 and "optim.lr  was 0.001 in this run and is 0.002 now" in ended.err
     assert resume.edited(RunFolder(run), Registry()) == [
-        "recipe.yaml was edited: optim.lr was 0.001 in this run and is 0.002 now"]
+        "recipe.yaml was edited: optim.lr was 0.001 in this run and is 0.002 now"
+    ]
     with pytest.warns(UserWarning, match="optim.lr was 0.001"):
         load(run)
     replace(run / "recipe.yaml", "lr: 0.002", "lr: 0.001")
@@ -136,7 +148,7 @@ def test_a_recipe_of_another_version_in_the_manifest_is_said(run):
     manifest["recipe"]["optim"]["later"] = 1
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     replace(run / "recipe.yaml", "lr: 0.001", "lr: 0.002")
-    line, = resume.edited(RunFolder(run), Registry())
+    (line,) = resume.edited(RunFolder(run), Registry())
     assert "manifest.json is none of this version (optim.later: " in line and "recipe.yaml counts" in line
 
 
@@ -161,8 +173,12 @@ def test_a_manifest_that_is_empty_is_one_message(run, capsys):
 
 def test_what_is_made_anew_may_be_damaged(run, capsys):
     """Half a last line of metrics, and lines that are none; a summary that was cut; the log and the lock."""
-    held = {"metrics.jsonl": b'{"step": 0}\nnull\n[]\n{"step": "x"}\n\xff\xfe\n{"st', "summary.json": b'{"re',
-            "log.txt": b"\xff", ".lock": b"\xff"}
+    held = {
+        "metrics.jsonl": b'{"step": 0}\nnull\n[]\n{"step": "x"}\n\xff\xfe\n{"st',
+        "summary.json": b'{"re',
+        "log.txt": b"\xff",
+        ".lock": b"\xff",
+    }
     for name, data in held.items():
         (run / name).write_bytes(data)
     ended = vlobj(capsys, "run", run, "run.steps=3", *QUICK)
@@ -170,10 +186,26 @@ def test_what_is_made_anew_may_be_damaged(run, capsys):
     assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_bytes().splitlines()] == [0, 2]
 
 
-@pytest.mark.parametrize("name", [".lock", "log.txt", "manifest.json", "summary.json", "recipe.yaml", "metrics.jsonl",
-                                  "checkpoints", "fields", "eval", "plugins", "fields/caption.json", "failed.json",
-                                  "checkpoints/step-000003", "checkpoints/step-000002/state.pt",
-                                  "eval/step-000003.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lock",
+        "log.txt",
+        "manifest.json",
+        "summary.json",
+        "recipe.yaml",
+        "metrics.jsonl",
+        "checkpoints",
+        "fields",
+        "eval",
+        "plugins",
+        "fields/caption.json",
+        "failed.json",
+        "checkpoints/step-000003",
+        "checkpoints/step-000002/state.pt",
+        "eval/step-000003.json",
+    ],
+)
 def test_links_are_not_followed_out_of_the_folder(run, tmp_path, name):
     victim = tmp_path / "victim"
     if (run / name).is_dir():
@@ -219,8 +251,10 @@ def test_names_that_the_library_chooses_are_made_by_one_alone(tmp_path, made):
         def one(_):
             gate.wait()
             return make()
+
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(one, range(8)))
+
     places = at_once(lambda: start._made(tmp_path / "runs" / "small-20260101-000000"))
     assert len(set(places)) == 8 and all(place.is_dir() for place in places)
     assert tmp_path / "runs" / "small-20260101-000000-8" in places
@@ -250,8 +284,17 @@ FAILS = """
 def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_path, capsys):
     """Under the same name, by going on, and with a field that must be learned anew; a run that took one does."""
     plugin(tmp_path, FAILS)
-    path, out = changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", "steps: 4": "steps: 1",
-                                   "  itc: {}": "  itc: {}\n  fails: {}"}), tmp_path / "run"
+    path, out = (
+        changed(
+            tmp_path,
+            {
+                "# Small: five objectives.": "plugins: [own.py]",
+                "steps: 4": "steps: 1",
+                "  itc: {}": "  itc: {}\n  fails: {}",
+            },
+        ),
+        tmp_path / "run",
+    )
     failed = vlobj(capsys, "run", path, "--out", out)
     assert failed.code == 5 and "fails/contrast" in failed.err
     for how in (("run", out), ("run", path, "--out", out)):
@@ -273,8 +316,11 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
 def test_a_disk_that_fails_on_the_way_is_the_machines_doing(tmp_path):
     """Exit 6 and how to go on, for what is written into the folder and for what says no name."""
     at = termination.Where(tmp_path, None, None)
-    for error in (OSError(errno.EACCES, "Permission denied", str(tmp_path / "metrics.jsonl")),
-                  OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "Input/output error", 7)):
+    for error in (
+        OSError(errno.EACCES, "Permission denied", str(tmp_path / "metrics.jsonl")),
+        OSError(errno.ESTALE, "Stale file handle"),
+        OSError(errno.EIO, "Input/output error", 7),
+    ):
         told = termination.explained(error, at, None)
         assert isinstance(told, MeansError) and told.mend, told
 
@@ -301,8 +347,10 @@ def test_a_sweep_trains_no_run_anew_whose_manifest_is_damaged(run):
 
 def test_no_infinity_in_json(tmp_path, capsys):
     """One batch: no interval. In whatever is written or printed, and a table says a dash."""
+
     def strict(text):
         return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
     path = changed(tmp_path, {"val: 16, test: 16": "val: 8, test: 8", "steps: 4": "steps: 1"})
     ended = vlobj(capsys, "run", path, "--out", tmp_path / "run")
     assert ended.code == 0 and "[-, -]" in ended.out
@@ -315,14 +363,18 @@ def test_no_infinity_in_json(tmp_path, capsys):
     assert low is None
     assert strict(vlobj(capsys, "eval", tmp_path / "run", "--json").out).keys() == summary.keys()
     assert strict(json_text({"a": [float("nan"), (float("inf"),)], "b": {"c": -float("inf")}})) == {
-        "a": [None, [None]], "b": {"c": None}}
+        "a": [None, [None]],
+        "b": {"c": None},
+    }
 
 
 def test_a_reader_that_learned_no_number_is_named(tmp_path):
     """Null in its place would be something else than it learned."""
+
     class Endless:
         def state(self):
             return {"most": float("inf")}
+
     with pytest.raises(PluginError, match="what the field 'size' learned is no JSON"):
         Fields({}, {"size": Endless()}, {}, {}).save(tmp_path)
     (tmp_path / "size.json").write_text("{}", encoding="utf-8")

@@ -75,6 +75,7 @@ def home(tmp_path_factory):
 def elsewhere(home, tmp_path_factory):
     """The run of it, moved, and the data moved; all else is gone."""
     from vlobjectives.cli import main
+
     assert main(["run", str(home / "recipe/r.yaml"), "--out", str(home / "run")]) == 0
     there = tmp_path_factory.mktemp("elsewhere")
     pictures(there / "data")
@@ -184,5 +185,6 @@ def test_a_run_of_before_goes_on(capsys, home, tmp_path):
     field.write_text(json.dumps(state), encoding="utf-8")
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     from vlobjectives.run_folder import learned
+
     (run / "manifest.json").write_text(json.dumps(manifest | {"fields": learned(run / "fields")}), encoding="utf-8")
     assert vlobj(capsys, "eval", run).code == 0

@@ -19,8 +19,13 @@ from vlobjectives.testing.processes import Case, broken, cases
 from vlobjectives.training.optimizer import Optimiser
 from vlobjectives.training.trainer import Trainer
 
-MIX = {"itc": {}, "itm": {"negatives": "hard", "scheme": "matched_plus_wrong"}, "mlm": {"mask": "noisy_words"},
-       "mgsc": GLOBAL, "mltc": OBJECTIVES["mltc"]}
+MIX = {
+    "itc": {},
+    "itm": {"negatives": "hard", "scheme": "matched_plus_wrong"},
+    "mlm": {"mask": "noisy_words"},
+    "mgsc": GLOBAL,
+    "mltc": OBJECTIVES["mltc"],
+}
 
 
 class Local(Objective):
@@ -51,18 +56,26 @@ class Double(Fields):
 
 def step(rank: int, ranks: int, micro: int) -> dict:
     """One step of the trainer on 32 rows: its terms, and the gradients that the optimiser got."""
-    toy = Toy(objectives={key: {**entry, "group": 8} for key, entry in MIX.items()}, rows=32,
-              pairings={"hard": {"type": "hard_negatives", "group": 8}}, data={"pictures": 24})
+    toy = Toy(
+        objectives={key: {**entry, "group": 8} for key, entry in MIX.items()},
+        rows=32,
+        pairings={"hard": {"type": "hard_negatives", "group": 8}},
+        data={"pictures": 24},
+    )
     pieces, system, layout = toy.pieces, toy.system(), Layout(32, micro, ranks, rank)
     fields = Double(**vars(pieces.fields))
     trainer = Trainer(system, Optimiser(system, toy.recipe.optim, 4), fields, layout, torch.device("cpu"))
     data = MicroBatches(pieces.source, fields, "train", layout, toy.seed)
     metrics = trainer.step(0, micro_batches(data, 0, layout.micro_steps, 0, False))
-    return {"loss": torch.tensor(metrics["loss"], dtype=torch.float64),
-            "terms": {key: torch.tensor([term["value"], term["count"]], dtype=torch.float64)
-                      for key, term in metrics["terms"].items()},
-            "gradients": {key: p.grad for key, p in system.named_parameters() if p.grad is not None},
-            "weights": dict(system.named_parameters())}
+    return {
+        "loss": torch.tensor(metrics["loss"], dtype=torch.float64),
+        "terms": {
+            key: torch.tensor([term["value"], term["count"]], dtype=torch.float64)
+            for key, term in metrics["terms"].items()
+        },
+        "gradients": {key: p.grad for key, p in system.named_parameters() if p.grad is not None},
+        "weights": dict(system.named_parameters()),
+    }
 
 
 def process(rank: int, folder: str) -> None:
@@ -91,8 +104,14 @@ def test_four_micro_batches_are_one_step(whole):
 
 def test_what_cannot_be_counted_beforehand_is_brought_to_the_device_once(monkeypatch):
     brought = []
-    monkeypatch.setattr(Double, "normalised", lambda fields, batch: brought.append(batch) or Fields.normalised(
-        fields, batch).map(lambda x: x.double() if x.is_floating_point() else x))
+    monkeypatch.setattr(
+        Double,
+        "normalised",
+        lambda fields, batch: (
+            brought.append(batch)
+            or Fields.normalised(fields, batch).map(lambda x: x.double() if x.is_floating_point() else x)
+        ),
+    )
     monkeypatch.setattr(sys.modules[__name__], "MIX", {"itc": {}})
     step(0, 1, 8)
     assert len(brought) == 4

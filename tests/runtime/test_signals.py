@@ -21,8 +21,15 @@ def unstopped(tmp_path_factory):
     return path, folder / "run"
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C"),
-                                                     (signal.SIGHUP, 75, "SIGHUP"), (signal.SIGUSR1, 75, "SIGUSR1")])
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        (signal.SIGTERM, 75, "SIGTERM"),
+        (signal.SIGINT, 130, "Ctrl-C"),
+        (signal.SIGHUP, 75, "SIGHUP"),
+        (signal.SIGUSR1, 75, "SIGUSR1"),
+    ],
+)
 def test_stopped_saved_and_taken_up(unstopped, tmp_path, number, code, word):
     """Between checkpoints: saved at the very step; the whole is bit-identical to the unstopped run."""
     path, whole = unstopped
@@ -141,4 +148,6 @@ def test_a_terminal_that_was_closed_ends_nothing(tmp_path, monkeypatch):
             log.say("saved")
         log.say("and ended")
     assert [line.split(maxsplit=2)[2] for line in (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()] == [
-        "saved", "and ended"]
+        "saved",
+        "and ended",
+    ]

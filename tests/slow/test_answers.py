@@ -36,8 +36,9 @@ def right(place: Path) -> torch.Tensor:
     made.fields.load(folder.fields)
     system = assemble.system(recipe, registry, made).eval()
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
-    held = context.HeldOut(system, made.source, made.fields, "test", recipe.seed, recipe.data.batch,
-                              torch.device("cpu"))
+    held = context.HeldOut(
+        system, made.source, made.fields, "test", recipe.seed, recipe.data.batch, torch.device("cpu")
+    )
     return answered(held, context.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]
 
 

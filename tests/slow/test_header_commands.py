@@ -14,12 +14,28 @@ from vlobjectives.recipe.recipes import find, names
 
 pytestmark = pytest.mark.slow
 
-SHORT = ("run.steps=2", "run.device=cpu", "run.precision=fp32", "run.checkpoint=null", "optim.schedule.warmup=0",
-         "data.workers=0", "evaluate.every=null", "evaluate.losses=false")
+SHORT = (
+    "run.steps=2",
+    "run.device=cpu",
+    "run.precision=fp32",
+    "run.checkpoint=null",
+    "optim.schedule.warmup=0",
+    "data.workers=0",
+    "evaluate.every=null",
+    "evaluate.losses=false",
+)
 FUSED = ("model.fusion.width=48", "model.fusion.depth=1", "model.fusion.heads=2", "model.joint.width=16")
-GLSCL = (*FUSED, "model.vision.depth=1", "model.vision.out=48", "model.text.out=48", "evaluate.retrieval.gallery=2",
-         *(f"model.text.config.{key}" for key in ("hidden_size=48", "num_hidden_layers=1", "num_attention_heads=2",
-                                                  "intermediate_size=96")))
+GLSCL = (
+    *FUSED,
+    "model.vision.depth=1",
+    "model.vision.out=48",
+    "model.text.out=48",
+    "evaluate.retrieval.gallery=2",
+    *(
+        f"model.text.config.{key}"
+        for key in ("hidden_size=48", "num_hidden_layers=1", "num_attention_heads=2", "intermediate_size=96")
+    ),
+)
 TOWERS = ("vision", "text", "captioner")
 FEW = ("samples=64", "val=16", "test=16", "test_new=0")
 SMALL = {
@@ -27,16 +43,34 @@ SMALL = {
     "vqa": (*(f"data.{few}" for few in FEW), "data.batch=8"),
     "glscl_base": (*GLSCL, "data.batch=4", "data.micro_batch=2"),
     "glscl_video_base": (*GLSCL, "data.batch=4", "data.micro_batch=2"),
-    "sycoca_base": (*(f"model.{part}.{key}" for part in TOWERS for key in ("width=48", "depth=1", "heads=2")),
-                    "model.painter.width=48", "model.painter.depth=1",
-                    "model.painter.heads=2", "model.joint.width=16", "data.batch=4", "data.micro_batch=2",
-                    "evaluate.retrieval.gallery=2"),
-    "mvptr_base": (*FUSED[:3], "model.joint.width=48", "model.vision.width=48", "model.vision.depth=1",
-                   "model.vision.heads=2",
-                   *(f"model.text.config.{key}" for key in ("hidden_size=48", "num_hidden_layers=1",
-                                                            "num_attention_heads=2", "intermediate_size=96")),
-                   "data.batch=4", "data.micro_batch=2", "objectives.vsc.group=2", "objectives.wpg.group=2",
-                   "pairings.hardest.group=2", "evaluate.retrieval.gallery=2", "evaluate.rerank.top=2"),
+    "sycoca_base": (
+        *(f"model.{part}.{key}" for part in TOWERS for key in ("width=48", "depth=1", "heads=2")),
+        "model.painter.width=48",
+        "model.painter.depth=1",
+        "model.painter.heads=2",
+        "model.joint.width=16",
+        "data.batch=4",
+        "data.micro_batch=2",
+        "evaluate.retrieval.gallery=2",
+    ),
+    "mvptr_base": (
+        *FUSED[:3],
+        "model.joint.width=48",
+        "model.vision.width=48",
+        "model.vision.depth=1",
+        "model.vision.heads=2",
+        *(
+            f"model.text.config.{key}"
+            for key in ("hidden_size=48", "num_hidden_layers=1", "num_attention_heads=2", "intermediate_size=96")
+        ),
+        "data.batch=4",
+        "data.micro_batch=2",
+        "objectives.vsc.group=2",
+        "objectives.wpg.group=2",
+        "pairings.hardest.group=2",
+        "evaluate.retrieval.gallery=2",
+        "evaluate.rerank.top=2",
+    ),
 }
 
 
@@ -49,7 +83,8 @@ def commands(recipe: Path) -> list[list[str]]:
         head.append(line[1:].strip())
     found = re.findall(r"vlobj run (?:[^\n\\']|'[^']*'|\\\n)+", "\n".join(head))
     return [shlex.split(each.replace("\\\n", " ").replace("\n", " ")) for each in found] or [
-        ["vlobj", "run", recipe.stem]]
+        ["vlobj", "run", recipe.stem]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +111,12 @@ def test_the_command_of_a_header_starts(name, place):
     for words in commands(find(name)):
         environment = os.environ | {"HF_HUB_CACHE": str(place / "hub"), "HF_HUB_OFFLINE": "1"}
         line = [*given(words, place), *SHORT, *SMALL.get(name, ())]
-        ended = subprocess.run([sys.executable, "-m", "vlobjectives", *line[1:]], cwd=place / "data", env=environment,
-                               capture_output=True, encoding="utf-8", timeout=600)
+        ended = subprocess.run(
+            [sys.executable, "-m", "vlobjectives", *line[1:]],
+            cwd=place / "data",
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=600,
+        )
         assert ended.returncode == 0, f"{shlex.join(line)}\n{ended.stdout}\n{ended.stderr}"

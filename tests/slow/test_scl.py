@@ -4,8 +4,12 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-ASKED = ("run.steps=360", "data.test=512", "data.test_new=0", *(f"evaluate.{name}=false" for name in (
-    "rerank", "itm", "words", "completion", "binding", "alignment", "probe")))
+ASKED = (
+    "run.steps=360",
+    "data.test=512",
+    "data.test_new=0",
+    *(f"evaluate.{name}=false" for name in ("rerank", "itm", "words", "completion", "binding", "alignment", "probe")),
+)
 """Three minutes of it, and only the scores that are held here."""
 
 

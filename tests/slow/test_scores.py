@@ -49,12 +49,17 @@ def test_every_loss_of_the_recipe_has_a_bar(summary):
 
 def test_new_combinations_are_scored(summary, capsys):
     """Prints what is held to bars beside its value on shapes in colours that training never showed."""
-    names = [*RATES, *(f"losses/{{}}/{name}" for name in LOSSES),
-             *(f"completion/{{}}/colour/{name}" for name in COMPLETED)]
+    names = [
+        *RATES,
+        *(f"losses/{{}}/{name}" for name in LOSSES),
+        *(f"completion/{{}}/colour/{name}" for name in COMPLETED),
+    ]
     lines = []
     for name in names:
         seen, new = (summary[name.format(split)] for split in ("test", "test_new"))
-        lines.append(f"{name.replace('{}/', ''):32} {seen['value']:6.3f}    new combinations {new['value']:6.3f} "
-                     f"[{new['low']:.3f}, {new['high']:.3f}]  chance {new['chance']:.3f}")
+        lines.append(
+            f"{name.replace('{}/', ''):32} {seen['value']:6.3f}    new combinations {new['value']:6.3f} "
+            f"[{new['low']:.3f}, {new['high']:.3f}]  chance {new['chance']:.3f}"
+        )
     with capsys.disabled():
         print("", *lines, sep="\n")

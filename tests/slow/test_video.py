@@ -7,9 +7,19 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-CONTRAST = ("run.steps=420", "data.test=256", "objectives.itm.weight=0", "objectives.mlm.weight=0",
-            "objectives.mgsc.weight=0", "objectives.mltc.weight=0", "evaluate.losses=false", "evaluate.rerank=false",
-            "evaluate.itm=false", "evaluate.words=false", "evaluate.completion=false")
+CONTRAST = (
+    "run.steps=420",
+    "data.test=256",
+    "objectives.itm.weight=0",
+    "objectives.mlm.weight=0",
+    "objectives.mgsc.weight=0",
+    "objectives.mltc.weight=0",
+    "evaluate.losses=false",
+    "evaluate.rerank=false",
+    "evaluate.itm=false",
+    "evaluate.words=false",
+    "evaluate.completion=false",
+)
 
 
 @pytest.fixture(scope="module")

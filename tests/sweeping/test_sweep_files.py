@@ -28,6 +28,7 @@ def write(tmp_path):
         path = tmp_path / "mine.yaml"
         path.write_text(text, encoding="utf-8")
         return path
+
     return write
 
 
@@ -37,8 +38,15 @@ def rows(path: Path, *overrides: str) -> dict:
 
 def test_rows(write):
     found = rows(write(GOOD + "grid: {optim.lr: [1e-2, 2e-3], objectives.mlm.weight: [0.5]}\ndrop_one: objectives\n"))
-    assert list(found) == ["base", "slow", "lr=0.01,weight=0.5", "lr=0.002,weight=0.5", "without_itc", "without_mlm",
-                           "without_itm"]
+    assert list(found) == [
+        "base",
+        "slow",
+        "lr=0.01,weight=0.5",
+        "lr=0.002,weight=0.5",
+        "without_itc",
+        "without_mlm",
+        "without_itm",
+    ]
     assert found["base"].recipe.optim.lr == 1e-3 and found["slow"].recipe.optim.lr == 1e-4
     assert found["lr=0.002,weight=0.5"].recipe.objectives["mlm"].weight == 0.5
     assert [found[f"without_{name}"].recipe.objectives[name].weight for name in ("itc", "mlm", "itm")] == [0, 0, 0]
@@ -47,8 +55,13 @@ def test_rows(write):
 
 
 def test_rows_add_and_take_away_entries(write):
-    path = write(GOOD.replace("{optim.lr: 1e-4}", "{masks.few: {type: random_tokens, ratio: 0.1}, "
-                              "objectives.mlm.mask: few, objectives.itm: null, pairings: {others: null}}"))
+    path = write(
+        GOOD.replace(
+            "{optim.lr: 1e-4}",
+            "{masks.few: {type: random_tokens, ratio: 0.1}, "
+            "objectives.mlm.mask: few, objectives.itm: null, pairings: {others: null}}",
+        )
+    )
     recipe = rows(path)["slow"].recipe
     assert recipe.masks["few"].options == {"ratio": 0.1} and recipe.objectives["mlm"].options == {"mask": "few"}
     assert "itm" not in recipe.objectives and not recipe.pairings
@@ -86,25 +99,61 @@ WRONG = {
     "a row that is no mapping": ("{optim.lr: 1e-4}", "fast", 4, "rows.slow", '"fast" must be a mapping', ""),
     "a row called base": ("slow:", "base:", 4, "rows.base", "'base' is the row that changes nothing", "another name"),
     "a row's name": ("slow:", "1e-4 slow:", 4, "rows.1e-4 slow", "'1e-4 slow' is no name", "letters, digits and _"),
-    "a key that no recipe has": ("{optim.lr: 1e-4}", "{optim.lrr: 1e-4}", 4, "optim.lrr",
-                                 "row slow: there is no key 'lrr' in optim", "did you mean optim.lr?"),
-    "a value that no recipe takes": ("{optim.lr: 1e-4}", "{optim.lr: fast}", 4, "optim.lr",
-                                     'row slow: "fast" must be a number', "learning rate"),
-    "an entry that is not there": ("{optim.lr: 1e-4}", "{objectives.mgsc: null}", 4, "objectives.mgsc",
-                                   "row slow: null takes away", "leave it out"),
+    "a key that no recipe has": (
+        "{optim.lr: 1e-4}",
+        "{optim.lrr: 1e-4}",
+        4,
+        "optim.lrr",
+        "row slow: there is no key 'lrr' in optim",
+        "did you mean optim.lr?",
+    ),
+    "a value that no recipe takes": (
+        "{optim.lr: 1e-4}",
+        "{optim.lr: fast}",
+        4,
+        "optim.lr",
+        'row slow: "fast" must be a number',
+        "learning rate",
+    ),
+    "an entry that is not there": (
+        "{optim.lr: 1e-4}",
+        "{objectives.mgsc: null}",
+        4,
+        "objectives.mgsc",
+        "row slow: null takes away",
+        "leave it out",
+    ),
     "what all change": ("{run.steps: 8}", "{run.stops: 8}", 2, "run.stops", "there is no key 'stops'", "run.steps"),
-    "a misspelt entry": ("{optim.lr: 1e-4}", "{objectives.itn: null}", 4, "objectives.itn", "row slow: null takes away",
-                         "did you mean 'itm'?"),
+    "a misspelt entry": (
+        "{optim.lr: 1e-4}",
+        "{objectives.itn: null}",
+        4,
+        "objectives.itn",
+        "row slow: null takes away",
+        "did you mean 'itm'?",
+    ),
     "a row's own seed": ("{optim.lr: 1e-4}", "{seed: 3}", 4, "rows.slow.seed", "none has a seed of its own", "seeds:"),
     "a grid of seeds": ("seeds:", "grid: {seed: [3, 4]}\nseeds:", 5, "grid.seed", "none has a seed of its own", ""),
     "a grid without values": ("seeds:", "grid: {optim.lr: []}\nseeds:", 5, "grid.optim.lr", "[] must be longer", ""),
     "a grid of one value": ("seeds:", "grid: {optim.lr: 1}\nseeds:", 5, "grid.optim.lr", "1 must be a list", ""),
-    "drop what": ("seeds:", "drop_one: masks\nseeds:", 5, "drop_one", '"masks" must be one of \'objectives\'', ""),
-    "two rows of one name": ("seeds:", "grid: {optim.clip: [0.5, 5e-1]}\nseeds:", 5, "grid",
-                             "two rows would be named 'clip=0.5'", "under `rows`"),
+    "drop what": ("seeds:", "drop_one: masks\nseeds:", 5, "drop_one", "\"masks\" must be one of 'objectives'", ""),
+    "two rows of one name": (
+        "seeds:",
+        "grid: {optim.clip: [0.5, 5e-1]}\nseeds:",
+        5,
+        "grid",
+        "two rows would be named 'clip=0.5'",
+        "under `rows`",
+    ),
     "a score of no row": ("losses/test/itc", "loses/test/itc", 6, "metrics.0", "no row has a score loses", "losses"),
-    "a score without a split": ("losses/test/itc/contrast", "losses/contrast", 6, "metrics.0", "no row has a score",
-                                "EVALUATION/SPLIT/NAME"),
+    "a score without a split": (
+        "losses/test/itc/contrast",
+        "losses/contrast",
+        6,
+        "metrics.0",
+        "no row has a score",
+        "EVALUATION/SPLIT/NAME",
+    ),
     "broken YAML": ("seeds: [0, 1]", "seeds: [0, 1", 6, "", "", "look at brackets"),
 }
 
@@ -132,8 +181,10 @@ def test_problems_of_all_rows_are_told_together(write):
     assert [problem.what.split(":")[0] for problem in caught.value.problems] == ["row odd", "row even"]
 
 
-@pytest.mark.parametrize(("word", "what"), [("nothing.yaml", "there is no file nothing.yaml"),
-                                            ("glscl_ablaton", "there is no sweep 'glscl_ablaton'")])
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [("nothing.yaml", "there is no file nothing.yaml"), ("glscl_ablaton", "there is no sweep 'glscl_ablaton'")],
+)
 def test_sweeps_that_are_not_there(word, what):
     with pytest.raises(RecipeError, match=what) as caught:
         read_sweep(word)

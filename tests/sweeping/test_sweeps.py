@@ -35,8 +35,12 @@ def table(path) -> list[dict]:
 def test_every_row_is_checked_before_the_first_one_trains(whole):
     _, said = whole
     order = [line for line in said.splitlines() if line.startswith(("checking row", "1 of 6", "6 of 6"))]
-    assert order == ["checking row 1 of 2: base", "checking row 2 of 2: few", "1 of 6: base, seed 0",
-                     "6 of 6: few, seed 2"]
+    assert order == [
+        "checking row 1 of 2: base",
+        "checking row 2 of 2: few",
+        "1 of 6: base, seed 0",
+        "6 of 6: few, seed 2",
+    ]
 
 
 def test_runs_are_ordinary_run_folders(whole):
@@ -51,8 +55,10 @@ def test_runs_are_ordinary_run_folders(whole):
 
 def test_table_is_what_the_runs_scored(whole):
     path, said = whole
-    values = {row: [summary(path.parent / f"out/{row}-seed{seed}")[SCORE]["value"] for seed in (0, 1, 2)]
-              for row in ("base", "few")}
+    values = {
+        row: [summary(path.parent / f"out/{row}-seed{seed}")[SCORE]["value"] for seed in (0, 1, 2)]
+        for row in ("base", "few")
+    }
     base, other = table(path)
     assert (base["score"], base["row"], other["row"]) == (SCORE, "base", "few")
     assert float(base["mean"]) == pytest.approx(statistics.mean(values["base"]))
@@ -108,8 +114,11 @@ def test_what_changed_is_trained_anew_and_what_was_is_kept(whole):
 def test_a_change_of_scores_alone_trains_no_step(whole):
     path, _ = whole
     steps = lines(path.parent / "out/base-seed0")
-    path.write_text("base: small.yaml\nchange: {run.steps: 4, data.val: 0, evaluate.retrieval: {gallery: 8}}\n"
-                    "seeds: [0]\nmetrics: [retrieval/test/*/r1]\nout: out\n", encoding="utf-8")
+    path.write_text(
+        "base: small.yaml\nchange: {run.steps: 4, data.val: 0, evaluate.retrieval: {gallery: 8}}\n"
+        "seeds: [0]\nmetrics: [retrieval/test/*/r1]\nout: out\n",
+        encoding="utf-8",
+    )
     code, said = ended(path)
     assert code == 0 and "1 of 1: base, seed 0, goes on" in said, said
     assert lines(path.parent / "out/base-seed0") == steps
@@ -117,8 +126,11 @@ def test_a_change_of_scores_alone_trains_no_step(whole):
 
 
 def test_stopped_in_every_way_and_gone_on_with(tmp_path):
-    path = written(tmp_path, "base: small.yaml\nchange: {run.steps: 40, run.checkpoint.steps: 4}\nseeds: [0]\n"
-                   "metrics: [losses/test/*]\nout: out\n")
+    path = written(
+        tmp_path,
+        "base: small.yaml\nchange: {run.steps: 40, run.checkpoint.steps: 4}\nseeds: [0]\n"
+        "metrics: [losses/test/*]\nout: out\n",
+    )
     place = tmp_path / "out/base-seed0"
     for step, number, code in ((6, signal.SIGKILL, -9), (14, signal.SIGINT, 130), (24, signal.SIGTERM, 75)):
         child = sweep(path)
@@ -156,8 +168,11 @@ def test_a_run_of_another_recipe_is_in_no_table_before_it_is_trained_anew(tmp_pa
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):
-    path = written(tmp_path, "base: small.yaml\nchange: {run.steps: 4}\nrows: {wild: {optim.lr: 1e12}, "
-                   "slow: {optim.lr: 1e-4}}\nseeds: [0]\nout: out\n")
+    path = written(
+        tmp_path,
+        "base: small.yaml\nchange: {run.steps: 4}\nrows: {wild: {optim.lr: 1e12}, "
+        "slow: {optim.lr: 1e-4}}\nseeds: [0]\nout: out\n",
+    )
     code, said = ended(path)
     assert code == 5, said
     assert "wild, seed 0 failed with code 5: step 1: " in said and "went non-finite" in said
@@ -168,8 +183,9 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path):
 
 
 def test_a_dry_run_makes_nothing(tmp_path):
-    path = written(tmp_path, "base: small.yaml\ngrid: {data.batch: [4]}\ndrop_one: objectives\nseeds: [3, 4]\n"
-                   "out: out\n")
+    path = written(
+        tmp_path, "base: small.yaml\ngrid: {data.batch: [4]}\ndrop_one: objectives\nseeds: [3, 4]\nout: out\n"
+    )
     code, said = ended(path, "--dry-run", "--tiny", "data.samples=40")
     assert code == 0, said
     assert {one.name for one in tmp_path.iterdir()} == {"tiny.yaml", "small.yaml", "trial.yaml", "trial.said.txt"}

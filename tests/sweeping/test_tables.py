@@ -14,8 +14,11 @@ R1, LOSS = "retrieval/test/image_to_text/r1", "losses/test/itc/contrast"
 
 def summary(r1: float, loss: float | None = None) -> dict:
     found = {R1: {"value": r1, "chance": 0.1, "low": 0, "high": 1, "n": 9, "per_cent": True}}
-    return found | ({LOSS: {"value": loss, "chance": None, "low": 0, "high": 9, "n": 9, "per_cent": False}}
-                    if loss is not None else {})
+    return found | (
+        {LOSS: {"value": loss, "chance": None, "low": 0, "high": 9, "n": 9, "per_cent": False}}
+        if loss is not None
+        else {}
+    )
 
 
 ROWS = {
@@ -80,40 +83,52 @@ def test_a_score_that_is_no_number_counts_nowhere():
     assert [cell.seeds for cell in score.cells] == [1, 2] and score.cells[1].shared == 1
 
 
-@pytest.mark.parametrize(("patterns", "evaluation", "names"), [
-    ([], "retrieval", [R1]),
-    ([], "losses", [LOSS]),
-    ([], "rerank", []),
-    (["*/r1"], "", [R1]),
-    ([LOSS, "*"], "", [LOSS, R1]),
-    (["losses/val/*"], "", []),
-])
+@pytest.mark.parametrize(
+    ("patterns", "evaluation", "names"),
+    [
+        ([], "retrieval", [R1]),
+        ([], "losses", [LOSS]),
+        ([], "rerank", []),
+        (["*/r1"], "", [R1]),
+        ([LOSS, "*"], "", [LOSS, R1]),
+        (["losses/val/*"], "", []),
+    ],
+)
 def test_which_scores_are_shown(patterns, evaluation, names):
     assert tables.chosen(patterns, evaluation, ROWS) == names
 
 
 def test_seconds_of_a_run_that_logs_every_third_step(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({"step": step, "seconds": s}) + "\n"
-                                                    for step, s in ((0, 0.5), (3, 0.7))), encoding="utf-8")
+    (tmp_path / "metrics.jsonl").write_text(
+        "".join(json.dumps({"step": step, "seconds": s}) + "\n" for step, s in ((0, 0.5), (3, 0.7))), encoding="utf-8"
+    )
     assert tables.seconds(tmp_path, 6) == pytest.approx(3.6)
     assert tables.seconds(tmp_path / "none", 6) is None
 
 
-COSTS = [Cost("base", "", 13, 2e12, 61.4, 3, 3, {}), Cost("better", "a|b=1", 6, 5e11, None, 3, 3, {}),
-         Cost("wobbly", "c=2", 6, 5e11, None, 3, 3, {}), Cost("half", "", 6, 1e12, 3.0, 2, 3, {"half, seed 2": "why"}),
-         Cost("none", "", 6, 1e12, None, 0, 3, {})]
+COSTS = [
+    Cost("base", "", 13, 2e12, 61.4, 3, 3, {}),
+    Cost("better", "a|b=1", 6, 5e11, None, 3, 3, {}),
+    Cost("wobbly", "c=2", 6, 5e11, None, 3, 3, {}),
+    Cost("half", "", 6, 1e12, 3.0, 2, 3, {"half, seed 2": "why"}),
+    Cost("none", "", 6, 1e12, None, 0, 3, {}),
+]
 
 
 def test_markdown():
     text = show.markdown("A title", tables.scores(ROWS, [R1, LOSS]), COSTS, ["Failed: half, seed 2: why"])
     assert text.startswith("# A title\n\n") and text.endswith("\n\nFailed: half, seed 2: why\n")
-    for line in (f"| **{R1} (%, chance 10.0)** |  |  |  |  |", "| base | 60.0 [35.2, 84.8] |  |  |  |",
-                 "| better | 70.7 [45.8, 95.5] | +10.7 [+9.2, +12.1] | 0.002 | higher |",
-                 "| wobbly | 65.0 [32.1, 97.9] | +5.0 [-32.3, +42.3] | 0.622 | not told apart |",
-                 "| half | 45.0 [-18.5, 108.5] | -10.0 [-10.0, -10.0] |  | not judged (2 seeds) |",
-                 f"| **{LOSS}** |  |  |  |  |", "| base |  | 3 of 3 | 13 | 2 TFLOP | x 1.00 | 61 s |",
-                 "| better | a\\|b=1 | 3 of 3 | 6 | 500 GFLOP | x 0.25 |  |",
-                 "| half |  | 2 of 3, 1 failed | 6 | 1 TFLOP | x 0.50 | 3 s |"):
+    for line in (
+        f"| **{R1} (%, chance 10.0)** |  |  |  |  |",
+        "| base | 60.0 [35.2, 84.8] |  |  |  |",
+        "| better | 70.7 [45.8, 95.5] | +10.7 [+9.2, +12.1] | 0.002 | higher |",
+        "| wobbly | 65.0 [32.1, 97.9] | +5.0 [-32.3, +42.3] | 0.622 | not told apart |",
+        "| half | 45.0 [-18.5, 108.5] | -10.0 [-10.0, -10.0] |  | not judged (2 seeds) |",
+        f"| **{LOSS}** |  |  |  |  |",
+        "| base |  | 3 of 3 | 13 | 2 TFLOP | x 1.00 | 61 s |",
+        "| better | a\\|b=1 | 3 of 3 | 6 | 500 GFLOP | x 0.25 |  |",
+        "| half |  | 2 of 3, 1 failed | 6 | 1 TFLOP | x 0.50 | 3 s |",
+    ):
         assert line in text.splitlines(), text
 
 

@@ -27,12 +27,23 @@ def child(monkeypatch, tmp_path):
 
     def stand_in(code: str) -> list[subprocess.Popen]:
         def started(command, said):
-            assert command == ["--no-plugins", "run", str(tmp_path / "none.yaml"), "seed=3", "--out",
-                               str(tmp_path / "base-seed3"), "--resume", "--nproc", "2"]
+            assert command == [
+                "--no-plugins",
+                "run",
+                str(tmp_path / "none.yaml"),
+                "seed=3",
+                "--out",
+                str(tmp_path / "base-seed3"),
+                "--resume",
+                "--nproc",
+                "2",
+            ]
             found.append(subprocess.Popen([sys.executable, "-c", code], stderr=said, start_new_session=True))
             return found[-1]
+
         monkeypatch.setattr(train_row, "started", started)
         return found
+
     return stand_in
 
 
@@ -55,12 +66,15 @@ def test_a_killed_run_says_so(tmp_path, child, signals):
     assert found.code == 6 and found.why.startswith("ended by SIGKILL; ")
 
 
-@pytest.mark.parametrize(("said", "why"), [
-    ("a warning\nwhat is wrong\n    mend: this\n", "what is wrong"),
-    ("one\ntwo\n", "two"),
-    ("", "it ended without a word"),
-    ("    mend: nothing before\n", "mend: nothing before"),
-])
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("a warning\nwhat is wrong\n    mend: this\n", "what is wrong"),
+        ("one\ntwo\n", "two"),
+        ("", "it ended without a word"),
+        ("    mend: nothing before\n", "mend: nothing before"),
+    ],
+)
 def test_reasons(tmp_path, child, signals, said, why):
     child(f"import sys; sys.stderr.write({said!r}); sys.exit(3)")
     found = outcome(tmp_path, signals)
@@ -69,9 +83,11 @@ def test_reasons(tmp_path, child, signals, said, why):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
 def test_a_signal_is_passed_on_once(tmp_path, child, signals, number, code):
-    child("import signal, sys, time\nfor n, c in ((2, 130), (15, 75)):\n"
-          "    signal.signal(n, lambda *_, c=c: (print('told', file=sys.stderr), time.sleep(0.3), sys.exit(c)))\n"
-          "print('ready', file=sys.stderr, flush=True)\ntime.sleep(60)")
+    child(
+        "import signal, sys, time\nfor n, c in ((2, 130), (15, 75)):\n"
+        "    signal.signal(n, lambda *_, c=c: (print('told', file=sys.stderr), time.sleep(0.3), sys.exit(c)))\n"
+        "print('ready', file=sys.stderr, flush=True)\ntime.sleep(60)"
+    )
     threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
     found = outcome(tmp_path, signals)
     assert found.code == code and found.stopped and found.said.count("told") == 1 and signals.seen == number

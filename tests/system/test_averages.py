@@ -28,8 +28,10 @@ from vlobjectives.testing.law import gradients, same, same_gradients
 from vlobjectives.testing.toy_parts import ToyJoint
 from vlobjectives.training.optimizer import Optimiser
 
-LOOKED = {"masks": {"looked": {"type": "cls_attention"}},
-          "objectives": {"itc": {}, "mgsc": {"image_mask": "looked", "text_mask": "hidden_words"}}}
+LOOKED = {
+    "masks": {"looked": {"type": "cls_attention"}},
+    "objectives": {"itc": {}, "mgsc": {"image_mask": "looked", "text_mask": "hidden_words"}},
+}
 
 
 class Distil(Objective):
@@ -65,8 +67,14 @@ def test_an_averaged_view_is_another_pass_and_averages_all_that_it_is_fed():
 def test_averaged_passes_are_run_once_and_never_trained():
     system = distilling().system()
     passes = {title(work.key): work for work in system.plan(("it",)).passes}
-    assert list(passes) == ["vision(image)", "joint(vision(image))", "vision~ema(image)",
-                            "joint~ema(vision~ema(image))", "text~ema(text)", "joint~ema(text~ema(text))"]
+    assert list(passes) == [
+        "vision(image)",
+        "joint(vision(image))",
+        "vision~ema(image)",
+        "joint~ema(vision~ema(image))",
+        "text~ema(text)",
+        "joint~ema(text~ema(text))",
+    ]
     assert [name for name, work in passes.items() if work.trained] == ["vision(image)", "joint(vision(image))"]
     found = gradients(system, system(distilling().batch()).total)
     moved = {name.split(".")[1] for name, gradient in found.items() if gradient is not None and gradient.any()}
@@ -219,10 +227,13 @@ def averaging(folder):
 
 
 def test_an_evaluation_makes_no_average(tmp_path):
-    path = recipe(tmp_path, "from vlobjectives import Evaluation, encoded, hookimpl\n\n\n"
-                  "class Watches(Evaluation):\n    def views(self, inputs):\n"
-                  "        return {'text': encoded(inputs['text']).ema()}\n\n\n"
-                  "@hookimpl\ndef vlobj_components():\n    return {'evaluation:watches': Watches}\n")
+    path = recipe(
+        tmp_path,
+        "from vlobjectives import Evaluation, encoded, hookimpl\n\n\n"
+        "class Watches(Evaluation):\n    def views(self, inputs):\n"
+        "        return {'text': encoded(inputs['text']).ema()}\n\n\n"
+        "@hookimpl\ndef vlobj_components():\n    return {'evaluation:watches': Watches}\n",
+    )
     _, report = check(load(path, ["evaluate.watches={}"]), Registry())
     assert "of which no average is kept" in str(report.errors[0]) and "'text'" in str(report.errors[0])
 
@@ -270,8 +281,9 @@ def test_killed_and_taken_up_they_are_bit_identical(unstopped, tmp_path):
     same_weights(out, whole)
     kept = {name: value for name, value in weights(out).items() if name.startswith("averages.weights.vision.")}
     live = weights(out)
-    assert kept and not all(torch.equal(value, live[name.replace("averages.weights", "model")])
-                            for name, value in kept.items())
+    assert kept and not all(
+        torch.equal(value, live[name.replace("averages.weights", "model")]) for name, value in kept.items()
+    )
 
 
 def test_two_processes_keep_the_same_averages_as_one(tmp_path, port):

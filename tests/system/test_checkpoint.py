@@ -69,13 +69,27 @@ def test_what_somebody_keeps_under_another_name_is_left_alone(tmp_path):
     assert checkpoint.newest(tmp_path) == (None, [])
 
 
-@pytest.mark.parametrize("damage", ["flip model", "flip state", "no model", "no manifest", "empty manifest",
-                                    "hashless manifest", "other manifest", "list manifest"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flip model",
+        "flip state",
+        "no model",
+        "no manifest",
+        "empty manifest",
+        "hashless manifest",
+        "other manifest",
+        "list manifest",
+    ],
+)
 def test_damage_is_seen_and_the_one_before_is_taken(tmp_path, damage):
     saved(tmp_path, 2, 4)
     kind, what = damage.split()
-    path = tmp_path / "step-000004" / {"model": checkpoint.MODEL, "state": checkpoint.STATE,
-                                       "manifest": checkpoint.MANIFEST}[what]
+    path = (
+        tmp_path
+        / "step-000004"
+        / {"model": checkpoint.MODEL, "state": checkpoint.STATE, "manifest": checkpoint.MANIFEST}[what]
+    )
     if kind == "flip":
         data = bytearray(path.read_bytes())
         data[-1] ^= 4
@@ -110,8 +124,9 @@ def test_older_checkpoints_whose_weights_say_no_step_are_whole(tmp_path):
     saved(tmp_path, 2)
     here = tmp_path / "step-000002"
     save_file(load_file(here / checkpoint.MODEL), here / checkpoint.MODEL)
-    hashes = {name: hashlib.sha256((here / name).read_bytes()).hexdigest()
-              for name in (checkpoint.MODEL, checkpoint.STATE)}
+    hashes = {
+        name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in (checkpoint.MODEL, checkpoint.STATE)
+    }
     (here / checkpoint.MANIFEST).write_text(json.dumps({"step": 2, "sha256": hashes}), encoding="utf-8")
     assert checkpoint.newest(tmp_path)[0].step == 2
 
@@ -171,9 +186,13 @@ def test_no_file_of_a_run_that_cannot_be_read_is_taken_for_none(tmp_path, which)
     for name in ("manifest.json", "metrics.jsonl", "fields/caption.json", ".lock"):
         (place.path / name).write_text("{}", encoding="utf-8")
     (place.path / which).chmod(0)
-    asks = {"recipe.yaml": lambda: yaml.read(place.recipe), "manifest.json": place.manifest,
-            "metrics.jsonl": lambda: place.cut_metrics(3), ".lock": place.lock,
-            "fields/caption.json": lambda: learned(place.fields, "caption")}
+    asks = {
+        "recipe.yaml": lambda: yaml.read(place.recipe),
+        "manifest.json": place.manifest,
+        "metrics.jsonl": lambda: place.cut_metrics(3),
+        ".lock": place.lock,
+        "fields/caption.json": lambda: learned(place.fields, "caption"),
+    }
     with no_special_rights(), pytest.raises(MeansError, match="its mode is 0000"):
         asks[which]()
     (place.path / which).chmod(0o600)
@@ -227,9 +246,11 @@ def test_a_system_that_differs_is_refused(tmp_path):
 def test_nothing_else_is_unpickled(tmp_path):
     """A state that would run code is refused."""
     saved(tmp_path, 1)
+
     class Trap:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "trapped"),)
+
     torch.save({"x": Trap()}, tmp_path / "step-000001" / checkpoint.STATE)
     with pytest.raises(DataError, match="more than tensors and plain data") as caught:
         checkpoint.load_state(tmp_path / "step-000001")
@@ -255,6 +276,7 @@ def test_a_limit_on_file_sizes(tmp_path):
             assert "step 4 could not be written" in str(error)
             assert "free disk space" in error.mend
             return 42
+
     child = forked(tmp_path / "said", work)
     assert child.wait() == 42, child.text
     assert names(tmp_path / "c") == ["step-000002"]
@@ -266,8 +288,13 @@ def small_disk(tmp_path):
     """A real file system of 4 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3500k", "tmpfs", str(place)], capture_output=True,
-                             encoding="utf-8") if shutil.which("mount") else None
+    mounted = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3500k", "tmpfs", str(place)], capture_output=True, encoding="utf-8"
+        )
+        if shutil.which("mount")
+        else None
+    )
     if mounted is None or mounted.returncode:
         pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip() if mounted else 'no mount'}")
     yield place
@@ -320,6 +347,7 @@ def test_metrics_are_cut_to_the_checkpoint(tmp_path):
 
 def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, monkeypatch):
     """A virtual environment often lies in the folder of somebody's own project."""
+
     def git(*words):
         subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True)
 

@@ -43,8 +43,9 @@ def test_a_metric_is_no_part_of_the_loss():
     same(losses.total, 2 * losses.value("itm/match"), "the loss")
 
 
-@pytest.mark.parametrize("objective", [("itc", {}), ("mgsc", GLOBAL),
-                                       ("itm", {"negatives": "every", "scheme": "matched_plus_wrong"})])
+@pytest.mark.parametrize(
+    "objective", [("itc", {}), ("mgsc", GLOBAL), ("itm", {"negatives": "every", "scheme": "matched_plus_wrong"})]
+)
 def test_a_group_is_as_if_its_rows_were_alone(objective):
     name, options = objective
     toy = Toy(objectives={name: options}, pairings={"every": {"type": "all_pairs"}}).grouped(name, 4)
@@ -74,8 +75,12 @@ def test_another_objective_changes_no_first_weights_and_no_draws():
 
 
 def test_two_masks_of_one_stream_share_every_draw():
-    toy = Toy(masks={"more": {"type": "random_patches", "ratio": 0.8, "fill": "token", "stream": "replaced"},
-                     "apart": {"type": "random_patches", "ratio": 0.8, "fill": "token"}})
+    toy = Toy(
+        masks={
+            "more": {"type": "random_patches", "ratio": 0.8, "fill": "token", "stream": "replaced"},
+            "apart": {"type": "random_patches", "ratio": 0.8, "fill": "token"},
+        }
+    )
     system, batch = toy.system(), toy.batch()
     replaced, more, apart = (drawn(system, key, "image", batch).hidden for key in ("replaced", "more", "apart"))
     assert not (replaced & ~more).any()  # a longer start of the same order
@@ -206,8 +211,12 @@ class Looking(Mask):
 
 
 def test_masks_pairings_and_losses_are_computed_in_full_precision_under_autocast():
-    toy = Toy(objectives={"itm": {"negatives": "it"}, "mlm": {"mask": "it"}}, pairings={"it": {}}, masks={"it": {}},
-              components={"pairing:it": Watching, "mask:it": Looking})
+    toy = Toy(
+        objectives={"itm": {"negatives": "it"}, "mlm": {"mask": "it"}},
+        pairings={"it": {}},
+        masks={"it": {}},
+        components={"pairing:it": Watching, "mask:it": Looking},
+    )
     system, batch = toy.system().float(), toy.batch(dtype=torch.float32)
     system.autocast = ("cpu", torch.bfloat16)
     losses = system(batch)
@@ -244,8 +253,7 @@ def test_a_pass_without_gradient_leaves_no_cast_weight_to_a_trained_one():
     system, batch = toy.system().float(), toy.batch(dtype=torch.float32)
     system.autocast, kept = ("cpu", torch.bfloat16), {True: set(), False: set()}
     for part in system.model.values():
-        part.register_forward_hook(
-            lambda *_: kept[torch.is_grad_enabled()].add(torch.is_autocast_cache_enabled()))
+        part.register_forward_hook(lambda *_: kept[torch.is_grad_enabled()].add(torch.is_autocast_cache_enabled()))
     found = gradients(system, system(batch).total)
     assert kept == {True: {True}, False: {False}}
     assert all(f"model.text.block.{name}.weight" in found for name in "qkv")
@@ -272,8 +280,11 @@ class Visible(Objective):
 
 @pytest.mark.parametrize("mask", ["hidden_words", "looks"])
 def test_visible_positions_are_counted_where_the_draw_is_known(mask):
-    toy = Toy(objectives={"it": {"mask": mask}}, masks={"looks": {}},
-              components={"mask:looks": Looking, "objective:it": Visible})
+    toy = Toy(
+        objectives={"it": {"mask": mask}},
+        masks={"looks": {}},
+        components={"mask:looks": Looking, "objective:it": Visible},
+    )
     system, batch = toy.system(), toy.batch()
     losses, counts = system(batch), system.counts(batch, 0)
     hidden = (batch["text"].valid.sum() - losses.counts["it/it"]).item()

@@ -56,14 +56,26 @@ def test_a_run_goes_on_without_the_one_that_it_began_from(origin, tmp_path):
     gone = tmp_path / "gone"
     shutil.copytree(there, gone)
     whole = run(path, tmp_path / "whole", "run.steps=4", "evaluate.losses=false", f"init={gone}")
-    halves = run(path, tmp_path / "halves", "run.steps=2", "evaluate.losses=false", f"init={gone}",
-                 "optim.schedule.then=constant")
+    halves = run(
+        path,
+        tmp_path / "halves",
+        "run.steps=2",
+        "evaluate.losses=false",
+        f"init={gone}",
+        "optim.schedule.then=constant",
+    )
     assert (whole.wait(), halves.wait()) == (0, 0), whole.text + halves.text
     shutil.rmtree(gone)
     child = run(tmp_path / "halves" / "recipe.yaml", tmp_path / "halves", "run.steps=4")
     assert child.wait() == 0 and "going on after step 2" in child.text, child.text
-    other = run(path, tmp_path / "other", "run.steps=4", "evaluate.losses=false", f"init={there}",
-                "optim.schedule.then=constant")
+    other = run(
+        path,
+        tmp_path / "other",
+        "run.steps=4",
+        "evaluate.losses=false",
+        f"init={there}",
+        "optim.schedule.then=constant",
+    )
     assert other.wait() == 0, other.text
     assert stream(tmp_path / "other") == stream(tmp_path / "halves") != stream(tmp_path / "whole")
     same_weights(tmp_path / "other", tmp_path / "halves")
@@ -126,8 +138,14 @@ def test_processes_begin_from_the_same_weights(origin, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = (*QUICK, f"init={there}", "model.fusion.dropout=0.0", "model.text.config.hidden_dropout_prob=0.0",
-             "model.text.config.attention_probs_dropout_prob=0.0", "seed=9")  # dropout hangs on the process
+    words = (
+        *QUICK,
+        f"init={there}",
+        "model.fusion.dropout=0.0",
+        "model.text.config.hidden_dropout_prob=0.0",
+        "model.text.config.attention_probs_dropout_prob=0.0",
+        "seed=9",
+    )  # dropout hangs on the process
     children = processes(path, tmp_path / "run", port, 2, *words)
     assert [child.wait() for child in children] == [0, 0], children[0].text + children[1].text
     alone = run(path, tmp_path / "alone", *words)

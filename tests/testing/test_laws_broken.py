@@ -119,12 +119,18 @@ class WrongCounts(Words):
 
 
 OBJECTIVES = [
-    ("terms", Halves, "float32"), ("planned_equals_alone", AllLayers, "beside another objective"),
-    ("batch_read_only", WritesIds, "text.ids"), ("batch_read_only", WritesView, "image.pooled"),
-    ("gradient_where_declared", Detached, "'fusion'"), ("every_view_used", Unused, "'both'"),
-    ("rows_permuted", ByPlace, "differs by"), ("empty_counts", Mean, "captions without a word"),
-    ("same_seed_same_value", Chance, "differs by"), ("micro_batches_equal_one", Words, "two micro-batches"),
-    ("micro_batches_equal_one", WrongCounts, "`counts`"), ("static", Asks, "numbers"),
+    ("terms", Halves, "float32"),
+    ("planned_equals_alone", AllLayers, "beside another objective"),
+    ("batch_read_only", WritesIds, "text.ids"),
+    ("batch_read_only", WritesView, "image.pooled"),
+    ("gradient_where_declared", Detached, "'fusion'"),
+    ("every_view_used", Unused, "'both'"),
+    ("rows_permuted", ByPlace, "differs by"),
+    ("empty_counts", Mean, "captions without a word"),
+    ("same_seed_same_value", Chance, "differs by"),
+    ("micro_batches_equal_one", Words, "two micro-batches"),
+    ("micro_batches_equal_one", WrongCounts, "`counts`"),
+    ("static", Asks, "numbers"),
 ]
 
 
@@ -158,7 +164,7 @@ class First(Mask):
 
     def hidden(self, noise, site, batch):
         order = noise.order("it", site.positions)
-        hidden = torch.zeros(order.shape, dtype=torch.bool).scatter(1, order[:, :self.size(site)], True)
+        hidden = torch.zeros(order.shape, dtype=torch.bool).scatter(1, order[:, : self.size(site)], True)
         return hidden & ~batch[site.input].special
 
     def draw(self, noise, site, batch):
@@ -188,8 +194,11 @@ class SharesDraws(First):
 
 class TorchDraws(First):
     def hidden(self, noise, site, batch):
-        return (torch.rand(batch.size, site.positions) < 0.2) & ~batch[site.input].special & (
-            torch.arange(site.positions) < 3)
+        return (
+            (torch.rand(batch.size, site.positions) < 0.2)
+            & ~batch[site.input].special
+            & (torch.arange(site.positions) < 3)
+        )
 
 
 class Fixed(First):
@@ -211,9 +220,12 @@ class Nonzero(First):
 
 
 MASKS = [
-    ("well_formed", HidesPadding, "special|padding|agree|twice"), ("within_bounds", HidesMore, "hides.. says"),
-    ("by_number_alone", SharesDraws, "other rows"), ("same_seed_same_draw", TorchDraws, "draws something else"),
-    ("new_each_step", Fixed, "draws the same"), ("batch_read_only", MasksInPlace, "text.ids"),
+    ("well_formed", HidesPadding, "special|padding|agree|twice"),
+    ("within_bounds", HidesMore, "hides.. says"),
+    ("by_number_alone", SharesDraws, "other rows"),
+    ("same_seed_same_draw", TorchDraws, "draws something else"),
+    ("new_each_step", Fixed, "draws the same"),
+    ("batch_read_only", MasksInPlace, "text.ids"),
     ("static", Nonzero, "numbers"),
 ]
 
@@ -267,9 +279,14 @@ class Renumbers(Next):
         return pairs
 
 
-PAIRINGS = [("well_formed", TooMany, "image is"), ("never_the_same_picture", ItsOwn, "its own picture"),
-            ("order_of_rows", Next, "other partners"), ("same_seed_same_pairs", AnyShift, "differs"),
-            ("batch_read_only", Renumbers, "same"), ("static", AnyShift, "numbers")]
+PAIRINGS = [
+    ("well_formed", TooMany, "image is"),
+    ("never_the_same_picture", ItsOwn, "its own picture"),
+    ("order_of_rows", Next, "other partners"),
+    ("same_seed_same_pairs", AnyShift, "differs"),
+    ("batch_read_only", Renumbers, "same"),
+    ("static", AnyShift, "numbers"),
+]
 
 
 @pytest.mark.parametrize(("name", "cls", "says"), PAIRINGS)
@@ -357,11 +374,20 @@ class SeesPadding(ToyText):
         return replace(out, cls=out.tokens.mean(1, keepdim=True))
 
 
-PARTS = [("as_spec", LiesInSpec, "tokens are"), ("rows_apart", BatchNorm, "tokens"), ("hidden_unseen", Peeks, "cls"),
-         ("kept_in_order", Sorts, "turned round"), ("asked_for", NoMaps, "no maps"),
-         ("inputs_read_only", Normalises, "writes into"), ("quiet_in_eval", Noisy, "second time"),
-         ("starts_in_bounds", OutOfBounds, "mask_token"), ("tiny", OtherPatches, "Spec"),
-         ("built_on_meta", OnCpu, "mask_token"), ("recomputed", Counts, "gradient"), ("static", Branches, "numbers")]
+PARTS = [
+    ("as_spec", LiesInSpec, "tokens are"),
+    ("rows_apart", BatchNorm, "tokens"),
+    ("hidden_unseen", Peeks, "cls"),
+    ("kept_in_order", Sorts, "turned round"),
+    ("asked_for", NoMaps, "no maps"),
+    ("inputs_read_only", Normalises, "writes into"),
+    ("quiet_in_eval", Noisy, "second time"),
+    ("starts_in_bounds", OutOfBounds, "mask_token"),
+    ("tiny", OtherPatches, "Spec"),
+    ("built_on_meta", OnCpu, "mask_token"),
+    ("recomputed", Counts, "gradient"),
+    ("static", Branches, "numbers"),
+]
 
 
 @pytest.mark.parametrize(("name", "cls", "says"), PARTS)

@@ -19,14 +19,18 @@ def path(tmp_path_factory):
     return recipe(tmp_path_factory.mktemp("numbers"), BROKEN, "broken: {how: not, number: 11, weight: 1}")
 
 
-@pytest.mark.parametrize(("how", "what"), [
-    ("nan", "broken/value went non-finite"), ("inf", "broken/value went non-finite"),
-    ("gradient", "the gradient of broken went non-finite")])
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ("nan", "broken/value went non-finite"),
+        ("inf", "broken/value went non-finite"),
+        ("gradient", "the gradient of broken went non-finite"),
+    ],
+)
 def test_stops_before_the_optimiser_moves(path, tmp_path, how, what):
     """Exit 5; the objective and the samples of the micro-batch at fault are named; the last good checkpoint stays."""
     out = tmp_path / "run"
-    child = run(path, out, f"objectives.broken.how={how}", "run.checkpoint.steps=1",
-                "data.micro_batch=4")
+    child = run(path, out, f"objectives.broken.how={how}", "run.checkpoint.steps=1", "data.micro_batch=4")
     assert child.wait() == 5, child.text
     assert what in child.text
     assert "the optimiser has not moved" in child.text
@@ -60,12 +64,18 @@ def test_fp16_steps_and_skips_what_overflows(path, tmp_path):
 
 def test_fp16_does_not_skip_for_ever(path, tmp_path):
     """A gradient that no scale makes finite stops the run once the scale is down to 1."""
-    child = run(path, tmp_path / "run", "objectives.broken.how=gradient", "objectives.broken.number=3",
-                "run.precision=fp16", "data.samples=8", "run.steps=60", "run.checkpoint.steps=60")
+    child = run(
+        path,
+        tmp_path / "run",
+        "objectives.broken.how=gradient",
+        "objectives.broken.number=3",
+        "run.precision=fp16",
+        "data.samples=8",
+        "run.steps=60",
+        "run.checkpoint.steps=60",
+    )
     assert child.wait() == 5, child.text
     assert "the gradient of broken went non-finite" in child.text
-
-
 
 
 @linux
@@ -74,8 +84,12 @@ def test_memory_that_runs_out(tmp_path):
     path = recipe(tmp_path, GREEDY, "greedy: {weight: [[2, 0], [3, 1]]}")
     child = run(path, tmp_path / "run", more=ROOM)
     assert child.wait() == 6, child.text
-    for said in ("step 3: memory ran out with greedy, itc, mlm", "most to greedy (8.6 GB), ",
-                 "data.micro_batch (now 8", "plan.checkpoint: [vision, text, joint, words, fusion]"):
+    for said in (
+        "step 3: memory ran out with greedy, itc, mlm",
+        "most to greedy (8.6 GB), ",
+        "data.micro_batch (now 8",
+        "plan.checkpoint: [vision, text, joint, words, fusion]",
+    ):
         assert said in child.text
     assert len(re.findall(r"\(\d+(?:\.\d)? [kMG]?B\)", child.text)) == 3
     assert checkpoint.newest(tmp_path / "run" / "checkpoints")[0].step == 2
@@ -100,8 +114,12 @@ def test_memory_that_runs_out_in_an_evaluation(tmp_path):
 @pytest.mark.slow
 def test_compiled_parts_compute_the_same(path, tmp_path):
     plain, compiled = tmp_path / "plain", tmp_path / "compiled"
-    still = ("run.steps=3", "model.text.config.hidden_dropout_prob=0", "model.fusion.dropout=0",
-             "model.text.config.attention_probs_dropout_prob=0")
+    still = (
+        "run.steps=3",
+        "model.text.config.hidden_dropout_prob=0",
+        "model.fusion.dropout=0",
+        "model.text.config.attention_probs_dropout_prob=0",
+    )
     for out, kind in ((plain, "none"), (compiled, "parts")):
         child = run(path, out, *still, f"run.compile={kind}", env={"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")})
         assert child.wait(600) == 0, child.text

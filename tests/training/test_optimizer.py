@@ -19,7 +19,7 @@ def test_a_late_group_stands_still_until_it_starts_whatever_the_warm_up(warmup, 
     late = [rate_factor(step, 60, warmup, then, floor, start) for step in range(60)]
     common = [rate_factor(step, 60, warmup, then, floor) for step in range(60)]
     assert not any(late[:start])
-    assert late[start + warmup:] == common[start + warmup:]
+    assert late[start + warmup :] == common[start + warmup :]
     assert all(0 <= own <= 1 for own in late)
     if floor > 0:
         assert all(late[start:])
@@ -30,14 +30,21 @@ def test_a_late_group_stands_still_until_it_starts_whatever_the_warm_up(warmup, 
 def test_nothing_of_a_group_moves_before_its_start(start, warmup):
     module = nn.ModuleDict({"early": nn.Linear(2, 2), "late": nn.Linear(2, 2)})
     late = SimpleNamespace(match="late.*", lr=2.0, start=start, weight_decay=None)
-    optim = SimpleNamespace(lr=0.1, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.1, clip=None, groups=[late],
-                            schedule=SimpleNamespace(warmup=warmup, then="constant", floor=0.0))
+    optim = SimpleNamespace(
+        lr=0.1,
+        betas=(0.9, 0.98),
+        eps=1e-8,
+        weight_decay=0.1,
+        clip=None,
+        groups=[late],
+        schedule=SimpleNamespace(warmup=warmup, then="constant", floor=0.0),
+    )
     optimiser = Optimiser(module, optim, 6)
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     for step in range(6):
         optimiser.set_rates(step)
         optimiser.zero()
-        sum((p ** 2).sum() + p.sum() for p in module.parameters()).backward()
+        sum((p**2).sum() + p.sum() for p in module.parameters()).backward()
         optimiser.step()
         moved = {name.split(".")[0] for name, p in module.named_parameters() if not torch.equal(p, before[name])}
         assert moved == ({"early"} if step < 3 else {"early", "late"})

@@ -21,8 +21,15 @@ def draw(where: Site, of: int = 5, seed: int = 0, **config) -> Draw:
     return mask.draw(noise(of, seed), where, batch(of))
 
 
-@given(rows=st.integers(1, 9), columns=st.integers(2, 9), frames=st.integers(1, 3), ratio=st.floats(0.05, 0.95),
-       fill=st.sampled_from(["drop", "token", "pixels"]), least=st.integers(1, 20), seed=st.integers(0, 999))
+@given(
+    rows=st.integers(1, 9),
+    columns=st.integers(2, 9),
+    frames=st.integers(1, 3),
+    ratio=st.floats(0.05, 0.95),
+    fill=st.sampled_from(["drop", "token", "pixels"]),
+    least=st.integers(1, 20),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=80)
 def test_laws_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
     where, n = site(rows, columns, frames), rows * columns
@@ -34,8 +41,9 @@ def test_laws_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
     if d.keep is not None:
         assert d.keep.shape == (5, frames * (n - count))
         assert torch.equal(torch.zeros(5, n * frames).scatter(1, d.keep, 1).bool(), ~d.hidden)
-    again = BlockPatches(BlockPatches.Config(ratio=ratio, fill=fill, least=least)).draw(noise(3, seed, first=2), where,
-                                                                                       batch(3))
+    again = BlockPatches(BlockPatches.Config(ratio=ratio, fill=fill, least=least)).draw(
+        noise(3, seed, first=2), where, batch(3)
+    )
     assert torch.equal(again.hidden, d.hidden[2:])
     plain = RandomPatches(RandomPatches.Config(ratio=ratio, fill=fill))
     assert plain.size(where) == d.index.shape[1]
@@ -47,7 +55,7 @@ def test_a_mask_that_one_block_meets_is_a_rectangle():
     for hidden in d.hidden.view(400, 14, 14):
         rows, columns = hidden.any(1).nonzero().flatten(), hidden.any(0).nonzero().flatten()
         assert len(rows) == len(columns) == 9 and hidden.sum() == 78
-        box = hidden[rows[0]:rows[0] + 9, columns[0]:columns[0] + 9]
+        box = hidden[rows[0] : rows[0] + 9, columns[0] : columns[0] + 9]
         assert box[:8].all() and box[8].tolist() == [True] * 6 + [False] * 3
     corner = d.hidden.view(400, 14, 14)[:, 0, 0].double().mean()
     assert corner == pytest.approx(1 / 36, abs=0.03)  # one of 6 x 6 places
@@ -65,6 +73,7 @@ def test_blocks_hang_together_more_than_single_patches():
     def neighbours(hidden: torch.Tensor) -> float:
         grid = hidden.view(-1, 14, 14)
         return (grid[:, 1:] & grid[:, :-1]).double().mean().item()
+
     single = RandomPatches(RandomPatches.Config(ratio=0.4, fill="token")).draw(noise(200), site(14, 14), batch(200))
     assert neighbours(draw(site(14, 14), 200).hidden) > 1.6 * neighbours(single.hidden)
 

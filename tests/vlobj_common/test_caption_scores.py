@@ -23,14 +23,25 @@ def test_words():
     assert words(" ... ") == []
 
 
-@pytest.mark.parametrize(("text", "found"), [
-    ("两只狗在草地上。", list("两只狗在草地上")), ("2只 Corgi犬", ["2", "只", "corgi", "犬"]),
-    ("犬がボールで遊ぶ、コーヒー", list("犬がボールで遊ぶコーヒー")),
-    ("หมาที่วิ่ง", ["ห", "ม", "า", "ที่", "วิ่", "ง"]), ("ຫມາ", ["ຫ", "ມ", "າ"]),
-    ("개가 달린다", ["개가", "달린다"]), ("चित्र में कुत्ता", ["चित्र", "में", "कुत्ता"]), ("كَلْب يجري", ["كَلْب", "يجري"]),
-    ("cafe\N{COMBINING ACUTE ACCENT} l'été", ["café", "l'été"]), ("chó chạy", ["chó", "chạy"]),
-    ("I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} 2\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP} dogs",
-     ["i", "2", "dogs"])])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("两只狗在草地上。", list("两只狗在草地上")),
+        ("2只 Corgi犬", ["2", "只", "corgi", "犬"]),
+        ("犬がボールで遊ぶ、コーヒー", list("犬がボールで遊ぶコーヒー")),
+        ("หมาที่วิ่ง", ["ห", "ม", "า", "ที่", "วิ่", "ง"]),
+        ("ຫມາ", ["ຫ", "ມ", "າ"]),
+        ("개가 달린다", ["개가", "달린다"]),
+        ("चित्र में कुत्ता", ["चित्र", "में", "कुत्ता"]),
+        ("كَلْب يجري", ["كَلْب", "يجري"]),
+        ("cafe\N{COMBINING ACUTE ACCENT} l'été", ["café", "l'été"]),
+        ("chó chạy", ["chó", "chạy"]),
+        (
+            "I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} 2\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP} dogs",
+            ["i", "2", "dogs"],
+        ),
+    ],
+)
 def test_words_of_other_languages(text, found):
     """Without blanks between words a letter with its marks is a word; with them marks do not end a word."""
     assert words(text) == found
@@ -39,8 +50,12 @@ def test_words_of_other_languages(text, found):
 ENGLISH = re.compile(r"[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W_]+)*")
 
 
-@given(st.text(st.characters(max_codepoint=0x24f, exclude_characters="İ")
-               | st.sampled_from("'\N{RIGHT SINGLE QUOTATION MARK}\N{EN DASH}\N{EURO SIGN}_ \n")))
+@given(
+    st.text(
+        st.characters(max_codepoint=0x24F, exclude_characters="İ")
+        | st.sampled_from("'\N{RIGHT SINGLE QUOTATION MARK}\N{EN DASH}\N{EURO SIGN}_ \n")
+    )
+)
 def test_words_in_latin_letters_are_what_they_were(text):
     """But that the mark which a small İ gets ended a word."""
     assert words(text) == ENGLISH.findall(unicodedata.normalize("NFC", text.lower()))
@@ -76,14 +91,19 @@ def test_bleu_counts_a_word_as_often_as_a_reference_has_it():
 SHAPES = [["a red circle"], ["a blue square"]]
 
 
-@pytest.mark.parametrize("caption, value", [
-    ("a red circle", 7.5),                                 # 1, 1, 1 and no fours
-    ("A RED CIRCLE!", 7.5),
-    ("a red square", 10 * (0.5 + 0.5) / 4),                # "a" is everywhere and weighs nothing
-    ("red red circle", 10 * (2 / math.sqrt(10) + 0.5) / 4),
-    ("red circle", 10 * (1 + math.sqrt(0.5)) / 4 * math.exp(-1 / 72)),
-    ("a", 0.0), ("", 0.0), ("green", 0.0),
-])
+@pytest.mark.parametrize(
+    "caption, value",
+    [
+        ("a red circle", 7.5),  # 1, 1, 1 and no fours
+        ("A RED CIRCLE!", 7.5),
+        ("a red square", 10 * (0.5 + 0.5) / 4),  # "a" is everywhere and weighs nothing
+        ("red red circle", 10 * (2 / math.sqrt(10) + 0.5) / 4),
+        ("red circle", 10 * (1 + math.sqrt(0.5)) / 4 * math.exp(-1 / 72)),
+        ("a", 0.0),
+        ("", 0.0),
+        ("green", 0.0),
+    ],
+)
 def test_cider_by_hand(caption, value):
     assert Cider(SHAPES)(caption, 0) == pytest.approx(value)
 
@@ -107,7 +127,7 @@ def test_a_reference_itself_is_the_best(references):
     assert score(*zip(first, references)) == pytest.approx(1)
     cider = Cider(references)
     for picture, row in enumerate(references):
-        one = Cider([row[:1], *references[:picture], *references[picture + 1:]])
+        one = Cider([row[:1], *references[:picture], *references[picture + 1 :]])
         assert all(one(other, 0) <= one(row[0], 0) + 1e-9 for other in [*row, "f g", "a b c d"])
         assert 0 <= cider(row[0], picture) <= 10 + 1e-9
 

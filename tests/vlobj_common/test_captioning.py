@@ -33,6 +33,7 @@ class Writer(Given):
     def batches(self):
         from vlobjectives.contracts.views import Input
         from vlobjectives.data.collate import Fields
+
         fields = Fields(self.source.columns, {}, {}, {"image": ("image",)})
         assert Input("image", "vision") == self.inputs["image"]
         return in_order(self.source, fields, self.split, self.size(), self.rows, self.seed)
@@ -51,6 +52,7 @@ def test_a_writer_that_knows_and_one_that_says_the_same_of_all():
 
     def caption(number):
         return source.sample("test", number, 0, 0).values["captions"][1]
+
     knows = run(Writer(source, caption))
     assert knows["bleu4"].value == pytest.approx(1) and knows["bleu4"].n == 60
     assert knows["bleu4"].low == knows["bleu4"].high == pytest.approx(1)
@@ -78,12 +80,19 @@ def test_references_by_hand():
     says = [references[0][0], references[0][0]]
     cider = Cider(references)
     assert run(Writer(source, lambda number: says[number]))["cider"].value == pytest.approx(
-        (cider(says[0], 0) + cider(says[1], 1)) / 2)
+        (cider(says[0], 0) + cider(says[1], 1)) / 2
+    )
 
 
 def photos() -> Captions:
-    return Captions(Captions.Config(manifest=str(PHOTOS / "dataset_flickr8k_small.json"), captions="each",
-                                    images=str(PHOTOS / "images"), image_size=32))
+    return Captions(
+        Captions.Config(
+            manifest=str(PHOTOS / "dataset_flickr8k_small.json"),
+            captions="each",
+            images=str(PHOTOS / "images"),
+            image_size=32,
+        )
+    )
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not there")
@@ -106,7 +115,9 @@ def test_an_objective_that_does_not_write():
 
 
 def test_on_a_real_system(tmp_path):
-    made = RECIPE[:RECIPE.index("  text:")] + """\
+    made = (
+        RECIPE[: RECIPE.index("  text:")]
+        + """\
   text: {type: causal_text, width: 16, depth: 1, heads: 2}
   captioner: {type: cross_decoder, query: text, memory: vision, causal: true, width: 16, depth: 1, heads: 2}
   words: {type: vocabulary_head, of: captioner}
@@ -114,6 +125,7 @@ objectives: {ic: {}}
 optim: {lr: 1e-3}
 run: {steps: 1}
 """
+    )
     (tmp_path / "coca.yaml").write_text(made, encoding="utf-8")
     recipe, registry = load(tmp_path / "coca.yaml").recipe, Registry()
     pieces = pieces_of(recipe, registry)

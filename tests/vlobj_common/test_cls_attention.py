@@ -32,7 +32,7 @@ def seen(looks: torch.Tensor, layers: int = 2, heads: int = 2):
     apart = torch.randint(9, (layers, b, heads // 2, size, size), generator=torch.Generator().manual_seed(0)) / 64
     maps = torch.cat([apart, -apart], 2).to(looks.dtype)  # exact numbers whose mean over heads is 0
     for frame in range(frames):
-        maps[:, :, :, frame, frames + frame * n:frames + (frame + 1) * n] += looks[None, :, None, frame]
+        maps[:, :, :, frame, frames + frame * n : frames + (frame + 1) * n] += looks[None, :, None, frame]
     out = encoded(torch.zeros(b, frames * n, 1), torch.zeros(b, frames, 1))
     return replace(out, maps={f"block{i}": layer for i, layer in enumerate(maps)})
 
@@ -42,16 +42,22 @@ LOOKS = torch.tensor([[8, 0, 0, 16], [8, 0, 0, 0], [0, 24, 0, 0], [0, 0, 0, 8]])
 UPPER_LEFT, UPPER_RIGHT, LOWER_LEFT, LOWER_RIGHT = [0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]
 
 
-@pytest.mark.parametrize(("options", "hidden"), [
-    ({"ratio": 0.25}, LOWER_RIGHT),
-    ({"ratio": 0.5}, UPPER_RIGHT + LOWER_RIGHT),  # of the two equal tiles the first is kept
-    ({"ratio": 0.5, "hide": "most"}, UPPER_LEFT + LOWER_LEFT),
-    ({"ratio": 0.25, "hide": "most"}, LOWER_LEFT),
-    ({"ratio": 0.1, "hide": "most"}, LOWER_LEFT),  # one tile at least
-    ({"ratio": 0.99}, UPPER_LEFT + UPPER_RIGHT + LOWER_RIGHT),
-    ({"ratio": 0.125, "hide": "most", "tile": 1}, [3, 9]),
-    ({"ratio": 0.3, "hide": "most", "tile": 3}, [15, 3, 7, 11, 0]),  # five patches, the last from a tile that is cut
-])
+@pytest.mark.parametrize(
+    ("options", "hidden"),
+    [
+        ({"ratio": 0.25}, LOWER_RIGHT),
+        ({"ratio": 0.5}, UPPER_RIGHT + LOWER_RIGHT),  # of the two equal tiles the first is kept
+        ({"ratio": 0.5, "hide": "most"}, UPPER_LEFT + LOWER_LEFT),
+        ({"ratio": 0.25, "hide": "most"}, LOWER_LEFT),
+        ({"ratio": 0.1, "hide": "most"}, LOWER_LEFT),  # one tile at least
+        ({"ratio": 0.99}, UPPER_LEFT + UPPER_RIGHT + LOWER_RIGHT),
+        ({"ratio": 0.125, "hide": "most", "tile": 1}, [3, 9]),
+        (
+            {"ratio": 0.3, "hide": "most", "tile": 3},
+            [15, 3, 7, 11, 0],
+        ),  # five patches, the last from a tile that is cut
+    ],
+)
 def test_by_hand(options, hidden):
     d = mask(fill="token", **options).draw(noise(1), site(4, 4), batch(1), seen=seen(LOOKS))
     assert d.hidden[0].nonzero().flatten().tolist() == sorted(hidden)
@@ -70,13 +76,21 @@ def test_the_published_size_keeps_25_of_49_tiles():
         assert tiles == set(best[row].tolist()) and d.keep.shape[1] == 100
 
 
-@given(rows=st.integers(1, 6), columns=st.integers(2, 6), frames=st.integers(1, 3), tile=st.integers(1, 3),
-       ratio=st.floats(0.01, 0.99), seed=st.integers(0, 99), fill=st.sampled_from(["drop", "token", "pixels"]))
+@given(
+    rows=st.integers(1, 6),
+    columns=st.integers(2, 6),
+    frames=st.integers(1, 3),
+    tile=st.integers(1, 3),
+    ratio=st.floats(0.01, 0.99),
+    seed=st.integers(0, 99),
+    fill=st.sampled_from(["drop", "token", "pixels"]),
+)
 @settings(max_examples=60)
 def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
     where, n = site(rows, columns, frames), rows * columns
-    least, most = (mask(ratio=share, tile=tile, hide=hide, fill=fill)
-                   for share, hide in ((ratio, "least"), (1 - ratio, "most")))
+    least, most = (
+        mask(ratio=share, tile=tile, hide=hide, fill=fill) for share, hide in ((ratio, "least"), (1 - ratio, "most"))
+    )
     looks = torch.rand(3, frames, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     one, other = (m.draw(noise(3), where, batch(3), seen=seen(looks)) for m in (least, most))
     count = least.hides(where)[0]
@@ -94,8 +108,9 @@ def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
     assert torch.equal(again.hidden, one.hidden), "nothing is random"
 
 
-@pytest.mark.parametrize(("vision", "options"), [
-    (TIMM, {}), ({"type": "toy_vision"}, {"fill": "token", "hide": "most", "tile": 1})])
+@pytest.mark.parametrize(
+    ("vision", "options"), [(TIMM, {}), ({"type": "toy_vision"}, {"fill": "token", "hide": "most", "tile": 1})]
+)
 def test_mask_laws(vision, options):
     toy = Toy(model={"vision": vision}, masks={"looked_at": {"type": "cls_attention", **options}})
     for law in mask_laws(CONTENT):
@@ -104,12 +119,16 @@ def test_mask_laws(vision, options):
 
 def test_scores_are_the_mean_over_all_layers_and_heads_of_the_average():
     """Against attention computed here from the averaged encoder's own weights; the live ones do not matter."""
-    toy = Toy(model={"vision": TIMM}, masks={"looked_at": {"type": "cls_attention", "tile": 1}},
-              objectives={"mgsc": {"image_mask": "looked_at", "text_mask": "hidden_words"}})
+    toy = Toy(
+        model={"vision": TIMM},
+        masks={"looked_at": {"type": "cls_attention", "tile": 1}},
+        objectives={"mgsc": {"image_mask": "looked_at", "text_mask": "hidden_words"}},
+    )
     system, data = toy.system(), toy.batch()
     with torch.no_grad():
-        averaged = {name: value + 0.3 * torch.randn_like(value) for name, value in
-                    system.averages.values()["vision"].items()}
+        averaged = {
+            name: value + 0.3 * torch.randn_like(value) for name, value in system.averages.values()["vision"].items()
+        }
         for name, value in system.averages.values()["vision"].items():
             value.copy_(averaged[name])
         vision = toy.system().model["vision"]
@@ -118,7 +137,7 @@ def test_scores_are_the_mean_over_all_layers_and_heads_of_the_average():
         for block in vision.module.blocks:
             h = block.norm1(x)
             q, k, _ = block.attn.qkv(h).reshape(*h.shape[:2], 3, 2, 8).permute(2, 0, 3, 1, 4)
-            total = total + (q @ k.mT / 8 ** 0.5).softmax(-1).mean(1)[:, 0, 1:]
+            total = total + (q @ k.mT / 8**0.5).softmax(-1).mean(1)[:, 0, 1:]
             x = block(x)
     draw = drawn(system, "looked_at", "image", data)
     keeps = (total / 3).topk(draw.keep.shape[1], dim=1).indices.sort(dim=1)[0]

@@ -126,7 +126,7 @@ def test_rerank_is_the_order_of_the_full_table_among_the_nearest():
     scores = run(Rerank, Given(images, texts, lambda v, t: product(v @ mixing, t)), gallery=20, top=4)
     expected = Counter()
     for first in (0, 20):
-        v, t = images[first:first + 20], texts[first:first + 20]
+        v, t = images[first : first + 20], texts[first : first + 20]
         for way, near, odds in ((WAYS[0], v @ t.T, (v @ mixing) @ t.T), (WAYS[1], t @ v.T, t @ (v @ mixing).T)):
             for query in range(20):
                 four = near[query].topk(4).indices
@@ -217,6 +217,7 @@ class Reads:
 
 def test_binding_tells_who_reads_from_who_counts_words(held):
     """A perfect reader has every pair; one that knows which words there are, and not in which order, has none."""
+
     def bag(sample):
         return " ".join(sorted(re.findall(r"\w+", sample.values["caption"])))
 
@@ -224,7 +225,8 @@ def test_binding_tells_who_reads_from_who_counts_words(held):
     perfect = run(Binding, Reads(held, lambda s: s.values["caption"], lambda s: s.values["caption"]), **keep)
     counts = run(Binding, Reads(held, bag, bag), **keep)
     assert {name: score.value for name, score in perfect.items()} == dict.fromkeys(
-        ("swap/caption", "swap/picture", "colour/caption", "colour/picture"), 1.0)
+        ("swap/caption", "swap/picture", "colour/caption", "colour/picture"), 1.0
+    )
     assert counts["swap/caption"].value == counts["swap/picture"].value == 0.5
     assert counts["colour/caption"].value == 1.0
     assert (perfect["swap/caption"].chance, perfect["swap/caption"].n) == (0.5, 20)
@@ -260,6 +262,7 @@ class Naming:
             self.draw = text.draw
             ids = self.last["text"].ids if self.cheats else text.draw.ids
             return Fused(image, Encoded(F.one_hot(ids, 400).float(), text.valid, draw=text.draw))
+
         return fusion
 
 
@@ -281,7 +284,7 @@ def test_words_of_a_kind_hide_one_word_of_that_kind(held):
         caption = held.sample(number).values["caption"]
         pieces = held.readers["caption"].read(caption).spans
         gone = [pieces[place - 1] for place in draw.hidden[row].nonzero()[:, 0].tolist()]
-        assert caption[gone[0][0]:gone[-1][1]] in held.source.words("colour")
+        assert caption[gone[0][0] : gone[-1][1]] in held.source.words("colour")
         assert (draw.ids[row] == 3).sum() == len(gone)
 
 

@@ -41,8 +41,11 @@ def draw():
 def test_itc(rows, features, positives, fake):
     text, image = (fake(x)[:, 0].requires_grad_() for x in features)
     scale = fake(torch.tensor(10.0))
-    total(ITC(ITC.Config(positives=positives))(
-        text=Joint(text, scale), image=Joint(image, scale), batch=fake(rows), gather=itself)).backward()
+    total(
+        ITC(ITC.Config(positives=positives))(
+            text=Joint(text, scale), image=Joint(image, scale), batch=fake(rows), gather=itself
+        )
+    ).backward()
     assert text.grad.shape == (4, 6)
 
 
@@ -71,8 +74,10 @@ def test_mlm(rows, features, draw, fake):
 @pytest.mark.parametrize("fill", ["mask", "bert"])
 @pytest.mark.parametrize("how", ["exact", "with_replacement", "of_padded"])
 def test_random_tokens(rows, how, fill, fake):
-    mask, site = RandomTokens(RandomTokens.Config(ratio=0.4, draw=how, fill=fill)), Site(
-        "text", 8, special=SPECIAL, vocabulary=VOCABULARY)
+    mask, site = (
+        RandomTokens(RandomTokens.Config(ratio=0.4, draw=how, fill=fill)),
+        Site("text", 8, special=SPECIAL, vocabulary=VOCABULARY),
+    )
     drawn = mask.draw(noise(4), site, fake(rows))
     assert isinstance(drawn.ids, FakeTensor) and drawn.index.shape == (4, mask.size(site))
 
@@ -89,6 +94,9 @@ def test_pairings(rows, features, fake):
     fakes, scale = fake(rows), fake(torch.tensor(10.0))
     text, image = (Joint(fake(x)[:, 0], scale) for x in features)
     hard = HardNegatives(HardNegatives.Config(sides="both"))
-    for pairing, views in ((RandomNegatives(RandomNegatives.Config()), {}), (AllPairs(AllPairs.Config()), {}),
-                           (hard, {"text": text, "image": image})):
+    for pairing, views in (
+        (RandomNegatives(RandomNegatives.Config()), {}),
+        (AllPairs(AllPairs.Config()), {}),
+        (hard, {"text": text, "image": image}),
+    ):
         assert pairing.wrong(noise(4), fakes, **views).image.shape == (pairing.rows(4),)

@@ -48,8 +48,17 @@ def test_golden(name):
     close(caption, z["out_caption"])
     assert term.count == z["out_caption_count"]
     itc = ITC(ITC.Config())
-    contrast = value(itc(image=Joint(inputs["image_features"], scale), text=Joint(inputs["text_features"], scale),
-                         batch=batch(len(tokens.ids)), gather=itself)["contrast"]) * z["in_weight_contrastive"]
+    contrast = (
+        value(
+            itc(
+                image=Joint(inputs["image_features"], scale),
+                text=Joint(inputs["text_features"], scale),
+                batch=batch(len(tokens.ids)),
+                gather=itself,
+            )["contrast"]
+        )
+        * z["in_weight_contrastive"]
+    )
     close(contrast, z["out_contrastive"])
     close(contrast + caption, z["out_total"])
     (contrast + caption).backward()
@@ -116,11 +125,14 @@ def test_a_field_that_shares_a_table_of_ids_counts_from_its_first():
 IMAGE, TEXT = Input("image", "vision"), Input("text", "text")
 
 
-@pytest.mark.parametrize(("config", "memory"), [
-    ({}, encoded_view(IMAGE)),
-    ({"mask": "clutter"}, encoded_view(IMAGE).visible("clutter")),
-    ({"mask": "clutter", "ic_image": "masked"}, encoded_view(IMAGE.masked("clutter"))),
-])
+@pytest.mark.parametrize(
+    ("config", "memory"),
+    [
+        ({}, encoded_view(IMAGE)),
+        ({"mask": "clutter"}, encoded_view(IMAGE).visible("clutter")),
+        ({"mask": "clutter", "ic_image": "masked"}, encoded_view(IMAGE.masked("clutter"))),
+    ],
+)
 def test_what_the_decoder_reads(config, memory):
     views = IC(IC.Config(**config)).views({"image": IMAGE, "text": TEXT})
     assert views == {"written": decoded(TEXT, memory, part="captioner")}

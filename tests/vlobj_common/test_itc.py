@@ -13,7 +13,8 @@ from vlobjectives.functional import unit
 
 def itc(text, image, scale, rows=None, **config):
     return ITC(ITC.Config(**config))(
-        text=Joint(unit(text), scale), image=Joint(unit(image), scale), batch=rows, gather=itself)
+        text=Joint(unit(text), scale), image=Joint(unit(image), scale), batch=rows, gather=itself
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -76,8 +76,9 @@ def test_logits_that_know_only_the_share_cost_chance():
     objective = itm(3)
     objective.head.weight.data.zero_()
     objective.head.bias.data = torch.tensor([2 / 3, 1 / 3], dtype=torch.float64).log()
-    term = objective(pairs=of(torch.randn(6, 3).double(), wrong(list(range(6)), [1] * 6, [1, 1, 0, 0, 0, 0])),
-                     batch=batch(6))["match"]
+    term = objective(
+        pairs=of(torch.randn(6, 3).double(), wrong(list(range(6)), [1] * 6, [1, 1, 0, 0, 0, 0])), batch=batch(6)
+    )["match"]
     assert value(term).item() == pytest.approx(term.chance.item()) == pytest.approx(0.6365, abs=1e-4)
 
 
@@ -96,8 +97,10 @@ def test_views_of_both_schemes_and_a_fusion_that_does_not_pool():
     one = ITM(ITM.Config(negatives="others")).views(inputs)
     assert one == {"pairs": fused(inputs["image"], inputs["text"], "others", keep=0.5)}
     two = ITM(ITM.Config(negatives="others", scheme="matched_plus_wrong", fusion="mixer")).views(inputs)
-    assert two == {"pairs": fused(inputs["image"], inputs["text"], "others", part="mixer"),
-                   "matched": fused(inputs["image"], inputs["text"], part="mixer")}
+    assert two == {
+        "pairs": fused(inputs["image"], inputs["text"], "others", part="mixer"),
+        "matched": fused(inputs["image"], inputs["text"], part="mixer"),
+    }
     with pytest.raises(CannotBuild, match="pooled"):
         ITM(ITM.Config(negatives="others")).build(pairs=Spec(width=8))
 

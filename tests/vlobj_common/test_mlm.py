@@ -29,10 +29,17 @@ def test_golden(name, dtype):
     z = golden(name, dtype)
     x, labels = leaf(z["in_text_feats"]), z["in_labels"]
     width, vocabulary = x.shape[-1], len(z["w_decoder_bias"])
-    head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, z["in_layer_norm_eps"].item()),
-                         nn.Linear(width, vocabulary)).to(dtype)
-    for own, weight in zip(head.parameters(), ["dense_weight", "dense_bias", "ln_weight", "ln_bias", "decoder_weight",
-                                               "decoder_bias"], strict=True):
+    head = nn.Sequential(
+        nn.Linear(width, width),
+        nn.GELU(),
+        nn.LayerNorm(width, z["in_layer_norm_eps"].item()),
+        nn.Linear(width, vocabulary),
+    ).to(dtype)
+    for own, weight in zip(
+        head.parameters(),
+        ["dense_weight", "dense_bias", "ln_weight", "ln_bias", "decoder_weight", "decoder_bias"],
+        strict=True,
+    ):
         own.data = z[f"w_{weight}"]
     terms = run(mlm(), x, labels != -100, head, labels.clamp_min(0), surplus=1)
     assert terms["words"].count == z["out_num_masked"]
@@ -51,8 +58,13 @@ def test_uniform_logits_cost_chance():
 def test_chance_is_the_entropy_of_the_words_where_they_were_counted():
     share = (0.0, 0.5, 0.25, 0.25)
     assert mlm(share=share).entropy == pytest.approx(1.5 * math.log(2))
-    term = run(mlm(share=share), torch.randn(1, 3, 8), torch.tensor([[False, True, False]]), nn.Linear(8, 4),
-               torch.tensor([[0, 1, 2]]))["words"]
+    term = run(
+        mlm(share=share),
+        torch.randn(1, 3, 8),
+        torch.tensor([[False, True, False]]),
+        nn.Linear(8, 4),
+        torch.tensor([[0, 1, 2]]),
+    )["words"]
     assert term.chance == pytest.approx(1.5 * math.log(2))
 
 

@@ -20,6 +20,7 @@ def clips() -> torch.Tensor:
 
 def held(sees_order: bool) -> SimpleNamespace:
     """Joint vectors of clips: which thing it is, and (if order is seen) which way it goes; captions say both."""
+
     def embedded(x):
         x = x[:, :, 0, 0, 0]
         way = (x[:, -1] - x[:, 0]).sign() if sees_order else torch.zeros(len(x), dtype=x.dtype)

@@ -15,8 +15,9 @@ from vlobjectives.functional import unit
 KINDS = ("random", "argmax picture", "argmax caption", "argmax both", "argmax half", "sampled both", "all")
 
 
-def wrong(kind: str, same: list[int], seed: int = 0, scale: float = 10.0, says: list[int] | None = None,
-          **config) -> tuple[Pairs, int]:
+def wrong(
+    kind: str, same: list[int], seed: int = 0, scale: float = 10.0, says: list[int] | None = None, **config
+) -> tuple[Pairs, int]:
     """The pairs, and as many rows as the pairing promised; `says`: captions of equal numbers are equal."""
     captions = texts([says[k] + 1 for k in range(len(same))], 7) if says else None
     if captions:
@@ -52,8 +53,11 @@ def test_laws(same, kind, seed):
     assert torch.equal(pairs.anchor, torch.arange(len(same)).repeat_interleave(rows // len(same)))
 
 
-@given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=8),
-       kind=st.sampled_from(KINDS), seed=st.integers(0, 999))
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=8),
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=120, deadline=None)
 def test_equal_captions_are_no_wrong_pairs_of_each_other(rows, kind, seed):
     same, says = [row[0] for row in rows], [row[1] for row in rows]

@@ -51,8 +51,14 @@ def test_given_the_published_noise_the_same_patches_are_kept_and_replaced(name):
     assert torch.equal(replaced.hidden, z["out_replace_mask"].bool())
 
 
-@given(n=st.integers(2, 40), frames=st.integers(1, 3), ratio=st.floats(0.01, 0.99), fill=st.sampled_from(FILLS),
-       seed=st.integers(0, 999), tubes=st.booleans())
+@given(
+    n=st.integers(2, 40),
+    frames=st.integers(1, 3),
+    ratio=st.floats(0.01, 0.99),
+    fill=st.sampled_from(FILLS),
+    seed=st.integers(0, 999),
+    tubes=st.booleans(),
+)
 @settings(max_examples=80)
 def test_laws_of_a_draw(n, frames, ratio, fill, seed, tubes):
     cls = RandomTubes if tubes else RandomPatches

@@ -59,8 +59,13 @@ def test_counts_are_the_published_ones():
 texts_drawn = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 
 
-@given(words=texts_drawn, ratio=st.floats(0, 1), how=st.sampled_from(DRAWS), fill=st.sampled_from(["mask", "bert"]),
-       seed=st.integers(0, 999))
+@given(
+    words=texts_drawn,
+    ratio=st.floats(0, 1),
+    how=st.sampled_from(DRAWS),
+    fill=st.sampled_from(["mask", "bert"]),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=150)
 def test_laws_of_a_draw(words, ratio, how, fill, seed):
     tokens, of = texts(words, 12, seed), mask(ratio, draw=how, fill=fill)

@@ -126,8 +126,15 @@ def test_the_table_travels_as_json_and_refuses_what_it_cannot_hold():
         Answers(Answers.Config(size=1), **{"with": made})
 
 
-PAIRS = [("what colour is it?", "red"), ("what colour is it?", "red"), ("what colour is that?", "blue"),
-         ("how many are there?", "two"), ("is it?", "yes"), ("is it?", "no"), ("is it?", "yes")]
+PAIRS = [
+    ("what colour is it?", "red"),
+    ("what colour is it?", "red"),
+    ("what colour is that?", "blue"),
+    ("how many are there?", "two"),
+    ("is it?", "yes"),
+    ("is it?", "no"),
+    ("is it?", "yes"),
+]
 
 
 def test_a_guess_by_the_beginning_of_the_question():
@@ -151,15 +158,20 @@ def test_no_constant_beats_the_guess_where_it_learned(pairs):
 def held(tmp_path_factory):
     """A small untrained system that answers, on 40 test scenes."""
     path = tmp_path_factory.mktemp("vqa") / "tiny.yaml"
-    asks = RECIPE.replace("  caption: {type: byte_pair, size: 400, length: 40}\n",
-                          "  question: {type: byte_pair, size: 400, length: 40}\n  answer: {type: answers, size: 32}\n"
-                          "inputs: {text: {fields: [question]}}\n")
-    path.write_text(asks[:asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:"):], "utf-8")
+    asks = RECIPE.replace(
+        "  caption: {type: byte_pair, size: 400, length: 40}\n",
+        "  question: {type: byte_pair, size: 400, length: 40}\n  answer: {type: answers, size: 32}\n"
+        "inputs: {text: {fields: [question]}}\n",
+    )
+    path.write_text(
+        asks[: asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:") :], "utf-8"
+    )
     recipe, registry = load(path).recipe, Registry()
     made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))
-    return HeldOut(assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16,
-                   torch.device("cpu"))
+    return HeldOut(
+        assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
+    )
 
 
 class Knows:
@@ -174,8 +186,10 @@ class Knows:
     def objective(self, name):
         table = self.readers["answer"].answers
         places = (table.index(answer) if answer in table else len(table) for answer in self.says)
-        return SimpleNamespace(config=VQA.Config(), head=lambda x: torch.stack(
-            [torch.nn.functional.one_hot(torch.tensor(next(places)), 32) for _ in x]))
+        return SimpleNamespace(
+            config=VQA.Config(),
+            head=lambda x: torch.stack([torch.nn.functional.one_hot(torch.tensor(next(places)), 32) for _ in x]),
+        )
 
 
 def test_accuracy_is_that_of_the_answers_given(held):

@@ -22,7 +22,7 @@ def words_of(lengths: list[list[int]], seed: int = 0) -> Tokens:
     word = torch.zeros_like(tokens.ids)
     for row, counts in enumerate(lengths):
         numbers = [number for number, count in enumerate(counts, 1) for _ in range(count)]
-        word[row, 1:1 + len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
+        word[row, 1 : 1 + len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
     return Tokens(tokens.ids, tokens.valid, tokens.special, tokens.segment, word=word)
 
 
@@ -35,8 +35,13 @@ def draw(cls, tokens: Tokens, seed: int = 0, first: int = 0, **config) -> Draw:
 pieces = st.lists(st.lists(st.integers(1, 4), max_size=3), min_size=1, max_size=5)
 
 
-@given(lengths=pieces, ratio=st.floats(0, 1), cls=st.sampled_from([WholeWords, SpanTokens]),
-       fill=st.sampled_from(["mask", "bert"]), seed=st.integers(0, 999))
+@given(
+    lengths=pieces,
+    ratio=st.floats(0, 1),
+    cls=st.sampled_from([WholeWords, SpanTokens]),
+    fill=st.sampled_from(["mask", "bert"]),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=150)
 def test_laws_of_a_draw(lengths, ratio, cls, fill, seed):
     tokens = words_of(lengths, seed)
@@ -57,8 +62,14 @@ def test_laws_of_a_draw(lengths, ratio, cls, fill, seed):
     if fill == "mask":
         assert torch.equal(d.hidden, d.scored) and (d.ids[d.hidden] == MASK).all()
     if len(lengths) > 1:
-        rest = draw(cls, Tokens(tokens.ids[1:], tokens.valid[1:], tokens.special[1:], tokens.segment[1:],
-                                word=tokens.word[1:]), seed, 1, ratio=ratio, fill=fill)
+        rest = draw(
+            cls,
+            Tokens(tokens.ids[1:], tokens.valid[1:], tokens.special[1:], tokens.segment[1:], word=tokens.word[1:]),
+            seed,
+            1,
+            ratio=ratio,
+            fill=fill,
+        )
         assert torch.equal(rest.ids, d.ids[1:]) and torch.equal(rest.scored, d.scored[1:])
 
 
@@ -73,8 +84,9 @@ def test_words_of_one_piece_are_as_likely_and_long_ones_wait_for_room():
 
 def test_a_batch_made_by_hand_has_words_of_one_piece():
     tokens = texts([6] * 50, LENGTH)
-    whole = Tokens(tokens.ids, tokens.valid, tokens.special, tokens.segment,
-                   word=torch.arange(LENGTH).where(~tokens.special, 0))
+    whole = Tokens(
+        tokens.ids, tokens.valid, tokens.special, tokens.segment, word=torch.arange(LENGTH).where(~tokens.special, 0)
+    )
     for cls in (WholeWords, SpanTokens):
         assert torch.equal(draw(cls, tokens, ratio=0.4).ids, draw(cls, whole, ratio=0.4).ids)
 

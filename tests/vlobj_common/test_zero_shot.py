@@ -50,6 +50,7 @@ def test_scenes_are_named_by_shape_and_by_colour():
 
     def tags(number):
         return " ".join(source.sample("test", number, 0, 0).values["tags"])
+
     words = (*source.words("shape"), *source.words("colour"))
     sees = run(Eyes(source, words, tags), prompts=("{}", "a {} on the left"))
     assert {name: score.value for name, score in sees.items()} == {"shape": 1.0, "colour": 1.0}
@@ -62,8 +63,14 @@ def test_scenes_are_named_by_shape_and_by_colour():
 
 
 def photos() -> Captions:
-    return Captions(Captions.Config(manifest=str(PHOTOS / "dataset_flickr8k_small.json"), captions="each",
-                                    images=str(PHOTOS / "images"), image_size=32))
+    return Captions(
+        Captions.Config(
+            manifest=str(PHOTOS / "dataset_flickr8k_small.json"),
+            captions="each",
+            images=str(PHOTOS / "images"),
+            image_size=32,
+        )
+    )
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not there")

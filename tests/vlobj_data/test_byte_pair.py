@@ -27,6 +27,7 @@ LEARNED = reader()
 
 def text_of(made: BytePair, ids: list[int]) -> str:
     from tokenizers import decoders
+
     names = {number: piece for piece, number in made._tokenizer.get_vocab().items()}
     return decoders.ByteLevel().decode([names[number] for number in ids])
 
@@ -70,7 +71,7 @@ def test_pieces_of_a_word_share_its_number():
     pieces = LEARNED.read(text)
     assert pieces.words == sorted(pieces.words) and set(pieces.words) == set(range(max(pieces.words) + 1))
     spans = {word: [span for one, span in zip(pieces.words, pieces.spans) if one == word] for word in pieces.words}
-    found = [text[min(first for first, _ in some):max(last for _, last in some)] for some in spans.values()]
+    found = [text[min(first for first, _ in some) : max(last for _, last in some)] for some in spans.values()]
     assert found == ["unheard", "-", "of", "words", ",", "né", "42"]
     assert len(pieces.ids) > len(found) and LEARNED.read("").words == []
 
@@ -108,7 +109,7 @@ def test_share_counts_only_what_fits():
 
 def test_lists_of_captions_and_one_shot_iterables():
     nested = BytePair(BytePair.Config(size=320, length=34))
-    nested.fit(CAPTIONS[i:i + 3] for i in range(0, len(CAPTIONS), 3))
+    nested.fit(CAPTIONS[i : i + 3] for i in range(0, len(CAPTIONS), 3))
     assert nested.state() == reader().state()
 
 
@@ -137,9 +138,15 @@ def test_a_shared_vocabulary_is_that_of_the_other_field():
     assert again.state() == made.state() and again.spec == made.spec
 
 
-@pytest.mark.parametrize("options, shared, why", [
-    ({}, {}, "needs a size"), ({"size": 320}, {"with": LEARNED}, "those of the field"),
-    ({"lower": True}, {"with": LEARNED}, "those of the field"), ({}, {"with": object()}, "learns no byte pairs")])
+@pytest.mark.parametrize(
+    "options, shared, why",
+    [
+        ({}, {}, "needs a size"),
+        ({"size": 320}, {"with": LEARNED}, "those of the field"),
+        ({"lower": True}, {"with": LEARNED}, "those of the field"),
+        ({}, {"with": object()}, "learns no byte pairs"),
+    ],
+)
 def test_a_size_of_its_own_or_a_field_to_share_with(options, shared, why):
     with pytest.raises(CannotBuild, match=why):
         BytePair(BytePair.Config(length=12, **options), **shared)

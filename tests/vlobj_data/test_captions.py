@@ -16,9 +16,16 @@ from vlobjectives import Bad, Sample
 from vlobjectives.errors import DataError
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions"
-ROWS = [(f"photos/{name}.png", split, [f"{name} one", f"{name} two to the left", f"{name} three"][:count])
-        for name, split, count in [("a", "train", 3), ("b", "val", 2), ("c", "restval", 1), ("d", "test", 3),
-                                   ("e", "train", 2)]]
+ROWS = [
+    (f"photos/{name}.png", split, [f"{name} one", f"{name} two to the left", f"{name} three"][:count])
+    for name, split, count in [
+        ("a", "train", 3),
+        ("b", "val", 2),
+        ("c", "restval", 1),
+        ("d", "test", 3),
+        ("e", "train", 2),
+    ]
+]
 
 
 @pytest.fixture
@@ -33,16 +40,42 @@ def folder(tmp_path):
 def written(folder: Path, form: str) -> str:
     path = folder / f"manifest.{form if form in ('csv', 'tsv', 'jsonl') else 'json'}"
     if form == "karpathy":
-        path.write_text(json.dumps({"dataset": "x", "images": [
-            {"filepath": "photos", "filename": name.split("/")[1], "split": split,
-             "sentences": [{"raw": text, "tokens": []} for text in captions]} for name, split, captions in ROWS]}),
-        encoding="utf-8")
+        path.write_text(
+            json.dumps(
+                {
+                    "dataset": "x",
+                    "images": [
+                        {
+                            "filepath": "photos",
+                            "filename": name.split("/")[1],
+                            "split": split,
+                            "sentences": [{"raw": text, "tokens": []} for text in captions],
+                        }
+                        for name, split, captions in ROWS
+                    ],
+                }
+            ),
+            encoding="utf-8",
+        )
     elif form == "list":
-        path.write_text(json.dumps([{"image": name, "caption": captions if len(captions) > 1 else captions[0],
-                                     "split": split} for name, split, captions in ROWS], indent=1), encoding="utf-8")
+        path.write_text(
+            json.dumps(
+                [
+                    {"image": name, "caption": captions if len(captions) > 1 else captions[0], "split": split}
+                    for name, split, captions in ROWS
+                ],
+                indent=1,
+            ),
+            encoding="utf-8",
+        )
     elif form == "jsonl":
-        path.write_text("".join(json.dumps({"file_name": name, "text": captions, "split": split}) + "\n"
-                                for name, split, captions in ROWS), encoding="utf-8")
+        path.write_text(
+            "".join(
+                json.dumps({"file_name": name, "text": captions, "split": split}) + "\n"
+                for name, split, captions in ROWS
+            ),
+            encoding="utf-8",
+        )
     else:
         with path.open("w", newline="", encoding="utf-8") as file:
             out = csv.writer(file, delimiter="\t" if form == "tsv" else ",")
@@ -63,7 +96,11 @@ def captions(made: Captions, split: str, epoch=0, seed=0) -> list[str]:
 def test_all_forms_say_the_same(folder, form):
     made = source(folder, form)
     assert {split: made.size(split) for split in (*made.splits(), "other")} == {
-        "train": 6, "val": 2, "test": 3, "other": 0}
+        "train": 6,
+        "val": 2,
+        "test": 3,
+        "other": 0,
+    }
     assert captions(made, "train") == ["a one", "a two to the left", "a three", "c one", "e one", "e two to the left"]
     assert [made.sample("train", number, 0, 0).same for number in range(6)] == [0, 0, 0, 2, 4, 4]
     assert made.sample("val", 1, 0, 0).same == 1 and made.sample("val", 1, 0, 0).key == "photos/b.png"
@@ -86,8 +123,12 @@ def test_form_and_folder_may_be_named(folder):
 
 def test_columns(folder):
     image, caption = source(folder, mean="imagenet", std=(0.1, 0.2, 0.3)).columns.values()
-    assert (image.kind, image.shape, image.mean, image.std) == ("picture", (3, 16, 16), (0.485, 0.456, 0.406),
-                                                                (0.1, 0.2, 0.3))
+    assert (image.kind, image.shape, image.mean, image.std) == (
+        "picture",
+        (3, 16, 16),
+        (0.485, 0.456, 0.406),
+        (0.1, 0.2, 0.3),
+    )
     assert caption.kind == "raw"
 
 
@@ -98,8 +139,9 @@ def test_one_caption_a_picture(folder):
     shown = {made.sample("train", 0, epoch, 0).values["caption"] for epoch in range(30)}
     assert shown == {"a one", "a two to the left", "a three"}
     assert captions(made, "train", epoch=1) == captions(made, "train", epoch=1)
-    assert [captions(made, "train", epoch) for epoch in range(8)] != [captions(made, "train", epoch, 1)
-                                                                        for epoch in range(8)]
+    assert [captions(made, "train", epoch) for epoch in range(8)] != [
+        captions(made, "train", epoch, 1) for epoch in range(8)
+    ]
 
 
 def test_samples_are_pure_and_only_training_is_augmented(folder):
@@ -109,8 +151,11 @@ def test_samples_are_pure_and_only_training_is_augmented(folder):
         first = made.sample("train", number, 1, 7).values["image"]
         torch.rand(3), np.random.rand(3)
         assert torch.equal(first, again.sample("train", number, 1, 7).values["image"])
-        shown = [made.sample("train", number, epoch, seed).values["image"].numpy().tobytes()
-                 for epoch in range(8) for seed in range(2)]
+        shown = [
+            made.sample("train", number, epoch, seed).values["image"].numpy().tobytes()
+            for epoch in range(8)
+            for seed in range(2)
+        ]
         assert len(set(shown)) >= 12, "epochs and seeds draw boxes of their own"
     for split in ("val", "test"):
         assert torch.equal(made.sample(split, 0, 5, 7).values["image"], plain.sample(split, 0, 0, 0).values["image"])
@@ -132,6 +177,7 @@ def test_the_words_that_forbid_a_mirror_are_an_option(folder):
         made = source(folder, flip=True, **more)
         shown = [made.sample("train", number, epoch, 0).values["image"] for epoch in range(12)]
         return any(torch.equal(picture, shown[0].flip(-1)) for picture in shown)
+
     assert mirrors(3) and not mirrors(1)
     assert mirrors(1, flip_unless=["gauche"]) and not mirrors(3, flip_unless=[" One"])
     with pytest.raises(ValidationError, match="none of them empty"):
@@ -145,13 +191,16 @@ def test_words_for_left_and_right_that_cannot_be_the_captions_are_noted(tmp_path
     def noted(**more):
         made = Captions(Captions.Config(manifest=str(tmp_path / "m.csv"), hold_out={}, **more))
         return [flaw.problem.note for flaw in made.problems() if "flip_unless" in flaw]
+
     assert noted(flip=True) == [True]
     assert noted() == noted(flip=True, flip_unless=["左", "右", "left"]) == []
 
 
 def test_how_pixels_are_resized_is_an_option(folder):
-    plain, cubic = (source(folder, interpolation=how).sample("val", 0, 0, 0).values["image"].int()
-                    for how in ("bilinear", "bicubic"))
+    plain, cubic = (
+        source(folder, interpolation=how).sample("val", 0, 0, 0).values["image"].int()
+        for how in ("bilinear", "bicubic")
+    )
     assert torch.equal(plain, source(folder).sample("val", 0, 0, 0).values["image"].int())
     assert 0 < (plain - cubic).abs().float().mean() < 20
 
@@ -161,8 +210,14 @@ def test_resize_squeezes_or_cuts(tmp_path):
     wide[:, 10:20] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
     (tmp_path / "m.csv").write_text("image,caption\nwide.png,a\n", encoding="utf-8")
-    cut, squeezed = (Captions(Captions.Config(manifest=str(tmp_path / "m.csv"), hold_out={}, resize=how, image_size=30))
-                     .sample("train", 0, 0, 0).values["image"].float().mean() for how in ("crop", "squash"))
+    cut, squeezed = (
+        Captions(Captions.Config(manifest=str(tmp_path / "m.csv"), hold_out={}, resize=how, image_size=30))
+        .sample("train", 0, 0, 0)
+        .values["image"]
+        .float()
+        .mean()
+        for how in ("crop", "squash")
+    )
     assert cut == 255 and 80 < squeezed < 90
 
 
@@ -170,8 +225,10 @@ def test_hold_out_by_hash(tmp_path):
     names = [f"{number}.jpg" for number in range(2000)]
     (tmp_path / "m.csv").write_text("image,caption\n" + "".join(f"{name},a\n{name},b\n" for name in names), "utf-8")
     (tmp_path / "n.csv").write_text("image,caption\n" + "".join(f"{name},a\n" for name in names[::-2]), "utf-8")
-    whole, part = (Captions(Captions.Config(manifest=str(tmp_path / name), hold_out={"val": 0.1, "dev": 0.2}))
-                   for name in ("m.csv", "n.csv"))
+    whole, part = (
+        Captions(Captions.Config(manifest=str(tmp_path / name), hold_out={"val": 0.1, "dev": 0.2}))
+        for name in ("m.csv", "n.csv")
+    )
     assert whole.splits() == ("train", "val", "dev") and whole.size("val") % 2 == 0
     assert 320 < whole.size("val") < 480 and 680 < whole.size("dev") < 920
     keys = {split: {entry.file for entry in whole._catalogue.splits[split]} for split in whole.splits()}
@@ -225,9 +282,19 @@ def test_digest_follows_manifest_and_options_but_not_the_place(folder, tmp_path_
     assert len(others | {first}) == 6
 
 
-@pytest.mark.parametrize("wrong", [{"scale": (0.9, 0.2)}, {"scale": (0.0, 1.0)}, {"splits": {"val": ["val"]}},
-                                   {"splits": {"train": ["x"], "val": ["x"]}}, {"hold_out": {"val": 1.0}},
-                                   {"hold_out": {"train": 0.1}}, {"std": (0.0, 1.0, 1.0)}, {"image_size": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": (0.9, 0.2)},
+        {"scale": (0.0, 1.0)},
+        {"splits": {"val": ["val"]}},
+        {"splits": {"train": ["x"], "val": ["x"]}},
+        {"hold_out": {"val": 1.0}},
+        {"hold_out": {"train": 0.1}},
+        {"std": (0.0, 1.0, 1.0)},
+        {"image_size": 0},
+    ],
+)
 def test_options_without_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         Captions.Config(manifest="m.csv", **wrong)
@@ -244,11 +311,18 @@ COLUMNS = {"tags": "names", "phrases": "phrases", "regions": (2, 5)}
 def precomputed(folder: Path, **changes) -> Path:
     """A manifest whose record has further columns; `changes` of them, None takes one away."""
     from safetensors.torch import save_file
-    rows = torch.arange(15.).reshape(3, 5)
+
+    rows = torch.arange(15.0).reshape(3, 5)
     held = {"1": rows, "narrow": rows[:, :4], "nan": rows / 0, "none": rows[:0]}
     save_file({key: some.clone().contiguous() for key, some in held.items()}, folder / "regions.safetensors")
-    record = {"image": "photos/a.png", "caption": "a dog and a ball", "split": "train", "tags": ["dog", "ball", "dog"],
-              "phrases": [["dog"], ["dog", "near", "ball"]], "regions": "regions.safetensors#1"} | changes
+    record = {
+        "image": "photos/a.png",
+        "caption": "a dog and a ball",
+        "split": "train",
+        "tags": ["dog", "ball", "dog"],
+        "phrases": [["dog"], ["dog", "near", "ball"]],
+        "regions": "regions.safetensors#1",
+    } | changes
     path = folder / "more.jsonl"
     path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}) + "\n", "utf-8")
     return path
@@ -261,13 +335,17 @@ def with_columns(folder: Path, columns=COLUMNS, **changes) -> Captions:
 def test_columns_that_were_computed_before(folder):
     made = with_columns(folder)
     assert {name: (spec.kind, spec.shape, spec.of_caption) for name, spec in made.columns.items()} == {
-        "image": ("picture", (3, 16, 16), False), "caption": ("raw", (), True), "tags": ("raw", (), False),
-        "phrases": ("raw", (), True), "regions": ("vectors", (2, 5), False)}
+        "image": ("picture", (3, 16, 16), False),
+        "caption": ("raw", (), True),
+        "tags": ("raw", (), False),
+        "phrases": ("raw", (), True),
+        "regions": ("vectors", (2, 5), False),
+    }
     assert made.columns == Captions.described(made.config)
     values = made.sample("train", 0, 0, 0).values
     assert values["tags"] == ["dog", "ball", "dog"]
     assert values["phrases"] == {"caption": "a dog and a ball", "phrases": [["dog"], ["dog", "near", "ball"]]}
-    assert torch.equal(values["regions"], torch.arange(10.).reshape(2, 5)), "the first M rows"
+    assert torch.equal(values["regions"], torch.arange(10.0).reshape(2, 5)), "the first M rows"
     assert all(made.value("train", 0, name, 0, 0) == values[name] for name in ("caption", "tags", "phrases"))
     assert made.problems() == []
     none = with_columns(folder, regions="regions.safetensors#none").sample("train", 0, 0, 0)
@@ -285,23 +363,29 @@ def test_what_a_detector_gave_is_enough(folder):
     assert isinstance(with_columns(folder, image="far away.jpg").sample("train", 0, 0, 0), Bad)
 
 
-@pytest.mark.parametrize("changes, why", [
-    ({"tags": None}, "no tags, which data.columns names"),
-    ({"tags": "dog"}, "a text where tags, a list of texts, should be"),
-    ({"tags": ["dog", 3]}, "a list of other things where tags"),
-    ({"phrases": None}, "no phrases"), ({"phrases": [["a", "b", "c", "d"]]}, "lists of one to three texts"),
-    ({"phrases": [[]]}, "lists of one to three texts"), ({"phrases": ["dog"]}, "lists of one to three texts"),
-    ({"caption": ["a dog", "a ball"]}, "phrases of 2 captions: give each caption a record of its own"),
-    ({"regions": 3}, "a number where regions, FILE.safetensors#KEY, should be"),
-    ({"regions": "regions.safetensors"}, "FILE.safetensors#KEY"),
-    ({"regions": "other.safetensors#1"}, "does not exist: other.safetensors#1"),
-    ({"regions": "regions.safetensors#2"}, "a key that its file does not hold: regions.safetensors#2"),
-    ({"regions": "regions.safetensors#narrow"}, r"vectors \[3, 4\], not of width 5"),
-    ({"regions": "regions.safetensors#nan"}, "not finite"),
-    ({"regions": "broken.safetensors#1"}, "is damaged: broken.safetensors#1"),
-    ({"regions": "../regions.safetensors#1"}, r"holds '\.\.'"),
-    ({"regions": "https://host/regions.safetensors#1"}, "is a URL"),
-], ids=str)
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"tags": None}, "no tags, which data.columns names"),
+        ({"tags": "dog"}, "a text where tags, a list of texts, should be"),
+        ({"tags": ["dog", 3]}, "a list of other things where tags"),
+        ({"phrases": None}, "no phrases"),
+        ({"phrases": [["a", "b", "c", "d"]]}, "lists of one to three texts"),
+        ({"phrases": [[]]}, "lists of one to three texts"),
+        ({"phrases": ["dog"]}, "lists of one to three texts"),
+        ({"caption": ["a dog", "a ball"]}, "phrases of 2 captions: give each caption a record of its own"),
+        ({"regions": 3}, "a number where regions, FILE.safetensors#KEY, should be"),
+        ({"regions": "regions.safetensors"}, "FILE.safetensors#KEY"),
+        ({"regions": "other.safetensors#1"}, "does not exist: other.safetensors#1"),
+        ({"regions": "regions.safetensors#2"}, "a key that its file does not hold: regions.safetensors#2"),
+        ({"regions": "regions.safetensors#narrow"}, r"vectors \[3, 4\], not of width 5"),
+        ({"regions": "regions.safetensors#nan"}, "not finite"),
+        ({"regions": "broken.safetensors#1"}, "is damaged: broken.safetensors#1"),
+        ({"regions": "../regions.safetensors#1"}, r"holds '\.\.'"),
+        ({"regions": "https://host/regions.safetensors#1"}, "is a URL"),
+    ],
+    ids=str,
+)
 def test_broken_columns_are_bad_samples_that_say_why(folder, changes, why):
     (folder / "broken.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
     made = with_columns(folder, **changes)
@@ -326,11 +410,17 @@ def test_columns_of_forms_that_hold_none_and_names_that_are_taken(folder):
 def test_each_caption_of_a_picture_keeps_its_own_phrases(folder):
     path = folder / "rows.jsonl"
     rows = [("a dog", [["dog"]]), ("a ball", [["ball"]])]
-    path.write_text("".join(json.dumps({"image": "photos/a.png", "caption": text, "phrases": phrases, "split": "train"})
-                            + "\n" for text, phrases in rows), encoding="utf-8")
+    path.write_text(
+        "".join(
+            json.dumps({"image": "photos/a.png", "caption": text, "phrases": phrases, "split": "train"}) + "\n"
+            for text, phrases in rows
+        ),
+        encoding="utf-8",
+    )
     for captions in ("each", "one"):
-        made = Captions(Captions.Config(manifest=str(path), image_size=16, captions=captions,
-                                        columns={"phrases": "phrases"}))
+        made = Captions(
+            Captions.Config(manifest=str(path), image_size=16, captions=captions, columns={"phrases": "phrases"})
+        )
         for number in range(made.size("train")):
             for epoch in range(4):
                 values = made.sample("train", number, epoch, 0).values
@@ -338,10 +428,14 @@ def test_each_caption_of_a_picture_keeps_its_own_phrases(folder):
                 assert made.value("train", number, "phrases", epoch, 0) == values["phrases"]
 
 
-@pytest.mark.parametrize(("manifest", "images", "sizes"), [
-    ("flickr8k/dataset_flickr8k_small.json", "flickr8k/images", (2510, 365, 430)),
-    ("flickr8k/manifest_flickr8k_small.csv", None, (2510, 365, 430)),
-    ("coco/manifest_coco_small.csv", None, None)])
+@pytest.mark.parametrize(
+    ("manifest", "images", "sizes"),
+    [
+        ("flickr8k/dataset_flickr8k_small.json", "flickr8k/images", (2510, 365, 430)),
+        ("flickr8k/manifest_flickr8k_small.csv", None, (2510, 365, 430)),
+        ("coco/manifest_coco_small.csv", None, None),
+    ],
+)
 def test_real_photos(manifest, images, sizes):
     if not (REAL / manifest).exists():
         pytest.skip(f"no shared data at {REAL / manifest}")

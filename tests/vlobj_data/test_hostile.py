@@ -22,10 +22,21 @@ CLIPS = [entry for entry in ENTRIES if (entry["file"] or "").startswith("videos/
 PICTURES = [entry for entry in ENTRIES if (entry["file"] or "images/").startswith("images/")]
 
 AS_REFERENCE = {  # file -> mean absolute difference allowed, of 255
-    **{f"images/exif_orientation_{number}.jpg": 6 for number in range(1, 9)}, "images/reference.png": 0,
-    "images/cmyk.jpg": 8, "images/progressive.jpg": 6, "images/photo.bmp": 0, "images/trailing_garbage.jpg": 6,
-    "images/png_named.jpg": 0, "images/jpeg_named.png": 6, "images/NO_EXTENSION": 6, "images/UPPER.JPEG": 6,
-    "images/animated.png": 0, "images/animated.gif": 12, "images/animated.webp": 8, "images/lossy.webp": 8}
+    **{f"images/exif_orientation_{number}.jpg": 6 for number in range(1, 9)},
+    "images/reference.png": 0,
+    "images/cmyk.jpg": 8,
+    "images/progressive.jpg": 6,
+    "images/photo.bmp": 0,
+    "images/trailing_garbage.jpg": 6,
+    "images/png_named.jpg": 0,
+    "images/jpeg_named.png": 6,
+    "images/NO_EXTENSION": 6,
+    "images/UPPER.JPEG": 6,
+    "images/animated.png": 0,
+    "images/animated.gif": 12,
+    "images/animated.webp": 8,
+    "images/lossy.webp": 8,
+}
 
 # Of other forms than this source reads; it refuses each (`test_other_layouts_are_refused`).
 OTHER_LAYOUTS = ["coco_bad_boxes.json", "msrvtt_dangling.json"]
@@ -46,12 +57,27 @@ BROKEN = {  # manifests that stop at once -> what the message must hold
     "coco_duplicate_keys.json": ["coco_duplicate_keys.json:1", "key 'images' twice"],
 }
 READ = {  # manifests that are read -> captions, in order
-    "utf8_bom.csv": ["a caption after a byte order mark"], "utf8_bom.json": ["a caption"],
+    "utf8_bom.csv": ["a caption after a byte order mark"],
+    "utf8_bom.json": ["a caption"],
     "crlf_quotes_newlines.csv": ['a sign that says "STOP", and\r\na second line', "commas, here, and there"],
-    "blank_lines.jsonl": ["a caption", "another"], "line_separator.jsonl": ["one\u2028two\u0085three"]}
-BY_SAMPLE = ["missing_image.jsonl", "path_traversal.jsonl", "url_image.jsonl", "empty_captions.jsonl",
-             "wrong_types.jsonl", "unicode.jsonl", "lone_surrogate.jsonl", "very_long.jsonl", "special_tokens.jsonl",
-             "karpathy_odd_splits.json", "split_leak.json", "coco_dangling.json", "coco_no_captions.json"]
+    "blank_lines.jsonl": ["a caption", "another"],
+    "line_separator.jsonl": ["one\u2028two\u0085three"],
+}
+BY_SAMPLE = [
+    "missing_image.jsonl",
+    "path_traversal.jsonl",
+    "url_image.jsonl",
+    "empty_captions.jsonl",
+    "wrong_types.jsonl",
+    "unicode.jsonl",
+    "lone_surrogate.jsonl",
+    "very_long.jsonl",
+    "special_tokens.jsonl",
+    "karpathy_odd_splits.json",
+    "split_leak.json",
+    "coco_dangling.json",
+    "coco_no_captions.json",
+]
 
 
 def source(manifest: Path, images: Path = HOSTILE, **more) -> Captions:
@@ -71,7 +97,8 @@ def test_every_entry_of_these_forms_has_a_test():
     assert others == {"captions", "shards", "videos"}, "shards belong to another source"
     listed = [*OTHER_LAYOUTS, *BROKEN, *READ, *BY_SAMPLE]
     assert sorted(f"captions/{name}" for name in listed) == sorted(
-        entry["file"] for entry in ENTRIES if (entry["file"] or "").startswith("captions/"))
+        entry["file"] for entry in ENTRIES if (entry["file"] or "").startswith("captions/")
+    )
 
 
 @pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["file"] or entry["make"]["name"])
@@ -100,6 +127,7 @@ def test_picture(entry, tmp_path):
 @pytest.mark.parametrize(("name", "allowed"), AS_REFERENCE.items())
 def test_picture_looks_like_the_reference(name, allowed):
     from vlobjectives.pictures import read_picture
+
     found, wanted = (read_picture(HOSTILE / path, 10**7).int() for path in (name, "images/reference.png"))
     assert found.shape == wanted.shape
     assert (found - wanted).abs().float().mean() <= allowed
@@ -107,8 +135,18 @@ def test_picture_looks_like_the_reference(name, allowed):
 
 def test_pictures_of_odd_depth():
     from vlobjectives.pictures import read_picture
-    gray, onebit, dark, deep, half, palette = (read_picture(HOSTILE / "images" / name, 10**7) for name in (
-        "gray16.png", "onebit.png", "i_trns.png", "rgb16.png", "rgba_half_transparent.png", "palette_transparency.png"))
+
+    gray, onebit, dark, deep, half, palette = (
+        read_picture(HOSTILE / "images" / name, 10**7)
+        for name in (
+            "gray16.png",
+            "onebit.png",
+            "i_trns.png",
+            "rgb16.png",
+            "rgba_half_transparent.png",
+            "palette_transparency.png",
+        )
+    )
     ramp = gray[0].float().mean(0)
     assert ramp[0] < 4 and ramp[-1] > 251 and (ramp.diff() >= 0).all() and abs(ramp.mean() - 127.5) < 3
     assert set(onebit.unique().tolist()) == {0, 255}
@@ -162,17 +200,21 @@ def test_empty_captions_are_each_reported():
 def test_wrong_types_say_what_was_wanted():
     reasons = bad(source(HOSTILE / "captions" / "wrong_types.jsonl"))
     assert [reason.split(".jsonl:")[1] for reason in reasons] == [
-        "1: a number where the picture's file name should be", "2: a number where a caption should be",
-        "3: an object where a caption should be", "4: a list where an object with image and caption should be",
-        "5: a text where an object with image and caption should be"]
+        "1: a number where the picture's file name should be",
+        "2: a number where a caption should be",
+        "3: an object where a caption should be",
+        "4: a list where an object with image and caption should be",
+        "5: a text where an object with image and caption should be",
+    ]
 
 
 def test_half_a_surrogate_pair():
     assert "surrogate" in bad(source(HOSTILE / "captions" / "lone_surrogate.jsonl"))[0]
 
 
-@pytest.mark.parametrize(("name", "count"),
-                         [("unicode.jsonl", 10), ("very_long.jsonl", 2), ("special_tokens.jsonl", 3)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("unicode.jsonl", 10), ("very_long.jsonl", 2), ("special_tokens.jsonl", 3)]
+)
 def test_odd_captions_reach_the_pieces(name, count):
     captions = [sample.values["caption"] for sample in all_of(source(HOSTILE / "captions" / name))]
     assert len(captions) == count
@@ -192,9 +234,13 @@ def test_karpathy_splits():
         assert what in said
 
 
-@pytest.mark.parametrize(("name", "captions", "why"), [
-    ("coco_dangling.json", ["good"], "annotation 2 is for the image 999, which is not listed"),
-    ("coco_no_captions.json", ["a"], "entry 2: no caption")])
+@pytest.mark.parametrize(
+    ("name", "captions", "why"),
+    [
+        ("coco_dangling.json", ["good"], "annotation 2 is for the image 999, which is not listed"),
+        ("coco_no_captions.json", ["a"], "entry 2: no caption"),
+    ],
+)
 def test_coco(name, captions, why):
     made = source(HOSTILE / "captions" / name, HOSTILE / "images")
     assert [sample.values["caption"] for sample in all_of(made) if isinstance(sample, Sample)] == captions
@@ -208,8 +254,17 @@ def test_a_file_in_two_splits_is_a_problem():
 
 
 def clips(manifest: Path, folder: Path = HOSTILE, frames: int = 4, size: int = 32) -> VideoCaptions:
-    return VideoCaptions(VideoCaptions.Config(manifest=str(manifest), videos=str(folder), hold_out={}, image_size=size,
-                                              frames=frames, sampling="uniform", resize="squash"))
+    return VideoCaptions(
+        VideoCaptions.Config(
+            manifest=str(manifest),
+            videos=str(folder),
+            hold_out={},
+            image_size=size,
+            frames=frames,
+            sampling="uniform",
+            resize="squash",
+        )
+    )
 
 
 def clip(tmp_path: Path, name: str, **more) -> Sample | Bad:
@@ -243,6 +298,7 @@ def test_one_frame_is_shown_again(tmp_path):
 def test_rotation_is_applied(tmp_path):
     """A film that is to be turned by 90 degrees is higher than wide, as its frames are not."""
     from vlobj_data.videos.clips import read_clip
+
     turned = read_clip(HOSTILE / "videos" / "video_90.mov", lambda count: [0], 10**7)
     upright = read_clip(HOSTILE / "videos" / "video_180.mov", lambda count: [0], 10**7)
     assert turned.shape == (1, 3, 568, 320) and upright.shape == (1, 3, 320, 568)

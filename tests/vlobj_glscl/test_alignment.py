@@ -25,8 +25,10 @@ def held(tmp_path_factory):
 
 def golden(name: str) -> dict[str, Any]:
     with np.load(GOLDEN / f"{name}.npz") as file:
-        return {key: file[key].tolist() if file[key].dtype.kind == "U" else torch.from_numpy(file[key])
-                for key in file.files}
+        return {
+            key: file[key].tolist() if file[key].dtype.kind == "U" else torch.from_numpy(file[key])
+            for key in file.files
+        }
 
 
 @pytest.mark.parametrize("classes", [0, 1, 3])
@@ -35,8 +37,15 @@ def test_golden(name, classes):
     """The published numbers, whatever class tokens come before the patches."""
     z = golden(name)
     attention = F.pad(z["in_cross_attention"], (classes - 1, 0), value=7.0)
-    found = scores(attention, (int(z["in_grid"]),) * 2, z["in_tokens"], z["in_phrases"], z["in_box_phrase"],
-                   z["in_boxes"], z["in_pixel_masks"])
+    found = scores(
+        attention,
+        (int(z["in_grid"]),) * 2,
+        z["in_tokens"],
+        z["in_phrases"],
+        z["in_box_phrase"],
+        z["in_boxes"],
+        z["in_pixel_masks"],
+    )
     assert set(found) == NAMES
     for key, (score, chance) in found.items():
         key = f"out_{key.replace('/', '_')}"

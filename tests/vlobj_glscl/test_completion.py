@@ -63,7 +63,7 @@ def test_patches_are_those_that_a_pixel_touches():
 def test_what_differs_is_hidden_and_nothing_else_of_the_caption(held, kind):
     watched = Watched(held)
     run(watched, kinds=(kind,))
-    (_, batch, draws, _), = watched.calls
+    ((_, batch, draws, _),) = watched.calls
     twins = held.source.twins("test", kind, 8)
     assert set(draws) == {"dropped", "replaced", "hidden_words"}
     touched = torch.stack([patches(twin.where, held.part("vision").spec) for twin in twins])
@@ -90,7 +90,7 @@ def test_the_hidden_thing_cannot_be_seen(held):
     """Left and right picture give the same features once what differs is hidden, so only the caption can tell."""
     watched = Watched(held)
     run(watched, kinds=("shape",))
-    (_, batch, draws, _), = watched.calls
+    ((_, batch, draws, _),) = watched.calls
     assert not torch.equal(batch["image"][:8], batch["image"][8:])
     for name in ("dropped", "replaced"):
         seen = held.values({"x": encoded(held.inputs["image"].masked(name))}, batch, {name: draws[name]})["x"]
@@ -104,6 +104,7 @@ def test_the_hidden_thing_cannot_be_seen(held):
 
 def told(own: float):
     """Every feature of a row is a vector of its sample's own (1), of its twin's (-1) or of nobody's (0)."""
+
     def change(values, batch):
         code = torch.eye(2 * 8)
         twin = code.roll(8, 0)
@@ -116,6 +117,7 @@ def told(own: float):
                 object.__setattr__(x, "cls", row[:, None])
                 object.__setattr__(x, "tokens", row[:, None].repeat(1, 64, 1))
         return values
+
     return change
 
 
@@ -123,8 +125,11 @@ def told(own: float):
 def test_each_score_compares_its_prediction_with_its_target(held, own, expected):
     """Predictions of passes A (image), B (image) and C (text) against targets of the others, as MGSC and MLTC pair."""
     scores = run(Watched(held, told(own)))
-    assert set(scores) == {f"{kind}/{name}" for kind in ("colour", "shape")
-                           for name in ("global_image", "global_text", "local_image", "local_text")}
+    assert set(scores) == {
+        f"{kind}/{name}"
+        for kind in ("colour", "shape")
+        for name in ("global_image", "global_text", "local_image", "local_text")
+    }
     assert {score.value for score in scores.values()} == {expected}
     assert all(score.chance == 0.5 and 0 < score.n <= 8 for score in scores.values())
 

@@ -21,9 +21,12 @@ FLOATS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def passes(pred_image, target_image, pred_text, target_text):
     """Passes A and C; class tokens [B,D] or [B,F,D]."""
     pred_image, target_image, pred_text, target_text = (
-        x[:, None] if x.dim() == 2 else x for x in (pred_image, target_image, pred_text, target_text))
-    return {"a": Fused(encoded(cls=pred_image), encoded(cls=target_text)),
-            "c": Fused(encoded(cls=target_image), encoded(cls=pred_text))}
+        x[:, None] if x.dim() == 2 else x for x in (pred_image, target_image, pred_text, target_text)
+    )
+    return {
+        "a": Fused(encoded(cls=pred_image), encoded(cls=target_text)),
+        "c": Fused(encoded(cls=target_image), encoded(cls=pred_text)),
+    }
 
 
 def run(features, objective=MGSC, gather=itself, **config):
@@ -97,8 +100,11 @@ def test_golden_of_the_forms(name, loss, dtype):
 def test_golden_of_two_processes(rank, dtype):
     """Published: the image half gathered, the text half not; every process's own slice of the gradient."""
     z = golden("gather_0", dtype)
-    features = {r: [z[f"in_{x}_r{r}"] for x in ("pred_image_cls", "target_image_cls")]
-                + [z[f"in_{x}_r{r}"][:, 0] for x in ("pred_text", "target_text")] for r in (0, 1)}
+    features = {
+        r: [z[f"in_{x}_r{r}"] for x in ("pred_image_cls", "target_image_cls")]
+        + [z[f"in_{x}_r{r}"][:, 0] for x in ("pred_text", "target_text")]
+        for r in (0, 1)
+    }
     other = []
     run(features[1 - rank], gather=lambda x: other.append(x) or x)
     mine = [leaf(x) for x in features[rank]]

@@ -16,9 +16,11 @@ FEATURES = ("pred_image_tokens", "target_image_tokens", "pred_text", "target_tex
 
 
 def passes(pred_image, target_image, pred_text, target_text, image_draw: Draw, text_draw: Draw):
-    return {"a": Fused(encoded(target_image[:, :2]), encoded(target_text)),
-            "b": Fused(encoded(pred_image, draw=image_draw), encoded(target_text)),
-            "c": Fused(encoded(target_image), encoded(pred_text, draw=text_draw))}
+    return {
+        "a": Fused(encoded(target_image[:, :2]), encoded(target_text)),
+        "b": Fused(encoded(pred_image, draw=image_draw), encoded(target_text)),
+        "c": Fused(encoded(target_image), encoded(pred_text, draw=text_draw)),
+    }
 
 
 def run(features, image_mask, text_mask, gather=itself, surplus=0, **config):
@@ -68,8 +70,7 @@ def test_golden_of_two_processes(rank, dtype):
     most = {side: max(int(masks[r][i].sum(1).max()) for r in (0, 1)) for i, side in enumerate(("image", "text"))}
 
     def one(r, values, gather):
-        draws = [drawn(mask, size - int(mask.sum(1).max()))
-                 for mask, size in zip(masks[r], most.values(), strict=True)]
+        draws = [drawn(mask, size - int(mask.sum(1).max())) for mask, size in zip(masks[r], most.values(), strict=True)]
         return MLTC(MLTC.Config(**MASKS))(**passes(*values, *draws), gather=gather)
 
     other = []
@@ -91,8 +92,10 @@ def test_patches_may_be_permuted_and_unmasked_ones_be_anything():
     order = torch.randperm(6)
     moved = [features[0][:, order], features[1][:, order], *features[2:]]
     assert total(run(moved, masks[0][:, order], masks[1])).item() == pytest.approx(before.item())
-    other = [torch.where(mask[..., None], x, torch.randn_like(x))
-             for x, mask in zip(features, [masks[0], masks[0], masks[1], masks[1]], strict=True)]
+    other = [
+        torch.where(mask[..., None], x, torch.randn_like(x))
+        for x, mask in zip(features, [masks[0], masks[0], masks[1], masks[1]], strict=True)
+    ]
     assert total(run(other, *masks, surplus=1)).item() == pytest.approx(before.item(), abs=1e-12)
     rows = torch.tensor([2, 0, 1])
     assert total(run([x[rows] for x in features], *[m[rows] for m in masks])).item() == pytest.approx(before.item())
@@ -127,8 +130,11 @@ def test_counts_are_those_of_forward_and_absent_where_a_draw_is_not_known():
 def test_views_and_a_mask_that_drops_what_is_to_be_completed():
     image, text = Input("image", "vision"), Input("text", "bert")
     views = MLTC(MLTC.Config(**MASKS)).views({"image": image, "text": text})
-    assert views == {"a": fused(image.masked("dropped"), text), "b": fused(image.masked("replaced"), text),
-                     "c": fused(image, text.masked("hidden"))}
+    assert views == {
+        "a": fused(image.masked("dropped"), text),
+        "b": fused(image.masked("replaced"), text),
+        "c": fused(image, text.masked("hidden")),
+    }
     features, masks = random_features()
     draw = drawn(masks[0])
     dropped = Draw(draw.hidden, draw.scored, draw.index, draw.index_ok, keep=torch.zeros(3, 1).long(), fill="drop")

@@ -22,15 +22,19 @@ def test_golden(name, rule):
     z = coca(name)
     w = weights(z)
     vocabulary, width = w["token_embedding.weight"].shape
-    part = CausalText(CausalText.Config(width=width, depth=2, heads=int(z["in_heads"]), cls_mask=rule),
-                      {"caption": FieldSpec("tokens", (z["in_text"].shape[1],), vocabulary)}).double()
+    part = CausalText(
+        CausalText.Config(width=width, depth=2, heads=int(z["in_heads"]), cls_mask=rule),
+        {"caption": FieldSpec("tokens", (z["in_text"].shape[1],), vocabulary)},
+    ).double()
     part.load_state_dict(text_weights(w))
     value = part(texts(z["in_text"]), None, PLAIN)
     close(value.tokens, z["out_tokens"])
-    joint = JointProjection(JointProjection.Config(width=5, norm=("text",), bias=False),
-                            Spec(width, classes=1, grid=(1, 1)), part.spec).double()
-    joint.text.load_state_dict({"0.weight": w["ln_final.weight"], "0.bias": w["ln_final.bias"],
-                                "1.weight": w["text_projection"].T})
+    joint = JointProjection(
+        JointProjection.Config(width=5, norm=("text",), bias=False), Spec(width, classes=1, grid=(1, 1)), part.spec
+    ).double()
+    joint.text.load_state_dict(
+        {"0.weight": w["ln_final.weight"], "0.bias": w["ln_final.bias"], "1.weight": w["text_projection"].T}
+    )
     close(joint.text(value.cls[:, 0]), z["out_pooled"])
     close(joint(value, "text", PLAIN).pooled, z["out_pooled"] / z["out_pooled"].norm(dim=-1, keepdim=True))
 
@@ -85,9 +89,14 @@ def test_first_weights_are_scaled_by_width():
     torch.manual_seed(0)
     part = CausalText(CausalText.Config(width=256, depth=3, heads=4), words(vocabulary=500))
     block = part.blocks[1]
-    wanted = {part.words.weight: 0.02, part.positions: 0.01, block.attention.key.weight: 256 ** -0.5,
-              block.attention.out.weight: 256 ** -0.5 * 6 ** -0.5, block.fc1.weight: 512 ** -0.5,
-              block.fc2.weight: 256 ** -0.5 * 6 ** -0.5}
+    wanted = {
+        part.words.weight: 0.02,
+        part.positions: 0.01,
+        block.attention.key.weight: 256**-0.5,
+        block.attention.out.weight: 256**-0.5 * 6**-0.5,
+        block.fc1.weight: 512**-0.5,
+        block.fc2.weight: 256**-0.5 * 6**-0.5,
+    }
     for weight, std in wanted.items():
         assert weight.std().item() == pytest.approx(std, rel=0.1)
 

@@ -11,9 +11,21 @@ from vlobj_models.co_attention import CoAttention
 from vlobjectives import CannotBuild, Encoded, Reading, Spec
 from vlobjectives.functional.attention import bias_of
 
-LINEAR = {"self_query": "own.query", "self_key": "own.key", "self_value": "own.value", "self_out": "own.out",
-          "self_ln": "norm1", "cross_query": "cross.query", "cross_key": "cross.key", "cross_value": "cross.value",
-          "cross_out": "cross.out", "cross_ln": "norm2", "fc1": "fc1", "fc2": "fc2", "ln": "norm3"}
+LINEAR = {
+    "self_query": "own.query",
+    "self_key": "own.key",
+    "self_value": "own.value",
+    "self_out": "own.out",
+    "self_ln": "norm1",
+    "cross_query": "cross.query",
+    "cross_key": "cross.key",
+    "cross_value": "cross.value",
+    "cross_out": "cross.out",
+    "cross_ln": "norm2",
+    "fc1": "fc1",
+    "fc2": "fc2",
+    "ln": "norm3",
+}
 
 
 def ours(g: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
@@ -33,13 +45,27 @@ def ours(g: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
 def test_published_numbers(name: str, dtype: torch.dtype):
     g = golden(name, dtype)
     depth, frames = 2 if "w_text1_fc1_weight" in g else 1, int(g["in_frames"])
-    part = CoAttention(
-        CoAttention.Config(width=8, depth=depth, heads=int(g["in_heads"]), transform=True,
-                           mlp_ratio=g["w_text0_fc1_bias"].numel() / 8),
-        Spec(8, classes=frames, grid=(1, 1)), Spec(8)).to(dtype).eval()
+    part = (
+        CoAttention(
+            CoAttention.Config(
+                width=8,
+                depth=depth,
+                heads=int(g["in_heads"]),
+                transform=True,
+                mlp_ratio=g["w_text0_fc1_bias"].numel() / 8,
+            ),
+            Spec(8, classes=frames, grid=(1, 1)),
+            Spec(8),
+        )
+        .to(dtype)
+        .eval()
+    )
     part.load_state_dict(ours(g, depth))
-    image = Encoded(g["in_image"][:, frames:], torch.ones(2, g["in_image"].shape[1] - frames, dtype=torch.bool),
-                    cls=g["in_image"][:, :frames])
+    image = Encoded(
+        g["in_image"][:, frames:],
+        torch.ones(2, g["in_image"].shape[1] - frames, dtype=torch.bool),
+        cls=g["in_image"][:, :frames],
+    )
     text = Encoded(g["in_text"], g["in_text_mask"].bool(), cls=g["in_text"][:, :1])
     for want in (Reading(layers=frozenset({0})), Reading(layers=frozenset({0}), maps=True)):
         fused = part(image, text, want)
@@ -58,8 +84,9 @@ def made(**changes) -> tuple[CoAttention, Encoded, Encoded]:
     torch.manual_seed(0)
     config = CoAttention.Config(**{"width": 8, "depth": 2, "heads": 2, "init_std": 0.3, **changes})
     part = CoAttention(config, Spec(8, classes=1, grid=(2, 2), length=4), Spec(8, length=5)).double().eval()
-    image = Encoded(torch.randn(3, 4, 8).double(), torch.ones(3, 4, dtype=torch.bool),
-                    cls=torch.randn(3, 1, 8).double())
+    image = Encoded(
+        torch.randn(3, 4, 8).double(), torch.ones(3, 4, dtype=torch.bool), cls=torch.randn(3, 1, 8).double()
+    )
     tokens = torch.randn(3, 5, 8).double()
     valid = torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
     return part, image, Encoded(tokens, valid, cls=tokens[:, :1])
@@ -94,8 +121,10 @@ def test_streams_are_symmetric():
     part, image, text = made()
     turned, _, _ = made()
     swapped = {"image": "text", "text": "image"}
-    state = {f"{swapped[name.split('_')[0]]}_{name.split('_', 1)[1]}" if name.split("_")[0] in swapped else name: value
-             for name, value in part.state_dict().items()}
+    state = {
+        f"{swapped[name.split('_')[0]]}_{name.split('_', 1)[1]}" if name.split("_")[0] in swapped else name: value
+        for name, value in part.state_dict().items()
+    }
     turned.load_state_dict(state | {"types.weight": part.types.weight.flip(0)})
     turned.classes = {"image": 0, "text": 1}
     a, b = part(image, text, PLAIN), turned(text, image, PLAIN)

@@ -28,8 +28,9 @@ def published(name: str, **blocks) -> tuple[CrossDecoder, dict[str, Tensor]]:
     z = coca(name)
     w = weights(z)
     width = w["ln_final.weight"].shape[0]
-    part = decoder(Spec(width, can=frozenset({"causal"})), Spec(width), width=width, heads=int(z["in_heads"]),
-                   causal=not blocks)
+    part = decoder(
+        Spec(width, can=frozenset({"causal"})), Spec(width), width=width, heads=int(z["in_heads"]), causal=not blocks
+    )
     part.load_state_dict(decoder_weights(w, **blocks))
     return part, z
 
@@ -56,8 +57,10 @@ def test_golden_of_pixels():
 def test_property_10_a_hidden_token_changes_nothing(mlp_per_layer):
     part, memory = decoder(causal=True, mlp_per_layer=mlp_per_layer), drawn(2, 6, 8, seed=1)
     seen = torch.tensor([True, False, True, True, False, True]).expand(2, -1)
-    one, two = (part(encoded(drawn(2, 4, 8)), encoded(x, seen), PLAIN).tokens
-                for x in (memory, torch.where(seen[..., None], memory, 9.0)))
+    one, two = (
+        part(encoded(drawn(2, 4, 8)), encoded(x, seen), PLAIN).tokens
+        for x in (memory, torch.where(seen[..., None], memory, 9.0))
+    )
     assert torch.equal(one, two)
 
 
@@ -70,8 +73,10 @@ def test_property_11_the_order_of_memory_does_not_matter():
 @pytest.mark.parametrize("causal", [True, False])
 def test_property_12_causal_positions_see_none_that_come_after(causal):
     part, query = decoder(causal=causal), drawn(2, 4, 8)
-    one, two = (part(encoded(x), encoded(drawn(2, 6, 8, seed=1)), PLAIN).tokens
-                for x in (query, torch.cat([query[:, :3], query[:, 3:] + 1], 1)))
+    one, two = (
+        part(encoded(x), encoded(drawn(2, 6, 8, seed=1)), PLAIN).tokens
+        for x in (query, torch.cat([query[:, :3], query[:, 3:] + 1], 1))
+    )
     assert torch.equal(one[:, :3], two[:, :3]) is causal
     assert (one[:, 3] != two[:, 3]).any()
 
@@ -83,9 +88,14 @@ def test_without_memory_cross_blocks_are_skipped():
         x = encoded(drawn(2, 6, 8))
         found = whole(x, None, PLAIN).tokens
         plain = decoder(PICTURE, None)
-        plain.load_state_dict({key: value for key, value in whole.state_dict().items() if "cross" not in key} | {
-            key.replace("cross_blocks", "self_blocks"): value for key, value in whole.state_dict().items()
-            if mlp_per_layer == 1 and "cross" in key and any(name in key for name in ("norm2", "fc"))})
+        plain.load_state_dict(
+            {key: value for key, value in whole.state_dict().items() if "cross" not in key}
+            | {
+                key.replace("cross_blocks", "self_blocks"): value
+                for key, value in whole.state_dict().items()
+                if mlp_per_layer == 1 and "cross" in key and any(name in key for name in ("norm2", "fc"))
+            }
+        )
         assert torch.equal(found, plain(x, None, PLAIN).tokens)
         assert (found != whole(x, encoded(drawn(2, 4, 8)), PLAIN).tokens).any()
 

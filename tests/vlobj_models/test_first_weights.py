@@ -24,9 +24,9 @@ def test_joint_projections_start_as_torchs_linear_layers(layers):
     """Uniform up to the inverse root of the width: a third of the variance of N(0, 1/width)."""
     part = JointProjection(JointProjection.Config(width=128, layers=layers), WIDE, WIDE)
     for layer in (layer for layer in part.modules() if isinstance(layer, nn.Linear)):
-        bound = layer.in_features ** -0.5
+        bound = layer.in_features**-0.5
         assert layer.weight.abs().max() <= bound
-        assert layer.weight.std().item() == pytest.approx(bound / 3 ** 0.5, rel=0.02)
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("fusion", [CoAttention, MergedAttention])
@@ -43,9 +43,10 @@ def test_queries_of_poolers_are_standard_normal():
 
 
 def test_decoders_start_scaled_by_width_and_depth():
-    part = CrossDecoder(CrossDecoder.Config(query="text", memory="vision", width=192, depth=3, heads=4, causal=True),
-                        WIDE, WIDE)
+    part = CrossDecoder(
+        CrossDecoder.Config(query="text", memory="vision", width=192, depth=3, heads=4, causal=True), WIDE, WIDE
+    )
     for block in (part.self_blocks[1], part.cross_blocks[1]):
-        wanted = {block.attention.key.weight: 192 ** -0.5, block.attention.out.weight: 192 ** -0.5 * 6 ** -0.5}
+        wanted = {block.attention.key.weight: 192**-0.5, block.attention.out.weight: 192**-0.5 * 6**-0.5}
         for weight, std in wanted.items():
             assert weight.std().item() == pytest.approx(std, rel=0.05)

@@ -86,8 +86,10 @@ def test_causal_equals_the_causal_model(config: dict):
     part, x = made(config, causal=True), captions()
     own = AutoModel.from_config(part.module.config, attn_implementation="eager").double().eval()
     own.load_state_dict(part.module.state_dict())
-    agrees(part(x, None, PLAIN).tokens[x.valid],
-           own(input_ids=x.ids, attention_mask=x.valid.long()).last_hidden_state[x.valid])
+    agrees(
+        part(x, None, PLAIN).tokens[x.valid],
+        own(input_ids=x.ids, attention_mask=x.valid.long()).last_hidden_state[x.valid],
+    )
 
 
 @pytest.mark.parametrize("config", [KINDS["bert"], KINDS["roberta-prelayernorm"], GPT2])
@@ -157,20 +159,23 @@ def test_out_is_a_linear_map():
     assert part.spec.width == 6 and part.spec.embedding == "module.embeddings.word_embeddings.weight"
 
 
-@pytest.mark.parametrize("config, more, why, mend", [
-    ({}, {}, "no model_type", "roberta"),
-    ({"model_type": "robert"}, {}, "knows no model_type 'robert'", "roberta"),
-    ({"model_type": "bert", "hiden_size": 8}, {}, "no configuration key 'hiden_size'", "hidden_size"),
-    ({"model_type": "bert", "vocab_size": 30}, {}, "vocab_size: 30 is not the fields' 40", "leave vocab_size out"),
-    ({"model_type": "roberta", **SIZES, "max_position_embeddings": 10}, {}, "do not hold 10 tokens", "12"),
-    ({"model_type": "bert", **SIZES, "num_attention_heads": 3}, {}, "refuses|multiple of", ""),
-    (GPT2, {}, "is a causal model", "causal: true"),
-    (CLIP, {}, "'clip_text_model' is a causal model", "causal: true"),
-    ({**KINDS["bert"], "is_decoder": True}, {}, "'bert' is a causal model", "causal: true"),
-    ({"model_type": "vit", **SIZES}, {}, "no encoder of texts", ""),
-    ({"model_type": "bart"}, {}, "no encoder of texts", ""),
-    ({"model_type": "deberta", **SIZES}, {}, "computes attention by itself", ""),
-])
+@pytest.mark.parametrize(
+    "config, more, why, mend",
+    [
+        ({}, {}, "no model_type", "roberta"),
+        ({"model_type": "robert"}, {}, "knows no model_type 'robert'", "roberta"),
+        ({"model_type": "bert", "hiden_size": 8}, {}, "no configuration key 'hiden_size'", "hidden_size"),
+        ({"model_type": "bert", "vocab_size": 30}, {}, "vocab_size: 30 is not the fields' 40", "leave vocab_size out"),
+        ({"model_type": "roberta", **SIZES, "max_position_embeddings": 10}, {}, "do not hold 10 tokens", "12"),
+        ({"model_type": "bert", **SIZES, "num_attention_heads": 3}, {}, "refuses|multiple of", ""),
+        (GPT2, {}, "is a causal model", "causal: true"),
+        (CLIP, {}, "'clip_text_model' is a causal model", "causal: true"),
+        ({**KINDS["bert"], "is_decoder": True}, {}, "'bert' is a causal model", "causal: true"),
+        ({"model_type": "vit", **SIZES}, {}, "no encoder of texts", ""),
+        ({"model_type": "bart"}, {}, "no encoder of texts", ""),
+        ({"model_type": "deberta", **SIZES}, {}, "computes attention by itself", ""),
+    ],
+)
 def test_what_cannot_be_is_refused(config: dict, more: dict, why: str, mend: str):
     with pytest.raises(CannotBuild, match=why) as caught:
         HFText(HFText.Config(config=config, **more), words())
@@ -195,14 +200,17 @@ def test_weights_from_a_folder(kind: str, tmp_path):
     agrees(part(x, None, PLAIN).tokens, source(x, None, PLAIN).tokens)  # 60 and 12 rows of which 40 and 10 are used
 
 
-@pytest.mark.parametrize("change, fields, why", [
-    ({"num_attention_heads": 4}, words(), "num_attention_heads is 2, not 4"),
-    ({"layer_norm_eps": 1e-5}, words(), "layer_norm_eps is 1e-12, not 1e-05"),
-    ({"num_hidden_layers": 1}, words(), "num_hidden_layers is 2, not 1"),
-    ({"model_type": "roberta"}, words(), "model_type is bert, not roberta"),
-    ({}, words(vocabulary=41), "40 rows, fewer than the 41"),
-    ({}, words(11), "10 rows, fewer than the 11"),
-])
+@pytest.mark.parametrize(
+    "change, fields, why",
+    [
+        ({"num_attention_heads": 4}, words(), "num_attention_heads is 2, not 4"),
+        ({"layer_norm_eps": 1e-5}, words(), "layer_norm_eps is 1e-12, not 1e-05"),
+        ({"num_hidden_layers": 1}, words(), "num_hidden_layers is 2, not 1"),
+        ({"model_type": "roberta"}, words(), "model_type is bert, not roberta"),
+        ({}, words(vocabulary=41), "40 rows, fewer than the 41"),
+        ({}, words(11), "10 rows, fewer than the 11"),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused(change: dict, fields: dict, why: str, tmp_path):
     made(KINDS["bert"]).module.save_pretrained(tmp_path)
     part = made({**KINDS["bert"], **change}, fields, weights=str(tmp_path))
@@ -214,8 +222,11 @@ def test_weights_that_do_not_fit_are_refused(change: dict, fields: dict, why: st
 
 def test_roberta_s_weights_are_not_read_into_positions_that_count_from_0(tmp_path):
     made(KINDS["roberta"]).module.save_pretrained(tmp_path)
-    part = made(KINDS["roberta"], {"caption": FieldSpec("tokens", (8,), 40, special={**SPECIAL, "pad": 39})},
-                weights=str(tmp_path))
+    part = made(
+        KINDS["roberta"],
+        {"caption": FieldSpec("tokens", (8,), 40, special={**SPECIAL, "pad": 39})},
+        weights=str(tmp_path),
+    )
     with pytest.raises(CannotBuild, match=r"count from 2 \(its padding id\), here from 0"):
         part.load_weights()
 

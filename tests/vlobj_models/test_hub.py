@@ -34,8 +34,10 @@ def vision(weights: str | None) -> str:
 
 
 def test_a_name_that_was_never_fetched(offline):
-    assert text("owner/model") == "'owner/model' was never fetched to this machine, and HF_HUB_OFFLINE forbids to " \
-                                  "ask the hub"
+    assert (
+        text("owner/model") == "'owner/model' was never fetched to this machine, and HF_HUB_OFFLINE forbids to "
+        "ask the hub"
+    )
     assert vision("hf-hub:owner/model").startswith("'owner/model' was never fetched")
     assert timm.get_pretrained_cfg(NAME).hf_hub_id in vision(NAME)
 
@@ -77,8 +79,13 @@ def test_what_lies_here(offline, monkeypatch, tmp_path):
     assert hub_missing("owner/model", ["model.safetensors"]) == text("owner/model") == ""
 
 
-@pytest.mark.parametrize(("weights", "words"), [
-    ("no_such_model", "neither a file or folder nor a timm model"), ("/no/such.pt", "no file or folder /no/such.pt"),
-    ("vit_tiny_patch16_224.no_such_tag", "no_such_tag")])
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("no_such_model", "neither a file or folder nor a timm model"),
+        ("/no/such.pt", "no file or folder /no/such.pt"),
+        ("vit_tiny_patch16_224.no_such_tag", "no_such_tag"),
+    ],
+)
 def test_what_is_nowhere(offline, weights, words):
     assert words in vision(weights)

@@ -16,8 +16,9 @@ def made(**changes) -> tuple[MergedAttention, Encoded, Encoded]:
     torch.manual_seed(0)
     config = MergedAttention.Config(**{"width": 8, "depth": 2, "heads": 2, "init_std": 0.3, **changes})
     part = MergedAttention(config, Spec(8, classes=1, grid=(2, 2), length=4), Spec(8, length=5)).double().eval()
-    image = Encoded(torch.randn(3, 4, 8).double(), torch.ones(3, 4, dtype=torch.bool),
-                    cls=torch.randn(3, 1, 8).double())
+    image = Encoded(
+        torch.randn(3, 4, 8).double(), torch.ones(3, 4, dtype=torch.bool), cls=torch.randn(3, 1, 8).double()
+    )
     tokens = torch.randn(3, 5, 8).double()
     valid = torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
     return part, image, Encoded(tokens, valid, cls=tokens[:, :1])
@@ -35,8 +36,13 @@ def test_both_streams_are_one_sequence_of_a_plain_transformer(norm: str):
             for name in ("weight", "bias"):
                 joined = torch.cat([getattr(getattr(block.own, of), name) for of in ("query", "key", "value")])
                 getattr(layer.self_attn, f"in_proj_{name}").copy_(joined)
-                for theirs, own in ((layer.self_attn.out_proj, block.own.out), (layer.linear1, block.fc1),
-                                    (layer.linear2, block.fc2), (layer.norm1, block.norm1), (layer.norm2, block.norm2)):
+                for theirs, own in (
+                    (layer.self_attn.out_proj, block.own.out),
+                    (layer.linear1, block.fc1),
+                    (layer.linear2, block.fc2),
+                    (layer.norm1, block.norm1),
+                    (layer.norm2, block.norm2),
+                ):
                     getattr(theirs, name).copy_(getattr(own, name))
         layer.requires_grad_()  # the fast path of inference pads with nested tensors
         h = layer(h, src_key_padding_mask=~valid)

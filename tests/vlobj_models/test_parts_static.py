@@ -26,25 +26,41 @@ class Tower(nn.Module):
 
     def __init__(self, kind: str = "roberta-prelayernorm", stem: str = "conv"):
         super().__init__()
-        sizes = {"dim": 16, "n_layers": 1, "n_heads": 2} if kind == "distilbert" else \
-            {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-        self.vision = TimmVision(TimmVision.Config(patch=4, width=16, depth=2, heads=2, stem=stem, out=24),
-                                 pictures(16, FRAMES))
+        sizes = (
+            {"dim": 16, "n_layers": 1, "n_heads": 2}
+            if kind == "distilbert"
+            else {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        )
+        self.vision = TimmVision(
+            TimmVision.Config(patch=4, width=16, depth=2, heads=2, stem=stem, out=24), pictures(16, FRAMES)
+        )
         self.text = HFText(HFText.Config(config={"model_type": kind, **sizes}), words())
-        self.fusion = CoAttention(CoAttention.Config(width=16, depth=2, heads=2, dropout=0.1), self.vision.spec,
-                                  self.text.spec)
-        self.joint = JointProjection(JointProjection.Config(width=8, layers="mlp", pool="mean"), self.vision.spec,
-                                     self.text.spec)
+        self.fusion = CoAttention(
+            CoAttention.Config(width=16, depth=2, heads=2, dropout=0.1), self.vision.spec, self.text.spec
+        )
+        self.joint = JointProjection(
+            JointProjection.Config(width=8, layers="mlp", pool="mean"), self.vision.spec, self.text.spec
+        )
         self.words = VocabularyHead(VocabularyHead.Config(), self.text.spec)
 
-    def forward(self, x: Tensor, tokens: Tokens, draw: Draw | None, want: Reading = PLAIN,
-                call: Callable = lambda part, *given: part(*given)) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        tokens: Tokens,
+        draw: Draw | None,
+        want: Reading = PLAIN,
+        call: Callable = lambda part, *given: part(*given),
+    ) -> Tensor:
         image, text = call(self.vision, x, draw, want), call(self.text, tokens, None, want)
         fused = call(self.fusion, image, text, want)
         sides = [call(self.joint, side, of, want) for side, of in ((image, "image"), (text, "text"))]
         logits = call(self.words, fused.text.tokens)
-        return (logits.float().logsumexp(-1).mean() + (sides[0].pooled @ sides[1].pooled.T * sides[0].scale).sum()
-                + fused.pooled.float().sum() + fused.image.tokens.float().pow(2).mean())
+        return (
+            logits.float().logsumexp(-1).mean()
+            + (sides[0].pooled @ sides[1].pooled.T * sides[0].scale).sum()
+            + fused.pooled.float().sum()
+            + fused.image.tokens.float().pow(2).mean()
+        )
 
 
 def inputs(fill: str | None = None) -> tuple[Tensor, Tokens, Draw | None]:
@@ -94,16 +110,16 @@ def test_bfloat16_is_near(fill: str | None):
         near = whole(*inputs(fill))
     near.backward()
     assert near.dtype == torch.float32 and abs(near - exact) < 0.05 * abs(exact)
-    assert all(p.grad is None or (p.grad.dtype == torch.float32 and p.grad.isfinite().all())
-               for p in whole.parameters())
+    assert all(
+        p.grad is None or (p.grad.dtype == torch.float32 and p.grad.isfinite().all()) for p in whole.parameters()
+    )
 
 
 @fills
 def test_recomputing_parts_changes_no_gradient(fill: str | None):
     """With dropout, which recomputation repeats."""
     found = []
-    for call in (lambda part, *given: part(*given),
-                 lambda part, *given: checkpoint(part, *given, use_reentrant=False)):
+    for call in (lambda part, *given: part(*given), lambda part, *given: checkpoint(part, *given, use_reentrant=False)):
         whole = tower()
         torch.manual_seed(1)
         whole(*inputs(fill), call=call).backward()

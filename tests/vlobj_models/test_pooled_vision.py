@@ -33,8 +33,6 @@ def test_golden_of_the_cascade():
     close(contrast(tokens)[:, 0], z["out_contrastive"])
 
 
-
-
 def test_golden_of_a_tower_without_poolers():
     z = coca("vision_none")
     value = tower(TimmVision, z)(z["in_image"], None, PLAIN)

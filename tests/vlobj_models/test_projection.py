@@ -15,9 +15,12 @@ VISION, TEXT = Spec(6, length=4, grid=(2, 2), classes=1, pooled=3), Spec(6, leng
 def encoded(rows: int = 3, tokens: int = 4, frames: int = 1, seed: int = 0) -> Encoded:
     generator = torch.Generator().manual_seed(seed)
     valid = torch.arange(tokens) < torch.tensor([[tokens], [2], [1]])[:rows]
-    return Encoded(torch.randn(rows, tokens, 6, generator=generator).double(), valid,
-                   cls=torch.randn(rows, frames, 6, generator=generator).double(),
-                   pooled=torch.randn(rows, 3, generator=generator).double())
+    return Encoded(
+        torch.randn(rows, tokens, 6, generator=generator).double(),
+        valid,
+        cls=torch.randn(rows, frames, 6, generator=generator).double(),
+        pooled=torch.randn(rows, 3, generator=generator).double(),
+    )
 
 
 def made(**config) -> JointProjection:
@@ -33,8 +36,15 @@ def test_published_numbers(name: str, dtype: torch.dtype):
     config = JointProjection.Config(width=g["out_text_proj"].shape[1], layers="mlp", temperature=temperature)
     part = JointProjection(config, Spec(width, classes=1, grid=(1, 1)), Spec(width)).to(dtype)
     names = {"fc1": "0", "ln": "1", "fc2": "3"}
-    part.load_state_dict({f"{of}.{place}.{kind}": g[f"w_{of}_{theirs}_{kind}"] for of in ("image", "text")
-                          for theirs, place in names.items() for kind in ("weight", "bias")}, strict=False)
+    part.load_state_dict(
+        {
+            f"{of}.{place}.{kind}": g[f"w_{of}_{theirs}_{kind}"]
+            for of in ("image", "text")
+            for theirs, place in names.items()
+            for kind in ("weight", "bias")
+        },
+        strict=False,
+    )
     found = {}
     for of in ("image", "text"):
         agrees(getattr(part, of)(g[f"in_{of}"]), g[f"out_{of}_proj"])
@@ -108,7 +118,7 @@ def test_norm_is_applied_to_the_named_streams_only():
 def test_bounds_hold_the_scale(form: str, name: str):
     part = made(form=form, max_scale=100.0)
     assert part(encoded(), "image", PLAIN).scale.item() == pytest.approx(1 / 0.07)
-    (bounded, (low, high)), = part.bounds().items()
+    ((bounded, (low, high)),) = part.bounds().items()
     assert bounded == name
     with torch.no_grad():
         getattr(part, name).fill_(-9.0 if form == "temperature" else 9.0).clamp_(low, high)
@@ -121,12 +131,15 @@ def test_scale_is_learned():
     assert part.temperature.grad.item() == pytest.approx(-2 / 0.07**2)
 
 
-@pytest.mark.parametrize("config, image, why", [
-    ({}, Spec(6, length=4, grid=(2, 2)), "no class token"),
-    ({"pool": "pooled"}, VISION, "'text' gives no pooled output"),
-    ({"pool": "mean"}, Spec(6, pooled=6, classes=1), "gives no tokens"),
-    ({"temperature": 0.005, "max_scale": 100.0}, VISION, "below its bound"),
-])
+@pytest.mark.parametrize(
+    "config, image, why",
+    [
+        ({}, Spec(6, length=4, grid=(2, 2)), "no class token"),
+        ({"pool": "pooled"}, VISION, "'text' gives no pooled output"),
+        ({"pool": "mean"}, Spec(6, pooled=6, classes=1), "gives no tokens"),
+        ({"temperature": 0.005, "max_scale": 100.0}, VISION, "below its bound"),
+    ],
+)
 def test_what_cannot_be_is_refused(config: dict, image: Spec, why: str):
     with pytest.raises(CannotBuild, match=why):
         JointProjection(JointProjection.Config(width=5, **config), image, TEXT)

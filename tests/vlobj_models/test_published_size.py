@@ -19,10 +19,14 @@ SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 50264, "unknown": 3}
 def parts() -> tuple[TimmVision, HFText, CoAttention]:
     with torch.device("meta"):
         vision = TimmVision(
-            TimmVision.Config(patch=16, width=D, depth=11, heads=12, pre_norm=True, act="quick_gelu", norm_eps=1e-5,
-                              out=D), {"image": FieldSpec("picture", (3, 288, 288))})
-        text = HFText(HFText.Config(config=ROBERTA, out=D),
-                      {"caption": FieldSpec("tokens", (T,), 50265, special=SPECIAL)})
+            TimmVision.Config(
+                patch=16, width=D, depth=11, heads=12, pre_norm=True, act="quick_gelu", norm_eps=1e-5, out=D
+            ),
+            {"image": FieldSpec("picture", (3, 288, 288))},
+        )
+        text = HFText(
+            HFText.Config(config=ROBERTA, out=D), {"caption": FieldSpec("tokens", (T,), 50265, special=SPECIAL)}
+        )
         return vision, text, CoAttention(CoAttention.Config(width=D, depth=6, heads=12), vision.spec, text.spec)
 
 

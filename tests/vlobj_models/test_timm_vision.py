@@ -33,9 +33,16 @@ def test_one_picture_is_timms_forward(config: dict):
     agrees(torch.cat([found.cls, found.tokens], 1), part.module.forward_features(x))
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "vit_base_patch16_clip_quickgelu_224",
-                                  "vit_small_patch14_reg4_dinov2", "vit_small_patch16_18x2_224",
-                                  "vit_base_patch16_siglip_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "vit_base_patch16_clip_quickgelu_224",
+        "vit_small_patch14_reg4_dinov2",
+        "vit_small_patch16_18x2_224",
+        "vit_base_patch16_siglip_224",
+    ],
+)
 def test_a_named_model_is_timms(name: str):
     """Registers, no class token and position tables without a class row come with names."""
     patch = 14 if "14" in name else 16
@@ -46,12 +53,15 @@ def test_a_named_model_is_timms(name: str):
         return
     torch.manual_seed(0)
     part = TimmVision(config, pictures(2 * patch)).double().eval()
-    own = timm.create_model(name, img_size=2 * patch, embed_dim=32, depth=1, num_heads=2, num_classes=0,
-                            global_pool="").double().eval()
+    own = (
+        timm.create_model(name, img_size=2 * patch, embed_dim=32, depth=1, num_heads=2, num_classes=0, global_pool="")
+        .double()
+        .eval()
+    )
     own.load_state_dict(part.module.state_dict())
     x = shown(size=2 * patch)
     found, expected = part(x, None, PLAIN), own.forward_features(x)
-    agrees(found.tokens, expected[:, own.num_prefix_tokens:])
+    agrees(found.tokens, expected[:, own.num_prefix_tokens :])
     assert (found.cls is None) == (not own.has_class_token) and part.spec.classes == int(own.has_class_token)
     if own.num_reg_tokens:
         agrees(found.extra["registers"], expected[:, 1:5])
@@ -77,7 +87,7 @@ def test_one_model_takes_pictures_and_clips_of_any_length():
     part, x = made(3), shown(3)
     for frames in (0, 1, 2):
         alone = made(frames, temporal=True)
-        alone.load_state_dict({**part.state_dict(), "temporal": part.temporal[:max(frames, 1)]})
+        alone.load_state_dict({**part.state_dict(), "temporal": part.temporal[: max(frames, 1)]})
         cut = x[:, 0] if frames == 0 else x[:, :frames]
         for key in ("tokens", "cls"):
             agrees(getattr(part(cut, None, PLAIN), key), getattr(alone(cut, None, PLAIN), key))
@@ -197,10 +207,22 @@ def test_nothing_comes_through_from_hidden_patches_of_timms_models(name: str):
     assert not torch.equal(part(x, None, PLAIN).tokens, part(two, None, PLAIN).tokens)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "vit_small_patch14_reg4_dinov2", "vit_small_r26_s32_224",
-                                  "vit_tiny_r_s16_p8_384", "vitamin_small_224", "vit_base_patch16_siglip_224",
-                                  "vit_little_patch16_reg4_gap_256", "vit_base_patch16_rope_reg1_gap_256",
-                                  "deit3_small_patch16_224", "vit_small_resnet26d_224", "vit_base_mci_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "vit_small_patch14_reg4_dinov2",
+        "vit_small_r26_s32_224",
+        "vit_tiny_r_s16_p8_384",
+        "vitamin_small_224",
+        "vit_base_patch16_siglip_224",
+        "vit_little_patch16_reg4_gap_256",
+        "vit_base_patch16_rope_reg1_gap_256",
+        "deit3_small_patch16_224",
+        "vit_small_resnet26d_224",
+        "vit_base_mci_224",
+    ],
+)
 def test_what_looks_beyond_its_patch_is_known(name: str):
     """Of timm's families: a plain patch embedding, pixels hidden before it, or refused."""
     size = timm.get_pretrained_cfg(name).input_size[-1]
@@ -233,8 +255,9 @@ def test_a_row_is_the_same_alone_and_in_training(stem: str):
 
 def test_conv_stem_is_the_trials():
     layers = made(patch=8, width=128, heads=4, stem="conv").module.patch_embed.layers
-    assert [(c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in layers
-            if isinstance(c, torch.nn.Conv2d)] == [(3, 32, 3, 2), (32, 64, 3, 2), (64, 128, 3, 2), (128, 128, 1, 1)]
+    assert [
+        (c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in layers if isinstance(c, torch.nn.Conv2d)
+    ] == [(3, 32, 3, 2), (32, 64, 3, 2), (64, 128, 3, 2), (128, 128, 1, 1)]
 
 
 @pytest.mark.parametrize("stem", ["linear", "mlp", "conv"])
@@ -248,24 +271,27 @@ def test_first_weights_have_the_written_spread(stem: str):
     assert stem_layer.weight.std().item() == pytest.approx(0.08, rel=0.05)
 
 
-@pytest.mark.parametrize("config, frames, size, why", [
-    ({"patch": 5}, 0, 16, "not made of whole patches of 5"),
-    ({"heads": 3}, 0, 16, "3 heads do not divide the width 16"),
-    ({"width": None, "heads": None}, 0, 16, "needs width, heads"),
-    ({"stem": "conv", "patch": 6}, 0, 24, "never gives patches of 6"),
-    ({"name": "vit_small_patch14_dinov2", "patch": None, "stem": "conv"}, 0, 28, "never gives patches of 14"),
-    ({"name": "vit_small_patch14_dinov2", "patch": None}, 0, 30, "not made of whole patches of 14"),
-    ({"frames": 2}, 3, 16, "does not hold 3 frames"),
-    ({"name": "vit_bas_patch16_224"}, 0, 16, "timm has no model"),
-    ({"name": "vit_base_patch16_224.no_such_tag"}, 0, 16, "Invalid pretrained tag"),
-    ({"name": "resnet18"}, 0, 16, "no plain vision transformer"),
-    ({"name": "deit_tiny_distilled_patch16_224", **NONE}, 0, 16, "deit_tiny_distilled_patch16_224' (is|as)"),
-    ({"name": "vit_tiny_patch16_224", **NONE, "width": 100}, 0, 16, "timm cannot build"),
-    ({"name": "vitamin_small_224", **NONE, "width": 64}, 0, 64, "timm cannot build"),
-    ({"name": "vit_tiny_r_s16_p8_224", **NONE, "patch": 8}, 0, 64, "32 pixels a side"),
-    ({"name": "vitamin_small_224", **NONE}, 0, 72, "not made of whole patches"),
-    ({"name": "vit_base_patch16_siglip_224"}, 3, 16, "no class token"),
-])
+@pytest.mark.parametrize(
+    "config, frames, size, why",
+    [
+        ({"patch": 5}, 0, 16, "not made of whole patches of 5"),
+        ({"heads": 3}, 0, 16, "3 heads do not divide the width 16"),
+        ({"width": None, "heads": None}, 0, 16, "needs width, heads"),
+        ({"stem": "conv", "patch": 6}, 0, 24, "never gives patches of 6"),
+        ({"name": "vit_small_patch14_dinov2", "patch": None, "stem": "conv"}, 0, 28, "never gives patches of 14"),
+        ({"name": "vit_small_patch14_dinov2", "patch": None}, 0, 30, "not made of whole patches of 14"),
+        ({"frames": 2}, 3, 16, "does not hold 3 frames"),
+        ({"name": "vit_bas_patch16_224"}, 0, 16, "timm has no model"),
+        ({"name": "vit_base_patch16_224.no_such_tag"}, 0, 16, "Invalid pretrained tag"),
+        ({"name": "resnet18"}, 0, 16, "no plain vision transformer"),
+        ({"name": "deit_tiny_distilled_patch16_224", **NONE}, 0, 16, "deit_tiny_distilled_patch16_224' (is|as)"),
+        ({"name": "vit_tiny_patch16_224", **NONE, "width": 100}, 0, 16, "timm cannot build"),
+        ({"name": "vitamin_small_224", **NONE, "width": 64}, 0, 64, "timm cannot build"),
+        ({"name": "vit_tiny_r_s16_p8_224", **NONE, "patch": 8}, 0, 64, "32 pixels a side"),
+        ({"name": "vitamin_small_224", **NONE}, 0, 72, "not made of whole patches"),
+        ({"name": "vit_base_patch16_siglip_224"}, 3, 16, "no class token"),
+    ],
+)
 def test_what_cannot_be_is_refused(config: dict, frames: int, size: int, why: str):
     with pytest.raises(CannotBuild, match=why):
         made(frames, size=size, **config)
@@ -282,8 +308,13 @@ def test_uneven_frames_of_kept_patches_are_refused():
         made(3)(shown(3), kept(torch.arange(7).expand(2, -1), 48), PLAIN)
 
 
-@pytest.mark.parametrize("config", [{"patch": 8, "width": 768, "depth": 12, "heads": 12, "out": 768},
-                                    {"name": "vit_base_patch16_clip_224", "depth": 11}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"patch": 8, "width": 768, "depth": 12, "heads": 12, "out": 768},
+        {"name": "vit_base_patch16_clip_224", "depth": 11},
+    ],
+)
 def test_tiny_runs(config: dict):
     part = TimmVision(TimmVision.Config(**config).tiny(), pictures(32))
     assert part(torch.randn(2, 3, 32, 32), None, PLAIN).tokens.shape[2] == 32

@@ -16,8 +16,11 @@ NAMES = {"ln1": "norm1", "ln2": "norm2", "qkv": "attn.qkv", "out": "attn.proj", 
 
 def ours(g: dict[str, Tensor]) -> dict[str, Tensor]:
     """The published weights under our names."""
-    weights = {"module.patch_embed.proj.weight": g["w_conv"], "module.cls_token": g["w_cls"][None, None],
-               "module.pos_embed": g["w_pos"][None]}
+    weights = {
+        "module.patch_embed.proj.weight": g["w_conv"],
+        "module.cls_token": g["w_cls"][None, None],
+        "module.pos_embed": g["w_pos"][None],
+    }
     for kind in ("weight", "bias"):
         weights[f"module.norm_pre.{kind}"] = g[f"w_ln_pre_{kind}"]
         weights[f"module.norm.{kind}"] = g[f"w_ln_post_{kind}"]
@@ -29,9 +32,17 @@ def ours(g: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def encoder(g: dict[str, Tensor], x: Tensor) -> TimmVision:
-    config = TimmVision.Config(patch=2, width=8, depth=2, heads=2, pre_norm=True, act="quick_gelu", norm_eps=1e-5,
-                               temporal=True if "w_temporal" in g else None,
-                               frames=4 if "w_temporal" in g else None)
+    config = TimmVision.Config(
+        patch=2,
+        width=8,
+        depth=2,
+        heads=2,
+        pre_norm=True,
+        act="quick_gelu",
+        norm_eps=1e-5,
+        temporal=True if "w_temporal" in g else None,
+        frames=4 if "w_temporal" in g else None,
+    )
     part = TimmVision(config, {"image": FieldSpec("picture", tuple(x.shape[1:]))}).to(x.dtype).eval()
     part.load_state_dict(ours(g))
     return part

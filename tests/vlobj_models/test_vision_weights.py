@@ -24,8 +24,18 @@ SIZES = {"patch": 4, "width": 16, "depth": 2, "heads": 2, "pre_norm": True, "act
 
 def source(depth: int = 2, size: int = 16, **more) -> VisionTransformer:
     torch.manual_seed(1)
-    model = VisionTransformer(size, 4, embed_dim=16, depth=depth, num_heads=2, pre_norm=True, act_layer="quick_gelu",
-                              norm_layer=lambda width, **_: torch.nn.LayerNorm(width, 1e-5), num_classes=3, **more)
+    model = VisionTransformer(
+        size,
+        4,
+        embed_dim=16,
+        depth=depth,
+        num_heads=2,
+        pre_norm=True,
+        act_layer="quick_gelu",
+        norm_layer=lambda width, **_: torch.nn.LayerNorm(width, 1e-5),
+        num_classes=3,
+        **more,
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model.eval()
@@ -114,8 +124,12 @@ def test_everything_that_does_not_fit_is_named_and_nothing_is_loaded(tmp_path: P
     before = part.module.patch_embed.proj.weight.clone()
     with pytest.raises(CannotBuild) as caught:
         part.load_weights()
-    for words in ("blocks.1.attn.qkv.weight is missing", "cls_token is missing", "surprise is not known",
-                  "norm.weight is 5, built 16"):
+    for words in (
+        "blocks.1.attn.qkv.weight is missing",
+        "cls_token is missing",
+        "surprise is not known",
+        "norm.weight is 5, built 16",
+    ):
         assert words in caught.value.why
     assert torch.equal(before, part.module.patch_embed.proj.weight)
 
@@ -123,8 +137,16 @@ def test_everything_that_does_not_fit_is_named_and_nothing_is_loaded(tmp_path: P
 def test_a_folder_that_timm_wrote_also_tells_what_shapes_do_not(tmp_path: Path):
     model = timm.create_model("test_vit", num_classes=0).eval()
     save_for_hf(model, tmp_path, safe_serialization=True)
-    named = {"name": "test_vit", "patch": None, "width": None, "depth": None, "heads": None, "pre_norm": None,
-             "act": None, "norm_eps": None}
+    named = {
+        "name": "test_vit",
+        "patch": None,
+        "width": None,
+        "depth": None,
+        "heads": None,
+        "pre_norm": None,
+        "act": None,
+        "norm_eps": None,
+    }
     part, x = made(tmp_path, size=160, **named), torch.randn(1, 3, 160, 160)
     part.load_weights()
     agrees(part(x, None, PLAIN).tokens, model.forward_features(x)[:, 1:])
@@ -135,10 +157,13 @@ def test_a_folder_that_timm_wrote_also_tells_what_shapes_do_not(tmp_path: Path):
         made(tmp_path, size=160, **written).load_weights()
 
 
-@pytest.mark.parametrize("weights, why", [
-    ("vit_nowhere", "neither a file or folder nor a timm model"),
-    ("vit_tiny_patch16_224.no_such_tag", "could not load the weights"),
-])
+@pytest.mark.parametrize(
+    "weights, why",
+    [
+        ("vit_nowhere", "neither a file or folder nor a timm model"),
+        ("vit_tiny_patch16_224.no_such_tag", "could not load the weights"),
+    ],
+)
 def test_weights_that_are_not_there_are_refused(weights: str, why: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(CannotBuild, match=why):
@@ -203,8 +228,10 @@ def test_a_prefix_of_all_names_is_taken_off_and_said(root: str, nested: bool, tm
 
 
 def test_two_models_in_a_file_are_not_chosen_from(tmp_path: Path):
-    held = {root: {f"backbone.{key}": value for key, value in source().state_dict().items()}
-            for root in ("student", "teacher")}
+    held = {
+        root: {f"backbone.{key}": value for key, value in source().state_dict().items()}
+        for root in ("student", "teacher")
+    }
     torch.save(held, tmp_path / "model.pth")
     with pytest.raises(CannotBuild, match=r"student\.backbone\., teacher\.backbone\.") as caught:
         made(tmp_path / "model.pth").load_weights()

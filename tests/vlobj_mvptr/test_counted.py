@@ -14,8 +14,13 @@ from vlobjectives import FieldSpec, Sample
 from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError
 
-CAPTIONS = ["a red circle left of a blue square", "three green stars and a red ring", "the blue square is large",
-            "a red circle above a red circle", "nothing"] * 4
+CAPTIONS = [
+    "a red circle left of a blue square",
+    "three green stars and a red ring",
+    "the blue square is large",
+    "a red circle above a red circle",
+    "nothing",
+] * 4
 
 
 def counted(rows=CAPTIONS, of=None, **config) -> Counted:
@@ -26,8 +31,17 @@ def counted(rows=CAPTIONS, of=None, **config) -> Counted:
 
 def test_objects_and_attributes_of_enough_captions():
     names = counted().names()
-    assert set(names) == {("circle",), ("square",), ("star",), ("ring",), ("circle", "red"), ("square", "blue"),
-                          ("star", "green"), ("ring", "red"), ("square", "large")}
+    assert set(names) == {
+        ("circle",),
+        ("square",),
+        ("star",),
+        ("ring",),
+        ("circle", "red"),
+        ("square", "blue"),
+        ("star", "green"),
+        ("ring", "red"),
+        ("square", "large"),
+    }
     assert names[:2] == [("circle",), ("circle", "red")], "the commonest first"
     assert set(counted(least=8).names()) == {("circle",), ("circle", "red"), ("square",), ("square", "blue")}
     assert {len(words) for words in counted(words=(1, 2, 3)).names()} == {1, 2, 3}
@@ -99,6 +113,7 @@ def test_targets_are_of_their_own_caption(order, other):
     def targets(texts):
         samples = [Sample({"caption": text}, number) for number, text in enumerate(texts)]
         return fields.batch(samples, range(len(samples)))["concepts"]
+
     plain, mixed = targets(CAPTIONS[:10]), targets([CAPTIONS[at] for at in order])
     rows = torch.tensor(order)
     assert torch.equal(mixed.ids, plain.ids[rows]) and torch.equal(mixed.valid, plain.valid[rows])

@@ -26,11 +26,26 @@ from vlobjectives.functional import indices
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mvptr"
 PLAIN = Reading()
-BLOCK = {"own.query": "q", "own.key": "k", "own.value": "v", "own.out": "o", "fc1": "f1", "fc2": "f2", "norm1": "ln1",
-         "norm2": "ln2"}
-BERT = {"attention.self.query": "q", "attention.self.key": "k", "attention.self.value": "v",
-        "attention.output.dense": "o", "attention.output.LayerNorm": "ln1", "intermediate.dense": "f1",
-        "output.dense": "f2", "output.LayerNorm": "ln2"}
+BLOCK = {
+    "own.query": "q",
+    "own.key": "k",
+    "own.value": "v",
+    "own.out": "o",
+    "fc1": "f1",
+    "fc2": "f2",
+    "norm1": "ln1",
+    "norm2": "ln2",
+}
+BERT = {
+    "attention.self.query": "q",
+    "attention.self.key": "k",
+    "attention.self.value": "v",
+    "attention.output.dense": "o",
+    "attention.output.LayerNorm": "ln1",
+    "intermediate.dense": "f1",
+    "output.dense": "f2",
+    "output.LayerNorm": "ln2",
+}
 
 
 @cache
@@ -41,9 +56,12 @@ def golden(name: str) -> dict[str, Tensor]:
 
 def layers(z: dict[str, Tensor], stack: str, stem: str, names: dict[str, str]) -> dict[str, Tensor]:
     """A stack's weights by our names; a norm's weight is called g."""
-    return {f"{stem}{layer}.{own}.{tail}": z[f"w_{stack}{layer}_{short}_{key}"]
-            for layer in range(int(z["in_layers"])) for own, short in names.items()
-            for tail, key in (("weight", "g" if "ln" in short else "w"), ("bias", "b"))}
+    return {
+        f"{stem}{layer}.{own}.{tail}": z[f"w_{stack}{layer}_{short}_{key}"]
+        for layer in range(int(z["in_layers"]))
+        for own, short in names.items()
+        for tail, key in (("weight", "g" if "ln" in short else "w"), ("bias", "b"))
+    }
 
 
 class Model:
@@ -54,36 +72,68 @@ class Model:
         inner = z["w_txt0_f1_b"].numel()
         special = {"pad": 0, "begin": 1, "end": 2, "mask": 3}
         words, rows = int(z["in_word_size"]), len(z["w_word"])
-        text = {"caption": FieldSpec("tokens", (z["in_text_ids"].shape[1] - 3,), words, special=special),
-                "phrases": FieldSpec("tokens", (3,), rows, ids=(words, rows - words), special=special)}
-        picture = {"tags": FieldSpec("tokens", (int(z["in_tag_len"]),), words, special=special),
-                   "regions": FieldSpec("vectors", tuple(z["in_feats"].shape[1:]))}
-        bert = {"model_type": "bert", "hidden_size": width, "num_hidden_layers": depth, "num_attention_heads": heads,
-                "intermediate_size": inner, "type_vocab_size": 1, "max_position_embeddings": len(z["w_pos"])}
+        text = {
+            "caption": FieldSpec("tokens", (z["in_text_ids"].shape[1] - 3,), words, special=special),
+            "phrases": FieldSpec("tokens", (3,), rows, ids=(words, rows - words), special=special),
+        }
+        picture = {
+            "tags": FieldSpec("tokens", (int(z["in_tag_len"]),), words, special=special),
+            "regions": FieldSpec("vectors", tuple(z["in_feats"].shape[1:])),
+        }
+        bert = {
+            "model_type": "bert",
+            "hidden_size": width,
+            "num_hidden_layers": depth,
+            "num_attention_heads": heads,
+            "intermediate_size": inner,
+            "type_vocab_size": 1,
+            "max_position_embeddings": len(z["w_pos"]),
+        }
         self.text = HFText(HFText.Config(config=bert), text).double().eval()
         stack = {"width": width, "depth": depth, "heads": heads, "mlp_ratio": inner / width}
         layered = "w_imgln_g" in z
-        self.vision = TaggedRegions(TaggedRegions.Config(**stack, region_norm=layered, share="all"), picture,
-                                    self.text.spec).double().eval()
+        self.vision = (
+            TaggedRegions(TaggedRegions.Config(**stack, region_norm=layered, share="all"), picture, self.text.spec)
+            .double()
+            .eval()
+        )
         self.fusion = MergedAttention(MergedAttention.Config(**stack), self.vision.spec, self.text.spec).double().eval()
-        self.joint = JointProjection(JointProjection.Config(width=z["w_txt_proj"].shape[1], bias=False,
-                                                            form="log_scale"), self.vision.spec, self.text.spec)
+        self.joint = JointProjection(
+            JointProjection.Config(width=z["w_txt_proj"].shape[1], bias=False, form="log_scale"),
+            self.vision.spec,
+            self.text.spec,
+        )
         self.joint.double()
-        embedding = {"word_embeddings.weight": z["w_word"], "position_embeddings.weight": z["w_pos"],
-                     "token_type_embeddings.weight": z["w_seg"][:1], "LayerNorm.weight": z["w_embln_g"],
-                     "LayerNorm.bias": z["w_embln_b"]}
-        self.load(self.text, {f"module.embeddings.{name}": x for name, x in embedding.items()}
-                  | {f"module.{name}": x for name, x in layers(z, "txt", "encoder.layer.", BERT).items()})
+        embedding = {
+            "word_embeddings.weight": z["w_word"],
+            "position_embeddings.weight": z["w_pos"],
+            "token_type_embeddings.weight": z["w_seg"][:1],
+            "LayerNorm.weight": z["w_embln_g"],
+            "LayerNorm.bias": z["w_embln_b"],
+        }
+        self.load(
+            self.text,
+            {f"module.embeddings.{name}": x for name, x in embedding.items()}
+            | {f"module.{name}": x for name, x in layers(z, "txt", "encoder.layer.", BERT).items()},
+        )
         for own, other in self.vision.ties().items():
             holder, _, leaf = own.rpartition(".")
             setattr(self.vision.get_submodule(holder), leaf, self.text.get_parameter(other.removeprefix("text.")))
         norm = {"region_norm.weight": z["w_imgln_g"], "region_norm.bias": z["w_imgln_b"]} if layered else {}
-        self.load(self.vision, {"segment": z["w_seg"][1], "region.weight": z["w_imgemb_w"],
-                                "region.bias": z["w_imgemb_b"]} | norm | layers(z, "vis", "stack.blocks.", BLOCK))
-        self.load(self.fusion, {"pooler.weight": z["w_pool_w"], "pooler.bias": z["w_pool_b"]}
-                  | layers(z, "mul", "stack.blocks.", BLOCK))
-        self.load(self.joint, {"image.0.weight": z["w_img_proj"].T, "text.0.weight": z["w_txt_proj"].T,
-                               "log_scale": z["w_log_scale"]})
+        self.load(
+            self.vision,
+            {"segment": z["w_seg"][1], "region.weight": z["w_imgemb_w"], "region.bias": z["w_imgemb_b"]}
+            | norm
+            | layers(z, "vis", "stack.blocks.", BLOCK),
+        )
+        self.load(
+            self.fusion,
+            {"pooler.weight": z["w_pool_w"], "pooler.bias": z["w_pool_b"]} | layers(z, "mul", "stack.blocks.", BLOCK),
+        )
+        self.load(
+            self.joint,
+            {"image.0.weight": z["w_img_proj"].T, "text.0.weight": z["w_txt_proj"].T, "log_scale": z["w_log_scale"]},
+        )
 
     @staticmethod
     def load(part: torch.nn.Module, weights: dict[str, Tensor]) -> None:
@@ -147,9 +197,17 @@ class Given(Noise):
 
 def head(z: dict[str, Tensor], of: str, spec: FieldSpec) -> VocabularyHead:
     made = VocabularyHead(VocabularyHead.Config(), Spec(z["w_word"].shape[1], fields={"caption": spec})).double()
-    Model.load(made, {"dense.weight": z[f"w_{of}_dense_w"], "dense.bias": z[f"w_{of}_dense_b"],
-                      "norm.weight": z[f"w_{of}_ln_g"], "norm.bias": z[f"w_{of}_ln_b"],
-                      "decoder.weight": z[f"w_{of}_dec_w"], "bias": z[f"w_{of}_dec_b"]})
+    Model.load(
+        made,
+        {
+            "dense.weight": z[f"w_{of}_dense_w"],
+            "dense.bias": z[f"w_{of}_dense_b"],
+            "norm.weight": z[f"w_{of}_ln_g"],
+            "norm.bias": z[f"w_{of}_ln_b"],
+            "decoder.weight": z[f"w_{of}_dec_w"],
+            "bias": z[f"w_{of}_dec_b"],
+        },
+    )
     return made
 
 
@@ -165,8 +223,11 @@ def test_whole_step(name: str):
     size, length = len(text.ids), int(z["in_tag_len"])
     tag_draw, tag_ids = labelled(z["in_mcr_labels"][:, :length], tags.ids)
     text_draw, text_ids = labelled(z["in_mlm_labels"], text.ids)
-    batch = Batch(torch.arange(size), torch.arange(size), {"image": replace(tags, ids=tag_ids),
-                                                           "text": replace(text, ids=text_ids)})
+    batch = Batch(
+        torch.arange(size),
+        torch.arange(size),
+        {"image": replace(tags, ids=tag_ids), "text": replace(text, ids=text_ids)},
+    )
     x, y = model.text(batch["text"], text_draw, PLAIN), model.vision(batch["image"], tag_draw, PLAIN)
     matched = model.fusion(y, x, PLAIN)
     joint = {"image": model.joint(y, "image", PLAIN), "text": model.joint(x, "text", PLAIN)}
@@ -200,8 +261,10 @@ def test_whole_step(name: str):
     wpg = WPG(WPG.Config(rule="pick"))
     wpg.build(model.text.spec)
     phrase = wpg.phrase(matched)
-    uniforms = {key: torch.zeros(phrase.shape).masked_scatter(phrase, (z[f"in_wpg_pick_{short}"] + 0.5).float() / 3)
-                for key, short in (("matched", "pos"), ("wrong", "neg"))}
+    uniforms = {
+        key: torch.zeros(phrase.shape).masked_scatter(phrase, (z[f"in_wpg_pick_{short}"] + 0.5).float() / 3)
+        for key, short in (("matched", "pos"), ("wrong", "neg"))
+    }
     other = torch.zeros(size, size).scatter(1, z["in_wpg_neg_image"][:, None], 1.0)
     losses["wpg"] = wpg(matched, batch, Given(size, **uniforms, **{"wrong picture": other}), lambda x: x)["grounding"]
     for key, term in losses.items():

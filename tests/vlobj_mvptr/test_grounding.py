@@ -53,8 +53,9 @@ def held(tmp_path_factory) -> HeldOut:
     recipe, registry = load(path).recipe, Registry()
     made = pieces_of(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
-    return HeldOut(assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16,
-                   torch.device("cpu"))
+    return HeldOut(
+        assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
+    )
 
 
 def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held, monkeypatch):
@@ -73,16 +74,18 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
             sample = held.sample(number)
             middle = centres(held.part("vision").spec, batch["image"], batch.size)[row]
             boxes = torch.as_tensor(sample.values["boxes"]) / 32
-            for place, (first, end) in zip(phrase[row].nonzero()[:, 0].tolist(),
-                                           held.readers["phrases"].read(sample.values["caption"]).spans):
+            for place, (first, end) in zip(
+                phrase[row].nonzero()[:, 0].tolist(), held.readers["phrases"].read(sample.values["caption"]).spans
+            ):
                 for k, named in enumerate(sample.values["phrases"]):
                     if named.first <= first < end <= named.end:
                         text[row, place, k] = 1
             for k, box in enumerate(boxes):
                 image[row, within(middle, box), k] = 1
         sums.append(len(batch.number))
-        return {"pairs": replace(value, image=replace(value.image, tokens=image),
-                                 text=replace(value.text, tokens=text))}
+        return {
+            "pairs": replace(value, image=replace(value.image, tokens=image), text=replace(value.text, tokens=text))
+        }
 
     monkeypatch.setattr(held, "values", knowing)
     right = evaluation.run(held)["box"]
@@ -90,8 +93,9 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
 
 
 def test_pictures_alone_cannot_be_embedded_where_regions_are_read(held):
-    system = SimpleNamespace(pieces=SimpleNamespace(feeds={"": held}), model={},
-                             recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1)))
+    system = SimpleNamespace(
+        pieces=SimpleNamespace(feeds={"": held}), model={}, recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1))
+    )
     towers = Towers(system, 0)
     with pytest.raises(RecipeError, match="reads tags, regions, which a picture alone does not tell"):
         towers.embed_images([])

@@ -29,8 +29,9 @@ def test_objectives(form):
 
 def test_two_processes_are_one():
     tried = [(form.split()[0], *FORMS[form]) for form in ("mcr of tags", "mcr of slots", "wpg pick", "wpg reencoded")]
-    assert not broken([case for name, model, options in tried
-                       for case in cases(toy(model, objectives={name: options}), name)])
+    assert not broken(
+        [case for name, model, options in tried for case in cases(toy(model, objectives={name: options}), name)]
+    )
 
 
 @pytest.mark.parametrize("more", [{}, {"norm": "pre", "region_norm": True}], ids=str)

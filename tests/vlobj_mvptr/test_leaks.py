@@ -19,15 +19,19 @@ MCR = {"regions": {}, "patches": {"source": "slots", "targets": "concepts"}}
 
 
 def objectives(form: str) -> dict[str, dict]:
-    return {"mcr": MCR[form], "vsc": {"type": "itc"}, "mlm": {"mask": None},
-            "itm": {"negatives": "mined", "scheme": "matched_plus_wrong"}, "wpg": WORDS}
+    return {
+        "mcr": MCR[form],
+        "vsc": {"type": "itc"},
+        "mlm": {"mask": None},
+        "itm": {"negatives": "mined", "scheme": "matched_plus_wrong"},
+        "wpg": WORDS,
+    }
 
 
 def whole(form: str):
     """All five objectives, both inputs wearing a mask where they have one."""
     made = toy(form, objectives=objectives(form))
-    return made.changed(inputs={**made.inputs, "text": {"fields": ["caption"], "part": "text",
-                                                        "mask": "hidden_words"}})
+    return made.changed(inputs={**made.inputs, "text": {"fields": ["caption"], "part": "text", "mask": "hidden_words"}})
 
 
 def seen(system, batch: Batch) -> dict[str, Tensor]:
@@ -35,8 +39,9 @@ def seen(system, batch: Batch) -> dict[str, Tensor]:
     image = system.inputs["image"]
     values = execute.run(of_views(system, {"v": encoded(image), "j": joint(image)}, "test"), system.stage(0), batch)
     found = dict(tensors({str(key): value for key, value in values.items()}))
-    head = system.objectives["mcr"].named(next(x for x in values.values() if getattr(x, "extra", None)),
-                                          system.model["concepts"], batch)[0]
+    head = system.objectives["mcr"].named(
+        next(x for x in values.values() if getattr(x, "extra", None)), system.model["concepts"], batch
+    )[0]
     return found | {"what slots or tags name": head}
 
 
@@ -61,8 +66,10 @@ def test_no_gradient_of_mcr_reaches_the_text(form):
     made = toy(form, objectives={"mcr": MCR[form]})
     system = made.system()
     system(made.batch()).total.backward()
-    touched = {part: {name for name, p in system.model[part].named_parameters() if p.grad is not None and p.grad.any()}
-               for part in system.model}
+    touched = {
+        part: {name for name, p in system.model[part].named_parameters() if p.grad is not None and p.grad.any()}
+        for part in system.model
+    }
     assert touched["text"] == ({"words.weight"} if form == "regions" else set())
     assert not touched["fusion"] | touched["joint"] and touched["vision"] and touched["concepts"]
 
@@ -96,8 +103,10 @@ def test_stage_two_is_fed_regions_and_nothing_else_of_the_picture(form):
 @BOTH
 def test_mcr_needs_no_fusion(form):
     """L4: its value is the same alone and beside objectives that fuse."""
-    alone, beside = toy(form, objectives={"mcr": MCR[form]}), toy(form, objectives=objectives(form) | {"mlm": {
-        "mask": "hidden_words"}})
+    alone, beside = (
+        toy(form, objectives={"mcr": MCR[form]}),
+        toy(form, objectives=objectives(form) | {"mlm": {"mask": "hidden_words"}}),
+    )
     found = [made.system()(made.batch()).terms["mcr/concepts"].total for made in (alone, beside)]
     assert torch.equal(*found)
 
@@ -145,8 +154,10 @@ def test_vsc_and_mcr_leave_the_fusion_without_gradient(form):
 
 
 def test_pairwise_grounding_needs_no_wrong_pairs():
-    alone, beside = (toy("regions", objectives=found) for found in (
-        {"wpg": WORDS}, {"wpg": WORDS, "itm": {"negatives": "mined", "scheme": "matched_plus_wrong"}}))
+    alone, beside = (
+        toy("regions", objectives=found)
+        for found in ({"wpg": WORDS}, {"wpg": WORDS, "itm": {"negatives": "mined", "scheme": "matched_plus_wrong"}})
+    )
     found = [made.system()(made.batch()).terms["wpg/grounding"].total for made in (alone, beside)]
     assert torch.equal(*found)
     views = [view for view in beside.system().objectives["wpg"].views(beside.system().inputs).values()]

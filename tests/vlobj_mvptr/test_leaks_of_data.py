@@ -24,25 +24,46 @@ FIELDS = {
     "links": {"type": "links", "of": "phrases", "with": "caption"},
     "concepts": {"type": "counted", "of": "phrases", "least": 3, "size": 300},
 }
-BERT = {"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 16}
+BERT = {
+    "model_type": "bert",
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
 
 
 def made(data: dict, **fields) -> Pieces:
     """The pieces of a recipe, its readers fitted on its training split as a run fits them."""
-    recipe = Recipe.model_validate_json(json.dumps(prepared({
-        "data": {"batch": 8, **data}, "fields": {**FIELDS, **fields},
-        "inputs": {"text": {"fields": ["caption", "phrases"], "part": "text", "mask": "linked"}},
-        "model": {"text": {"type": "hf_text", "config": BERT},
-                  "words": {"type": "vocabulary_head", "of": "text", "field": "caption"}},
-        "masks": {"linked": {"type": "linked_tokens", "ratio": 0.3}}, "objectives": {"mlm": {"mask": None}},
-        "optim": {"lr": 1e-3}, "run": {"steps": 1}})), strict=True)
+    recipe = Recipe.model_validate_json(
+        json.dumps(
+            prepared(
+                {
+                    "data": {"batch": 8, **data},
+                    "fields": {**FIELDS, **fields},
+                    "inputs": {"text": {"fields": ["caption", "phrases"], "part": "text", "mask": "linked"}},
+                    "model": {
+                        "text": {"type": "hf_text", "config": BERT},
+                        "words": {"type": "vocabulary_head", "of": "text", "field": "caption"},
+                    },
+                    "masks": {"linked": {"type": "linked_tokens", "ratio": 0.3}},
+                    "objectives": {"mlm": {"mask": None}},
+                    "optim": {"lr": 1e-3},
+                    "run": {"steps": 1},
+                }
+            )
+        ),
+        strict=True,
+    )
     pieces = pieces_of(recipe, REGISTRY)
 
     def rows(column: str):
-        values = [pieces.source.value("train", number, column, pieces.source.settled_epoch, 0)
-                  for number in range(pieces.source.size("train"))]
+        values = [
+            pieces.source.value("train", number, column, pieces.source.settled_epoch, 0)
+            for number in range(pieces.source.size("train"))
+        ]
         return [value for value in values if not isinstance(value, Bad)]
+
     pieces.fields.fit(rows)
     return pieces
 
@@ -51,9 +72,11 @@ def test_held_out_captions_have_no_say_in_any_vocabulary(tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     learned = []
     for held_out in ("a red dog near a ball", "seven zebras chase a purple kite"):
-        rows = [{"image": f"{split}.png", "caption": text, "tags": text.split(), "split": split}
-                for text, split in [("a red dog near a ball", "train"), ("a cat on a mat", "train")] * 6
-                + [(held_out, "val"), (held_out, "test")] * 6]
+        rows = [
+            {"image": f"{split}.png", "caption": text, "tags": text.split(), "split": split}
+            for text, split in [("a red dog near a ball", "train"), ("a cat on a mat", "train")] * 6
+            + [(held_out, "val"), (held_out, "test")] * 6
+        ]
         path = tmp_path / "rows.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         data = {"type": "captions", "manifest": str(path), "image_size": 32, "columns": {"tags": "names"}}

@@ -22,16 +22,19 @@ SPECIAL = {"pad": 0, "begin": 1, "end": 2, "mask": 3}
 
 
 def site(text: int, phrases: int) -> Site:
-    fields = {"caption": FieldSpec("tokens", (text,), WORDS, special=SPECIAL),
-              "phrases": FieldSpec("tokens", (phrases,), WORDS + PHRASES, ids=(WORDS, PHRASES), special=SPECIAL)}
+    fields = {
+        "caption": FieldSpec("tokens", (text,), WORDS, special=SPECIAL),
+        "phrases": FieldSpec("tokens", (phrases,), WORDS + PHRASES, ids=(WORDS, PHRASES), special=SPECIAL),
+    }
     return Site("text", text + phrases, fields=fields, special=SPECIAL, vocabulary=WORDS + PHRASES)
 
 
 def made(where: Site, texts: list[list[int]], phrases: list[list[int]]) -> Tokens:
     """The sequences as the host puts them together."""
     columns = {**where.fields, "image": FieldSpec("number")}
-    samples = [Sample({"caption": Pieces(words, []), "phrases": Pieces(these, [])}, 0)
-               for words, these in zip(texts, phrases)]
+    samples = [
+        Sample({"caption": Pieces(words, []), "phrases": Pieces(these, [])}, 0) for words, these in zip(texts, phrases)
+    ]
     return Fields(columns, {}, {}, {"text": list(where.fields)}).batch(samples, range(len(samples)))["text"]
 
 
@@ -62,10 +65,10 @@ def test_given_the_published_draws_the_same_example_is_built(name):
     # u in order: the words, the tags, the phrases that no labelled word leads to
     tags = min(len(z["in_tag_ids"]), int(z["in_max_tags"]) - 2)
     words, phrases = torch.ones(1, length), torch.ones(1, length)
-    words[0, 1:1 + n] = torch.tensor(z["in_u"][:n])
+    words[0, 1 : 1 + n] = torch.tensor(z["in_u"][:n])
     given_away = {phrase for piece, phrase in z["in_links"].tolist() if piece < n and labels[1 + piece] >= 0}
     free = [phrase for phrase in range(m) if 1 + n + phrase < length - 1 and phrase not in given_away]
-    for phrase, u in zip(free, z["in_u"][n + tags:], strict=True):
+    for phrase, u in zip(free, z["in_u"][n + tags :], strict=True):
         phrases[0, 1 + n + phrase] = u
     # random words, special ids too, in order of use, as the uniforms that give them
     other = torch.zeros(1, length)
@@ -116,8 +119,8 @@ def test_laws_of_a_draw(rows, ratio, seed, data):
         assert ((swapped >= 3) & (swapped < WORDS)).all(), "a word piece is replaced by a word piece, none special"
     if len(rows) > 1:  # rows go with their samples
         rest = LinkedTokens(LinkedTokens.Config(ratio=ratio)).draw(
-            noise(len(rows) - 1, seed, first=1), where,
-            batch(len(rows), text=tokens, links=links).rows(slice(1, None)))
+            noise(len(rows) - 1, seed, first=1), where, batch(len(rows), text=tokens, links=links).rows(slice(1, None))
+        )
         assert torch.equal(rest.ids, d.ids[1:])
 
 
@@ -125,8 +128,9 @@ def test_shares_of_words_and_of_phrases_that_nothing_gives_away():
     """15 % within three standard errors over 10^5 pieces, of them 80 / 10 / 10; unlinked phrases likewise."""
     where, rows = site(34, 6), 4000
     dice = np.random.default_rng(0)
-    tokens = made(where, dice.integers(4, WORDS, (rows, 32)).tolist(),
-                  dice.integers(WORDS, WORDS + PHRASES, (rows, 6)).tolist())
+    tokens = made(
+        where, dice.integers(4, WORDS, (rows, 32)).tolist(), dice.integers(WORDS, WORDS + PHRASES, (rows, 6)).tolist()
+    )
     links = linked([[(0, 0)]] * rows, 6, 32)
     d = draw(where, tokens, links, noise(rows))
     words = tokens.ids[:, 1:33].numel()
@@ -165,4 +169,4 @@ def test_what_it_cannot_work_on():
 def test_more_pieces_than_are_kept_are_hardly_ever_drawn(n):
     size = LinkedTokens(LinkedTokens.Config()).size(site(n + 2, 4))
     assert size < n
-    assert sum(math.comb(n, k) * 0.15**k * 0.85**(n - k) for k in range(size + 1, n + 1)) < 1e-6
+    assert sum(math.comb(n, k) * 0.15**k * 0.85 ** (n - k) for k in range(size + 1, n + 1)) < 1e-6

@@ -61,8 +61,9 @@ def test_no_hidden_piece_is_a_differentiable_zero():
 def test_slots_name_the_concepts_of_pictures_that_have_some():
     share = (0.5, 0.5, *[0.0] * 11)
     head = Zero(share, "labels")
-    labels = Labels(torch.tensor([[3, 5], [0, 0], [2, 0]]), torch.tensor([[1, 1], [0, 0], [1, 0]]).bool(),
-                    torch.ones(3, 2))
+    labels = Labels(
+        torch.tensor([[3, 5], [0, 0], [2, 0]]), torch.tensor([[1, 1], [0, 0], [1, 0]]).bool(), torch.ones(3, 2)
+    )
     objective = made(head, {"slots": (4, 6)}, source="slots", targets="concepts")
     rows = batch(3, concepts=labels)
     term = objective(outputs("slots", 3, 4), head, rows)["concepts"]

@@ -15,8 +15,12 @@ from vlobjectives import CannotBuild, FieldSpec, ReaderConfig, Sample
 from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError
 
-CAPTIONS = ["a red circle left of a blue square", "three green stars and a red ring", "the blue square is large",
-            "a small red circle above a green star"] * 20
+CAPTIONS = [
+    "a red circle left of a blue square",
+    "three green stars and a red ring",
+    "the blue square is large",
+    "a small red circle above a green star",
+] * 20
 SIZE = 400
 
 
@@ -90,7 +94,8 @@ def test_a_column_of_phrases_that_were_found_elsewhere():
     rows = links(made).read(rows[0])
     pieces = WORDS.read("two zebras stand")
     assert rows[0].nonzero().flatten().tolist() == [
-        number for number, (first, last) in enumerate(pieces.spans) if first < 10 and last > 4]
+        number for number, (first, last) in enumerate(pieces.spans) if first < 10 and last > 4
+    ]
     with pytest.raises(DataError, match="from a caption, or from a caption and its phrases"):
         made.read(7)
 
@@ -100,8 +105,13 @@ def test_links_lead_to_the_pieces_of_every_word_of_a_phrase():
     text = "a red circle left of a blue square"
     pieces = [text[first:last] for first, last in WORDS.read(text).spans]
     covered = [{piece for piece, on in zip(pieces, row) if on} for row in links(made).read(text)]
-    assert covered == [{"circle"}, {"square"}, {"red", "circle"}, {"blue", "square"},
-                       {"circle", "left", "of", "square"}]
+    assert covered == [
+        {"circle"},
+        {"square"},
+        {"red", "circle"},
+        {"blue", "square"},
+        {"circle", "left", "of", "square"},
+    ]
     assert links(made).spec.shape == (6 + 18, 18)
     assert links(phrases(cap="length")).spec.shape == (6, 18)
     assert links(made).read("purple").shape == (0, 18)
@@ -129,11 +139,17 @@ def phrases_once(cache=[]) -> Phrases:  # noqa: B006 - one reader for all exampl
 @pytest.mark.parametrize("cap, most", [("room", 5), ("length", 2)])
 def test_a_short_caption_leaves_its_room_to_phrases(cap, most):
     made = phrases(length=2, cap=cap)
-    fields = Fields({"caption": FieldSpec("raw")}, {"caption": WORDS, "phrases": made, "links": links(made)},
-                    {"caption": "caption", "phrases": "caption", "links": "caption"},
-                    {"text": ["caption", "phrases"]}, ["links"])
-    rows = ["a red circle left of a blue square",
-            "a red circle left of a blue square and three green stars and a large ring above a red star near a ring"]
+    fields = Fields(
+        {"caption": FieldSpec("raw")},
+        {"caption": WORDS, "phrases": made, "links": links(made)},
+        {"caption": "caption", "phrases": "caption", "links": "caption"},
+        {"text": ["caption", "phrases"]},
+        ["links"],
+    )
+    rows = [
+        "a red circle left of a blue square",
+        "a red circle left of a blue square and three green stars and a large ring above a red star near a ring",
+    ]
     batch = fields.batch([Sample({"caption": text}, 0) for text in rows], range(2))
     text, count = batch["text"], (batch["text"].segment == 1) & ~batch["text"].special
     assert text.ids.shape == (2, 22) and count.sum(1).tolist() == [most, 2]
@@ -159,8 +175,12 @@ def test_state_travels_as_json_and_is_a_file_of_the_published_form(tmp_path):
 def test_the_published_form(tmp_path):
     path = tmp_path / "vocabulary.json"
     circle, unused = WORDS.read("circle").ids[0], 7
-    path.write_text(json.dumps({str(circle): ["circle"], str(SIZE): ["circle", "red"],
-                                str(SIZE + unused): ["circle", "left of", "square"]}), encoding="utf-8")
+    path.write_text(
+        json.dumps(
+            {str(circle): ["circle"], str(SIZE): ["circle", "red"], str(SIZE + unused): ["circle", "left of", "square"]}
+        ),
+        encoding="utf-8",
+    )
     made = Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS})
     made.fit([])
     assert made.spec.vocabulary == SIZE + unused + 1 and made.spec.ids == (SIZE, unused + 1)
@@ -170,10 +190,19 @@ def test_the_published_form(tmp_path):
         Phrases(Phrases.Config(length=6, file=str(path)), **{"with": WORDS}).fit([])
 
 
-@pytest.mark.parametrize("content, why", [
-    ("{", "is no JSON"), ("[]", "holds no object"), ('{"a": ["dog"]}', "no id with its one to three strings"),
-    ('{"1": []}', "one to three"), ('{"1": ["a", "b", "c", "d"]}', "one to three"), ('{"1": [2]}', "one to three"),
-    ('{"1": "dog"}', "one to three"), (None, "cannot be read")])
+@pytest.mark.parametrize(
+    "content, why",
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds no object"),
+        ('{"a": ["dog"]}', "no id with its one to three strings"),
+        ('{"1": []}', "one to three"),
+        ('{"1": ["a", "b", "c", "d"]}', "one to three"),
+        ('{"1": [2]}', "one to three"),
+        ('{"1": "dog"}', "one to three"),
+        (None, "cannot be read"),
+    ],
+)
 def test_broken_files(tmp_path, content, why):
     path = tmp_path / "vocabulary.json"
     if content is not None:

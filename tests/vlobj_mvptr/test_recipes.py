@@ -18,6 +18,7 @@ def costs():
 
     def of(name: str) -> Costs:
         return made.setdefault(name, measure(load(name).recipe, Registry()))
+
     return of
 
 
@@ -37,8 +38,10 @@ def layers(n: int) -> float:
 
 def test_the_published_size(costs):
     found = costs("mvptr_base")
-    flops = {part: [one.flops / found.micro_batch / 1e9 for one in found.passes if one.part == part]
-             for part in ("text", "vision", "fusion")}
+    flops = {
+        part: [one.flops / found.micro_batch / 1e9 for one in found.passes if one.part == part]
+        for part in ("text", "vision", "fusion")
+    }
     text, visual, fused = (layers(n) for n in (TEXT, TAGS + REGIONS, TEXT + REGIONS))
     assert (text, visual, fused) == pytest.approx((3.427, 6.036, 7.793), abs=0.001)
     assert flops["text"] == pytest.approx([text], abs=0.01)

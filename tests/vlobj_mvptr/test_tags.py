@@ -37,7 +37,11 @@ def test_tags_are_a_set_joined_and_split():
 def test_spec_is_the_captions_with_a_length_and_shares_of_its_own():
     spec = tags().spec
     assert (spec.kind, spec.shape, spec.vocabulary, spec.special) == (
-        "tokens", (8,), WORDS.spec.vocabulary, WORDS.spec.special)
+        "tokens",
+        (8,),
+        WORDS.spec.vocabulary,
+        WORDS.spec.special,
+    )
     pieces = [number for row in ROWS for number in tags().read(row).ids[:6]]
     assert sum(spec.share) == pytest.approx(1)
     for number in set(pieces):

@@ -24,8 +24,10 @@ def passes(phrases: list[int], regions: list[int], seed: int = 0) -> Fused:
     special = (place == 0) | (place >= last)
     segment = (place >= 3).long().expand(rows, -1)
     text, image = (torch.randn(rows, n, 4, generator=g, dtype=torch.float64, requires_grad=True) for n in (7, 4))
-    return Fused(Encoded(image, torch.arange(4) < torch.tensor(regions)[:, None]),
-                 Encoded(text, place <= last, segment=segment, special=special))
+    return Fused(
+        Encoded(image, torch.arange(4) < torch.tensor(regions)[:, None]),
+        Encoded(text, place <= last, segment=segment, special=special),
+    )
 
 
 def term(value: Fused, same: list[int] | None = None, **config):
@@ -79,8 +81,10 @@ def test_loss_lies_between_0_and_2_and_the_margin_and_is_0_where_the_own_picture
     own = torch.zeros(2, 4, 4, dtype=torch.float64)
     own[0, 0, 0] = own[1, 0, 1] = 1
     ahead.requires_grad_()
-    value = Fused(Encoded(own, value.image.valid),
-                  Encoded(ahead, value.text.valid, segment=value.text.segment, special=value.text.special))
+    value = Fused(
+        Encoded(own, value.image.valid),
+        Encoded(ahead, value.text.valid, segment=value.text.segment, special=value.text.special),
+    )
     found = term(value)
     found.total.backward()
     assert found.total == 0 and not ahead.grad.any()
@@ -89,11 +93,20 @@ def test_loss_lies_between_0_and_2_and_the_margin_and_is_0_where_the_own_picture
 def test_only_phrases_and_regions_are_read():
     value = passes([2, 1, 3], [4, 3, 2])
     objective = made()
-    spoiled = Fused(value.image.map(lambda x: x if x.dtype == torch.bool else torch.where(
-        value.image.valid[..., None], x, 50.0)), value.text)
+    spoiled = Fused(
+        value.image.map(lambda x: x if x.dtype == torch.bool else torch.where(value.image.valid[..., None], x, 50.0)),
+        value.text,
+    )
     phrase = objective.phrase(value)[..., None]
-    spoiled = Fused(spoiled.image, Encoded(torch.where(phrase, value.text.tokens, -3.0), value.text.valid,
-                                           segment=value.text.segment, special=value.text.special))
+    spoiled = Fused(
+        spoiled.image,
+        Encoded(
+            torch.where(phrase, value.text.tokens, -3.0),
+            value.text.valid,
+            segment=value.text.segment,
+            special=value.text.special,
+        ),
+    )
     assert torch.equal(term(spoiled).total, term(value).total)
 
 
@@ -110,8 +123,10 @@ def test_encoded_negatives_stand_against_their_anchor():
     objective = made(mode="reencoded", negatives="hard")
     found = objective(value, batch(3), noise(3), itself, wrong)["grounding"]
     assert found.count == 1  # row 1 has no phrase, row 2 no partner
-    own, theirs = (objective.score(x.text.tokens, objective.phrase(x), x.image.tokens, x.image.valid, noise(3), "")
-                   for x in (value, other))
+    own, theirs = (
+        objective.score(x.text.tokens, objective.phrase(x), x.image.tokens, x.image.valid, noise(3), "")
+        for x in (value, other)
+    )
     assert found.total.item() == pytest.approx((theirs[0] + 0.2 - own[0]).clamp_min(0).item())
     assert objective.counts(batch(3), noise(3), itself, value, wrong) == {"grounding": 1}
     assert objective.counts(batch(3), noise(3), itself, value) == {}

@@ -16,10 +16,21 @@ from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
 
 SMALL = {"width": 16, "depth": 1, "heads": 2}
-CHANGES = ["data.image_size=32", "data.samples=64", "data.test=40", "data.start_epochs=0", "data.batch=16",
-           "model.vision.stem=linear", "model.joint.width=8", "fields.caption.size=400",
-           *(f"model.{part}.{key}={value}" for part in ("vision", "text", "captioner", "painter")
-             for key, value in SMALL.items())]
+CHANGES = [
+    "data.image_size=32",
+    "data.samples=64",
+    "data.test=40",
+    "data.start_epochs=0",
+    "data.batch=16",
+    "model.vision.stem=linear",
+    "model.joint.width=8",
+    "fields.caption.size=400",
+    *(
+        f"model.{part}.{key}={value}"
+        for part in ("vision", "text", "captioner", "painter")
+        for key, value in SMALL.items()
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +90,8 @@ def test_painting_is_the_loss_and_what_another_caption_adds_to_it(held):
     losses = [held.losses(batch)["tgmim/pixels"] for batch in held.batches()]
     assert found["loss"].n == found["gain"].n == 40
     assert found["loss"].value == pytest.approx(
-        float(sum(term.total for term in losses) / sum(term.count for term in losses)), rel=1e-5)
+        float(sum(term.total for term in losses) / sum(term.count for term in losses)), rel=1e-5
+    )
     assert found["gain"].low <= found["gain"].value <= found["gain"].high and found["gain"].value != 0
 
 

@@ -12,8 +12,11 @@ from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
 
 SHARED = {"vision": 2, "text": 1, "captioner": 1, "painter": 1, "joint": 2}
-PASSES = {"sycoca": (SHARED, {"vision": 4, "text": 3}), "sycoca_base": (SHARED, {"vision": 4, "text": 3}),
-          "coca": ({"vision": 1, "text": 1, "captioner": 1, "joint": 2}, {"vision": 2, "text": 2})}
+PASSES = {
+    "sycoca": (SHARED, {"vision": 4, "text": 3}),
+    "sycoca_base": (SHARED, {"vision": 4, "text": 3}),
+    "coca": ({"vision": 1, "text": 1, "captioner": 1, "joint": 2}, {"vision": 2, "text": 2}),
+}
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -23,8 +26,10 @@ def test_passes(name):
     made = pieces_of(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
-    found, apart = (Counter(work.key.part for work in system.plan(tuple(system.objectives), share).passes)
-                    for share in ("all", "none"))
+    found, apart = (
+        Counter(work.key.part for work in system.plan(tuple(system.objectives), share).passes)
+        for share in ("all", "none")
+    )
     assert found == planned
     assert {part: apart[part] for part in alone} == alone
 

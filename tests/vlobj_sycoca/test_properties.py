@@ -9,8 +9,15 @@ from whole import WEIGHTS, drawn, example, other_pictures, other_text, step, sys
 
 from vlobjectives.planning.plan import title
 
-FORMS = [{}, {"select": "farthest"}, {"select": "random"}, {"select": "block"}, {"score": "mean"}, {"score": "class"},
-         {"tie": "noise"}]
+FORMS = [
+    {},
+    {"select": "farthest"},
+    {"select": "random"},
+    {"select": "block"},
+    {"score": "mean"},
+    {"score": "class"},
+    {"tie": "noise"},
+]
 FILLS = ["token", "drop", "pixels"]
 
 
@@ -139,8 +146,9 @@ def test_property_22_the_total_is_the_weighted_sum_and_weight_0_costs_nothing():
     whole, given = system(), example()
     losses = whole(given)
     parts = {name: losses.value(name) for name in losses.terms}
-    assert losses.total.item() == pytest.approx(sum(
-        WEIGHTS[name.split("/")[0]] * value.item() for name, value in parts.items()))
+    assert losses.total.item() == pytest.approx(
+        sum(WEIGHTS[name.split("/")[0]] * value.item() for name, value in parts.items())
+    )
     whole.settings.weights["tgmim"] = 0
     live = whole.live(0)
     titles = {title(work.key) for work in whole.plan(live).passes}

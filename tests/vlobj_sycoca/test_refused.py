@@ -7,8 +7,17 @@ from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 
-SMALL = ("data.samples=64", "data.val=16", "data.test=16", "data.test_new=0", "data.batch=4", "data.start_epochs=0",
-         "run.steps=2", "optim.schedule.warmup=0", "run.checkpoint.steps=null")
+SMALL = (
+    "data.samples=64",
+    "data.val=16",
+    "data.test=16",
+    "data.test_new=0",
+    "data.batch=4",
+    "data.start_epochs=0",
+    "run.steps=2",
+    "optim.schedule.warmup=0",
+    "run.checkpoint.steps=null",
+)
 BERT = """\
 model:
   text:
@@ -18,26 +27,49 @@ model:
 POOLED = ("model.vision.type=pooled_vision", "model.vision.pooling=single", "model.vision.queries=9")
 CASES = {
     "a decoder that is not causal": (
-        ("sycoca", "model.captioner.causal=false"), "objectives.ic", "sees the words that it is to name",
-        "model.captioner: causal: true"),
+        ("sycoca", "model.captioner.causal=false"),
+        "objectives.ic",
+        "sees the words that it is to name",
+        "model.captioner: causal: true",
+    ),
     "no text decoder": (
-        ("coca", "model.captioner=null", "model.words.of=text"), "model.captioner", "objectives.ic", "objectives.ic"),
+        ("coca", "model.captioner=null", "model.words.of=text"),
+        "model.captioner",
+        "objectives.ic",
+        "objectives.ic",
+    ),
     "no head": (("coca", "model.words=null"), "model.words", "objectives.ic", "objectives.ic"),
     "no pixel decoder": (("sycoca", "model.painter=null"), "model.painter", "objectives.tgmim", "objectives.tgmim"),
     "a painter that decodes words": (
-        ("sycoca", "objectives.tgmim.decoder=captioner"), "objectives.tgmim", "decodes no patches", "query: vision"),
+        ("sycoca", "objectives.tgmim.decoder=captioner"),
+        "objectives.tgmim",
+        "decodes no patches",
+        "query: vision",
+    ),
     "a painter without memory that is given one": (
-        ("sycoca", "model.painter.memory=null"), "objectives.tgmim", "looks at no memory, and is given one",
-        "model.painter.memory=text"),
+        ("sycoca", "model.painter.memory=null"),
+        "objectives.tgmim",
+        "looks at no memory, and is given one",
+        "model.painter.memory=text",
+    ),
     "a pooled encoder under a mask that drops": (
-        ("sycoca", *POOLED, "objectives.ic.mask=null", "masks.spoken.fill=drop"), "objectives.tgmim.mask",
-        "cannot hide patches by drop", "give model.vision a type whose tokens are patches, such as timm_vision"),
+        ("sycoca", *POOLED, "objectives.ic.mask=null", "masks.spoken.fill=drop"),
+        "objectives.tgmim.mask",
+        "cannot hide patches by drop",
+        "give model.vision a type whose tokens are patches, such as timm_vision",
+    ),
     "a pooled encoder whose tokens are taken from sight": (
-        ("sycoca", *POOLED, "objectives.tgmim=null", "evaluate.painting=false"), "objectives.ic.mask", "no patches",
-        "give model.vision a type whose tokens are patches, such as timm_vision"),
+        ("sycoca", *POOLED, "objectives.tgmim=null", "evaluate.painting=false"),
+        "objectives.ic.mask",
+        "no patches",
+        "give model.vision a type whose tokens are patches, such as timm_vision",
+    ),
     "patches dropped and never put back": (
-        ("sycoca", "masks.spoken.fill=drop"), "objectives.tgmim", "drops the very patches",
-        "model.painter: restore: true"),
+        ("sycoca", "masks.spoken.fill=drop"),
+        "objectives.tgmim",
+        "drops the very patches",
+        "model.painter: restore: true",
+    ),
 }
 
 

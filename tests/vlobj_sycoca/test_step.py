@@ -33,8 +33,9 @@ def test_golden(share):
     assert losses.counts["ic/words"] == z["out_caption_count"]
     assert losses.counts["tgmim/pixels"] == z["out_tgmim_count"]
     close(losses.total, z["out_total"])
-    scores = whole.masks["spoken"]._score(found.of(joint(whole.inputs["image"]).with_tokens()),
-                                          found.of(joint(whole.inputs["text"]).with_tokens()), given)
+    scores = whole.masks["spoken"]._score(
+        found.of(joint(whole.inputs["image"]).with_tokens()), found.of(joint(whole.inputs["text"]).with_tokens()), given
+    )
     close(scores, z["out_score"])
 
 
@@ -46,8 +47,16 @@ def test_golden_of_coca(name):
         vision = tower(TimmVision, z, "visual.", "in_vision_heads")
     else:
         queries, width = z["w_visual.attn_pool.query"].shape
-        vision = tower(PooledVision, z, "visual.", "in_vision_heads", pooling="single", queries=queries,
-                       pooled_width=width, pooler_heads=int(z["in_pooler_heads"]))
+        vision = tower(
+            PooledVision,
+            z,
+            "visual.",
+            "in_vision_heads",
+            pooling="single",
+            queries=queries,
+            pooled_width=width,
+            pooler_heads=int(z["in_pooler_heads"]),
+        )
     whole, given = coca_system(z, vision), batch(z["in_image"], z["in_text"])
     found = step(whole, given)
     for side in ("image", "text"):

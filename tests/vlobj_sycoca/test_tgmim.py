@@ -10,15 +10,26 @@ from vlobj_sycoca.tgmim import TGMIM
 from vlobjectives import CannotBuild, FieldSpec, Spec
 from vlobjectives.functional import normalised, patchify
 
-FORMS = {"l2_norm": {}, "l1_norm": {"distance": "l1"}, "l2_raw": {"target": "pixels"},
-         "l1_raw": {"target": "pixels", "distance": "l1"}}
+FORMS = {
+    "l2_norm": {},
+    "l1_norm": {"distance": "l1"},
+    "l2_raw": {"target": "pixels"},
+    "l1_raw": {"target": "pixels", "distance": "l1"},
+}
 
 
 def tgmim(patch: int = 2, size: int = 8, width: int = 12, **config) -> TGMIM:
     objective = TGMIM(TGMIM.Config(mask="spoken", **config))
     grid = (size // patch, size // patch)
-    objective.build(painted=Spec(width, length=grid[0] * grid[1], grid=grid, patch_size=patch,
-                                 fields={"image": FieldSpec("picture", (3, size, size))}))
+    objective.build(
+        painted=Spec(
+            width,
+            length=grid[0] * grid[1],
+            grid=grid,
+            patch_size=patch,
+            fields={"image": FieldSpec("picture", (3, size, size))},
+        )
+    )
     return objective.double()
 
 

@@ -31,8 +31,9 @@ PATCHES = "give model.{part} a type whose tokens are patches, such as timm_visio
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
-def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces, processes: int,
-                 report: Report) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
+def capabilities(
+    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces, processes: int, report: Report
+) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
     """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
     None where no part is."""
     failed: list[Trouble] = []
@@ -52,8 +53,9 @@ def capabilities(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Nam
             return loaded, named, None
         loaded, named = rest(loaded, named, report.errors_of(STAGE))
         micro = max(1, loaded.recipe.data.rows(processes))
-        built = Built(made, parts, {}, {}, {name: entry.group or micro
-                                            for name, entry in loaded.recipe.pairings.items()})
+        built = Built(
+            made, parts, {}, {}, {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()}
+        )
         built = built.of_recipe(loaded.recipe)
         for act in (_made, _asked, _finished):
             for path, one in named.items():
@@ -79,8 +81,14 @@ def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterat
     """An objective's own modules."""
     if one.kind == "objective":
         try:
-            assemble.build_objective(str(path[1]), built.objectives[str(path[1])], built.inputs, built.parts,
-                                     built.made.fields_on(one.entry.sources), loaded.recipe.seed)
+            assemble.build_objective(
+                str(path[1]),
+                built.objectives[str(path[1])],
+                built.inputs,
+                built.parts,
+                built.made.fields_on(one.entry.sources),
+                loaded.recipe.seed,
+            )
         except Trouble as error:
             yield told(loaded, error)
 
@@ -95,14 +103,22 @@ def _forms(loaded: Loaded, made: Pieces, parts: Mapping[str, Any]) -> Iterator[P
         first, *others = sizes
         for other in others:
             if sizes[other] != sizes[first]:
-                yield loaded.problem(("data", "mix", other), f"its pictures are {_by(sizes[other])}, and those of "
-                                     f"'{first}' {_by(sizes[first])}: one model takes one size",
-                                     "give both the same size (image_size)", key=True)
+                yield loaded.problem(
+                    ("data", "mix", other),
+                    f"its pictures are {_by(sizes[other])}, and those of "
+                    f"'{first}' {_by(sizes[first])}: one model takes one size",
+                    "give both the same size (image_size)",
+                    key=True,
+                )
         frames = {spec.frames for spec in specs.values()}
         if len(frames) > 1 and x.part in parts and "frames" not in parts[x.part].spec.can:
-            yield loaded.problem(("model", x.part), f"it takes clips of one length, and the sources of data.mix have "
-                                 f"{' and '.join(map(str, sorted(frames)))} frames", "take an encoder of pictures and "
-                                 "clips, such as timm_vision", key=True)
+            yield loaded.problem(
+                ("model", x.part),
+                f"it takes clips of one length, and the sources of data.mix have "
+                f"{' and '.join(map(str, sorted(frames)))} frames",
+                "take an encoder of pictures and clips, such as timm_vision",
+                key=True,
+            )
 
 
 def _by(size: Sequence[int]) -> str:
@@ -112,8 +128,12 @@ def _by(size: Sequence[int]) -> str:
 def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
     """A plug-in that raised what it should not."""
     place = where_raised(error)
-    return loaded.problem(path, f"its plug-in fails: {reason_of(error)}" + (f" ({place})" if place else ""),
-                          "mend the plug-in; `vlobj --debug run` shows the traceback", key=True)
+    return loaded.problem(
+        path,
+        f"its plug-in fails: {reason_of(error)}" + (f" ({place})" if place else ""),
+        "mend the plug-in; `vlobj --debug run` shows the traceback",
+        key=True,
+    )
 
 
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
@@ -147,28 +167,40 @@ def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterat
     if not isinstance(part, wanted):
         kind = next(word for cls, word in KINDS.items() if isinstance(part, cls))
         there = [name for name, other in built.parts.items() if isinstance(other, wanted)]
-        yield (_at(path, one, "part", view.part), f"'{view.part}' is {kind}, and {KINDS[wanted]} is asked for",
-               f"the model has {', '.join(there)}" if there else f"add {KINDS[wanted]} under model")
+        yield (
+            _at(path, one, "part", view.part),
+            f"'{view.part}' is {kind}, and {KINDS[wanted]} is asked for",
+            f"the model has {', '.join(there)}" if there else f"add {KINDS[wanted]} under model",
+        )
         return
     yield from _readings(view, part, path, one)
     if isinstance(view, EncodedView) and view.input.mask:
         yield from _fill(view.input, part, path, one, built)
     if isinstance(view, DecodedView) and view.memory is not None and "memory" not in part.config.named("part"):
-        yield (_at(path, one, "part", view.part), f"the decoder '{view.part}' looks at no memory, and is given one",
-               f"model.{view.part}.memory={view.memory.part}")
+        yield (
+            _at(path, one, "part", view.part),
+            f"the decoder '{view.part}' looks at no memory, and is given one",
+            f"model.{view.part}.memory={view.memory.part}",
+        )
     if view.reading.visible:
         yield from _sight(view.reading.visible, seen_input(view), path, one, built)
     if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
         slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
-        yield (_at(path, one, "part", view.part), f"the projection '{view.part}' does not take the encoder "
-               f"'{view.of.part}'; it has {slots}", "add a projection for it under model")
+        yield (
+            _at(path, one, "part", view.part),
+            f"the projection '{view.part}' does not take the encoder '{view.of.part}'; it has {slots}",
+            "add a projection for it under model",
+        )
     if isinstance(view, FusedView) and view.keep:
         group = built.rows[view.pairing]
         rows = built.pairings[view.pairing].rows(group)
         if rows != group:
-            yield (_at(path, one, "pairing", view.pairing), f"the pairing '{view.pairing}' gives {rows} wrong pairs "
-                   f"for {group} rows, and a pass that leaves some rows matched needs one a row",
-                   "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart")
+            yield (
+                _at(path, one, "pairing", view.pairing),
+                f"the pairing '{view.pairing}' gives {rows} wrong pairs "
+                f"for {group} rows, and a pass that leaves some rows matched needs one a row",
+                "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart",
+            )
 
 
 def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Found]:
@@ -176,16 +208,22 @@ def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Foun
     for what, asked in (("layers", bool(view.reading.layers)), ("maps", view.reading.maps)):
         if asked and what not in can:
             said = {"layers": "hidden states of layers", "maps": "attention maps"}[what]
-            yield (_at(path, one, "part", view.part), f"'{view.part}' cannot give {said}",
-                   f"take a part that can, or leave out {path[0]}.{path[1]}")
+            yield (
+                _at(path, one, "part", view.part),
+                f"'{view.part}' cannot give {said}",
+                f"take a part that can, or leave out {path[0]}.{path[1]}",
+            )
 
 
 def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
     """Whether positions can be taken from sight by a mask: a pooled encoder's tokens are not the mask's patches."""
     first = built.made.fields.spec(built.made.fields.inputs[x.name][0])
     if first.kind == "picture" and built.parts[x.part].spec.grid is None:
-        yield (_at(path, one, "mask", mask), f"the tokens of '{x.part}' are no patches, and the mask '{mask}' has none "
-               "to take from sight", f"{PATCHES.format(part=x.part)}, or no mask")
+        yield (
+            _at(path, one, "mask", mask),
+            f"the tokens of '{x.part}' are no patches, and the mask '{mask}' has none to take from sight",
+            f"{PATCHES.format(part=x.part)}, or no mask",
+        )
 
 
 def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
@@ -196,22 +234,34 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
     fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask, slots)
     frames = {sites[x.name].frames for sites in built.sites.values()}
     if "frames" in mask.needs and frames == {1}:
-        yield (at, f"the mask '{x.mask}' is for clips, and the input '{x.name}' shows pictures",
-               f"add under inputs: {x.name}: {{fields: [clip]}}, with a source that has frames (data.frames=4), or "
-               "take a mask for pictures")
+        yield (
+            at,
+            f"the mask '{x.mask}' is for clips, and the input '{x.name}' shows pictures",
+            f"add under inputs: {x.name}: {{fields: [clip]}}, with a source that has frames (data.frames=4), or "
+            "take a mask for pictures",
+        )
     elif fill not in fills:
-        yield (at, f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
-               f"take a mask with fill {' or '.join(fills) or 'of its own'}")
+        yield (
+            at,
+            f"the mask '{x.mask}' (fill: {fill}) is not for the input '{x.name}' of {first.kind}",
+            f"take a mask with fill {' or '.join(fills) or 'of its own'}",
+        )
     elif first.kind == "tokens":
         if "mask" not in first.special:
-            yield (at, f"the vocabulary of '{fields.inputs[x.name][0]}' has no mask id for '{x.mask}'",
-                   "take a reader that has one")
+            yield (
+                at,
+                f"the vocabulary of '{fields.inputs[x.name][0]}' has no mask id for '{x.mask}'",
+                "take a reader that has one",
+            )
         elif "mask" not in spec.can:
             yield at, f"the encoder '{x.part}' cannot hide words (mask '{x.mask}')", "take an encoder that can"
     elif fill not in spec.can or (not spec.length and fill != "pixels"):
         could = [other for other in fills if other in spec.can]
-        yield (at, f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
-               f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part))
+        yield (
+            at,
+            f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
+            f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part),
+        )
 
 
 def _at(path: KeyPath, one: Named, kind: str, name: str, slots: Sequence[str] = ()) -> KeyPath:

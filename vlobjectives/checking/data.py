@@ -27,8 +27,14 @@ from vlobjectives.resolved.remainder import rest
 STAGE = "data"
 
 
-def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], thorough: bool,
-         report: Report, kept: Path | None = None) -> tuple[Loaded, Mapping[KeyPath, Named], Pieces | None]:
+def data(
+    loaded: Loaded,
+    registry: Registry,
+    named: Mapping[KeyPath, Named],
+    thorough: bool,
+    report: Report,
+    kept: Path | None = None,
+) -> tuple[Loaded, Mapping[KeyPath, Named], Pieces | None]:
     """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `pieces_of`); None where something
     is wrong with them."""
     recipe, sources, readers = loaded.recipe, {}, {}
@@ -58,8 +64,11 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     for name, source in sources.items():
         columns = _known(loaded, name, source)
         fed = dict(_wanted(loaded, named, name))
-        found += [*_columns(loaded, name, source, columns, fed), *_fed(loaded, name, source, fed, columns),
-                  *_splits(loaded, name, source)]
+        found += [
+            *_columns(loaded, name, source, columns, fed),
+            *_fed(loaded, name, source, fed, columns),
+            *_splits(loaded, name, source),
+        ]
     found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
     sound = report.add(STAGE, found)
     for name, source in sources.items():
@@ -68,8 +77,13 @@ def data(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], tho
     if any(where(problem)[0] == "data" and not problem.note for problem in found):
         return loaded, named, None
     loaded, named = rest(loaded, named, report.errors_of(STAGE))
-    made = pieces_of(loaded.recipe, registry, kept=kept, sources=sources, readers={
-        name: reader for name, reader in readers.items() if name in loaded.recipe.fields})
+    made = pieces_of(
+        loaded.recipe,
+        registry,
+        kept=kept,
+        sources=sources,
+        readers={name: reader for name, reader in readers.items() if name in loaded.recipe.fields},
+    )
     report.add(STAGE, repeats(loaded, registry, made))
     report.add(STAGE, pictures(loaded, made), PluginError.code)
     report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
@@ -99,31 +113,44 @@ def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iter
             yield from (((*path, *place), field) for place, field in one.config.places("field").items())
 
 
-def _columns(loaded: Loaded, name: str, source: Source, columns: Mapping[str, FieldSpec],
-             fed: Mapping[KeyPath, str]) -> Iterator[Problem]:
+def _columns(
+    loaded: Loaded, name: str, source: Source, columns: Mapping[str, FieldSpec], fed: Mapping[KeyPath, str]
+) -> Iterator[Problem]:
     """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
     recipe = loaded.recipe
     if name:
         ours = list(recipe.data.mix[name].rename.values())
         for place, own in enumerate(recipe.data.mix[name].rename):
             if own not in source.columns:
-                yield loaded.problem((*source_path(name), "rename", own), f"the source has no column '{own}'",
-                                     _near(own, source.columns, "it has"), key=True)
+                yield loaded.problem(
+                    (*source_path(name), "rename", own),
+                    f"the source has no column '{own}'",
+                    _near(own, source.columns, "it has"),
+                    key=True,
+                )
             elif ours[place] in ours[:place]:
-                yield loaded.problem((*source_path(name), "rename", own), f"two columns would be called "
-                                     f"'{ours[place]}'", "give each a name of its own")
+                yield loaded.problem(
+                    (*source_path(name), "rename", own),
+                    f"two columns would be called '{ours[place]}'",
+                    "give each a name of its own",
+                )
     for field, entry in recipe.fields.items():
         column = recipe.column(field)
         if column not in columns and (not name or field in fed.values()):
             path = ("fields", field, "of") if entry.of else ("fields", field)
             who = f"the source '{recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else "")
             mend = source.offer(column) or _near(column, columns, "it has")
-            yield loaded.problem(path, f"{who} has no column '{column}'", mend + (
-                f"; data.mix.{name}.rename can call another so" if name else ""), key=not entry.of)
+            yield loaded.problem(
+                path,
+                f"{who} has no column '{column}'",
+                mend + (f"; data.mix.{name}.rename can call another so" if name else ""),
+                key=not entry.of,
+            )
 
 
-def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
-         columns: Mapping[str, FieldSpec]) -> Iterator[Problem]:
+def _fed(
+    loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str], columns: Mapping[str, FieldSpec]
+) -> Iterator[Problem]:
     """Fields that are read: defined, or a column that needs no reader."""
     recipe = loaded.recipe
     for path, field in fed.items():
@@ -131,37 +158,60 @@ def _fed(loaded: Loaded, name: str, source: Source, fed: Mapping[KeyPath, str],
             continue
         if field not in columns and name:
             own = [column for column, spec in columns.items() if spec.kind != "raw"] or ["..."]
-            yield loaded.problem(source_path(name), f"it has no column '{field}', which {dotted(path[:2])} reads",
-                                 f"add to it rename: {{{own[0]}: {field}}}", key=True)
+            yield loaded.problem(
+                source_path(name),
+                f"it has no column '{field}', which {dotted(path[:2])} reads",
+                f"add to it rename: {{{own[0]}: {field}}}",
+                key=True,
+            )
         elif field not in columns:
             known = [*recipe.fields, *(name for name, spec in columns.items() if spec.kind != "raw")]
             pictures = [column for column, spec in columns.items() if spec.kind == "picture"]
-            line = f"inputs: {path[1]}: {{fields: [{pictures[0]}]}}, if the source's pictures are meant; " \
-                if pictures and path[0] == "inputs" and not source.offer(field) else ""
-            yield loaded.problem(path, f"there is no field '{field}', nor a column of the source that is one",
-                                 line + (source.offer(field) or _near(field, known, "there are")))
+            line = (
+                f"inputs: {path[1]}: {{fields: [{pictures[0]}]}}, if the source's pictures are meant; "
+                if pictures and path[0] == "inputs" and not source.offer(field)
+                else ""
+            )
+            yield loaded.problem(
+                path,
+                f"there is no field '{field}', nor a column of the source that is one",
+                line + (source.offer(field) or _near(field, known, "there are")),
+            )
         elif columns[field].kind == "raw":
             line = example("fields", field, recipe)
-            yield loaded.problem(path, f"the column '{field}' needs a reader that turns it into numbers",
-                                 f"add under fields: {line or f'{field}: {{type: ...}}'}")
+            yield loaded.problem(
+                path,
+                f"the column '{field}' needs a reader that turns it into numbers",
+                f"add under fields: {line or f'{field}: {{type: ...}}'}",
+            )
 
 
 def _splits(loaded: Loaded, name: str, source: Source) -> Iterator[Problem]:
     batch, size = loaded.recipe.data.batch, source.size("train")
     if not size:
-        yield loaded.problem(source_path(name), "the source has no training samples", "give it some: its options are "
-                             f"explained by `vlobj plugins {loaded.recipe.sources[name].type}`")
+        yield loaded.problem(
+            source_path(name),
+            "the source has no training samples",
+            f"give it some: its options are explained by `vlobj plugins {loaded.recipe.sources[name].type}`",
+        )
     elif size < batch:
         whose = f" of '{name}'" if name else ""
-        yield loaded.problem(("data", "batch"), f"a batch of {batch} is more than the {size} training samples{whose}, "
-                             "so that some stand in it twice", "lower data.batch", note=True)
+        yield loaded.problem(
+            ("data", "batch"),
+            f"a batch of {batch} is more than the {size} training samples{whose}, so that some stand in it twice",
+            "lower data.batch",
+            note=True,
+        )
 
 
 def _missing(loaded: Loaded, there: Collection[str]) -> Iterator[Problem]:
     for number, split in enumerate(loaded.recipe.evaluate.splits or ()):
         if split not in there:
-            yield loaded.problem(("evaluate", "splits", number), f"the source has no samples in a split '{split}'",
-                                 _near(split, sorted(there), "it has"))
+            yield loaded.problem(
+                ("evaluate", "splits", number),
+                f"the source has no samples in a split '{split}'",
+                _near(split, sorted(there), "it has"),
+            )
 
 
 def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
@@ -170,9 +220,11 @@ def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
         kinds = [made.fields.spec(field).kind for field in fields]
         if len(kinds) > 1 and (kinds[0] != "tokens" or "picture" in kinds):
             these = ", ".join(f"{field}: {kind}" for field, kind in zip(fields, kinds))
-            yield loaded.problem(("inputs", name, "fields"), "an input of several fields begins with tokens and holds "
-                                 f"no picture, and these are {these}", "tokens first; a picture needs an input of its "
-                                 "own")
+            yield loaded.problem(
+                ("inputs", name, "fields"),
+                f"an input of several fields begins with tokens and holds no picture, and these are {these}",
+                "tokens first; a picture needs an input of its own",
+            )
 
 
 def _near(name: str, known: Any, words: str) -> str:

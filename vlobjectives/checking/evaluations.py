@@ -40,8 +40,9 @@ MOST = 200
 """Values that are tried in place of one that fails."""
 
 
-def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, runs: bool,
-                report: Report) -> None:
+def evaluations(
+    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, runs: bool, report: Report
+) -> None:
     """What is wrong with each evaluation, at the option that is to blame where one is.
 
     runs  whether the system takes a step: of one that does not, what fails is no fault of an evaluation's
@@ -52,8 +53,17 @@ def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Name
             continue
         if lacking := _lacking(loaded, one, trials):
             missing, source = lacking
-            report.add(STAGE, [loaded.problem(path, f"it needs {', '.join(missing)}, which the source '{source}' does "
-                                              "not have", f"leave it out: evaluate.{path[1]}=false", key=True)])
+            report.add(
+                STAGE,
+                [
+                    loaded.problem(
+                        path,
+                        f"it needs {', '.join(missing)}, which the source '{source}' does not have",
+                        f"leave it out: evaluate.{path[1]}=false",
+                        key=True,
+                    )
+                ],
+            )
         elif (fault := trials.fault(path, one)) is not None:
             if problems := list(trials.mended(path, one, fault)):
                 report.add(STAGE, problems)
@@ -62,9 +72,19 @@ def evaluations(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Name
         elif trials.untried:
             unrun.append(str(path[1]))
     if unrun:
-        report.add(STAGE, [loaded.problem(("evaluate",), f"not tried: {', '.join(unrun)}; {trials.untried}", "`vlobj "
-                                          "run` with --tiny tries them on scenes; else what is wrong with them shows "
-                                          "when the run evaluates", note=True)])
+        report.add(
+            STAGE,
+            [
+                loaded.problem(
+                    ("evaluate",),
+                    f"not tried: {', '.join(unrun)}; {trials.untried}",
+                    "`vlobj "
+                    "run` with --tiny tries them on scenes; else what is wrong with them shows "
+                    "when the run evaluates",
+                    note=True,
+                )
+            ],
+        )
 
 
 def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], str] | None:
@@ -73,8 +93,11 @@ def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], s
     whole = trials.made(one)
     if whole is None:
         return None
-    found = [(missing, loaded.recipe.sources[name].type) for name in one.entry.sources or feeds
-             if (missing := sorted(whole.needs - feeds[name].source.has))]
+    found = [
+        (missing, loaded.recipe.sources[name].type)
+        for name in one.entry.sources or feeds
+        if (missing := sorted(whole.needs - feeds[name].source.has))
+    ]
     return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
 
 
@@ -98,8 +121,11 @@ class Fault:
     def why(self) -> str:
         if self.error is None:
             return self.found[0][1]
-        return getattr(self.error, "why", None) or getattr(self.error, "what", None) or (
-            reason_of(self.error) if self.foreign else str(self.error))
+        return (
+            getattr(self.error, "why", None)
+            or getattr(self.error, "what", None)
+            or (reason_of(self.error) if self.foreign else str(self.error))
+        )
 
 
 @dataclass
@@ -189,8 +215,7 @@ class Trials:
                 found[option] = [info.get_default(call_default_factory=True)]
         return {option: found[option] for option in sorted(found, key=lambda option: option not in one.entry.options)}
 
-    def _wrong(self, path: KeyPath, one: Named, option: str, fit: Sequence[Any], fault: Fault,
-               alone: bool) -> Problem:
+    def _wrong(self, path: KeyPath, one: Named, option: str, fit: Sequence[Any], fault: Fault, alone: bool) -> Problem:
         """`alone`: whether this option by itself is why."""
         value, meaning = getattr(one.config, option), type(one.config).model_fields[option].description
         what = next((what for where, what, _ in fault.found if where == (*path, option)), fault.why if alone else "")
@@ -209,21 +234,56 @@ def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trial
         return
     if not fault.foreign:
         of_data = isinstance(fault.error, DataError)
-        report.add(STAGE, [loaded.problem(path, fault.why, getattr(fault.error, "mend", "") or away, key=True,
-                                          note=of_data and fault.ran)],  # in few samples: others may do
-                   DataError.code if of_data else RecipeError.code)
+        report.add(
+            STAGE,
+            [
+                loaded.problem(
+                    path, fault.why, getattr(fault.error, "mend", "") or away, key=True, note=of_data and fault.ran
+                )
+            ],  # in few samples: others may do
+            DataError.code if of_data else RecipeError.code,
+        )
         return
     place, option = _where(fault.error, one.cls), _blamed(fault.error, one, trials)
     what = fault.why + (f" ({place})" if place else "")
     if option is not None:
-        report.add(STAGE, [loaded.problem((*path, option), f"`{hints.written(option, getattr(one.config, option))}` "
-                                          f"cannot serve, and nothing else in this recipe can: {what}", away)])
+        report.add(
+            STAGE,
+            [
+                loaded.problem(
+                    (*path, option),
+                    f"`{hints.written(option, getattr(one.config, option))}` "
+                    f"cannot serve, and nothing else in this recipe can: {what}",
+                    away,
+                )
+            ],
+        )
     elif not fault.ran:
-        report.add(STAGE, [loaded.problem(path, f"its plug-in fails: {what}", "mend the plug-in; `vlobj --debug run` "
-                                          "shows the traceback", key=True)], PluginError.code)
+        report.add(
+            STAGE,
+            [
+                loaded.problem(
+                    path,
+                    f"its plug-in fails: {what}",
+                    "mend the plug-in; `vlobj --debug run` shows the traceback",
+                    key=True,
+                )
+            ],
+            PluginError.code,
+        )
     elif runs:  # with few samples and first weights, which may be to blame
-        report.add(STAGE, [loaded.problem(path, f"it fails on {SAMPLES} samples and a small form of the model: {what}",
-                                          f"mend the plug-in, or {away}", note=True, key=True)])
+        report.add(
+            STAGE,
+            [
+                loaded.problem(
+                    path,
+                    f"it fails on {SAMPLES} samples and a small form of the model: {what}",
+                    f"mend the plug-in, or {away}",
+                    note=True,
+                    key=True,
+                )
+            ],
+        )
 
 
 def _where(error: BaseException, cls: type) -> Place | None:
@@ -238,8 +298,10 @@ def _blamed(error: BaseException, one: Named, trials: Trials) -> str | None:
     """The option whose part or objective failed, or lacks what the evaluation reads of it."""
     owner: dict[int, str] = {}
     systems = [held.system for held in trials.held.values()][:1]
-    for parts, objectives in [(trials.built.parts, trials.built.objectives),
-                              *((system.model, system.objectives) for system in systems)]:
+    for parts, objectives in [
+        (trials.built.parts, trials.built.objectives),
+        *((system.model, system.objectives) for system in systems),
+    ]:
         owner |= {id(parts[name]): option for option, name in one.config.named("part").items() if name in parts}
         for option, name in one.config.named("objective").items():
             if name in objectives:
@@ -254,8 +316,12 @@ def _blamed(error: BaseException, one: Named, trials: Trials) -> str | None:
 def _averages(path: KeyPath, views: Mapping[str, Any], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
     """An evaluation sees the averages that training keeps, and makes none."""
     for part in sorted(set().union(*map(averaged_parts, views.values())) - wanted(built)):
-        yield (path, f"it looks at '{part}' by averaged weights, of which no average is kept: no mask, pairing or "
-               "objective looks at them", f"leave it out: evaluate.{path[1]}=false")
+        yield (
+            path,
+            f"it looks at '{part}' by averaged weights, of which no average is kept: no mask, pairing or "
+            "objective looks at them",
+            f"leave it out: evaluate.{path[1]}=false",
+        )
 
 
 def _swapped(path: KeyPath, one: Named, views: Mapping[str, View], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
@@ -267,5 +333,8 @@ def _swapped(path: KeyPath, one: Named, views: Mapping[str, View], built: Built)
             encoder = built.bare[name].part
             as_what = [side for side, taken in sides.items() if taken == encoder]
             if option in sides and as_what and option not in as_what:
-                yield ((*path, option), f"'{name}' is what '{part}' takes as its {as_what[0]}, not as its {option}",
-                       f"name an input of the encoder '{sides[option]}'")
+                yield (
+                    (*path, option),
+                    f"'{name}' is what '{part}' takes as its {as_what[0]}, not as its {option}",
+                    f"name an input of the encoder '{sides[option]}'",
+                )

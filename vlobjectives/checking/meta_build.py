@@ -44,12 +44,21 @@ class Built:
 
     def of_recipe(self, recipe: Recipe) -> "Built":
         """Of all this what a recipe still has."""
+
         def kept(held: Mapping[str, Any], section: str) -> dict[str, Any]:
             return {name: one for name, one in held.items() if name in getattr(recipe, section)}
+
         parts, made = kept(self.parts, "model"), self.made.of_inputs(recipe.inputs)
-        return Built(made, parts, assemble.sites(made, parts), assemble.projection_slots(parts),
-                     kept(self.rows, "pairings"), kept(self.masks, "masks"), kept(self.pairings, "pairings"),
-                     kept(self.objectives, "objectives"))
+        return Built(
+            made,
+            parts,
+            assemble.sites(made, parts),
+            assemble.projection_slots(parts),
+            kept(self.rows, "pairings"),
+            kept(self.masks, "masks"),
+            kept(self.pairings, "pairings"),
+            kept(self.objectives, "objectives"),
+        )
 
     def of(self, kind: str) -> dict[str, Any]:
         """Those of a kind, by name."""

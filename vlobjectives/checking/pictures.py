@@ -20,14 +20,18 @@ def pictures(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
             if spec.kind != "picture":
                 continue
             try:
-                stacked(column, spec, [sample.values[column] for sample in _first(feed, loaded.recipe.seed)
-                                       if column in sample.values])
+                stacked(
+                    column,
+                    spec,
+                    [sample.values[column] for sample in _first(feed, loaded.recipe.seed) if column in sample.values],
+                )
             except PluginError as error:
                 yield loaded.problem(source_path(name), error.what, error.mend)
 
 
 def _first(feed: Feed, seed: int) -> list[Sample]:
     source = feed.source
-    samples = (source.sample("train", number, source.settled_epoch, seed)
-               for number in range(min(FIRST, source.size("train"))))
+    samples = (
+        source.sample("train", number, source.settled_epoch, seed) for number in range(min(FIRST, source.size("train")))
+    )
     return [sample for sample in samples if isinstance(sample, Sample)]

@@ -23,15 +23,21 @@ def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> It
 
     path  where the source stands in the recipe
     """
+
     def ours(found: Flaw) -> Flaw:
         one, cls = found.problem, type(source)
-        return Flaw(replace(one, what=keys_of(path, cls, one.what), mend=keys_of(path, cls, one.mend)), found.split,
-                    found.samples)
+        return Flaw(
+            replace(one, what=keys_of(path, cls, one.what), mend=keys_of(path, cls, one.mend)),
+            found.split,
+            found.samples,
+        )
+
     flaws = [ours(_flaw(one)) for one in source.problems(thorough)]
     whole = [flaw for flaw in flaws if not flaw.split]
     for note in (False, True):
-        yield from _some(loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this",
-                         note)
+        yield from _some(
+            loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this", note
+        )
     for split in source.splits():
         yield from _lost(loaded, path, source, split, [flaw for flaw in flaws if flaw.split == split], thorough)
 
@@ -49,8 +55,9 @@ def _flaw(found: str) -> Flaw:
     return Flaw(Problem(None, "", what, mend), "train", 1)
 
 
-def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequence[Flaw],
-          thorough: bool) -> Iterator[Problem]:
+def _lost(
+    loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequence[Flaw], thorough: bool
+) -> Iterator[Problem]:
     """The samples that a split loses, held against the share that may be bad."""
     most, size, lost = loaded.recipe.data.max_bad, source.size(split), sum(flaw.samples for flaw in flaws)
     allowed = int(most * size)
@@ -58,21 +65,30 @@ def _lost(loaded: Loaded, path: KeyPath, source: Source, split: str, flaws: Sequ
     if not note:
         met = "" if all_seen else " among those that were looked at (`vlobj check --data` looks at all)"
         stops = "" if split == "train" else "; a score would count others in their place"
-        yield loaded.problem(path, f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
-                             f"data.max_bad allows {allowed} ({most:g}){stops}", "mend them as said below" +
-                             (f", or set data.max_bad: {_share(lost, size)}" if all_seen and lost <= size / 2 else ""))
+        yield loaded.problem(
+            path,
+            f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
+            f"data.max_bad allows {allowed} ({most:g}){stops}",
+            "mend them as said below"
+            + (f", or set data.max_bad: {_share(lost, size)}" if all_seen and lost <= size / 2 else ""),
+        )
     skips = "a run skips them" if split == "train" else "a score counts others in their place"
     may = f"up to {allowed} samples of '{split}' may be bad (data.max_bad: {most:g}): {skips}" if note else ""
     yield from _some(loaded, path, flaws, thorough, "more records", note, may)
     try:
-        samples = [given(source.sample(split, number, source.settled_epoch, loaded.recipe.seed), Sample | Bad,
-                         source.sample) for number in range(min(FIRST, size))]
+        samples = [
+            given(source.sample(split, number, source.settled_epoch, loaded.recipe.seed), Sample | Bad, source.sample)
+            for number in range(min(FIRST, size))
+        ]
     except DataError as error:
         yield loaded.problem(path, error.what, error.mend)
         return
     if samples and lost < len(samples) and all(isinstance(sample, Bad) for sample in samples):
-        yield loaded.problem(path, f"none of the first {len(samples)} samples of split '{split}' can be used: "
-                             f"{samples[0].reason}", "mend these files, or take their records out")
+        yield loaded.problem(
+            path,
+            f"none of the first {len(samples)} samples of split '{split}' can be used: {samples[0].reason}",
+            "mend these files, or take their records out",
+        )
 
 
 def _share(lost: int, size: int) -> float:
@@ -80,8 +96,9 @@ def _share(lost: int, size: int) -> float:
     return next(share for share in (number / 100 for number in range(101)) if lost <= share * size)
 
 
-def _some(loaded: Loaded, path: KeyPath, flaws: Sequence[Flaw], thorough: bool, more: str, note: bool,
-          skips: str = "") -> Iterator[Problem]:
+def _some(
+    loaded: Loaded, path: KeyPath, flaws: Sequence[Flaw], thorough: bool, more: str, note: bool, skips: str = ""
+) -> Iterator[Problem]:
     """Flaws of one kind, all or the first; `skips`: why notes need no mend."""
     shown = flaws if thorough or len(flaws) <= SHOWN + 1 else flaws[:SHOWN]
     for flaw in shown:

@@ -28,8 +28,11 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named], report: Report) -
     for path, kind, name, default in _named(recipe, named):
         if path[:2] == ("plan", "authors") and name not in recipe.objectives:
             yield from _authors(loaded, path, name, gone)
-        elif name not in getattr(recipe, SECTION[kind]) and (SECTION[kind], name) not in gone \
-                and not report.wrong(SECTION[kind], name):
+        elif (
+            name not in getattr(recipe, SECTION[kind])
+            and (SECTION[kind], name) not in gone
+            and not report.wrong(SECTION[kind], name)
+        ):
             missing.setdefault((kind, name), []).append((path, default))
     for (kind, name), places in missing.items():
         part = DEFAULT_INPUTS[name]["part"] if kind == "input" and name in DEFAULT_INPUTS else None
@@ -38,8 +41,11 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named], report: Report) -
     order = list(recipe.fields)
     for name, entry in recipe.fields.items():
         if entry.with_ in recipe.fields and order.index(entry.with_) >= order.index(name):
-            yield loaded.problem(("fields", name, "with"), f"the field '{entry.with_}' is read after '{name}'",
-                                 f"put '{entry.with_}' above it")
+            yield loaded.problem(
+                ("fields", name, "with"),
+                f"the field '{entry.with_}' is read after '{name}'",
+                f"put '{entry.with_}' above it",
+            )
 
 
 def idle(loaded: Loaded, named: Mapping[KeyPath, Named]) -> list[str]:
@@ -52,9 +58,12 @@ def _authors(loaded: Loaded, path: KeyPath, name: str, gone: Collection[KeyPath]
     if ("objectives", name) in gone:
         return
     near = get_close_matches(name, list(loaded.recipe.objectives), 1)
-    yield loaded.problem(path, f"there is no objective '{name}' in this recipe; the published schedule is shown "
-                         "without it", (f"did you mean '{near[0]}'? " if near else "") + "Nothing, if it was taken out "
-                         "on purpose", note=True)
+    yield loaded.problem(
+        path,
+        f"there is no objective '{name}' in this recipe; the published schedule is shown without it",
+        (f"did you mean '{near[0]}'? " if near else "") + "Nothing, if it was taken out on purpose",
+        note=True,
+    )
 
 
 def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[KeyPath, str, str, bool]]:
@@ -89,13 +98,22 @@ def unused(loaded: Loaded, named: Mapping[KeyPath, Named]) -> Iterator[Problem]:
         for name in getattr(recipe, SECTION[kind]):
             written = (SECTION[kind], name) in loaded.layered.spots
             if written and name not in used[kind]:
-                yield loaded.problem((SECTION[kind], name), f"the {kind} '{name}' is named nowhere",
-                                     "leave it out, or name it where it is meant to work", note=True, key=True)
+                yield loaded.problem(
+                    (SECTION[kind], name),
+                    f"the {kind} '{name}' is named nowhere",
+                    "leave it out, or name it where it is meant to work",
+                    note=True,
+                    key=True,
+                )
     for name, entry in recipe.masks.items():
         shared = [other for other, one in recipe.masks.items() if (one.stream or other) == entry.stream]
         if entry.stream is not None and shared == [name]:
-            yield loaded.problem(("masks", name, "stream"), f"no other mask has the random stream '{entry.stream}'",
-                                 f"masks: {', '.join(recipe.masks)}", note=True)
+            yield loaded.problem(
+                ("masks", name, "stream"),
+                f"no other mask has the random stream '{entry.stream}'",
+                f"masks: {', '.join(recipe.masks)}",
+                note=True,
+            )
 
 
 def _missing(loaded: Loaded, kind: str, name: str, places: list[tuple[KeyPath, bool]]) -> Problem:

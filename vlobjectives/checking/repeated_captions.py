@@ -32,16 +32,24 @@ def repeats(loaded: Loaded, registry: Registry, made: Pieces) -> Iterator[Proble
         texts = _captions(loaded, feed)
         again = sum(count for count in Counter(texts).values() if count > 1)
         if again and again >= LEAST * len(texts):
-            yield loaded.problem(source_path(name), f"{again} of the first {len(texts)} captions stand there more than "
-                                 "once, and are taught to be wrong for each other's pictures", mend, note=True)
+            yield loaded.problem(
+                source_path(name),
+                f"{again} of the first {len(texts)} captions stand there more than "
+                "once, and are taught to be wrong for each other's pictures",
+                mend,
+                note=True,
+            )
 
 
 def _captions(loaded: Loaded, feed: Feed) -> list[str]:
     source = feed.source
     columns = [name for name, spec in source.columns.items() if spec.kind == "raw" and spec.of_caption]
     with work_of(source_path(feed.fields.source), "reading its captions", source):
-        values = [source.value("train", number, column, source.settled_epoch, loaded.recipe.seed)
-                  for column in columns[:1] for number in range(min(FIRST, source.size("train")))]
+        values = [
+            source.value("train", number, column, source.settled_epoch, loaded.recipe.seed)
+            for column in columns[:1]
+            for number in range(min(FIRST, source.size("train")))
+        ]
     return [value for value in values if isinstance(value, str)]
 
 

@@ -18,8 +18,15 @@ STAGE = "means"
 GIGA = 1e9
 
 
-def means(loaded: Loaded, built: Built, step: shape_check.Step | None, processes: int, place: Path | None,
-          going_on: bool, report: Report) -> None:
+def means(
+    loaded: Loaded,
+    built: Built,
+    step: shape_check.Step | None,
+    processes: int,
+    place: Path | None,
+    going_on: bool,
+    report: Report,
+) -> None:
     """Whether a run would have what it needs. `step`: what a step costs, None where that is not known.
 
     going_on  there is a checkpoint, which holds every weight: none is asked for that the run once started from
@@ -40,8 +47,11 @@ def _device(loaded: Loaded, processes: int) -> Iterator[Problem]:
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if processes > count:
-            yield loaded.problem(("run", "device"), f"{processes} processes want a GPU each, and torch sees {count}",
-                                 f"--nproc {count}, or run.device=cpu")
+            yield loaded.problem(
+                ("run", "device"),
+                f"{processes} processes want a GPU each, and torch sees {count}",
+                f"--nproc {count}, or run.device=cpu",
+            )
     elif run.precision == "fp16":
         yield loaded.problem(("run", "precision"), "fp16 is for GPUs", "run.precision=auto")
 
@@ -50,8 +60,12 @@ def _weights(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """Starting weights that are not here and cannot be fetched."""
     for name, part in built.parts.items():
         if why := part.weights_missing():
-            yield loaded.problem(("model", name, "weights"), why, f"model.{name}.weights=FOLDER for a folder that "
-                                 f"holds them, or model.{name}.weights=null to start from scratch")
+            yield loaded.problem(
+                ("model", name, "weights"),
+                why,
+                f"model.{name}.weights=FOLDER for a folder that "
+                f"holds them, or model.{name}.weights=null to start from scratch",
+            )
 
 
 def _disk(loaded: Loaded, step: shape_check.Step, place: Path | None) -> Iterator[Problem]:
@@ -65,9 +79,12 @@ def _disk(loaded: Loaded, step: shape_check.Step, place: Path | None) -> Iterato
     keep = loaded.recipe.run.checkpoint.keep + 1
     free = shutil.disk_usage(above).free
     if one * keep > free:
-        yield loaded.problem(("run", "checkpoint"), f"{keep} checkpoints of {one / GIGA:.1f} GB do not fit into the "
-                             f"{free / GIGA:.1f} GB that are free under {above}",
-                             "free some, keep fewer (run.checkpoint.keep), or name another disk with --out")
+        yield loaded.problem(
+            ("run", "checkpoint"),
+            f"{keep} checkpoints of {one / GIGA:.1f} GB do not fit into the "
+            f"{free / GIGA:.1f} GB that are free under {above}",
+            "free some, keep fewer (run.checkpoint.keep), or name another disk with --out",
+        )
 
 
 def _memory(loaded: Loaded, step: shape_check.Step) -> Iterator[Problem]:
@@ -75,9 +92,11 @@ def _memory(loaded: Loaded, step: shape_check.Step) -> Iterator[Problem]:
     device = device_of(loaded.recipe.run.device)
     total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else _host_memory()
     if step.memory.peak > total:
-        yield loaded.problem(("data", "micro_batch"), f"a step needs about {step.memory.peak / GIGA:.1f} GB, and "
-                             f"{device} has {total / GIGA:.1f} GB", "lower data.micro_batch, or name large parts "
-                             "under plan.checkpoint; `vlobj plan` shows who holds what")
+        yield loaded.problem(
+            ("data", "micro_batch"),
+            f"a step needs about {step.memory.peak / GIGA:.1f} GB, and {device} has {total / GIGA:.1f} GB",
+            "lower data.micro_batch, or name large parts under plan.checkpoint; `vlobj plan` shows who holds what",
+        )
 
 
 def _host_memory() -> int:

@@ -25,11 +25,23 @@ STAGE = "sense"
 
 def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
     """Whether a step could be taken."""
-    rows = [] if report.wrong("data", "batch") or report.wrong("data", "micro_batch") else \
-        list(_rows(loaded, built, processes))
+    rows = (
+        []
+        if report.wrong("data", "batch") or report.wrong("data", "micro_batch")
+        else list(_rows(loaded, built, processes))
+    )
     when = [] if report.wrong("run", "steps") else list(_when(loaded))
-    report.add(STAGE, [*rows, *_masks(loaded, built), *_answers(loaded, built), *_groups(loaded, built), *when,
-                       *_averages(loaded, built)])
+    report.add(
+        STAGE,
+        [
+            *rows,
+            *_masks(loaded, built),
+            *_answers(loaded, built),
+            *_groups(loaded, built),
+            *when,
+            *_averages(loaded, built),
+        ],
+    )
     return all(problem.note for problem in rows + when)
 
 
@@ -39,30 +51,49 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
     batch = recipe.data.batch
     micro = recipe.data.rows(processes)
     if recipe.data.micro_batch is None and batch % processes:
-        yield loaded.problem(("data", "batch"), f"a batch of {batch} cannot be shared by {processes} processes",
-                             f"take a multiple of {processes}")
+        yield loaded.problem(
+            ("data", "batch"),
+            f"a batch of {batch} cannot be shared by {processes} processes",
+            f"take a multiple of {processes}",
+        )
         return
     if batch % (micro * processes):
-        fits = max(n for n in range(1, batch // processes + 1) if batch % (n * processes) == 0) \
-            if batch % processes == 0 else None
-        yield loaded.problem(("data", "micro_batch"), f"{processes} process{'es' * (processes > 1)} with micro-batches "
-                             f"of {micro} do not make up a batch of {batch}",
-                             f"data.micro_batch={fits}" if fits else f"data.batch={batch // processes * processes}")
+        fits = (
+            max(n for n in range(1, batch // processes + 1) if batch % (n * processes) == 0)
+            if batch % processes == 0
+            else None
+        )
+        yield loaded.problem(
+            ("data", "micro_batch"),
+            f"{processes} process{'es' * (processes > 1)} with micro-batches "
+            f"of {micro} do not make up a batch of {batch}",
+            f"data.micro_batch={fits}" if fits else f"data.batch={batch // processes * processes}",
+        )
     alone = list(_alone(built)) if batch == 1 else []
     if alone:
-        yield loaded.problem(("data", "batch"), f"a batch of 1 has no other row, and {', '.join(alone)} compare rows",
-                             "data.batch=2, or as many as fit")
+        yield loaded.problem(
+            ("data", "batch"),
+            f"a batch of 1 has no other row, and {', '.join(alone)} compare rows",
+            "data.batch=2, or as many as fit",
+        )
         return
     for name, objective in built.objectives.items():
         yield from _seen(loaded, name, objective, micro, processes)
     for name, group in built.rows.items():
         if group < 2:
-            yield loaded.problem(("pairings", name, "group"), "among one row there is no wrong partner",
-                                 "give it two rows or more: `group`, or data.micro_batch")
+            yield loaded.problem(
+                ("pairings", name, "group"),
+                "among one row there is no wrong partner",
+                "give it two rows or more: `group`, or data.micro_batch",
+            )
         elif micro % group:
-            yield loaded.problem(("pairings", name, "group"), f"groups of {group} rows do not fit into the {micro} "
-                                 "rows that a process passes at once, and partners would be others than these groups "
-                                 "give", f"pairings.{name}.group={micro}")
+            yield loaded.problem(
+                ("pairings", name, "group"),
+                f"groups of {group} rows do not fit into the {micro} "
+                "rows that a process passes at once, and partners would be others than these groups "
+                "give",
+                f"pairings.{name}.group={micro}",
+            )
 
 
 def _alone(built: Built) -> Iterator[str]:
@@ -83,18 +114,28 @@ def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes
     path = ("objectives", name) if written is None else ("objectives", name, "group")
     if group != "all" and micro % int(group):
         near = max(n for n in range(1, min(int(group), micro) + 1) if micro % n == 0)
-        yield loaded.problem(path, f"groups of {group} rows do not fit into the {micro} rows that a process passes at "
-                             "once", f"objectives.{name}.group={near}")
+        yield loaded.problem(
+            path,
+            f"groups of {group} rows do not fit into the {micro} rows that a process passes at once",
+            f"objectives.{name}.group={near}",
+        )
     rows = micro * processes if group == "all" else int(group)
     if _compares(objective) and rows < 2:
-        yield loaded.problem(path, f"it compares rows and sees {rows}", "two rows or more: raise data.micro_batch"
-                             + ("" if group == "all" else " and `group`"))
+        yield loaded.problem(
+            path,
+            f"it compares rows and sees {rows}",
+            "two rows or more: raise data.micro_batch" + ("" if group == "all" else " and `group`"),
+        )
 
 
 def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """Under every mask something is hidden and something seen."""
-    used = {work.key: None for name in built.objectives for work in make(built, [(name,)]).shares[0].work
-            if isinstance(work.key, DrawKey)}
+    used = {
+        work.key: None
+        for name in built.objectives
+        for work in make(built, [(name,)]).shares[0].work
+        if isinstance(work.key, DrawKey)
+    }
     for key, sites in ((key, sites) for key in used for sites in built.sites.values()):
         site, mask = sites[key.input], built.masks[key.mask]
         words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
@@ -106,20 +147,28 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
         options = loaded.recipe.masks[key.mask].options
         path = ("masks", key.mask, *(["ratio"] if "ratio" in options else []))
         if fewest < 1:
-            yield loaded.problem(path, f"it hides none of the {words} {unit} of '{key.input}'",
-                                 "hide more: raise its ratio, or take smaller patches")
+            yield loaded.problem(
+                path,
+                f"it hides none of the {words} {unit} of '{key.input}'",
+                "hide more: raise its ratio, or take smaller patches",
+            )
         elif most >= words:
-            yield loaded.problem(path, f"it may hide all {words} {unit} of '{key.input}'",
-                                 "leave something to see: lower its ratio")
+            yield loaded.problem(
+                path, f"it may hide all {words} {unit} of '{key.input}'", "leave something to see: lower its ratio"
+            )
 
 
 def _averages(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """A decay that is written where nothing is averaged: it would look as if weights were."""
     written = loaded.recipe.run.ema.decay != type(loaded.recipe.run.ema)().decay  # a run's recipe holds defaults too
     if written and ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
-        yield loaded.problem(("run", "ema", "decay"), "no objective, mask or pairing looks at averaged weights: no "
-                             "average is kept, and scores are of the trained weights",
-                             "leave it out; a plug-in asks for them by view.ema()", note=True)
+        yield loaded.problem(
+            ("run", "ema", "decay"),
+            "no objective, mask or pairing looks at averaged weights: no "
+            "average is kept, and scores are of the trained weights",
+            "leave it out; a plug-in asks for them by view.ema()",
+            note=True,
+        )
 
 
 def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
@@ -128,9 +177,13 @@ def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
     for name in dict.fromkeys(name for view in views for name in _pictures(view, built)):
         for number, field in enumerate(built.made.fields.inputs[name]):
             if built.made.fields.of_caption(field):
-                yield loaded.problem(("inputs", name, "fields", number), f"the input '{name}' shows the picture, and "
-                                     f"its field '{field}' is made of the caption: the model would be handed the "
-                                     "answer", "leave the field out of it; an objective may read it as its target")
+                yield loaded.problem(
+                    ("inputs", name, "fields", number),
+                    f"the input '{name}' shows the picture, and "
+                    f"its field '{field}' is made of the caption: the model would be handed the "
+                    "answer",
+                    "leave the field out of it; an objective may read it as its target",
+                )
 
 
 def _pictures(view: View, built: Built) -> Iterator[str]:
@@ -156,32 +209,53 @@ def _shown(view: View) -> Iterator[str]:
 def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
     """Patterns of optimiser groups that match, and that something is left for."""
     optim, steps = loaded.recipe.optim, loaded.recipe.run.steps
-    names = [f"model.{part}.{name}" for part, module in built.parts.items() for name, p in module.named_parameters()
-             if p.requires_grad]
-    names += [f"objectives.{of}.{name}" for of, module in built.objectives.items()
-              for name, p in module.named_parameters() if p.requires_grad]
+    names = [
+        f"model.{part}.{name}"
+        for part, module in built.parts.items()
+        for name, p in module.named_parameters()
+        if p.requires_grad
+    ]
+    names += [
+        f"objectives.{of}.{name}"
+        for of, module in built.objectives.items()
+        for name, p in module.named_parameters()
+        if p.requires_grad
+    ]
     patterns = [group.match for group in optim.groups]
     owner, idle = assign(names, patterns)
     if not names:
-        yield loaded.problem(("model",), "nothing is trained: no part and no objective has a trained parameter",
-                             "train a part, or do without a run", note=True)
+        yield loaded.problem(
+            ("model",),
+            "nothing is trained: no part and no objective has a trained parameter",
+            "train a part, or do without a run",
+            note=True,
+        )
     elif all(number >= 0 and optim.groups[number].lr == 0 for number in owner.values()):
         still = sorted({number for number in owner.values()})
-        yield loaded.problem(("optim", "groups", still[0], "lr"), f"nothing is trained: optim.groups gives lr 0 to all "
-                             f"{len(names)} parameters ({', '.join(optim.groups[number].match for number in still)})",
-                             "an lr above 0, or a pattern that leaves out what is to learn", note=True)
+        yield loaded.problem(
+            ("optim", "groups", still[0], "lr"),
+            f"nothing is trained: optim.groups gives lr 0 to all "
+            f"{len(names)} parameters ({', '.join(optim.groups[number].match for number in still)})",
+            "an lr above 0, or a pattern that leaves out what is to learn",
+            note=True,
+        )
     for number, group in enumerate(optim.groups):
         path = ("optim", "groups", number, "match")
-        if number in idle and any(group.match.startswith(f"{gone}.") or fnmatchcase(f"{gone}.", group.match)
-                                  for gone in (*_left_out(loaded, "model"), *_left_out(loaded, "objectives"))):
+        if number in idle and any(
+            group.match.startswith(f"{gone}.") or fnmatchcase(f"{gone}.", group.match)
+            for gone in (*_left_out(loaded, "model"), *_left_out(loaded, "objectives"))
+        ):
             continue  # it may match what a check could not build
         if number in idle:
             yield loaded.problem(path, f"no trained parameter is called '{group.match}'", _nearest(group.match, names))
         elif number not in owner.values():
             yield loaded.problem(path, "groups above it take all that it matches", "put it above them", note=True)
         if group.start is not None and in_steps(group.start, steps) >= steps:
-            yield loaded.problem(("optim", "groups", number, "start"), f"the run ends at step {steps}, before these "
-                                 "parameters begin to learn", "a whole number is steps, one with a point a share")
+            yield loaded.problem(
+                ("optim", "groups", number, "start"),
+                f"the run ends at step {steps}, before these parameters begin to learn",
+                "a whole number is steps, one with a point a share",
+            )
 
 
 def _left_out(loaded: Loaded, section: str) -> list[str]:
@@ -201,21 +275,33 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
     mix = recipe.data.mix or {}
     whose = Turns([entry.weight for entry in mix.values()] or [1.0])
     for who, source in enumerate(recipe.sources if not _left_out(loaded, "objectives") else ()):
-        weights = {name: entry.weight for name, entry in recipe.objectives.items()
-                   if source in (entry.sources or (source,))}
+        weights = {
+            name: entry.weight for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))
+        }
         own = whose.before(steps, who)
         idle = spans(weights, steps, lambda step, who=who: whose.before(step, who)).get((), 0)
         if idle:
             where = f" on batches of '{source}'" if source else ""
             first = live_sets(weights, steps)[()]
-            what = f"no objective ever has a weight{where}" if idle == own else \
-                f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight then"
-            yield loaded.problem(("objectives",), what, "give one a weight from the start to the end of the run",
-                                 note=idle < own)
+            what = (
+                f"no objective ever has a weight{where}"
+                if idle == own
+                else f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight then"
+            )
+            yield loaded.problem(
+                ("objectives",), what, "give one a weight from the start to the end of the run", note=idle < own
+            )
     if in_steps(recipe.optim.schedule.warmup, steps) > steps:
-        yield loaded.problem(("optim", "schedule", "warmup"), f"the warm-up is longer than the run of {steps} steps",
-                             "a whole number is steps, a number with a point a share of the run")
+        yield loaded.problem(
+            ("optim", "schedule", "warmup"),
+            f"the warm-up is longer than the run of {steps} steps",
+            "a whole number is steps, a number with a point a share of the run",
+        )
     every = recipe.evaluate.every
     if every is not None and every.steps is not None and every.steps > steps:
-        yield loaded.problem(("evaluate", "every", "steps"), f"the run ends at step {steps}, before the first of these "
-                             "evaluations", "lower it; at the end there is one in any case", note=True)
+        yield loaded.problem(
+            ("evaluate", "every", "steps"),
+            f"the run ends at step {steps}, before the first of these evaluations",
+            "lower it; at the end there is one in any case",
+            note=True,
+        )

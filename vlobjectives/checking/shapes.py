@@ -24,8 +24,9 @@ SHOWN = 4
 """Parameters that are named one by one."""
 
 
-def shapes(loaded: Loaded, registry: Registry, made: Pieces, built: Built, processes: int,
-           report: Report) -> shape_check.Step | None:
+def shapes(
+    loaded: Loaded, registry: Registry, made: Pieces, built: Built, processes: int, report: Report
+) -> shape_check.Step | None:
     """The step that needs most memory; None where one fails."""
     recipe, steps, failed, reached = loaded.recipe, [], {}, set()
     try:
@@ -65,10 +66,16 @@ def _quiet() -> Iterator[None]:
 
 def _largest(system: System, live: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """The sets whose step is no mere part of another's: there every pass runs alike, so that nothing else can fail."""
-    work = {names: {(one.key, one.trained) for share in system.plan(names).shares for one in share.work}
-            for names in live if names}
-    return [names for names, own in work.items()
-            if not any(set(names) < set(other) and own <= more for other, more in work.items())]
+    work = {
+        names: {(one.key, one.trained) for share in system.plan(names).shares for one in share.work}
+        for names in live
+        if names
+    }
+    return [
+        names
+        for names, own in work.items()
+        if not any(set(names) < set(other) and own <= more for other, more in work.items())
+    ]
 
 
 def _told(loaded: Loaded, error: Trouble) -> Problem:
@@ -89,5 +96,10 @@ def _unreached(loaded: Loaded, system: shape_check.Dry, reached: set[int]) -> It
             more = f" and {len(idle) - SHOWN} more" if len(idle) > SHOWN else ""
             what = "any of its parameters" if len(idle) == len(own) else ", ".join(idle[:SHOWN]) + more
             if idle:
-                yield loaded.problem((section, name), f"no objective that is ever live reaches {what}",
-                                     "nothing, if it is meant to stay as it begins", note=True, key=True)
+                yield loaded.problem(
+                    (section, name),
+                    f"no objective that is ever live reaches {what}",
+                    "nothing, if it is meant to stay as it begins",
+                    note=True,
+                    key=True,
+                )

@@ -27,8 +27,14 @@ SECTIONS = ("data", "model", "inputs", "fields", "masks", "pairings", "objective
 """Sections without which nothing can be built: one that is wrong as a whole ends a check at its names."""
 
 
-def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | None = None,
-          thorough: bool = False, trains: bool = True) -> tuple[Loaded, Report]:
+def check(
+    loaded: Loaded,
+    registry: Registry,
+    processes: int = 1,
+    place: Path | None = None,
+    thorough: bool = False,
+    trains: bool = True,
+) -> tuple[Loaded, Report]:
     """Every check of a recipe that was loaded; gives the recipe resolved, and what was found.
 
     place     the run folder to be; by default the one that the recipe lies in, or one under run.folder
@@ -68,8 +74,9 @@ def check(loaded: Loaded, registry: Registry, processes: int = 1, place: Path | 
     return whole, _left(report, whole, named)
 
 
-def _stepped(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, processes: int,
-             report: Report) -> tuple[Loaded, Mapping[KeyPath, Named], Built, Step | None]:
+def _stepped(
+    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, processes: int, report: Report
+) -> tuple[Loaded, Mapping[KeyPath, Named], Built, Step | None]:
     """Stage `shapes`, again without what failed until nothing does: one loss that fails hides those behind it."""
     step, told = None, -1
     while built.objectives and told != len(report.errors):
@@ -83,12 +90,13 @@ def _stepped(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named],
 
 def _left(report: Report, whole: Loaded, named: Mapping[KeyPath, Named]) -> Report:
     """The report with what was not looked at to the end, though nothing is told of it."""
-    report.left += [dotted(path) for path, _, _ in entries(whole.recipe)
-                    if path not in named and not report.wrong(*map(str, path))]
+    report.left += [
+        dotted(path) for path, _, _ in entries(whole.recipe) if path not in named and not report.wrong(*map(str, path))
+    ]
     return report
 
 
 def _skipped(report: Report, broken: str) -> Report:
     """The report with all stages after a broken one named as skipped."""
-    report.skip(STAGES[STAGES.index(broken) + 1:], broken)
+    report.skip(STAGES[STAGES.index(broken) + 1 :], broken)
     return report

@@ -46,8 +46,9 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
             spare = [max(0, room(fields.spec(name), place) + more - len(one.ids)) for one, more in zip(read, spare)]
 
 
-def _unread(loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Sequence[Any]],
-            short: list[str]) -> Iterator[Problem]:
+def _unread(
+    loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Sequence[Any]], short: list[str]
+) -> Iterator[Problem]:
     """Fits the readers, and lets those that a batch needs read; one problem for each that cannot.
 
     short  takes in those for which so few records are too few to learn from: a run says so of all
@@ -65,18 +66,33 @@ def _unread(loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Seque
         if isinstance(error, VlobjError):
             short.append(name)
         if (learned and name in needed) or isinstance(error, VlobjError):
-            error, value = next(((error, value) for value in values
-                                 if (error := _raised(partial(fields.reads, name), value)) is not None
-                                 and (learned or isinstance(error, VlobjError))), (None, None))
+            error, value = next(
+                (
+                    (error, value)
+                    for value in values
+                    if (error := _raised(partial(fields.reads, name), value)) is not None
+                    and (learned or isinstance(error, VlobjError))
+                ),
+                (None, None),
+            )
         if error is not None:
             broken.add(name)
             place = line_of(error, files_of(reader))
-            what, mend = (error.what, error.mend) if isinstance(error, VlobjError) else (
-                f"its reader fails on the column '{column}', which holds {_brief(value)}: "
-                f"{error.why if isinstance(error, Broke) else reason_of(error)}"
-                + (f" ({place})" if place else ""), error.mend if isinstance(error, Broke) else "")
-            yield loaded.problem(("fields", name, *(["of"] if entry.of else [])), what, mend or "name with `of` a "
-                                 f"column that it reads; `vlobj plugins {entry.type}` explains it", key=not entry.of)
+            what, mend = (
+                (error.what, error.mend)
+                if isinstance(error, VlobjError)
+                else (
+                    f"its reader fails on the column '{column}', which holds {_brief(value)}: "
+                    f"{error.why if isinstance(error, Broke) else reason_of(error)}" + (f" ({place})" if place else ""),
+                    error.mend if isinstance(error, Broke) else "",
+                )
+            )
+            yield loaded.problem(
+                ("fields", name, *(["of"] if entry.of else [])),
+                what,
+                mend or f"name with `of` a column that it reads; `vlobj plugins {entry.type}` explains it",
+                key=not entry.of,
+            )
 
 
 def _raised(act: Callable[[Any], object], value: Any) -> Exception | None:
@@ -92,20 +108,34 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def _fits(loaded: Loaded, spec: FieldSpec, place: int, name: str, values: Sequence[Any], read: Sequence[Pieces],
-          spare: Sequence[int]) -> Iterator[Problem]:
+def _fits(
+    loaded: Loaded,
+    spec: FieldSpec,
+    place: int,
+    name: str,
+    values: Sequence[Any],
+    read: Sequence[Pieces],
+    spare: Sequence[int],
+) -> Iterator[Problem]:
     path = ("fields", name, *(["length"] if "length" in loaded.recipe.fields[name].options else []))
     holds, length = room(spec, place), spec.shape[0]
     longest = max((len(one.ids) - more for one, more in zip(read, spare)), default=0)
     cut = sum(len(one.ids) > holds + more for one, more in zip(read, spare))
-    if holds < 1 or (read and not any(_word(value, one, holds + more)
-                                      for value, one, more in zip(values, read, spare))):
-        yield loaded.problem(path, f"a length of {length} leaves no word of '{name}'", "raise it: the longest of "
-                             f"the first {len(read)} needs {longest + length - holds} or more")
+    if holds < 1 or (
+        read and not any(_word(value, one, holds + more) for value, one, more in zip(values, read, spare))
+    ):
+        yield loaded.problem(
+            path,
+            f"a length of {length} leaves no word of '{name}'",
+            f"raise it: the longest of the first {len(read)} needs {longest + length - holds} or more",
+        )
     elif cut:
-        yield loaded.problem(path, f"{cut / len(read):.0%} of the first {len(read)} are longer than {length} and "
-                             "lose their end", f"the longest of them needs {longest + length - holds} or more; "
-                             "nothing, if they may be cut", note=True)
+        yield loaded.problem(
+            path,
+            f"{cut / len(read):.0%} of the first {len(read)} are longer than {length} and lose their end",
+            f"the longest of them needs {longest + length - holds} or more; nothing, if they may be cut",
+            note=True,
+        )
 
 
 def _texts(fields: Fields) -> Iterator[list[tuple[int, str]]]:
@@ -121,8 +151,10 @@ def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
         source, own = feed.source, feed.fields.renamed.get(column, column)
         if own in source.columns:
             with work_of(source_path(feed.fields.source), f"reading the column '{own}'", source):
-                rows += [source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
-                         for number in range(min(FIRST, source.size("train")))]
+                rows += [
+                    source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
+                    for number in range(min(FIRST, source.size("train")))
+                ]
     return [row for row in rows if not isinstance(row, Bad)]
 
 

@@ -24,19 +24,23 @@ SAMPLES, ROWS, TWINS = 8, 4, 2
 """Samples of a split, in batches of so many, and twins of a kind that evaluations are tried on."""
 
 
-def little(loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named],
-           built: Built) -> tuple[Mapping[str, HeldOut], str]:
+def little(
+    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built
+) -> tuple[Mapping[str, HeldOut], str]:
     """Source -> a few samples of a split that is evaluated, with the small form; nothing, and why, where that cannot
     be had."""
     recipe, made = loaded.recipe, built.made
     if made.first is None:
         return {}, "of the first records alone a field cannot learn"
-    feeds = {name: replace(feed, fields=replace(feed.fields, readers=made.first.readers))
-             for name, feed in made.feeds.items()}
+    feeds = {
+        name: replace(feed, fields=replace(feed.fields, readers=made.first.readers))
+        for name, feed in made.feeds.items()
+    }
     parts = {str(path[1]): PartEntry(**small_part(one)) for path, one in named.items() if one.kind == "part"}
     try:
-        system = assemble.system(recipe.model_copy(update={"model": parts}), registry,
-                                 Pieces(feeds, made.inputs)).eval()
+        system = assemble.system(
+            recipe.model_copy(update={"model": parts}), registry, Pieces(feeds, made.inputs)
+        ).eval()
     except Exception as error:  # a part that has no small form for this data
         why = f"{dotted(error.path)}: {error.why}" if isinstance(error, Trouble) else reason_of(error)
         return {}, f"a small form of the model cannot be made ({why})"

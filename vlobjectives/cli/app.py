@@ -23,6 +23,7 @@ app = typer.Typer(name="vlobj", no_args_is_help=True, add_completion=False, pret
 def _version(asked: bool) -> None:
     if asked:
         from vlobjectives import __version__
+
         print(f"vlobjectives {__version__}")
         raise typer.Exit
 
@@ -30,12 +31,19 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    left_out: Annotated[list[str] | None, typer.Option("-p", metavar="no:NAME", help="Leave a plug-in, or one of its "
-                                                       "components (no:objective:itc), out. May be repeated.")] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            metavar="no:NAME",
+            help="Leave a plug-in, or one of its components (no:objective:itc), out. May be repeated.",
+        ),
+    ] = None,
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave out all that other packages bring.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                          help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Vision-language pre-training objectives: check a recipe, see what it costs, train it, evaluate it."""
     given: Options = context.obj

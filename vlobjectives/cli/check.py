@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 def check(
     context: typer.Context,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", show_default=False, help="A recipe file, a shipped "
-                                          "recipe's name, or a run folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False,
-                                                          help="Changes to the recipe.")] = None,
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", show_default=False, help="A recipe file, a shipped recipe's name, or a run folder."
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False, help="Changes to the recipe."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Notes are errors.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Read every record and the header of every file.")] = False,
     trust: Trust = False,
@@ -28,9 +34,11 @@ def check(
     """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
     context.with_resource(brief(context.obj))
     from vlobjectives.recipe import load
+
     begun = time.monotonic()
     loaded = load(recipe, overrides or (), check=True)
     from vlobjectives.checking import check as check_all
+
     loaded, report = check_all(loaded, context.obj.registry(trust), thorough=data)
     report = report.strict() if strict else report
     if as_json:

@@ -14,16 +14,32 @@ from vlobjectives.errors import PluginError
 from vlobjectives.registry import KINDS, Registry, Row
 from vlobjectives.runtime.console import Wide
 
-PLAIN = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text",
-         "null": "null", "object": "mapping", "array": "list"}
+PLAIN = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "string": "text",
+    "null": "null",
+    "object": "mapping",
+    "array": "list",
+}
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def rows(registry: Registry) -> list[dict[str, Any]]:
     """Every component, then every plug-in that could not be taken in; imports none of them."""
     found = [asdict(row) for row in registry.all()]
-    return found + [{"kind": "", "name": fault.name, "package": fault.distribution, "version": "", "target": "",
-                     "fault": fault.reason} for fault in registry.faults]
+    return found + [
+        {
+            "kind": "",
+            "name": fault.name,
+            "package": fault.distribution,
+            "version": "",
+            "target": "",
+            "fault": fault.reason,
+        }
+        for fault in registry.faults
+    ]
 
 
 def table(found: list[dict[str, Any]]) -> None:
@@ -43,24 +59,35 @@ def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
     Raises PluginError if there is none, or if one does not load.
     """
     kind, _, short = name.rpartition(":")
-    found = [row for row in registry.all() if short in (row.name, f"{row.package}/{row.name}")
-             and kind in ("", row.kind)]
+    found = [
+        row for row in registry.all() if short in (row.name, f"{row.package}/{row.name}") and kind in ("", row.kind)
+    ]
     if not found:
         of = next((one for one in KINDS if short.lower() in (one, f"{one}s")), None)
         if of:
-            raise PluginError(f"'{name}' is a kind of plug-in", "`vlobj plugins NAME` explains one: "
-                              + ", ".join(registry.names(of)))
+            raise PluginError(
+                f"'{name}' is a kind of plug-in", "`vlobj plugins NAME` explains one: " + ", ".join(registry.names(of))
+            )
         near = get_close_matches(short, [row.name for row in registry.all()], 1)
-        raise PluginError(f"there is no plug-in '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
-                          f"`vlobj plugins` lists them; kinds are {', '.join(KINDS)}")
+        raise PluginError(
+            f"there is no plug-in '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
+            f"`vlobj plugins` lists them; kinds are {', '.join(KINDS)}",
+        )
     return [(row, registry.get(row.kind, row.name)) for row in found]
 
 
 def as_data(row: Row, cls: type) -> dict[str, Any]:
     """The same that `show` prints."""
-    return {"kind": row.kind, "name": row.name, "package": row.package, "version": row.version,
-            "paper": getattr(cls, "paper", ""), "about": inspect.getdoc(cls) or "", "options": options(cls),
-            "views": views(row, cls)}
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "package": row.package,
+        "version": row.version,
+        "paper": getattr(cls, "paper", ""),
+        "about": inspect.getdoc(cls) or "",
+        "options": options(cls),
+        "views": views(row, cls),
+    }
 
 
 def show(row: Row, cls: type) -> None:
@@ -105,6 +132,7 @@ def views(row: Row, cls: type) -> dict[str, str]:
     """
     from vlobjectives.contracts.views import Input
     from vlobjectives.planning.plan import title
+
     if not hasattr(cls, "views"):
         return {}
     given = {name: name for name, field in cls.Config.model_fields.items() if field.is_required() and _named(field)}
@@ -119,8 +147,15 @@ def views(row: Row, cls: type) -> dict[str, str]:
 def _named(field: Any) -> list[str]:
     """The kinds of things that an option names."""
     from vlobjectives.contracts.naming import kinds
-    words = {"input": "an input", "mask": "a mask", "pairing": "a pairing", "part": "a part of the model",
-             "field": "a field", "objective": "an objective"}
+
+    words = {
+        "input": "an input",
+        "mask": "a mask",
+        "pairing": "a pairing",
+        "part": "a part of the model",
+        "field": "a field",
+        "objective": "an objective",
+    }
     return [words[kind] for kind in sorted(kinds(field))]
 
 

@@ -13,9 +13,13 @@ def told(error: BaseException, debug: bool) -> int:
     try:
         if debug:
             traceback.print_exception(error)
-        print(meant or
-              f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
-              f"    mend: `{_again()}` shows where; please report it", file=sys.stderr, flush=True)
+        print(
+            meant
+            or f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
+            f"    mend: `{_again()}` shows where; please report it",
+            file=sys.stderr,
+            flush=True,
+        )
     except OSError:  # a terminal that was closed: the code still says how it ended
         deafened(sys.stderr)
     return meant.code if meant else 1

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from vlobjectives.registry import Registry
 
 
-Trust = Annotated[bool, typer.Option("--trust", help="Run the plug-in files that a run folder names, and record that "
-                                     "they are trusted; those of your own runs are.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Run the plug-in files that a run folder names, and record that "
+        "they are trusted; those of your own runs are.",
+    ),
+]
 
 
 @dataclass
@@ -29,14 +35,21 @@ class Options:
         """All plug-ins but those that the command line leaves out; `trust` as it has it. Raises RecipeError for a `-p`
         that means nothing."""
         from vlobjectives.registry import Registry
+
         for word in self.left_out:
             if not word.startswith("no:") or word == "no:":
-                raise RecipeError.one(f"-p {word} means nothing", "-p no:NAME leaves a plug-in out; `vlobj plugins` "
-                                      "lists them, and a recipe takes in a file with `plugins: [./file.py]`")
+                raise RecipeError.one(
+                    f"-p {word} means nothing",
+                    "-p no:NAME leaves a plug-in out; `vlobj plugins` "
+                    "lists them, and a recipe takes in a file with `plugins: [./file.py]`",
+                )
         return Registry([word.removeprefix("no:") for word in self.left_out], self.no_plugins, trust)
 
     @property
     def words(self) -> list[str]:
         """The same options as they are written before a verb."""
-        return [*(part for word in self.left_out for part in ("-p", word)),
-                *(["--no-plugins"] if self.no_plugins else []), *(["--debug"] if self.debug else [])]
+        return [
+            *(part for word in self.left_out for part in ("-p", word)),
+            *(["--no-plugins"] if self.no_plugins else []),
+            *(["--debug"] if self.debug else []),
+        ]

@@ -29,9 +29,10 @@ def meant(command: Any, arguments: Sequence[str] | None) -> str:
         if verb.endswith((".yaml", ".yml")):
             return f"say what to do with it: vlobj run {verb}, or check, plan"
         return next((f"vlobj {ours}" for ours, theirs in _VERBS.items() if verb.lower() in theirs.split()), "")
-    own = {option for one in (command, command.commands.get(verb)) if one for param in one.params
-           for option in param.opts}
-    for word in words[:words.index("--")] if "--" in words else words:
+    own = {
+        option for one in (command, command.commands.get(verb)) if one for param in one.params for option in param.opts
+    }
+    for word in words[: words.index("--")] if "--" in words else words:
         option, _, value = word.partition("=")
         name = option.lstrip("-")
         if not option.startswith("-") or option in own or not name:
@@ -40,6 +41,7 @@ def meant(command: Any, arguments: Sequence[str] | None) -> str:
             return f"the recipe stands behind the verb: vlobj {verb or 'run'} {value or 'FILE.yaml'}"
         from vlobjectives.recipe import known_keys
         from vlobjectives.recipe.synonyms import key
+
         path = tuple(name.split("."))
         if len(path) > 1 and path[0] in known_keys.keys(()):
             return f"a change of the recipe has no dashes: {name}={value or 'VALUE'}"

@@ -13,8 +13,9 @@ from vlobjectives.cli.printing import show_data
 def plan(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A file that ends in .yaml, a run folder, or a shipped recipe's name.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that replace "
-                                                          "the recipe's.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Values that replace the recipe's.")
+    ] = None,
     nproc: Annotated[int, typer.Option("--nproc", min=1, help="Processes that the run will have.")] = 1,
     trust: Trust = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
@@ -46,8 +47,9 @@ def plan(
     report.add("references", references(loaded, named, report))
     report.refuse()
     try:
-        found = [measure(loaded.recipe, registry, nproc, source, kept_fields(loaded))
-                 for source in loaded.recipe.sources]
+        found = [
+            measure(loaded.recipe, registry, nproc, source, kept_fields(loaded)) for source in loaded.recipe.sources
+        ]
     except Trouble as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
     except ViewError as error:

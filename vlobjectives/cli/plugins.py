@@ -9,12 +9,14 @@ from vlobjectives.cli.printing import show_data
 
 def plugins(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A plug-in to explain: NAME, KIND:NAME or PACKAGE/NAME.",
-                                               show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A plug-in to explain: NAME, KIND:NAME or PACKAGE/NAME.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
 ) -> None:
     """List all plug-ins; with a name: its formula, paper, options and views."""
     from vlobjectives.cli import explain
+
     registry = context.obj.registry()
     if name is not None:
         found = explain.find(registry, name)

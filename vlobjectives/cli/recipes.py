@@ -18,6 +18,7 @@ def recipes(
     if context.invoked_subcommand:
         return
     from vlobjectives.recipe.recipes import describe, find, names
+
     found = {name: describe(find(name)) for name in names()}
     if as_json:
         show_data(found)
@@ -34,4 +35,5 @@ def copy(
 ) -> None:
     """Copy a shipped recipe, to be changed, with the plug-in files that it names."""
     from vlobjectives.recipe.recipes import copy as copied
+
     print(*copied(name, target), sep="\n")

@@ -11,24 +11,48 @@ from vlobjectives.cli.options import Trust
 
 def run(
     context: typer.Context,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE_OR_RUN", show_default=False, help="A recipe file, a shipped "
-                                          "recipe's name, or a run folder, which goes on with that run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False,
-                                                          help="Changes to the recipe, such as optim.lr=1e-4.")] = None,
-    tiny: Annotated[bool, typer.Option("--tiny", help="A trial in seconds: every part small, embedded scenes for data, "
-                                       "no weights, two steps.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", show_default=False,
-                                             help="The run folder; by default a new one under run.folder.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="With --out: go on if there is a run there, else start "
-                                         "one.")] = False,
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE_OR_RUN",
+            show_default=False,
+            help="A recipe file, a shipped recipe's name, or a run folder, which goes on with that run.",
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY.PATH=VALUE]...", show_default=False, help="Changes to the recipe, such as optim.lr=1e-4."
+        ),
+    ] = None,
+    tiny: Annotated[
+        bool,
+        typer.Option(
+            "--tiny", help="A trial in seconds: every part small, embedded scenes for data, no weights, two steps."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", show_default=False, help="The run folder; by default a new one under run.folder."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --out: go on if there is a run there, else start one.")
+    ] = False,
     nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes on this machine.")] = 1,
     trust: Trust = False,
-    accept_changes: Annotated[bool, typer.Option("--accept-changes", help="Go on with a run although the recipe, the "
-                                                 "data or a plug-in is not what it was.")] = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes", help="Go on with a run although the recipe, the data or a plug-in is not what it was."
+        ),
+    ] = False,
 ) -> None:
     """Train a recipe. All checks run first."""
     from vlobjectives.errors import RecipeError
     from vlobjectives.recipe import load
+
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
     from vlobjectives.plugin_loading.instantiate import Trouble
     from vlobjectives.runs import session, start
@@ -38,12 +62,16 @@ def run(
 
     world, registry = distributed.world(), context.obj.registry(trust)
     log = Log(first=world.first)
-    ready = start.ready(start.Order(recipe, loaded, tiny, out, resume), registry, max(nproc, world.size),
-                           "VLOBJ_LAUNCHER" in os.environ, log.say)
+    ready = start.ready(
+        start.Order(recipe, loaded, tiny, out, resume),
+        registry,
+        max(nproc, world.size),
+        "VLOBJ_LAUNCHER" in os.environ,
+        log.say,
+    )
     try:
         if nproc > 1:
-            switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes,
-                        "--trust": trust}
+            switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes, "--trust": trust}
             words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
             raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
         session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)

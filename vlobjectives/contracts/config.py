@@ -45,8 +45,11 @@ def fault(config: Any, wanted: type[Config]) -> str:
     if not (isinstance(config, type) and issubclass(config, wanted)):
         return f"that does not derive {wanted.__name__}: {config!r}"
     own = [name for field, info in config.model_fields.items() if (name := info.alias or field) in wanted.HOST]
-    return f"with a field `{'`, `'.join(own)}`, which is the host's key and would never be given: call it otherwise" \
-        if own else ""
+    return (
+        f"with a field `{'`, `'.join(own)}`, which is the host's key and would never be given: call it otherwise"
+        if own
+        else ""
+    )
 
 
 class ObjectiveConfig(Config):

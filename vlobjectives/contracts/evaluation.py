@@ -52,8 +52,13 @@ class Held(Protocol):
     def batches(self) -> Iterator[Batch]:
         """The split in order of number."""
 
-    def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
-               pairs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def values(
+        self,
+        views: Mapping[str, View],
+        batch: Batch,
+        draws: Mapping[str, Draw] | None = None,
+        pairs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """The views of this batch; `draws` (by mask name) and `pairs` (by pairing name) replace what would be drawn."""
 
     def losses(self, batch: Batch) -> Mapping[str, Any]:
@@ -99,6 +104,7 @@ class Evaluation:
 def accuracy(hits: Tensor, chance: float | None) -> Score:
     """A share of hits (bool [n]) with its Wilson interval."""
     from vlobjectives.functional.statistics import wilson
+
     n = hits.numel()
     value = hits.double().mean().item() if n else 0.0
     low, high = wilson(int(hits.sum()), n)

@@ -46,14 +46,17 @@ class FieldSpec:
             raise PluginError("FieldSpec.std is what is divided by", "give numbers over 0")
         for name, given in (("mean", self.mean), ("std", self.std)):
             if self.kind != "picture" and tuple(given) != HALF:
-                raise PluginError(f"FieldSpec.{name} is of pictures: nothing of kind {self.kind} is normalised",
-                                  "let the source or reader normalise, and leave it out")
+                raise PluginError(
+                    f"FieldSpec.{name} is of pictures: nothing of kind {self.kind} is normalised",
+                    "let the source or reader normalise, and leave it out",
+                )
             channels = self.shape[-3] if self.kind == "picture" and len(self.shape) > 2 else len(given)
             if len(given) != channels and len(set(given)) == 1:
                 object.__setattr__(self, name, (given[0],) * channels)
             elif len(given) != channels:
-                raise PluginError(f"FieldSpec.{name} has {len(given)} numbers for {channels} channels",
-                                  "give one for each channel")
+                raise PluginError(
+                    f"FieldSpec.{name} has {len(given)} numbers for {channels} channels", "give one for each channel"
+                )
 
     @property
     def frames(self) -> int:

@@ -12,6 +12,7 @@ SECONDS = 3
 def hub_missing(name: str, files: Iterable[str]) -> str:
     """Why none of these files of the repository `name` can be had; "" where one lies here or the hub answers."""
     from huggingface_hub import try_to_load_from_cache
+
     if any(isinstance(try_to_load_from_cache(name, file), str) for file in files):
         return ""
     silent = _silent()
@@ -23,6 +24,7 @@ def hub_asked() -> Iterator[None]:
     """Inside, clients of a hub that does not answer take what was fetched before, at once; else they try again and
     again for a minute."""
     from huggingface_hub import constants
+
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = bool(_silent())
     try:
@@ -34,6 +36,7 @@ def hub_asked() -> Iterator[None]:
 def _silent() -> str:
     """Why the hub is not asked, or gives no answer; "" where it answers."""
     from huggingface_hub import constants
+
     return "HF_HUB_OFFLINE forbids to ask the hub" if constants.is_offline_mode() else _unreachable(constants.ENDPOINT)
 
 
@@ -44,6 +47,7 @@ def _unreachable(endpoint: str) -> str:
 
     def ask() -> None:
         from huggingface_hub.utils import get_session
+
         try:
             answers.append(get_session().head(endpoint, timeout=SECONDS).status_code)
         except Exception:  # whatever the client raises: no route, no name, no answer in time

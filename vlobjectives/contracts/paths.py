@@ -32,8 +32,11 @@ def paths(config: type[BaseModel], options: Mapping[str, Any]) -> Iterator[Found
 
 def places(config: type[BaseModel], options: Mapping[str, Any]) -> list[str]:
     """The options, as written, that are no paths and say where files may lie."""
-    return [name for name, field in config.model_fields.items() if name in options
-            and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("place")]
+    return [
+        name
+        for name, field in config.model_fields.items()
+        if name in options and isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("place")
+    ]
 
 
 def _within(annotation: Any, kind: Kind | None, value: Any) -> Iterator[Found]:
@@ -48,8 +51,13 @@ def _within(annotation: Any, kind: Kind | None, value: Any) -> Iterator[Found]:
         yield from paths(annotation, value)
     elif isinstance(value, dict | list) and inner:
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            of = inner[key] if origin is tuple and Ellipsis not in inner and key < len(inner) else \
-                inner[-1] if isinstance(value, dict) else inner[0]
+            of = (
+                inner[key]
+                if origin is tuple and Ellipsis not in inner and key < len(inner)
+                else inner[-1]
+                if isinstance(value, dict)
+                else inner[0]
+            )
             yield from (((key, *more), found) for more, found in _within(of, kind, item))
 
 

@@ -105,6 +105,7 @@ class Source:
         `vlobjectives.pictures.PictureError` for what is none.
         """
         from vlobjectives import pictures  # torch's: contracts cost nothing to import
+
         return pictures.squeezed(picture, spec.shape, max_pixels)
 
     def splits(self) -> tuple[str, ...]:

@@ -132,8 +132,9 @@ def joint(x: Input | EncodedView, part: str = "joint") -> JointView:
     return JointView(part, _view(x))
 
 
-def fused(image: Input | View, text: Input | View, pairing: str | None = None, keep: float = 0.0,
-          part: str = "fusion") -> FusedView:
+def fused(
+    image: Input | View, text: Input | View, pairing: str | None = None, keep: float = 0.0, part: str = "fusion"
+) -> FusedView:
     """Picture and text fused: a `Fused`.
 
     pairing  rows are the wrong pairs of that pairing in place of the batch's own pairs

@@ -49,14 +49,23 @@ def _product(sizes: list[int]) -> int:
     return total
 
 
-FUSED = ("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
-         "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
-         "_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math_for_mps")
+FUSED = (
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_attention_math_for_mps",
+)
 """All that `scaled_dot_product_attention` may become; some versions of torch lack some."""
 FORMULAS: dict[Any, Callable[..., int]] = {
     getattr(torch.ops.aten, name + suffix): formula
-    for name in FUSED for suffix, formula in (("", attention), ("_backward", attention_backward))
-    if hasattr(torch.ops.aten, name + suffix)}
-FORMULAS |= {torch.ops.aten._triton_scaled_dot_attention: attention,
-             torch.ops.aten._triton_multi_head_attention: whole_attention,
-             torch.ops.aten._native_multi_head_attention: whole_attention}
+    for name in FUSED
+    for suffix, formula in (("", attention), ("_backward", attention_backward))
+    if hasattr(torch.ops.aten, name + suffix)
+}
+FORMULAS |= {
+    torch.ops.aten._triton_scaled_dot_attention: attention,
+    torch.ops.aten._triton_multi_head_attention: whole_attention,
+    torch.ops.aten._native_multi_head_attention: whole_attention,
+}

@@ -34,6 +34,7 @@ def continued(small: Mapping[int, Mapping[str, Term]], rows: int, seen: Mapping[
 
 def _line(x: Sequence[float], y: Sequence[float], at: float, close: float) -> float | None:
     """The value at `at` of the line through the first and last point; None where one between lies beside it."""
+
     def value(here: float) -> float:
         return y[0] + (y[-1] - y[0]) * (here - x[0]) / (x[-1] - x[0])
 

@@ -28,8 +28,9 @@ SMALL = 64
 grows with the square of its rows."""
 
 
-def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | None = None,
-            kept: Path | None = None) -> Costs:
+def measure(
+    recipe: Any, registry: Registry, processes: int = 1, source: str | None = None, kept: Path | None = None
+) -> Costs:
     """What a recipe's plan costs a process; losses that gather have the rows of all of them.
 
     source  of a mix the source whose steps are meant; None: the first
@@ -44,51 +45,94 @@ def measure(recipe: Any, registry: Registry, processes: int = 1, source: str | N
     system, steps = dry.system, recipe.run.steps
     weights = system.weights(source)
     spans = plan_costs.spans(weights, steps, lambda step: whose.before(step, who))
-    counted = {names: (first, dry.step(names, first, source))
-               for names, first in live_sets(weights, steps).items() if names}
-    phases = tuple(plan_costs.Phase(names, first, spans.get(names, 0), len(system.plan(names).passes),
-                               sum(step.forward.values()), step.backward, step.memory)
-                   for names, (first, step) in counted.items())
+    counted = {
+        names: (first, dry.step(names, first, source)) for names, first in live_sets(weights, steps).items() if names
+    }
+    phases = tuple(
+        plan_costs.Phase(
+            names,
+            first,
+            spans.get(names, 0),
+            len(system.plan(names).passes),
+            sum(step.forward.values()),
+            step.backward,
+            step.memory,
+        )
+        for names, (first, step) in counted.items()
+    )
     full = max(phases, key=lambda phase: phase.forward).objectives
     step = counted[full][1]
     return Costs(
-        recipe=recipe.run.name or "", source=source, device=dry.device, precision=dry.precision,
+        recipe=recipe.run.name or "",
+        source=source,
+        device=dry.device,
+        precision=dry.precision,
         batch=recipe.data.batch,
-        micro_batch=dry.rows, processes=processes, steps=whose.before(steps, who), passes=_passes(system, full, step),
+        micro_batch=dry.rows,
+        processes=processes,
+        steps=whose.before(steps, who),
+        passes=_passes(system, full, step),
         objectives=_objectives(recipe, registry, dry, full, step, processes, source, kept),
-        parameters=_parameters(system), averages=_averages(system), phases=phases,
+        parameters=_parameters(system),
+        averages=_averages(system),
+        phases=phases,
         schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),
-        unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()})
+        unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()},
+    )
 
 
 def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_costs.Pass, ...]:
-    return tuple(plan_costs.Pass(title(work.key), runner(work.key), plan_costs.kind(work.key),
-                                 plan_costs.reads(work.key), *step.shapes[title(work.key)], work.askers,
-                                 step.forward.get(title(work.key), 0))
-                 for work in system.plan(names).passes)
+    return tuple(
+        plan_costs.Pass(
+            title(work.key),
+            runner(work.key),
+            plan_costs.kind(work.key),
+            plan_costs.reads(work.key),
+            *step.shapes[title(work.key)],
+            work.askers,
+            step.forward.get(title(work.key), 0),
+        )
+        for work in system.plan(names).passes
+    )
 
 
-def _objectives(recipe: Any, registry: Registry, dry: Dry, names: Sequence[str], step: Step,
-                processes: int, source: str, kept: Path | None) -> tuple[plan_costs.Work, ...]:
+def _objectives(
+    recipe: Any,
+    registry: Registry,
+    dry: Dry,
+    names: Sequence[str],
+    step: Step,
+    processes: int,
+    source: str,
+    kept: Path | None,
+) -> tuple[plan_costs.Work, ...]:
     settings = dry.system.settings
     seen = {name: plan_costs.together(settings.group[name], dry.rows, processes) for name in names}
     terms = _terms(recipe, registry, names, dry.rows * processes, seen, source, kept)
     through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
-        losses = tuple(plan_costs.Loss(key.split("/", 1)[1], weight * term.weight, _known(term.count),
-                                  _known(term.chance))
-                       for key, term in terms.items() if key.split("/")[0] == name)
+        losses = tuple(
+            plan_costs.Loss(key.split("/", 1)[1], weight * term.weight, _known(term.count), _known(term.chance))
+            for key, term in terms.items()
+            if key.split("/")[0] == name
+        )
         group = settings.group[name]
         heads = [part for part in dry.system.objectives[name].config.named("part").values() if part not in through]
-        found.append(plan_costs.Work(name, losses, seen[name], group, tuple(heads),
-                                step.forward.get(name, 0)))
+        found.append(plan_costs.Work(name, losses, seen[name], group, tuple(heads), step.forward.get(name, 0)))
     return tuple(found)
 
 
-def _terms(recipe: Any, registry: Registry, names: Sequence[str], rows: int, seen: Mapping[str, int],
-           source: str, kept: Path | None) -> Mapping[str, Term]:
+def _terms(
+    recipe: Any,
+    registry: Registry,
+    names: Sequence[str],
+    rows: int,
+    seen: Mapping[str, int],
+    source: str,
+    kept: Path | None,
+) -> Mapping[str, Term]:
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
@@ -128,8 +172,10 @@ def _parameters(system: System) -> dict[str, int]:
 
 def _averages(system: System) -> dict[str, int]:
     """Numbers that an average is kept of, by part; shared ones counted with each."""
-    return {f"{part}~ema": sum(value.numel() for value in values.values())
-            for part, values in system.averages.values().items()}
+    return {
+        f"{part}~ema": sum(value.numel() for value in values.values())
+        for part, values in system.averages.values().items()
+    }
 
 
 def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
@@ -139,5 +185,8 @@ def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) ->
     if authors:
         authors += tuple((name,) for name in names if not any(name in group for group in authors))
     groups = {"planned": (tuple(names),), "authors": authors, "unshared": tuple((name,) for name in names)}
-    return {what: plan_costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
-            for what, share in groups.items() if share}
+    return {
+        what: plan_costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
+        for what, share in groups.items()
+        if share
+    }

@@ -23,8 +23,32 @@ DEVICE = torch.ops.prim.device.default  # asked more often than all else togethe
 
 # Operators of torch that multiply matrices or might, by a part of their name. One of them that has no
 # formula is listed; sums, norms, softmax and look-ups are left out of every count by convention.
-PRODUCTS = ("mm", "mv", "dot", "ger", "outer", "addr", "conv", "attention", "linear", "einsum", "lstm", "gru", "rnn",
-            "fft", "cdist", "solve", "svd", "eig", "qr", "cholesky", "inv", "lu_factor", "matrix_exp", "det")
+PRODUCTS = (
+    "mm",
+    "mv",
+    "dot",
+    "ger",
+    "outer",
+    "addr",
+    "conv",
+    "attention",
+    "linear",
+    "einsum",
+    "lstm",
+    "gru",
+    "rnn",
+    "fft",
+    "cdist",
+    "solve",
+    "svd",
+    "eig",
+    "qr",
+    "cholesky",
+    "inv",
+    "lu_factor",
+    "matrix_exp",
+    "det",
+)
 HARMLESS = ("convert", "_to_copy", "linspace", "upsample", "inverse_indices", "round", "truncate", "clamp")
 
 
@@ -80,5 +104,6 @@ def _may_multiply(func: Any) -> bool:
     if space not in ("aten", "prim", "prims"):
         return True
     words = name.strip("_").split("_")
-    return any(word in words or (len(word) > 3 and word in name) for word in PRODUCTS) \
-        and not any(part in name for part in HARMLESS)
+    return any(word in words or (len(word) > 3 and word in name) for word in PRODUCTS) and not any(
+        part in name for part in HARMLESS
+    )

@@ -15,8 +15,18 @@ from vlobjectives.runtime import distributed
 SHOWN = 3
 
 
-def exhausted(error: BaseException, when: str, mend: str, recipe: Any, registry: Registry, names: Sequence[str],
-              step: int = 0, processes: int = 1, made: Pieces | None = None, source: str = "") -> MeansError:
+def exhausted(
+    error: BaseException,
+    when: str,
+    mend: str,
+    recipe: Any,
+    registry: Registry,
+    names: Sequence[str],
+    step: int = 0,
+    processes: int = 1,
+    made: Pieces | None = None,
+    source: str = "",
+) -> MeansError:
     """The error that ends a command with exit 6. Frees what the failed call still holds, to count the plan in it.
 
     when   what was at work, which "memory ran out" continues
@@ -29,13 +39,17 @@ def exhausted(error: BaseException, when: str, mend: str, recipe: Any, registry:
     return MeansError(f"{when}: {reason}" + (f"; of a step the plan gives most to {held}" if held else ""), mend)
 
 
-def _holders(recipe: Any, registry: Registry, names: Sequence[str], step: int, processes: int,
-             made: Pieces | None, source: str) -> str:
+def _holders(
+    recipe: Any, registry: Registry, names: Sequence[str], step: int, processes: int, made: Pieces | None, source: str
+) -> str:
     """The largest holders of a dry step; empty where there is no memory for that either."""
     try:
         with distributed.alone():  # the others are not told
-            memory = shape_check.build(recipe, registry, processes, made).step(
-                names, step, source or next(iter(recipe.sources))).memory
+            memory = (
+                shape_check.build(recipe, registry, processes, made)
+                .step(names, step, source or next(iter(recipe.sources)))
+                .memory
+            )
     except (Trouble, MemoryError, RuntimeError):
         return ""
     return ", ".join(f"{PARTS.get(name, name)} ({sized(size)})" for name, size in memory.largest_holders(SHOWN))

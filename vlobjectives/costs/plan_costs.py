@@ -152,8 +152,9 @@ class Costs:
     @property
     def flops(self) -> float:
         """Of the whole run on all processes, forward and backward."""
-        return sum((phase.forward + phase.backward) / self.micro_batch * self.batch * phase.steps
-                   for phase in self.phases)
+        return sum(
+            (phase.forward + phase.backward) / self.micro_batch * self.batch * phase.steps for phase in self.phases
+        )
 
 
 def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> Schedule:
@@ -163,8 +164,12 @@ def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> S
     """
     entries = [title(work.key) for share in plan.shares for work in share.work]
     entries += [name for share in plan.shares for name in share.objectives]
-    return Schedule(tuple(share.objectives for share in plan.shares), dict(Counter(runner(w.key) for w in plan.passes)),
-                    sum(flops.get(name, 0) for name in entries), sum(held.get(name, 0) for name in entries))
+    return Schedule(
+        tuple(share.objectives for share in plan.shares),
+        dict(Counter(runner(w.key) for w in plan.passes)),
+        sum(flops.get(name, 0) for name in entries),
+        sum(held.get(name, 0) for name in entries),
+    )
 
 
 def kind(view: View) -> str:
@@ -178,8 +183,12 @@ def reads(key: Key) -> str:
         return title(key)
     if isinstance(key, EncodedView):
         return key.input.name + (f" ({key.input.mask})" if key.input.mask else "")
-    said = " + ".join(reads(fed) + ("~ema" if fed.averaged and not key.averaged else "")
-                      + (f" seen by {fed.reading.visible}" if fed.reading.visible else "") for fed in key.fed)
+    said = " + ".join(
+        reads(fed)
+        + ("~ema" if fed.averaged and not key.averaged else "")
+        + (f" seen by {fed.reading.visible}" if fed.reading.visible else "")
+        for fed in key.fed
+    )
     if isinstance(key, FusedView) and key.pairing:
         said += f", {f'{1 - key.keep:.0%} ' if key.keep else ''}wrong ({key.pairing})"
     return said
@@ -190,8 +199,9 @@ def together(group: int | str, micro_batch: int, processes: int) -> int:
     return micro_batch * processes if group == "all" else min(group, micro_batch)
 
 
-def spans(weights: Mapping[str, Weight], steps: int,
-          before: Callable[[int], int] = lambda step: step) -> dict[tuple[str, ...], int]:
+def spans(
+    weights: Mapping[str, Weight], steps: int, before: Callable[[int], int] = lambda step: step
+) -> dict[tuple[str, ...], int]:
     """Set of live objectives -> for how many of the run's steps.
 
     before  how many of the steps before one count: of a mix those of one source

@@ -86,8 +86,13 @@ class Dry:
         parts["activations"] = meter.memory.at_peak.total() - (sum(parts.values()) - moments)
         passes = {name: size for name, size in held.items() if name not in REST}
         holders = dict(meter.memory.at_peak) | {OPTIMISER: moments}
-        return Step(forward, forward.pop(BACKWARD, 0), Memory(meter.memory.peak + moments, parts, passes, holders),
-                    shapes, dict(meter.unknown))
+        return Step(
+            forward,
+            forward.pop(BACKWARD, 0),
+            Memory(meter.memory.peak + moments, parts, passes, holders),
+            shapes,
+            dict(meter.unknown),
+        )
 
     def _run(self, meter: Meter, names: Sequence[str], step: int, source: str) -> dict[str, int]:
         """The step; gives what each maker had alive between forward and backward."""
@@ -121,9 +126,11 @@ class Dry:
     @contextmanager
     def _watched(self, meter: Meter, shapes: dict[str, Any]) -> Iterator[None]:
         """Hooks that book objectives' own work on them, and note the shapes of passes."""
+
         def begins(name: str):
             def hook(*_: Any) -> None:
                 meter.at_work = self._named(name)
+
             return hook
 
         def ends(*_: Any) -> None:
@@ -168,8 +175,10 @@ def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:
         registers = out.extra["registers"].shape[1] if "registers" in out.extra else 0
         return out.tokens.shape[0], (out.tokens.shape[1] + _classes(part, out) + registers,)
     if isinstance(out, Fused):
-        return out.text.tokens.shape[0], (out.image.tokens.shape[1] + _classes(part, out.image),
-                                          out.text.tokens.shape[1])
+        return out.text.tokens.shape[0], (
+            out.image.tokens.shape[1] + _classes(part, out.image),
+            out.text.tokens.shape[1],
+        )
     return out.pooled.shape[0], (1 if out.tokens is None else 1 + out.tokens.shape[1],)
 
 

@@ -15,18 +15,33 @@ GIGA, TERA = 1e9, 1e12
 RIGHT = {"justify": "right"}
 READS, ASKERS = 40, 18
 """Columns that passes' inputs may take up, and that who asked for them has in any case."""
-SCHEDULES = {"planned": "as planned: each pass once", "authors": "as published",
-             "unshared": "every objective by itself"}
-PARTS = {"batch": "the batch", "weights": "weights", "weights cast": "half-precision copies", "gradients": "gradients",
-         "optimiser": "AdamW's averages", "backward": "backward in progress", "activations": "activations"}
+SCHEDULES = {
+    "planned": "as planned: each pass once",
+    "authors": "as published",
+    "unshared": "every objective by itself",
+}
+PARTS = {
+    "batch": "the batch",
+    "weights": "weights",
+    "weights cast": "half-precision copies",
+    "gradients": "gradients",
+    "optimiser": "AdamW's averages",
+    "backward": "backward in progress",
+    "activations": "activations",
+}
 
 
 def data(costs: Costs) -> dict[str, Any]:
     """Everything that `renderable` shows, as JSON would have it: FLOPs and bytes as numbers, of a micro-batch, with
     FLOPs a sample beside them."""
-    found = asdict(costs) | {"micro_steps": costs.micro_steps, "forward_per_sample": _sample(costs, costs.full.forward),
-                             "backward_per_sample": _sample(costs, costs.full.backward), "flops": costs.flops,
-                             "peak_memory": costs.memory.peak, "trained": sum(costs.parameters.values())}
+    found = asdict(costs) | {
+        "micro_steps": costs.micro_steps,
+        "forward_per_sample": _sample(costs, costs.full.forward),
+        "backward_per_sample": _sample(costs, costs.full.backward),
+        "flops": costs.flops,
+        "peak_memory": costs.memory.peak,
+        "trained": sum(costs.parameters.values()),
+    }
     for key in ("passes", "objectives"):
         for entry in found[key]:
             entry["flops_per_sample"] = _sample(costs, entry["flops"])
@@ -46,27 +61,43 @@ def _head(costs: Costs) -> Text:
     step = (full.forward + full.backward) / costs.micro_batch * costs.batch
     whose = f", batches of {costs.source}" if costs.source else ""
     lines = [
-        Text.assemble((costs.recipe, "bold"), f"{whose}  {_count(sum(costs.parameters.values()))} parameters trained, "
-                      f"{costs.steps:,} steps of {costs.batch:,} pairs; counted for "
-                      f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it."),
-        Text(f"A sample costs {_sample(costs, full.forward) / GIGA:,.1f} GFLOP forward and "
-             f"{_sample(costs, full.backward) / GIGA:,.1f} backward, a step {flop(step)}, the run "
-             f"{flop(costs.flops)}; peak memory {sized(costs.memory.peak)}."),
-        Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}.")]
+        Text.assemble(
+            (costs.recipe, "bold"),
+            f"{whose}  {_count(sum(costs.parameters.values()))} parameters trained, "
+            f"{costs.steps:,} steps of {costs.batch:,} pairs; counted for "
+            f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it.",
+        ),
+        Text(
+            f"A sample costs {_sample(costs, full.forward) / GIGA:,.1f} GFLOP forward and "
+            f"{_sample(costs, full.backward) / GIGA:,.1f} backward, a step {flop(step)}, the run "
+            f"{flop(costs.flops)}; peak memory {sized(costs.memory.peak)}."
+        ),
+        Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}."),
+    ]
     if costs.micro_steps > 1:
-        lines.append(Text(f"A step passes its {costs.batch:,} pairs {pairs:,} at a time, {costs.micro_steps} times "
-                          f"({costs.micro_batch} a process, {costs.processes} process{'es' * (costs.processes > 1)}): "
-                          f"no loss compares more than {pairs:,}."))
+        lines.append(
+            Text(
+                f"A step passes its {costs.batch:,} pairs {pairs:,} at a time, {costs.micro_steps} times "
+                f"({costs.micro_batch} a process, {costs.processes} process{'es' * (costs.processes > 1)}): "
+                f"no loss compares more than {pairs:,}."
+            )
+        )
     return Text("\n").join(lines)
 
 
 def _passes(costs: Costs) -> Table:
     table = _table("What runs", "one micro-batch; captions and padding at full length")
     whole = {"no_wrap": True}  # what is too wide for the line is folded in the two columns of words
-    for name, how in (("part", whole), ("weights", RIGHT | whole), ("reads", {"max_width": READS}),
-                      ("rows x tokens", RIGHT | whole), ("GFLOP\na sample", RIGHT | whole),
-                      ("TFLOP\na step", RIGHT | whole), ("kept for\nbackward", RIGHT | whole),
-                      ("asked for by", {"min_width": ASKERS})):
+    for name, how in (
+        ("part", whole),
+        ("weights", RIGHT | whole),
+        ("reads", {"max_width": READS}),
+        ("rows x tokens", RIGHT | whole),
+        ("GFLOP\na sample", RIGHT | whole),
+        ("TFLOP\na step", RIGHT | whole),
+        ("kept for\nbackward", RIGHT | whole),
+        ("asked for by", {"min_width": ASKERS}),
+    ):
         table.add_column(name, **how)
     everybody = tuple(work.name for work in costs.objectives)
     held, groups = costs.full.memory.passes, _by_part(costs)
@@ -74,31 +105,61 @@ def _passes(costs: Costs) -> Table:
     for part, passes in groups.items():
         for place, one in enumerate(passes):
             first = place == 0
-            table.add_row(Text(part, "bold") if first else "", _count(weights.get(part, 0)) if first else "",
-                          one.reads, f"{one.rows} x {' + '.join(map(str, one.tokens))}", *_flops(costs, one.flops),
-                          sized(held.get(one.name, 0)), _askers(one.askers, everybody), end_section=one is passes[-1])
+            table.add_row(
+                Text(part, "bold") if first else "",
+                _count(weights.get(part, 0)) if first else "",
+                one.reads,
+                f"{one.rows} x {' + '.join(map(str, one.tokens))}",
+                *_flops(costs, one.flops),
+                sized(held.get(one.name, 0)),
+                _askers(one.askers, everybody),
+                end_section=one is passes[-1],
+            )
     for place, work in enumerate(costs.objectives):
         own = sum(costs.parameters.get(name, 0) for name in (work.name, *work.heads))
-        table.add_row(Text("losses", "bold") if place == 0 else "", _count(own) if own else "",
-                      work.name + (f", with {', '.join(work.heads)}" if work.heads else ""), "",
-                      *_flops(costs, work.flops), sized(held.get(work.name, 0)), "",
-                      end_section=work is costs.objectives[-1])
-    table.add_row("in all", _count(sum(costs.parameters.values())), f"{len(costs.passes)} passes", "",
-                  *_flops(costs, costs.full.forward), sized(sum(held.values())), "", style="bold")
+        table.add_row(
+            Text("losses", "bold") if place == 0 else "",
+            _count(own) if own else "",
+            work.name + (f", with {', '.join(work.heads)}" if work.heads else ""),
+            "",
+            *_flops(costs, work.flops),
+            sized(held.get(work.name, 0)),
+            "",
+            end_section=work is costs.objectives[-1],
+        )
+    table.add_row(
+        "in all",
+        _count(sum(costs.parameters.values())),
+        f"{len(costs.passes)} passes",
+        "",
+        *_flops(costs, costs.full.forward),
+        sized(sum(held.values())),
+        "",
+        style="bold",
+    )
     return table
 
 
 def _losses(costs: Costs) -> Table:
     table = _table("What is learned", "chance: what a guess that knows nothing pays")
-    for name, how in (("loss", {}), ("weight", RIGHT), ("scored in a micro-batch", RIGHT),
-                      ("pairs seen together", RIGHT), ("chance level", RIGHT)):
+    for name, how in (
+        ("loss", {}),
+        ("weight", RIGHT),
+        ("scored in a micro-batch", RIGHT),
+        ("pairs seen together", RIGHT),
+        ("chance level", RIGHT),
+    ):
         table.add_column(name, **how)
     for work in costs.objectives:
         together = f"{work.rows} of {costs.batch:,}" if work.rows < costs.batch else f"{work.rows}"
         for loss in work.losses:
-            table.add_row(f"{work.name}/{loss.name}", f"{loss.weight:g}" if loss.weight else "0 (metric)",
-                          "" if loss.scored is None else f"{loss.scored:,.0f}", together,
-                          "" if loss.chance is None else f"{loss.chance:.3f}")
+            table.add_row(
+                f"{work.name}/{loss.name}",
+                f"{loss.weight:g}" if loss.weight else "0 (metric)",
+                "" if loss.scored is None else f"{loss.scored:,.0f}",
+                together,
+                "" if loss.chance is None else f"{loss.chance:.3f}",
+            )
     return table
 
 
@@ -107,13 +168,26 @@ def _phases(costs: Costs) -> Iterator[Table]:
     if len(costs.phases) < 2:
         return
     table = _table("When", "an objective of weight 0 costs nothing")
-    for name, how in (("from step", RIGHT), ("steps", RIGHT), ("live", {}), ("passes", RIGHT),
-                      ("GFLOP a sample,\nforward", RIGHT), ("backward", RIGHT), ("peak memory", RIGHT)):
+    for name, how in (
+        ("from step", RIGHT),
+        ("steps", RIGHT),
+        ("live", {}),
+        ("passes", RIGHT),
+        ("GFLOP a sample,\nforward", RIGHT),
+        ("backward", RIGHT),
+        ("peak memory", RIGHT),
+    ):
         table.add_column(name, **how)
     for phase in costs.phases:
-        table.add_row(f"{phase.first:,}", f"{phase.steps:,}", ", ".join(phase.objectives), f"{phase.passes}",
-                      f"{_sample(costs, phase.forward) / GIGA:.3g}", f"{_sample(costs, phase.backward) / GIGA:.3g}",
-                      sized(phase.memory.peak))
+        table.add_row(
+            f"{phase.first:,}",
+            f"{phase.steps:,}",
+            ", ".join(phase.objectives),
+            f"{phase.passes}",
+            f"{_sample(costs, phase.forward) / GIGA:.3g}",
+            f"{_sample(costs, phase.backward) / GIGA:.3g}",
+            sized(phase.memory.peak),
+        )
     yield table
 
 
@@ -128,10 +202,15 @@ def _schedules(costs: Costs) -> Table:
     planned = costs.schedules["planned"]
     for name, one in costs.schedules.items():
         groups = " | ".join(" ".join(group) for group in one.groups)
-        table.add_row(SCHEDULES[name] + (f": {groups}" if name == "authors" else ""),
-                      *(f"{one.passes.get(part, 0)}" for part in parts), _number(_sample(costs, one.forward) / GIGA),
-                      f"x {one.forward / planned.forward:.2f}", sized(one.activations),
-                      f"x {one.activations / planned.activations:.2f}", style="bold" if name == "planned" else "")
+        table.add_row(
+            SCHEDULES[name] + (f": {groups}" if name == "authors" else ""),
+            *(f"{one.passes.get(part, 0)}" for part in parts),
+            _number(_sample(costs, one.forward) / GIGA),
+            f"x {one.forward / planned.forward:.2f}",
+            sized(one.activations),
+            f"x {one.activations / planned.activations:.2f}",
+            style="bold" if name == "planned" else "",
+        )
     return table
 
 
@@ -145,12 +224,18 @@ def _memory(costs: Costs) -> Text:
     if costs.recomputed:
         lines.append(Text(f"Recomputed in the backward pass: {', '.join(costs.recomputed)}."))
     else:
-        by_part = {part: sum(memory.passes.get(one.name, 0) for one in passes)
-                   for part, passes in _by_part(costs).items()}
-        parts = ",".join(sorted((part for part in by_part if part not in costs.averages), key=by_part.get,
-                                reverse=True)[:2])
-        lines.append(Text(f"plan.checkpoint=[{parts}] would recompute these parts in the backward pass in place of "
-                          "keeping their activations."))
+        by_part = {
+            part: sum(memory.passes.get(one.name, 0) for one in passes) for part, passes in _by_part(costs).items()
+        }
+        parts = ",".join(
+            sorted((part for part in by_part if part not in costs.averages), key=by_part.get, reverse=True)[:2]
+        )
+        lines.append(
+            Text(
+                f"plan.checkpoint=[{parts}] would recompute these parts in the backward pass in place of "
+                "keeping their activations."
+            )
+        )
     if costs.averages:
         kept = ", ".join(f"{_count(count)} of {part}" for part, count in costs.averages.items())
         lines.append(Text(f"Run by averaged weights, without gradient: {kept}, kept beside the trained ones."))
@@ -161,8 +246,14 @@ def _memory(costs: Costs) -> Text:
 
 
 def _table(title: str, caption: str) -> Table:
-    return Table(title=Text.assemble((title, "bold"), (f"  {caption}", "dim")), title_justify="left", box=SIMPLE,
-                 header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    return Table(
+        title=Text.assemble((title, "bold"), (f"  {caption}", "dim")),
+        title_justify="left",
+        box=SIMPLE,
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _by_part(costs: Costs) -> dict[str, list[Pass]]:

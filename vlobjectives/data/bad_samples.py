@@ -34,7 +34,9 @@ class BadSamples:
             self.first = [*self.first, f"{bad.key}: {bad.reason}"][:5]
             self.log.say(f"sample skipped: {bad.key}: {bad.reason}")
         if len(self.numbers) > self.most * self.size:
-            raise DataError(f"{len(self.numbers)} of {self.size} samples cannot be used so far, and data.max_bad "
-                            f"allows {int(self.most * self.size)} ({self.most:g}); the first: "
-                            + "; ".join(self.first or ["named in log.txt"]),
-                            "`vlobj check --data` counts and names all; mend them, or raise data.max_bad")
+            raise DataError(
+                f"{len(self.numbers)} of {self.size} samples cannot be used so far, and data.max_bad "
+                f"allows {int(self.most * self.size)} ({self.most:g}); the first: "
+                + "; ".join(self.first or ["named in log.txt"]),
+                "`vlobj check --data` counts and names all; mend them, or raise data.max_bad",
+            )

@@ -77,8 +77,10 @@ class Fields:
             try:
                 text = json.dumps(reader.state(), ensure_ascii=False, allow_nan=False)
             except (TypeError, ValueError) as error:
-                raise PluginError(f"what the field '{name}' learned is no JSON: {error}", "its reader's `state` gives "
-                                  "numbers that are finite, texts, lists and mappings alone") from error
+                raise PluginError(
+                    f"what the field '{name}' learned is no JSON: {error}",
+                    "its reader's `state` gives numbers that are finite, texts, lists and mappings alone",
+                ) from error
             (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
     def load(self, folder: Path, digests: Mapping[str, str] | None = None) -> None:
@@ -105,21 +107,33 @@ class Fields:
             values[name] = replace(self._sequence(tokens, samples), beside=beside)
         for name in self.lone if inputs is None else ():
             values[name] = self._plain(name, samples)
-        return Batch(torch.tensor(list(numbers), dtype=torch.int64),
-                     torch.tensor([sample.same for sample in samples], dtype=torch.int64), values, self.source)
+        return Batch(
+            torch.tensor(list(numbers), dtype=torch.int64),
+            torch.tensor([sample.same for sample in samples], dtype=torch.int64),
+            values,
+            self.source,
+        )
 
     def normalised(self, batch: Batch) -> Batch:
         """The batch as encoders get it: uint8 pictures as floats less `mean` over `std`. Run on the device."""
-        return replace(batch, values={name: normalised(value, self.spec(self.inputs.get(name, (name,))[0]))
-                                      if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
-                                      for name, value in batch.items()})
+        return replace(
+            batch,
+            values={
+                name: normalised(value, self.spec(self.inputs.get(name, (name,))[0]))
+                if isinstance(value, Tensor) and value.dtype == torch.uint8
+                else value
+                for name, value in batch.items()
+            },
+        )
 
     def _read(self, name: str, sample: Sample) -> Any:
         column = self.of.get(name, name)
         own = self.renamed.get(column, column)
         if own not in sample.values:
-            raise DataError(f"the sample {sample.key} has no column '{own}', which its source declares",
-                            "correct the source: `values` of a sample holds every one of `columns`")
+            raise DataError(
+                f"the sample {sample.key} has no column '{own}', which its source declares",
+                "correct the source: `values` of a sample holds every one of `columns`",
+            )
         if name not in self.readers:
             return sample.values[own]
         with self._work_of(name, f"reading '{column}' of {sample.key}"):
@@ -153,13 +167,13 @@ class Fields:
             for place, (name, spec) in enumerate(zip(names, specs)):
                 pieces: Pieces = self._read(name, sample)
                 end += spec.shape[0]  # what fields before it left is a field's too
-                kept = pieces.ids[:end - len(line)]
+                kept = pieces.ids[: end - len(line)]
                 line += kept
                 where += [place] * len(kept)
                 words += _words(pieces, len(kept), words[-1])
             line.append(special["end"])
-            ids[row, :len(line)] = torch.tensor(line)
-            segment[row, :len(where)], word[row, :len(words)] = torch.tensor(where), torch.tensor(words)
+            ids[row, : len(line)] = torch.tensor(line)
+            segment[row, : len(where)], word[row, : len(words)] = torch.tensor(where), torch.tensor(words)
             ends[row] = len(line)
         position = torch.arange(length)
         valid = position < ends[:, None]
@@ -191,15 +205,20 @@ def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -
         raise _unlearned(folder, name, f"it is damaged ({error})") from error
     known = (digests or {}).get(name)
     if known is not None and hashlib.sha256(raw).hexdigest() != known:
-        raise DataError(f"this is not what the field '{name}' learned: the file differs from its hash in manifest.json",
-                        f"put it back from a copy; `vlobj run {folder.parent} --accept-changes` takes it as it is",
-                        Place(str(folder / f"{name}.json")))
+        raise DataError(
+            f"this is not what the field '{name}' learned: the file differs from its hash in manifest.json",
+            f"put it back from a copy; `vlobj run {folder.parent} --accept-changes` takes it as it is",
+            Place(str(folder / f"{name}.json")),
+        )
     return state
 
 
 def _unlearned(folder: Path, name: str, why: str) -> DataError:
-    return DataError(f"what the field '{name}' learned cannot be read: {why}", f"take {folder} away, and `vlobj run` "
-                     "with the run folder learns it anew from the same data", Place(str(folder / f"{name}.json")))
+    return DataError(
+        f"what the field '{name}' learned cannot be read: {why}",
+        f"take {folder} away, and `vlobj run` with the run folder learns it anew from the same data",
+        Place(str(folder / f"{name}.json")),
+    )
 
 
 def room(spec: FieldSpec, place: int) -> int:
@@ -225,7 +244,7 @@ def _labels(rows: Sequence[Sequence[int | tuple[int, float]]], most: int) -> Lab
         pairs = [label if isinstance(label, tuple) else (label, 1.0) for label in labels[:most]]
         for place, (label, number) in enumerate(pairs):
             ids[row, place], value[row, place] = label, number
-        valid[row, :len(pairs)] = True
+        valid[row, : len(pairs)] = True
     return Labels(ids, valid, value)
 
 

@@ -55,8 +55,11 @@ class Pieces:
 
     def splits(self) -> tuple[str, ...]:
         """The splits in which some source has samples."""
-        return tuple(dict.fromkeys(split for feed in self.feeds.values() for split in feed.source.splits()
-                                   if feed.source.size(split)))
+        return tuple(
+            dict.fromkeys(
+                split for feed in self.feeds.values() for split in feed.source.splits() if feed.source.size(split)
+            )
+        )
 
     def digest(self) -> str:
         """What the data is: the source's own digest, of several one over theirs."""
@@ -84,9 +87,15 @@ class Pieces:
         return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
 
 
-def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples: bool = True,
-              kept: Path | None = None, sources: Mapping[str, Source] | None = None,
-              readers: Mapping[str, Any] | None = None) -> Pieces:
+def pieces_of(
+    recipe: Any,
+    registry: Registry,
+    described: bool = False,
+    samples: bool = True,
+    kept: Path | None = None,
+    sources: Mapping[str, Source] | None = None,
+    readers: Mapping[str, Any] | None = None,
+) -> Pieces:
     """Sources, readers and inputs of a recipe; readers are not fitted yet, but those that `kept` knows.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
@@ -96,8 +105,9 @@ def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples:
                Config names
     sources, readers  those that are made already
     """
-    sources = sources or {name: make_source(recipe, registry, name, described or not samples)
-                          for name in recipe.sources}
+    sources = sources or {
+        name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources
+    }
     made: dict[str, Any] = dict(readers or {})
     for name in recipe.fields:
         if name not in made:
@@ -105,8 +115,13 @@ def pieces_of(recipe: Any, registry: Registry, described: bool = False, samples:
     readers = {name: made[name] for name in recipe.fields}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
-    return Pieces({name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
-                   for name, source in sources.items()}, inputs)
+    return Pieces(
+        {
+            name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
+            for name, source in sources.items()
+        },
+        inputs,
+    )
 
 
 def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
@@ -114,21 +129,37 @@ def make_source(recipe: Any, registry: Registry, name: str = "", described: bool
     entry = recipe.sources[name]
     cls = registry.get("source", entry.type)
     with work_of(source_path(name), "opening it", cls):
-        return placed(source_path(name), lambda: _told(cls, described)(
-            config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})))
+        return placed(
+            source_path(name),
+            lambda: _told(cls, described)(
+                config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})
+            ),
+        )
 
 
 def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
     """The fields as a source fills them."""
     renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
-    return Fields({**source.columns, **again}, readers, {field: recipe.column(field) for field in recipe.fields},
-                  {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
-                  lone_fields(recipe, registry, name), renamed, name)
+    return Fields(
+        {**source.columns, **again},
+        readers,
+        {field: recipe.column(field) for field in recipe.fields},
+        {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
+        lone_fields(recipe, registry, name),
+        renamed,
+        name,
+    )
 
 
-def make_reader(recipe: Any, registry: Registry, name: str, readers: Mapping[str, Any], described: bool = False,
-                kept: Path | None = None) -> Any:
+def make_reader(
+    recipe: Any,
+    registry: Registry,
+    name: str,
+    readers: Mapping[str, Any],
+    described: bool = False,
+    kept: Path | None = None,
+) -> Any:
     """The reader of a field; `readers` holds those that it names. Raises DataError where `kept` is damaged."""
     entry = recipe.fields[name]
     cls = registry.get("reader", entry.type)
@@ -151,6 +182,7 @@ def _told(cls: type, described: bool) -> Any:
         if told is None:
             return cls(config, **more)
         return SimpleNamespace(config=config, columns=told, spec=told, framed=getattr(cls, "framed", None))
+
     return make
 
 

@@ -24,6 +24,7 @@ def learned(made: Pieces, seed: int, place: RunFolder, log: Log, brought: Mappin
 def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
     """Lets readers learn from the training splits of all sources, one after the other, in order of number; those of
     fields that are brought do not. Weights of sources do not matter here: every sample is read once."""
+
     def rows(column: str):
         with log.progress(made.size("train"), what=f"reading {column}") as bar:
             done = 0
@@ -39,4 +40,5 @@ def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
                     if done % 256 == 0:
                         bar.to(done)
                     done += 1
+
     made.fields.fit(rows, brought)

@@ -52,10 +52,15 @@ def layout_of(loaded: Any, world: World) -> Layout:
     micro = data.rows(world.size)
     if not micro or data.batch % (micro * world.size):
         written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
-        raise RecipeError([loaded.problem(
-            ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
-            f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
-            "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc")])
+        raise RecipeError(
+            [
+                loaded.problem(
+                    ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
+                    f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
+                    "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc",
+                )
+            ]
+        )
     return Layout(data.batch, micro, world.size, world.rank)
 
 
@@ -80,8 +85,9 @@ class Order:
         return int(self._order[place]), epoch
 
 
-def fetch(source: Source, split: str, number: int, epoch: int, seed: int, size: int,
-          name: str = "") -> tuple[Sample, list[tuple[int, Bad]]]:
+def fetch(
+    source: Source, split: str, number: int, epoch: int, seed: int, size: int, name: str = ""
+) -> tuple[Sample, list[tuple[int, Bad]]]:
     """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why).
 
     name  the source's in a mix
@@ -94,8 +100,10 @@ def fetch(source: Source, split: str, number: int, epoch: int, seed: int, size: 
             return sample, bad
         bad.append((number, sample))
         number = noise.key(seed, "replacement", split, number, epoch, attempt) % size
-    raise DataError(f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
-                    "`vlobj check --data` names the files: mend them, or take their records out")
+    raise DataError(
+        f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
+        "`vlobj check --data` names the files: mend them, or take their records out",
+    )
 
 
 @dataclass(frozen=True)
@@ -157,8 +165,15 @@ def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool)
         for item in range(first, last):
             yield data[item]
         return
-    loader = DataLoader(_Kept(data), batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                        prefetch_factor=4, worker_init_fn=_settle_worker)
+    loader = DataLoader(
+        _Kept(data),
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4,
+        worker_init_fn=_settle_worker,
+    )
     try:
         for item in loader:
             if isinstance(item, VlobjError):
@@ -167,9 +182,10 @@ def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool)
     except (ConnectionError, EOFError) as error:  # a worker died while it handed a batch over
         if str(error).startswith("Caught "):  # the source's own, which torch passes on
             raise
-        raise MeansError(f"a loader worker died: {str(error) or type(error).__name__}",
-                         "free memory, or lower data.workers; the run folder goes on from its last checkpoint"
-                         ) from error
+        raise MeansError(
+            f"a loader worker died: {str(error) or type(error).__name__}",
+            "free memory, or lower data.workers; the run folder goes on from its last checkpoint",
+        ) from error
 
 
 def _settle_worker(_: int) -> None:
@@ -196,15 +212,28 @@ class HeldBatches(Dataset):
 
     def __getitem__(self, item: int) -> Loaded:
         numbers = range(item * self.rows, min((item + 1) * self.rows, self.size))
-        found = [fetch(self.source, self.split, number, 0, self.seed, self.size, self.fields.source)
-                 for number in numbers]
+        found = [
+            fetch(self.source, self.split, number, 0, self.seed, self.size, self.fields.source) for number in numbers
+        ]
         samples = [sample for sample, _ in found]
-        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples),
-                      tuple(one for _, met in found for one in met))
+        return Loaded(
+            self.fields.batch(samples, numbers),
+            tuple(sample.key for sample in samples),
+            tuple(one for _, met in found for one in met),
+        )
 
 
-def in_order(source: Source, fields: Fields, split: str, size: int, batch: int, seed: int, workers: int = 0,
-             pin: bool = False, met: dict[int, Bad] | None = None) -> Iterator[Batch]:
+def in_order(
+    source: Source,
+    fields: Fields,
+    split: str,
+    size: int,
+    batch: int,
+    seed: int,
+    workers: int = 0,
+    pin: bool = False,
+    met: dict[int, Bad] | None = None,
+) -> Iterator[Batch]:
     """A held-out split in order of number, read ahead as `micro_batches` are.
 
     met  takes in the bad samples, by number, in whose place others stand

@@ -22,8 +22,12 @@ def stacked(name: str, spec: FieldSpec, rows: Sequence[Any]) -> Tensor:
     """
     pictures = [_picture(name, spec, row) for row in rows]
     if not all(picture.dtype == torch.uint8 for picture in pictures):
-        pictures = [normalised(picture, spec) if picture.dtype == torch.uint8
-                    else (picture - _channels(tuple(spec.mean))) / _channels(tuple(spec.std)) for picture in pictures]
+        pictures = [
+            normalised(picture, spec)
+            if picture.dtype == torch.uint8
+            else (picture - _channels(tuple(spec.mean))) / _channels(tuple(spec.std))
+            for picture in pictures
+        ]
     return torch.stack(pictures) if pictures else torch.empty(0, *spec.shape, dtype=torch.uint8)
 
 
@@ -37,19 +41,25 @@ def _picture(name: str, spec: FieldSpec, row: Any) -> Tensor:
     """uint8, or float32 on the scale that `mean` and `std` are of."""
     picture = torch.as_tensor(np.ascontiguousarray(row) if isinstance(row, np.ndarray) else row)
     if picture.shape != spec.shape:
-        raise PluginError(f"'{name}' is a picture of shape {list(spec.shape)} by its FieldSpec, and a sample has "
-                          f"{list(picture.shape)}", "give what FieldSpec says")
+        raise PluginError(
+            f"'{name}' is a picture of shape {list(spec.shape)} by its FieldSpec, and a sample has "
+            f"{list(picture.shape)}",
+            "give what FieldSpec says",
+        )
     if picture.dtype == torch.uint8:
         return picture
     if not picture.is_floating_point():
-        raise PluginError(f"'{name}' is a picture, and a sample has {_kind(picture)}",
-                          "give uint8, or floats on the scale 0..1")
+        raise PluginError(
+            f"'{name}' is a picture, and a sample has {_kind(picture)}", "give uint8, or floats on the scale 0..1"
+        )
     picture, free = picture.float(), set(spec.mean) == {0.0} and set(spec.std) == {1.0}
     low, high = (edge.item() for edge in picture.aminmax())  # NaN where one is
     if not (picture.isfinite().all() if free else -SLACK <= low <= high <= 1 + SLACK):
-        raise PluginError(f"'{name}' is a picture, and a sample has floats from {low:.3g} to {high:.3g}: the host "
-                          "normalises those from 0 to 1", "give uint8, or floats from 0 to 1; for what is normalised "
-                          "already write mean 0 and std 1 in its FieldSpec")
+        raise PluginError(
+            f"'{name}' is a picture, and a sample has floats from {low:.3g} to {high:.3g}: the host "
+            "normalises those from 0 to 1",
+            "give uint8, or floats from 0 to 1; for what is normalised already write mean 0 and std 1 in its FieldSpec",
+        )
     return picture
 
 

@@ -91,5 +91,6 @@ def turns(feeds: Mapping[str, Feed]) -> Turns:
 
 def training(feeds: Mapping[str, Feed], layout: Layout, seed: int) -> Mixture:
     """The training micro-batches of all sources."""
-    return Mixture([MicroBatches(feed.source, feed.fields, "train", layout, seed) for feed in feeds.values()],
-                   turns(feeds))
+    return Mixture(
+        [MicroBatches(feed.source, feed.fields, "train", layout, seed) for feed in feeds.values()], turns(feeds)
+    )

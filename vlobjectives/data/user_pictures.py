@@ -40,9 +40,11 @@ def _seen(feed: Feed, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
     except PictureError as error:
         what, file = ("clip", "a video, or a folder of frames") if spec.frames > 1 else ("picture", "a picture's file")
         named = isinstance(picture, str | PathLike)
-        raise DataError(f"cannot be read as a {what}: it {error}", f"name {file}" if named else
-                        f"give {file}, the bytes of one, a PIL picture or uint8 numbers",
-                        Place(str(picture)) if named else None) from error
+        raise DataError(
+            f"cannot be read as a {what}: it {error}",
+            f"name {file}" if named else f"give {file}, the bytes of one, a PIL picture or uint8 numbers",
+            Place(str(picture)) if named else None,
+        ) from error
 
 
 def _spec(feed: Feed, image: str) -> FieldSpec:
@@ -50,7 +52,9 @@ def _spec(feed: Feed, image: str) -> FieldSpec:
     read = feed.fields.inputs[image]
     spec = feed.fields.spec(read[0])
     if spec.kind != "picture":
-        raise RecipeError.one(f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone does "
-                              "not tell", "make a batch of these fields, and call the parts by name",
-                              path=f"inputs.{image}.fields")
+        raise RecipeError.one(
+            f"the input '{image}' of this run reads {', '.join(read)}, which a picture alone does not tell",
+            "make a batch of these fields, and call the parts by name",
+            path=f"inputs.{image}.fields",
+        )
     return spec

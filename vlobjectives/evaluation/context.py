@@ -79,12 +79,26 @@ class HeldOut:
         return self._there(self.fields.batch(samples, numbers))
 
     def batches(self) -> Iterator[Batch]:
-        for batch in in_order(self.source, self.fields, self.split, self.size(), self.rows, self.seed, self.workers,
-                              torch.device(self.device).type == "cuda", self.met):
+        for batch in in_order(
+            self.source,
+            self.fields,
+            self.split,
+            self.size(),
+            self.rows,
+            self.seed,
+            self.workers,
+            torch.device(self.device).type == "cuda",
+            self.met,
+        ):
             yield self._there(batch)
 
-    def values(self, views: Mapping[str, View], batch: Batch, draws: Mapping[str, Draw] | None = None,
-               pairs: Mapping[str, Pairs] | None = None) -> dict[str, Any]:
+    def values(
+        self,
+        views: Mapping[str, View],
+        batch: Batch,
+        draws: Mapping[str, Draw] | None = None,
+        pairs: Mapping[str, Pairs] | None = None,
+    ) -> dict[str, Any]:
         stage = self._stage()
         stage.draws, stage.pairs = dict(draws or {}), dict(pairs or {})
         with torch.no_grad(), self.system.autocasting():
@@ -157,8 +171,13 @@ def _counted(held: HeldOut, name: str, term: Term) -> float:
     return count
 
 
-def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: bool, begun: Callable[[str], None],
-             explained: Callable[[Exception, str], Exception]) -> Scored:
+def evaluate(
+    held: HeldOut,
+    evaluations: Mapping[str, Evaluation],
+    with_losses: bool,
+    begun: Callable[[str], None],
+    explained: Callable[[Exception, str], Exception],
+) -> Scored:
     """All scores of one split as `evaluation/split/name` (of a mix `evaluation/source.split/name`). Modules are put
     into eval mode and back. One that fails costs no other its scores.
 
@@ -175,8 +194,10 @@ def evaluate(held: HeldOut, evaluations: Mapping[str, Evaluation], with_losses: 
             held.system.eval()  # also after one that broke off
             try:
                 with torch.no_grad():
-                    scores = {f"{name}/{held.name}/{key}": _sound(score)
-                              for key, score in given(run(held), Mapping, run, SCORES).items()}
+                    scores = {
+                        f"{name}/{held.name}/{key}": _sound(score)
+                        for key, score in given(run(held), Mapping, run, SCORES).items()
+                    }
                 found.scores.update(scores)
             except (Halt, KeyboardInterrupt):
                 raise
@@ -195,8 +216,16 @@ def _sound(score: Any) -> Score:
     return Score(float(score.value), chance, float(score.low), float(score.high), int(score.n), bool(score.per_cent))
 
 
-def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: tuple[str, ...] | None,
-           rows: int, device: torch.device, log: Log) -> Scored:
+def scored(
+    recipe: Any,
+    registry: Registry,
+    made: Pieces,
+    system: Any,
+    splits: tuple[str, ...] | None,
+    rows: int,
+    device: torch.device,
+    log: Log,
+) -> Scored:
     """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
 
     rows  of a batch: as in training, so that losses which compare rows mean the same
@@ -207,16 +236,23 @@ def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: t
         chosen = evaluations(recipe, registry, name, feed.source.has)
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
-                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device,
-                               recipe.data.workers)
+                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device, recipe.data.workers)
                 todo.append((held, chosen))
 
     def explained(error: Exception, what: str) -> Exception:
         if not out_of_memory(error):
             return error
-        return exhausted(error, f"memory ran out in {what}", "leave out what needs it (evaluate.NAME=false, "
-                         "evaluate.losses=false), or evaluate elsewhere: run.device=cpu", recipe, registry,
-                         tuple(recipe.objectives), made=made)
+        return exhausted(
+            error,
+            f"memory ran out in {what}",
+            "leave out what needs it (evaluate.NAME=false, "
+            "evaluate.losses=false), or evaluate elsewhere: run.device=cpu",
+            recipe,
+            registry,
+            tuple(recipe.objectives),
+            made=made,
+        )
+
     total = sum(len(chosen) + recipe.evaluate.losses for _, chosen in todo)
     with log.progress(total, what="evaluating") as bar:
         begun = iter(range(total))
@@ -226,8 +262,10 @@ def scored(recipe: Any, registry: Registry, made: Pieces, system: Any, splits: t
             found.failed.update(one.failed)
             if held.met:
                 first = next(iter(held.met.values()))
-                log.say(f"{len(held.met)} of {held.size()} samples of {held.name} cannot be used, and others stand in "
-                        f"their place in its scores; the first: {first.key}: {first.reason}")
+                log.say(
+                    f"{len(held.met)} of {held.size()} samples of {held.name} cannot be used, and others stand in "
+                    f"their place in its scores; the first: {first.key}: {first.reason}"
+                )
     return found
 
 

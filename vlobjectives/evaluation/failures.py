@@ -23,8 +23,10 @@ class Scored:
     @property
     def reasons(self) -> dict[str, str]:
         """Evaluation and split -> what went wrong, where."""
-        return {what: f"{problem.what} ({problem.place})" if problem.place else problem.what
-                for what, (problem, _) in self.failed.items()}
+        return {
+            what: f"{problem.what} ({problem.place})" if problem.place else problem.what
+            for what, (problem, _) in self.failed.items()
+        }
 
     def as_data(self) -> dict[str, Any]:
         """Scores as JSON holds them, under `failed` what failed, if something did."""
@@ -49,8 +51,13 @@ class Failed(VlobjError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
-def failure(error: BaseException, name: str, what: str, evaluation: Evaluation | None,
-            explained: Callable[[Exception, str], Exception]) -> tuple[Problem, int]:
+def failure(
+    error: BaseException,
+    name: str,
+    what: str,
+    evaluation: Evaluation | None,
+    explained: Callable[[Exception, str], Exception],
+) -> tuple[Problem, int]:
     """The problem that an error of an evaluation is, and the exit code that it asks for.
 
     what       evaluation and split; `evaluation` None: the losses
@@ -72,8 +79,11 @@ def failure(error: BaseException, name: str, what: str, evaluation: Evaluation |
 
 def _place(error: BaseException, evaluation: Evaluation | None) -> Place | None:
     """Where an evaluation failed: the last line of its class's files that took part, else where it was raised."""
-    own = {getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in type(evaluation).__mro__
-           if issubclass(cls, Evaluation) and cls is not Evaluation}
+    own = {
+        getattr(sys.modules.get(cls.__module__), "__file__", None)
+        for cls in type(evaluation).__mro__
+        if issubclass(cls, Evaluation) and cls is not Evaluation
+    }
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in own:
             return Place(frame.filename, frame.lineno)

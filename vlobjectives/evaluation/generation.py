@@ -21,8 +21,9 @@ from vlobjectives.system.system import System
 NEVER = float("-inf")
 
 
-def captions(system: System, fields: Fields, name: str, batch: Batch, beams: int = 1,
-             stage: execute.Stage | None = None) -> list[str]:
+def captions(
+    system: System, fields: Fields, name: str, batch: Batch, beams: int = 1, stage: execute.Stage | None = None
+) -> list[str]:
     """A text for each picture of a batch; of it only what the objective's memory looks at needs to be there.
 
     name  the objective whose decoder writes. Raises RecipeError where it writes none.
@@ -33,8 +34,14 @@ def captions(system: System, fields: Fields, name: str, batch: Batch, beams: int
     with torch.no_grad(), system.autocasting():
         values = execute.run(of_views(system, views, "captions"), stage, batch)
         memory = execute.read(writing.memory, values)
-        written = search(steps(system, writing, memory), len(memory.tokens), fields.spec(field), beams, writing.first,
-                         memory.tokens.device)
+        written = search(
+            steps(system, writing, memory),
+            len(memory.tokens),
+            fields.spec(field),
+            beams,
+            writing.first,
+            memory.tokens.device,
+        )
     return [fields.readers[field].text(ids) for ids in written]
 
 
@@ -43,12 +50,18 @@ def of(system: System, fields: Fields, name: str) -> Writing:
     writing = system.objectives[name].writes(system.bare)
     if writing is None:
         able = writers(system)
-        raise RecipeError.one(f"the objective '{name}' trains no decoder of texts", f"name {' or '.join(able)}" if able
-                              else "take a recipe with one that does, such as coca", path=f"objectives.{name}")
+        raise RecipeError.one(
+            f"the objective '{name}' trains no decoder of texts",
+            f"name {' or '.join(able)}" if able else "take a recipe with one that does, such as coca",
+            path=f"objectives.{name}",
+        )
     names = fields.inputs[writing.text.name]
     if len(names) != 1 or names[0] not in fields.readers:
-        raise RecipeError.one(f"the input '{writing.text.name}' is not one field of text", "write with one that is",
-                              path=f"inputs.{writing.text.name}")
+        raise RecipeError.one(
+            f"the input '{writing.text.name}' is not one field of text",
+            "write with one that is",
+            path=f"inputs.{writing.text.name}",
+        )
     return writing
 
 
@@ -92,8 +105,9 @@ class Beams:
     ended: Tensor
 
 
-def search(step: Step, rows: int, spec: FieldSpec, beams: int, first: int = 0,
-           device: torch.device | str = "cpu") -> list[list[int]]:
+def search(
+    step: Step, rows: int, spec: FieldSpec, beams: int, first: int = 0, device: torch.device | str = "cpu"
+) -> list[list[int]]:
     """The ids that each of `rows` pictures is given, without begin and end; at most the field's length.
 
     The `beams` most likely beginnings are kept at each word, one that has ended as it is; of those at the end the one
@@ -103,8 +117,11 @@ def search(step: Step, rows: int, spec: FieldSpec, beams: int, first: int = 0,
     first  the id of the logits' row 0
     """
     special, most = spec.special, spec.shape[0] - 1
-    kept = Beams(torch.zeros(rows, 1, 0, dtype=torch.int64, device=device), torch.zeros(rows, 1, device=device),
-                 torch.zeros(rows, 1, dtype=torch.bool, device=device))
+    kept = Beams(
+        torch.zeros(rows, 1, 0, dtype=torch.int64, device=device),
+        torch.zeros(rows, 1, device=device),
+        torch.zeros(rows, 1, dtype=torch.bool, device=device),
+    )
     new, past = torch.full((rows, 1), special["begin"], device=device), None
     for place in range(most):
         logits, past = step(new, past)
@@ -129,8 +146,7 @@ def _chances(logits: Tensor, special: Mapping[str, int], first: int, last: bool)
     return (logits + allowed).log_softmax(-1)
 
 
-def _longer(kept: Beams, chances: Tensor, special: Mapping[str, int], first: int,
-            beams: int) -> tuple[Beams, Tensor]:
+def _longer(kept: Beams, chances: Tensor, special: Mapping[str, int], first: int, beams: int) -> tuple[Beams, Tensor]:
     """The best beginnings with a word more, and the rows [B*K] that they go on from."""
     rows, before, words = chances.shape
     stay = torch.full_like(chances, NEVER)

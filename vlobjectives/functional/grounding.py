@@ -15,8 +15,9 @@ def similarities(phrases: Tensor, regions: Tensor) -> Tensor:
     return unit(phrases) @ unit(regions).mT
 
 
-def grounding_score(similarity: Tensor, phrase: Tensor, region: Tensor, k: int, rule: Rule,
-                    uniform: Tensor | None = None) -> Tensor:
+def grounding_score(
+    similarity: Tensor, phrase: Tensor, region: Tensor, k: int, rule: Rule, uniform: Tensor | None = None
+) -> Tensor:
     """Mean over a text's phrases of what each finds among its k nearest regions (MVPTR, arXiv 2201.12596, its code).
 
         max   the nearest region

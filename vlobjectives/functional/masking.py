@@ -46,9 +46,7 @@ def keep_order(noise: Tensor, k: int) -> Tensor:
     return noise.argsort(dim=-1, stable=True)[:, :k]
 
 
-def with_replacement(
-    uniform: Tensor, draws: Tensor, low: int | Tensor, high: int | Tensor
-) -> tuple[Tensor, Tensor]:
+def with_replacement(uniform: Tensor, draws: Tensor, low: int | Tensor, high: int | Tensor) -> tuple[Tensor, Tensor]:
     """Positions drawn with replacement, `draws[b]` of them, uniform on low, ..., high - 1.
 
     uniform    [B,K] in [0,1)

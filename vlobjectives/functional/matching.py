@@ -31,8 +31,9 @@ def right_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Te
     return alike.float() @ equal.float() > 0
 
 
-def partners(scores: Tensor, same: Tensor, group: int | None = None,
-             right: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def partners(
+    scores: Tensor, same: Tensor, group: int | None = None, right: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """For each row the row of its group with the highest score among those that show another picture.
 
     scores  [B,g] finite; column c is the c-th row of the row's own group. Uniforms give random negatives,

@@ -36,9 +36,7 @@ def patchify(pictures: Tensor, patch_size: int) -> Tensor:
     return x.permute(0, 1, 3, 5, 4, 6, 2).reshape(batch, -1, patch_size**2 * channels)
 
 
-def unpatchify(
-    patches: Tensor, patch_size: int, height: int, width: int, frames: int | None = None
-) -> Tensor:
+def unpatchify(patches: Tensor, patch_size: int, height: int, width: int, frames: int | None = None) -> Tensor:
     """The inverse of `patchify`: [B,C,height,width], or [B,frames,C,height,width] where `frames` is given."""
     rows, columns = _grid((height, width), patch_size)
     batch, channels = patches.shape[0], patches.shape[-1] // patch_size**2

@@ -80,8 +80,9 @@ class Stage:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
         with torch.no_grad(), _full_precision(batch):
-            drawn = mask.draw(self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch,
-                              **values)
+            drawn = mask.draw(
+                self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch, **values
+            )
         return given(drawn, Draw, mask.draw)
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
@@ -96,11 +97,17 @@ class Stage:
             for start in range(0, batch.size, group):
                 rows = slice(start, start + group)
                 wrong = self.pairings[name].wrong
-                pairs = wrong(noise.rows(rows), batch.rows(rows),
-                              **{key: value.rows(rows) for key, value in values.items()})
+                pairs = wrong(
+                    noise.rows(rows), batch.rows(rows), **{key: value.rows(rows) for key, value in values.items()}
+                )
                 found.append(shifted(given(pairs, Pairs, wrong), start))
-        return found[0] if len(found) == 1 else Pairs(*(
-            torch.cat([getattr(pairs, name) for pairs in found]) for name in ("image", "text", "anchor", "valid")))
+        return (
+            found[0]
+            if len(found) == 1
+            else Pairs(
+                *(torch.cat([getattr(pairs, name) for pairs in found]) for name in ("image", "text", "anchor", "valid"))
+            )
+        )
 
     def _keep(self, key: PairsKey, pairs: Pairs, batch: Batch) -> Pairs:
         """Leaves floor(keep * group) rows of each group as they are, chosen by the pairing's own noise."""
@@ -110,8 +117,13 @@ class Stage:
         most = torch.cat([torch.full_like(part, int(part.shape[0] * key.keep)) for part in lot])
         matched = rank < most
         own = torch.arange(batch.size, device=matched.device)
-        return Pairs(torch.where(matched, own, pairs.image), torch.where(matched, own, pairs.text),
-                     torch.where(matched, own, pairs.anchor), pairs.valid | matched, matched)
+        return Pairs(
+            torch.where(matched, own, pairs.image),
+            torch.where(matched, own, pairs.text),
+            torch.where(matched, own, pairs.anchor),
+            pairs.valid | matched,
+            matched,
+        )
 
 
 def _full_precision(batch: Batch) -> AbstractContextManager:

@@ -61,8 +61,11 @@ def work_among(wholes: Mapping[KeyPath, Any], what: str) -> Iterator[None]:
     except Exception as error:
         for code in _codes(error):
             owners = [path for path, whole in wholes.items() if code.co_filename in files_of(whole)]
-            named = [path for path in owners if code.co_qualname.split(".")[0] in
-                     {cls.__name__ for cls in type(wholes[path]).__mro__}]
+            named = [
+                path
+                for path in owners
+                if code.co_qualname.split(".")[0] in {cls.__name__ for cls in type(wholes[path]).__mro__}
+            ]
             if owners:
                 _note(error, (named or owners)[0], what, wholes[(named or owners)[0]])
                 break

@@ -34,8 +34,16 @@ class Files:
     @property
     def name(self) -> str:
         """The name of its module: it follows from path and contents, so an edited file is another module."""
-        whole = b"\0".join([str(self.path).encode("utf-8", "surrogateescape"), *(
-            part for item in self.sources.items() for part in (item[0].encode("utf-8", "surrogateescape"), item[1]))])
+        whole = b"\0".join(
+            [
+                str(self.path).encode("utf-8", "surrogateescape"),
+                *(
+                    part
+                    for item in self.sources.items()
+                    for part in (item[0].encode("utf-8", "surrogateescape"), item[1])
+                ),
+            ]
+        )
         return f"{PREFIX}{digest(whole)[:12]}_{re.sub(r'[^0-9A-Za-z_]', '_', self.path.stem)}"
 
     @property
@@ -56,8 +64,9 @@ def gathered(path: Path) -> Files:
     waiting = [path.name]
     while waiting:
         below = waiting.pop()
-        for parts in _imported(sources[below], _parts(below)[:-1] if not below.endswith("__init__.py")
-                               else _parts(below)):
+        for parts in _imported(
+            sources[below], _parts(below)[:-1] if not below.endswith("__init__.py") else _parts(below)
+        ):
             for length in range(1, len(parts) + 1):
                 inner = "/".join(parts[:length])
                 for helper in (f"{inner}/__init__.py", f"{inner}.py"):
@@ -83,7 +92,7 @@ def _imported(source: bytes, package: tuple[str, ...]) -> Iterator[tuple[str, ..
             names = [tuple(each.name.split(".")) for each in node.names]
             yield from (name for name in names if name[0] not in NOT_BESIDE)
         elif isinstance(node, ast.ImportFrom) and node.level <= len(package) + 1:
-            above = package[:len(package) - node.level + 1] if node.level else ()
+            above = package[: len(package) - node.level + 1] if node.level else ()
             base = (*above, *(node.module.split(".") if node.module else ()))
             if node.level or base[0] not in NOT_BESIDE:
                 yield from ((*base, each.name) for each in node.names)
@@ -108,8 +117,9 @@ def load(files: Files) -> ModuleType:
 
 
 def _spec(name: str, files: Files, below: str, locations: list[str] | None) -> ModuleSpec:
-    return spec_from_file_location(name, files.path.parent / below, loader=_Held(files, below),
-                                   submodule_search_locations=locations)
+    return spec_from_file_location(
+        name, files.path.parent / below, loader=_Held(files, below), submodule_search_locations=locations
+    )
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,9 @@ class _Held(Loader):
     below: str
 
     def exec_module(self, module: ModuleType) -> None:
-        code = compile(self.files.sources[self.below], str(self.files.path.parent / self.below), "exec",
-                       dont_inherit=True)
+        code = compile(
+            self.files.sources[self.below], str(self.files.path.parent / self.below), "exec", dont_inherit=True
+        )
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importing(self.files)}
         exec(code, module.__dict__)
 
@@ -136,6 +147,7 @@ def _importing(files: Files):
             return builtins.__import__(name, globals, locals, fromlist, level)
         module = builtins.__import__(f"{root}.{name}", globals, locals, fromlist, 0)
         return module if fromlist else sys.modules[f"{root}.{top}"]
+
     return imports
 
 

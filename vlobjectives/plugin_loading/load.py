@@ -22,15 +22,20 @@ HOOKS = tuple(name for name in vars(Hooks) if name.startswith("vlobj_"))
 def found_file(path: Path) -> Files:
     """A plug-in file with the helpers that it imports from its folder; nothing is run."""
     if not path.is_file():
-        raise PluginError(f"there is no plug-in file {path}",
-                          "correct the path; it counts from the folder of the recipe that names it")
+        raise PluginError(
+            f"there is no plug-in file {path}",
+            "correct the path; it counts from the folder of the recipe that names it",
+        )
     if path.suffix != ".py":
         raise PluginError("a plug-in file is a Python file", "name a file that ends in .py", Place(str(path)))
     try:
         return gathered(path)
     except OSError as error:
-        raise PluginError(f"the plug-in file cannot be read: {error.strerror} ({error.filename})",
-                          "make it readable", Place(str(path))) from error
+        raise PluginError(
+            f"the plug-in file cannot be read: {error.strerror} ({error.filename})",
+            "make it readable",
+            Place(str(path)),
+        ) from error
 
 
 def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
@@ -40,11 +45,15 @@ def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
             return load(files)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-        mend = f"put {missing.split('.')[-1]}.py beside the file, or install {missing}" if missing else \
-            "correct the file"
+        mend = (
+            f"put {missing.split('.')[-1]}.py beside the file, or install {missing}" if missing else "correct the file"
+        )
         reason = reason_of(error).replace(f"{files.name}.", ".").replace(files.name, files.path.stem)
-        raise PluginError(f"the plug-in file does not load: {reason}", mend,
-                          where_raised(error, *(files.path.parent / below for below in files.sources))) from error
+        raise PluginError(
+            f"the plug-in file does not load: {reason}",
+            mend,
+            where_raised(error, *(files.path.parent / below for below in files.sources)),
+        ) from error
 
 
 def load_target(target: str, label: str, package: str) -> Any:
@@ -57,8 +66,9 @@ def load_target(target: str, label: str, package: str) -> Any:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")
         mend = f"install {missing}" if missing and not own else f"mend or upgrade {package}"
-        raise PluginError(f"{label} does not load from {target}: {reason_of(error)}", mend,
-                          where_raised(error)) from error
+        raise PluginError(
+            f"{label} does not load from {target}: {reason_of(error)}", mend, where_raised(error)
+        ) from error
 
 
 def reason_of(error: BaseException) -> str:

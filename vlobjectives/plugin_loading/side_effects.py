@@ -104,25 +104,43 @@ def _put_streams(was: tuple[Any, Any]) -> None:
 
 
 STATES = (
-    State("the default dtype", _of("torch", lambda torch: torch.get_default_dtype()),
-          lambda was: _torch().set_default_dtype(was), usual=lambda: _torch().float32),
+    State(
+        "the default dtype",
+        _of("torch", lambda torch: torch.get_default_dtype()),
+        lambda was: _torch().set_default_dtype(was),
+        usual=lambda: _torch().float32,
+    ),
     State("the default device", _of("torch", _device), _put_device, usual=lambda: ""),
-    State("whether gradients are computed", _of("torch", lambda torch: torch.is_grad_enabled()),
-          lambda was: _torch().set_grad_enabled(was), usual=lambda: True),
-    State("torch's random state", _of("torch", lambda torch: torch.get_rng_state()),
-          lambda was: _torch().set_rng_state(was), same=lambda one, other: _torch().equal(one, other), drawn=True),
-    State("the number of threads", _of("torch", lambda torch: torch.get_num_threads()),
-          lambda was: _torch().set_num_threads(was)),
-    State("numpy's random state", _of("numpy", lambda numpy: numpy.random.get_state()),
-          lambda was: sys.modules["numpy"].random.set_state(was),
-          same=lambda one, other: one[2:] == other[2:] and (one[1] == other[1]).all()),
+    State(
+        "whether gradients are computed",
+        _of("torch", lambda torch: torch.is_grad_enabled()),
+        lambda was: _torch().set_grad_enabled(was),
+        usual=lambda: True,
+    ),
+    State(
+        "torch's random state",
+        _of("torch", lambda torch: torch.get_rng_state()),
+        lambda was: _torch().set_rng_state(was),
+        same=lambda one, other: _torch().equal(one, other),
+        drawn=True,
+    ),
+    State(
+        "the number of threads",
+        _of("torch", lambda torch: torch.get_num_threads()),
+        lambda was: _torch().set_num_threads(was),
+    ),
+    State(
+        "numpy's random state",
+        _of("numpy", lambda numpy: numpy.random.get_state()),
+        lambda was: sys.modules["numpy"].random.set_state(was),
+        same=lambda one, other: one[2:] == other[2:] and (one[1] == other[1]).all(),
+    ),
     State("Python's random state", random.getstate, random.setstate),
     State("the working folder", _folder, os.chdir),
     State("signal handlers", _handlers, _put_handlers),
     State("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda was: locale.setlocale(locale.LC_ALL, was)),
     State("the filters of warnings", _blanket, _put_blanket),
-    State("the front of sys.path", lambda: list(sys.path), _put_path,
-          same=lambda one, other: other[:len(one)] == one),
+    State("the front of sys.path", lambda: list(sys.path), _put_path, same=lambda one, other: other[: len(one)] == one),
     State("stdout or stderr", lambda: (sys.stdout, sys.stderr), _put_streams),
 )
 
@@ -143,7 +161,8 @@ def contained(who: str, tell: Callable[[str], None] | None = None, draws: bool =
     except BaseException as error:
         text = " ".join(str(error).split())
         raise Foreign(f"{type(error).__name__}{f': {text}' if text else ''}").with_traceback(
-            error.__traceback__) from error
+            error.__traceback__
+        ) from error
     finally:
         if changed := [state.what for state, was in before if _put_back(state, was)]:
             (tell or _warn)(f"{who} changed {', '.join(changed)}, which was put back")

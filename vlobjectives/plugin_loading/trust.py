@@ -41,8 +41,12 @@ def record(contents: Iterable[bytes]) -> bool:
             if not trusted(content):
                 os.close(os.open(place / digest(content), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except (OSError, RuntimeError) as error:  # no right, no room, or no home
-        warnings.warn(f"plug-in files could not be put on record as trusted ({error}): the next command asks again; "
-                      "XDG_STATE_HOME may name a folder that can be written", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"plug-in files could not be put on record as trusted ({error}): the next command asks again; "
+            "XDG_STATE_HOME may name a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
         return False
     return True
 
@@ -53,8 +57,10 @@ def see(path: Path, sources: Mapping[str, bytes], asked: bool) -> None:
     unknown = [name for name, content in sources.items() if not trusted(content)]
     if unknown and not asked:
         helpers = "" if unknown == [path.name] else f" (with {', '.join(unknown)})"
-        raise PluginError(f"the run folder names the plug-in file {path}{helpers}: code that is not known to be yours, "
-                          "and was not run", "read it; if you trust it, add --trust (in Python trust=True), once: then "
-                          "it is on record")
+        raise PluginError(
+            f"the run folder names the plug-in file {path}{helpers}: code that is not known to be yours, "
+            "and was not run",
+            "read it; if you trust it, add --trust (in Python trust=True), once: then it is on record",
+        )
     if unknown:
         record(sources.values())

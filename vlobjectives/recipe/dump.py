@@ -24,8 +24,11 @@ def dump_data(data: Any, flow: bool | None = None) -> str:
 def _data(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        own = {field.alias or name: _data(getattr(value, name)) for name, field in fields.items()
-               if getattr(value, name) is not None or field.default is not None}
+        own = {
+            field.alias or name: _data(getattr(value, name))
+            for name, field in fields.items()
+            if getattr(value, name) is not None or field.default is not None
+        }
         return own | {name: _data(held) for name, held in (value.model_extra or {}).items()}
     if isinstance(value, dict):
         return {name: _data(held) for name, held in value.items()}

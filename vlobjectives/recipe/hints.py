@@ -138,22 +138,29 @@ def _several(of: tuple[Any, ...], word: str) -> Iterator[Any]:
         yield from ([one] * most for one in _examples(of[0], (), word) for most in (1, 2))
         yield []
         return
-    yield [next((one for one in _examples(kind, (), word) if takes(FieldInfo(annotation=kind), one)), None)
-           for kind in of]
+    yield [
+        next((one for one in _examples(kind, (), word) if takes(FieldInfo(annotation=kind), one)), None) for kind in of
+    ]
 
 
 def _whole(kind: type[BaseModel], word: str) -> Iterator[Any]:
     """A mapping of what has no default; of one in which everything has, of its first key."""
     own = known_keys.fields(kind)
     needed = {name: field for name, field in own.items() if field.is_required()} or dict(list(own.items())[:1])
-    yield {name: next((one for one in _examples(field.annotation, field.metadata, word) if takes(field, one)), None)
-           for name, field in needed.items()}
+    yield {
+        name: next((one for one in _examples(field.annotation, field.metadata, word) if takes(field, one)), None)
+        for name, field in needed.items()
+    }
 
 
 def _between(kind: type, marks: Sequence[Any]) -> Iterator[Any]:
     """Numbers inside the bounds."""
-    bounds = {key: getattr(mark, key) for mark in _flat(marks) for key in ("gt", "ge", "lt", "le")
-              if getattr(mark, key, None) is not None}
+    bounds = {
+        key: getattr(mark, key)
+        for mark in _flat(marks)
+        for key in ("gt", "ge", "lt", "le")
+        if getattr(mark, key, None) is not None
+    }
     low, high = (next((bounds[key] for key in keys if key in bounds), None) for keys in (("gt", "ge"), ("lt", "le")))
     yield from COUNTS if kind is int else NUMBERS if high is not None and high <= 1 else NUMBERS[1:]
     if low is not None:

@@ -20,8 +20,12 @@ from vlobjectives.recipe.model import (
 from vlobjectives.registry import Registry
 
 _ENTRIES: dict[str, tuple[str, type[Entry]]] = {
-    "data": ("source", DataEntry), "fields": ("reader", FieldEntry), "model": ("part", PartEntry),
-    "masks": ("mask", MaskEntry), "pairings": ("pairing", PairingEntry), "objectives": ("objective", ObjectiveEntry),
+    "data": ("source", DataEntry),
+    "fields": ("reader", FieldEntry),
+    "model": ("part", PartEntry),
+    "masks": ("mask", MaskEntry),
+    "pairings": ("pairing", PairingEntry),
+    "objectives": ("objective", ObjectiveEntry),
     "evaluate": ("evaluation", EvaluationEntry),
 }
 
@@ -37,7 +41,7 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     properties["extends"] = {"type": "string", "description": "a recipe to start from: a .yaml file or a shipped name"}
     for section in ("fields", "model", "inputs", "masks", "pairings", "objectives"):
         # pydantic's pattern would bind the named entries too, which are described better below
-        (pattern, entry), = properties[section].pop("patternProperties").items()
+        ((pattern, entry),) = properties[section].pop("patternProperties").items()
         properties[section].pop("minProperties", None)
         properties[section] |= {"propertyNames": {"pattern": pattern}, "additionalProperties": _or(entry, "null")}
     switch = definitions["Evaluate"]
@@ -58,14 +62,26 @@ def _complete(schema: dict[str, Any], section: str, kind: str, entry: type[Entry
     general = definitions[entry.__name__]
     # a like-named component of a stranger is always known as package/name
     general["properties"]["type"] |= {"anyOf": [{"enum": names}, {"type": "string", "pattern": "/"}]}
-    general["allOf"] = [{"if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                         "then": _reference(own, name)} for name in names]
+    general["allOf"] = [
+        {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": _reference(own, name)}
+        for name in names
+    ]
     if section in ("data", "data.mix"):
         return
     holder = definitions["Evaluate"] if section == "evaluate" else schema["properties"][section]
     off = ("null", "boolean") if section == "evaluate" else ("null",)
-    named = {name: _or({"if": {"required": ["type"]}, "then": {"$ref": f"#/$defs/{entry.__name__}"},
-                        "else": _reference(kind, name)}, *off) for name in names if "/" not in name}
+    named = {
+        name: _or(
+            {
+                "if": {"required": ["type"]},
+                "then": {"$ref": f"#/$defs/{entry.__name__}"},
+                "else": _reference(kind, name),
+            },
+            *off,
+        )
+        for name in names
+        if "/" not in name
+    }
     holder["properties"] = named | holder.get("properties", {})
 
 
@@ -79,9 +95,14 @@ def _of(kind: str, name: str, entry: type[Entry], registry: Registry, label: str
     except Exception:  # a stranger's code: an editor's help must not end with it, `vlobj plugins` shows the fault
         return {own: {"type": "object", "properties": host}}
     inner = {f"{own}.{model}": value for model, value in config.get("$defs", {}).items()}
-    return inner | {own: {"type": "object", "description": (plugin.__doc__ or "").strip().partition("\n")[0],
-                          "properties": host | config.get("properties", {}),
-                          "additionalProperties": config.get("additionalProperties", True)}}
+    return inner | {
+        own: {
+            "type": "object",
+            "description": (plugin.__doc__ or "").strip().partition("\n")[0],
+            "properties": host | config.get("properties", {}),
+            "additionalProperties": config.get("additionalProperties", True),
+        }
+    }
 
 
 def _label(kind: str, name: str) -> str:
@@ -99,6 +120,7 @@ def _or(schema: dict[str, Any], *types: str) -> dict[str, Any]:
 def _relaxed(schema: Any) -> Any:
     """The schema without pydantic's `required` (a property may have that name: then it is a mapping)."""
     if isinstance(schema, dict):
-        return {key: _relaxed(value) for key, value in schema.items()
-                if key != "required" or not isinstance(value, list)}
+        return {
+            key: _relaxed(value) for key, value in schema.items() if key != "required" or not isinstance(value, list)
+        }
     return [_relaxed(value) for value in schema] if isinstance(schema, list) else schema

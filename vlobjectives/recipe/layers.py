@@ -139,13 +139,20 @@ def layer(path: Path, find: Callable[[str], Path], run: bool = False) -> Layered
     while base is not None:
         path = base
         if path in documents:
-            circle = [*list(documents)[list(documents).index(path):], path]
-            raise RecipeError.one(f"recipes extend each other in a circle: {' -> '.join(one.name for one in circle)}",
-                                  "leave one `extends` out", place, "extends")
+            circle = [*list(documents)[list(documents).index(path) :], path]
+            raise RecipeError.one(
+                f"recipes extend each other in a circle: {' -> '.join(one.name for one in circle)}",
+                "leave one `extends` out",
+                place,
+                "extends",
+            )
         documents[path] = document = read(path, shown(path))
         if {"base", "seeds"} <= document.data.keys():
-            raise RecipeError.one("this is a sweep and no recipe", f"`vlobj sweep {shown(path)}` trains it; the recipe "
-                                  f"that it changes is {document.data['base']}", Place(shown(path)))
+            raise RecipeError.one(
+                "this is a sweep and no recipe",
+                f"`vlobj sweep {shown(path)}` trains it; the recipe that it changes is {document.data['base']}",
+                Place(shown(path)),
+            )
         base = document.data.pop("extends", None)
         if base is not None:
             place = document.spots[("extends",)].value
@@ -173,17 +180,29 @@ def filled(document: Document, below: Any, root: type[BaseModel] = Recipe) -> Do
     for path in sorted(document.bare, key=str):
         key, place, under = path[-1], document.spots[path].key, _held(below, path)
         if isinstance(under, dict):
-            problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`, which stands in the "
-                                    f"recipe that this one extends", f"`{key}: null` takes it away; leave the line out "
-                                    "to keep it"))
+            problems.append(
+                Problem(
+                    place,
+                    dotted(path),
+                    f"nothing is written behind `{key}:`, which stands in the recipe that this one extends",
+                    f"`{key}: null` takes it away; leave the line out to keep it",
+                )
+            )
         elif known_keys.takes_mapping(path, root) and not known_keys.holds_entries(path[:-1]):
             _at(data, path[:-1])[key] = {}
         elif known_keys.holds_entries(path[:-1]) or (
-                (own := known_keys.field(path, root)) and not hints.takes(own, None)):
+            (own := known_keys.field(path, root)) and not hints.takes(own, None)
+        ):
             left.add(path)
         else:
-            problems.append(Problem(place, dotted(path), f"nothing is written behind `{key}:`", f"write its value, or "
-                                    f"`{key}: null` if none is meant, or leave the line out"))
+            problems.append(
+                Problem(
+                    place,
+                    dotted(path),
+                    f"nothing is written behind `{key}:`",
+                    f"write its value, or `{key}: null` if none is meant, or leave the line out",
+                )
+            )
     if problems:
         raise RecipeError(problems)
     return Document(data, document.spots, frozenset(left))
@@ -197,8 +216,9 @@ def _held(data: Any, path: KeyPath) -> Any:
 
 def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place) -> Path:
     if not isinstance(base, str):
-        raise RecipeError.one("`extends` takes one recipe: a file or a shipped recipe's name", "extends: glscl",
-                              place, "extends")
+        raise RecipeError.one(
+            "`extends` takes one recipe: a file or a shipped recipe's name", "extends: glscl", place, "extends"
+        )
     if not base.endswith(".yaml"):
         try:
             return find(base).resolve()

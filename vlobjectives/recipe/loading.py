@@ -77,11 +77,20 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = (), 
     except RecipeError as error:
         place = Place(shown(path))
         if not is_file(path.with_name("manifest.json")) or not any(
-                problem.place and problem.place.file == place.file for problem in error.problems):
+            problem.place and problem.place.file == place.file for problem in error.problems
+        ):
             raise
-        raise RecipeError([*error.problems, Problem(
-            place, "", "this is the recipe of a run, which was written whole: it has been cut or edited",
-            "put it back from a copy; manifest.json beside it holds it as it was, under `recipe`")]) from error
+        raise RecipeError(
+            [
+                *error.problems,
+                Problem(
+                    place,
+                    "",
+                    "this is the recipe of a run, which was written whole: it has been cut or edited",
+                    "put it back from a copy; manifest.json beside it holds it as it was, under `recipe`",
+                ),
+            ]
+        ) from error
 
 
 def _spread(layered: Layered) -> None:
@@ -91,14 +100,20 @@ def _spread(layered: Layered) -> None:
     if not isinstance(mix, dict):
         return
     own = [key for key in data if key == "type" or key not in DataEntry.model_fields]
-    takers = [name for name, entry in mix.items() if isinstance(entry, dict)
-              and ("type" not in data or entry.get("type", data["type"]) == data["type"])]
+    takers = [
+        name
+        for name, entry in mix.items()
+        if isinstance(entry, dict) and ("type" not in data or entry.get("type", data["type"]) == data["type"])
+    ]
     for name in takers:
         for key in own:
             if key not in mix[name]:
                 mix[name][key] = deepcopy(data[key])
-                layered.spots |= {("data", "mix", name, *path[1:]): spot for path, spot in list(layered.spots.items())
-                                  if path[:2] == ("data", key)}
+                layered.spots |= {
+                    ("data", "mix", name, *path[1:]): spot
+                    for path, spot in list(layered.spots.items())
+                    if path[:2] == ("data", key)
+                }
     for key in own if takers else ():
         del data[key]
 
@@ -109,8 +124,10 @@ def _settle(layered: Layered, path: Path) -> None:
     if isinstance(data.get("init"), str):
         data["init"] = _absolute(layered, ("init",))
     if isinstance(data.get("plugins"), list):
-        data["plugins"] = [_absolute(layered, ("plugins", number)) if isinstance(item, str) else item
-                           for number, item in enumerate(data["plugins"])]
+        data["plugins"] = [
+            _absolute(layered, ("plugins", number)) if isinstance(item, str) else item
+            for number, item in enumerate(data["plugins"])
+        ]
     if isinstance(run := data.get("run"), dict):
         run.setdefault("folder", "runs")
         run.setdefault("name", re.sub(r"[^A-Za-z0-9_.-]|^[.-]", "_", path.stem))

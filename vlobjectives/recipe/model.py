@@ -37,22 +37,27 @@ class Entry(Section):
 class MixEntry(Entry):
     type: str = Field(description="the source of samples; by default data.type, or else the entry's name")
     weight: Amount = Field(1.0, gt=0, description="its share of the steps, beside the other sources' weights")
-    rename: dict[str, str] = Field({}, description="column of the source -> what the recipe calls it, where that "
-                                                   "differs: {clip: image}")
+    rename: dict[str, str] = Field(
+        {}, description="column of the source -> what the recipe calls it, where that differs: {clip: image}"
+    )
 
 
 class DataEntry(Entry):
     type: str = Field(description="the source of samples, such as scenes or captions; with `mix` of its entries")
     mix: dict[Name, MixEntry] | None = Field(
-        None, min_length=1,
-        description="sources by name that take turns, a step each, with what differs from the options beside")
+        None,
+        min_length=1,
+        description="sources by name that take turns, a step each, with what differs from the options beside",
+    )
     batch: Batched = Field(description="pairs per optimiser step over all processes")
     micro_batch: Batched | None = Field(None, description="pairs a process passes at once; default batch / processes")
-    workers: int = Field(0, ge=0, le=256, description="loader processes a training process; 0: loads in the "
-                         "process itself")
+    workers: int = Field(
+        0, ge=0, le=256, description="loader processes a training process; 0: loads in the process itself"
+    )
     max_bad: Share = Field(0.01, description="share of unusable samples above which a run stops")
-    max_pixels: int = Field(64_000_000, ge=1, le=10**12, description="pictures with more pixels than this are refused "
-                            "as unusable")
+    max_pixels: int = Field(
+        64_000_000, ge=1, le=10**12, description="pictures with more pixels than this are refused as unusable"
+    )
 
     def rows(self, processes: int = 1) -> int:
         """Rows that each of so many processes passes at once."""
@@ -75,27 +80,33 @@ class PartEntry(Entry):
 
 class MaskEntry(Entry):
     stream: str | None = Field(
-        None, description="random stream, by default the mask's name; another mask's shares its draws")
+        None, description="random stream, by default the mask's name; another mask's shares its draws"
+    )
 
 
 class PairingEntry(Entry):
     group: Batched | None = Field(
-        None, description="consecutive rows that partners are found among; default data.micro_batch")
+        None, description="consecutive rows that partners are found among; default data.micro_batch"
+    )
 
 
 class ObjectiveEntry(Entry):
-    weight: Weight = Field(1.0, description="a number, or [time, weight] points with straight lines between; "
-                                            "whole times are steps, times with a point shares of the run")
+    weight: Weight = Field(
+        1.0,
+        description="a number, or [time, weight] points with straight lines between; "
+        "whole times are steps, times with a point shares of the run",
+    )
     group: Group | None = Field(None, description="rows that the loss sees together: all, or so many consecutive ones")
     sources: tuple[str, ...] | None = Field(
-        None, min_length=1, description="sources of data.mix on whose batches it is computed; by default all")
+        None, min_length=1, description="sources of data.mix on whose batches it is computed; by default all"
+    )
 
 
 class EvaluationEntry(Entry):
     type: str = Field(description="the evaluation; by default the key's name")
     sources: tuple[str, ...] | None = Field(
-        None, min_length=1,
-        description="sources of data.mix that it scores; by default those that have what it needs")
+        None, min_length=1, description="sources of data.mix that it scores; by default those that have what it needs"
+    )
 
 
 class InputEntry(Section):
@@ -128,7 +139,8 @@ class Optim(Section):
     type: Literal["adamw"] = Field("adamw", description="the optimiser")
     lr: Rate = Field(description="learning rate at the top of the schedule")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.98), description="decay of AdamW's two averages")
+        (0.9, 0.98), description="decay of AdamW's two averages"
+    )
     eps: Epsilon = Field(1e-8, description="AdamW's epsilon")
     weight_decay: Amount = Field(0.01, description="decoupled weight decay")
     clip: Annotated[Amount, Field(gt=0)] | None = Field(1.0, description="largest norm of all gradients; null: none")
@@ -143,8 +155,11 @@ class Checkpoint(Every):
 
 
 class Ema(Section):
-    decay: Share = Field(0.996, description="what stays of the average at a step; kept of the parts that "
-                                                        "a mask or an objective looks at by averaged weights")
+    decay: Share = Field(
+        0.996,
+        description="what stays of the average at a step; kept of the parts that "
+        "a mask or an objective looks at by averaged weights",
+    )
 
 
 class Log(Section):
@@ -154,16 +169,19 @@ class Log(Section):
 class Run(Section):
     steps: Steps = Field(description="optimiser steps")
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
-        "auto", description="auto, cpu, cuda or cuda:N")
+        "auto", description="auto, cpu, cuda or cuda:N"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the passes, not of losses")
     compile: Literal["none", "parts"] = Field("none", description="parts: torch.compile for each part of the model")
     checkpoint: Checkpoint = Field(Checkpoint(), description="when to save, and how many to keep")
     gradient: Literal["exact", "published"] = Field(
-        "exact", description="over processes: exact, or as the published gather (local slice only) computes it")
+        "exact", description="over processes: exact, or as the published gather (local slice only) computes it"
+    )
     ema: Ema = Field(Ema(), description="averages of weights over the steps")
     log: Log = Field(Log(), description="when metrics are logged")
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = Field(
-        None, description="first part of the run folder's name; by default the recipe's")
+        None, description="first part of the run folder's name; by default the recipe's"
+    )
     folder: str = Field("runs", description="where run folders are made")
 
 

@@ -80,10 +80,17 @@ def _overruled(layered: Layered, given: Sequence[tuple[str, KeyPath, Document]])
             except KeyError:
                 holds = value is None  # it took an entry away
             if not holds:
-                later = next((other for other, over, _ in given[number + 1:]
-                              if over[:len(whole)] == whole[:len(over)]), "a later one")
-                yield Problem(_HERE, dotted(whole), f"it is given twice, and {later} holds, not {text}",
-                              "leave one of them out", note=True)
+                later = next(
+                    (other for other, over, _ in given[number + 1 :] if over[: len(whole)] == whole[: len(over)]),
+                    "a later one",
+                )
+                yield Problem(
+                    _HERE,
+                    dotted(whole),
+                    f"it is given twice, and {later} holds, not {text}",
+                    "leave one of them out",
+                    note=True,
+                )
                 break
 
 
@@ -99,14 +106,23 @@ def _plain(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
 def _read(text: str) -> tuple[str, Document]:
     """`key.path=value` as the name and the value."""
     if not isinstance(text, str):
-        raise RecipeError.one(f"an override is text, not a {type(text).__name__}",
-                              'give each as a word: "optim.lr=1e-4"', _HERE)
+        raise RecipeError.one(
+            f"an override is text, not a {type(text).__name__}", 'give each as a word: "optim.lr=1e-4"', _HERE
+        )
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise RecipeError.one(f"'{text}' is no override", _not_an_override(text), _HERE)
     if not value.strip():
-        raise RecipeError([Problem(_HERE, name, f"there is nothing behind `{name}=`", f"{name}=null means none; if a "
-                                   "variable of the shell stands there, it is empty")])
+        raise RecipeError(
+            [
+                Problem(
+                    _HERE,
+                    name,
+                    f"there is nothing behind `{name}=`",
+                    f"{name}=null means none; if a variable of the shell stands there, it is empty",
+                )
+            ]
+        )
     try:
         document = parse(value, COMMAND_LINE)
     except RecipeError as error:
@@ -115,8 +131,7 @@ def _read(text: str) -> tuple[str, Document]:
 
 
 def _lay(layered: Layered, name: str, document: Document, adds: bool) -> KeyPath:
-    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry of a section.
-    """
+    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry of a section."""
     path = _resolved(layered, name, document.spots[()].key, adds)
     for length in range(1, len(path)):
         if not isinstance(_held(layered, path[:length]), dict | list):
@@ -136,8 +151,12 @@ def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:
         else:
             exists = _stands(held, path, key) or (adds and len(path) == 1 and path[0] in NAMED_BY_KEY)
         if not exists:
-            raise RecipeError.one(f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
-                                  _mend(layered, name, path, part), place, name)
+            raise RecipeError.one(
+                f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
+                _mend(layered, name, path, part),
+                place,
+                name,
+            )
         path = (*path, key)
     return path
 
@@ -165,8 +184,11 @@ def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
         near = [full for full in everywhere if full.endswith(f".{name}")][:3] or get_close_matches(name, everywhere, 1)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    more = f"; a new entry of {path[0]} is written in a file that says `extends: ...`" \
-        if len(path) == 1 and path[0] in NAMED_BY_KEY else ""
+    more = (
+        f"; a new entry of {path[0]} is written in a file that says `extends: ...`"
+        if len(path) == 1 and path[0] in NAMED_BY_KEY
+        else ""
+    )
     return f"keys here: {', '.join(here)}{more}" if here else f"{dotted(path)} holds no keys{more}"
 
 
@@ -189,8 +211,12 @@ def _exists(layered: Layered, name: str) -> bool:
 
 def _stands(held: Any, path: KeyPath, key: str | int) -> bool:
     """Whether a key stands in a mapping, or may."""
-    return ((isinstance(held, dict) and key in held) or key in known_keys.keys(path) or path == ("evaluate",)
-            or known_keys.is_entry(path))
+    return (
+        (isinstance(held, dict) and key in held)
+        or key in known_keys.keys(path)
+        or path == ("evaluate",)
+        or known_keys.is_entry(path)
+    )
 
 
 def _names(layered: Layered) -> Iterator[str]:

@@ -15,8 +15,9 @@ def take_out(data: dict[str, Any], path: KeyPath, root: type[BaseModel]) -> None
         path = path[:-1]
     holder: Any = data
     for part in path[:-1]:
-        if not isinstance(holder, dict | list) or part not in (holder if isinstance(holder, dict) else range(
-                len(holder))):
+        if not isinstance(holder, dict | list) or part not in (
+            holder if isinstance(holder, dict) else range(len(holder))
+        ):
             return  # it went with what held it
         holder = holder[part]
     if not path or not isinstance(holder, dict):

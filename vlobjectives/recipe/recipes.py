@@ -28,21 +28,25 @@ def find(name: str) -> Path:
         return folder() / f"{name}.yaml"
     near = get_close_matches(name, names(), 1, 0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise RecipeError.one(f"there is no recipe '{name}'",
-                          f"{hint}a file ends in .yaml, a run folder holds recipe.yaml, and shipped are "
-                          f"{', '.join(names()) or 'none'}")
+    raise RecipeError.one(
+        f"there is no recipe '{name}'",
+        f"{hint}a file ends in .yaml, a run folder holds recipe.yaml, and shipped are {', '.join(names()) or 'none'}",
+    )
 
 
 def locate(recipe: str | Path) -> Path:
     """The recipe file that is meant: a file that ends in .yaml, a run folder, or a shipped recipe's name."""
     if not isinstance(recipe, str | Path):
-        raise RecipeError.one(f"a recipe is a file, a run folder or a shipped recipe's name, not a "
-                              f"{type(recipe).__name__}", "write it to a file that ends in .yaml, and name that")
+        raise RecipeError.one(
+            f"a recipe is a file, a run folder or a shipped recipe's name, not a {type(recipe).__name__}",
+            "write it to a file that ends in .yaml, and name that",
+        )
     path = Path(recipe).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {recipe}", f"{nearby(path) or 'correct the path'}; it counts from "
-                                  "the working folder")
+            raise RecipeError.one(
+                f"there is no file {recipe}", f"{nearby(path) or 'correct the path'}; it counts from the working folder"
+            )
         return path
     if is_file(path / "recipe.yaml"):
         refuse_links(path)
@@ -50,8 +54,11 @@ def locate(recipe: str | Path) -> Path:
     if str(recipe) in names():
         return find(str(recipe))
     if path.is_dir():
-        raise RecipeError.one(f"the folder {recipe} holds no recipe.yaml", "name a run folder, or a file in it: "
-                              + (", ".join(str(one) for one in sorted(path.glob("*.yaml"))[:4]) or "it holds no .yaml"))
+        raise RecipeError.one(
+            f"the folder {recipe} holds no recipe.yaml",
+            "name a run folder, or a file in it: "
+            + (", ".join(str(one) for one in sorted(path.glob("*.yaml"))[:4]) or "it holds no .yaml"),
+        )
     if (folder() / "sweeps" / f"{recipe}.yaml").is_file():
         raise RecipeError.one(f"'{recipe}' is a shipped sweep and no recipe", f"vlobj sweep {recipe}")
     if hint := nearby(path):

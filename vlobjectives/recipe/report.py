@@ -62,7 +62,7 @@ class Report:
 
     def wrong(self, *path: str) -> bool:
         """Whether an error stands at this key, below it, or at what holds it."""
-        return any(one[:len(path)] == path or path[:len(one)] == one for one in map(where, self.errors))
+        return any(one[: len(path)] == path or path[: len(one)] == one for one in map(where, self.errors))
 
     def errors_of(self, stage: str) -> list[Problem]:
         """The errors of one stage."""
@@ -84,28 +84,46 @@ class Report:
     @property
     def summary(self) -> str:
         """How many errors and notes, in words."""
+
         def counted(items: list[Problem], word: str) -> str:
             return f"{len(items) or 'no'} {word}{'s' * (len(items) != 1)}"
+
         return f"{counted(self.errors, 'error')}, {counted(self.notes, 'note')}"
 
     def as_data(self) -> dict[str, Any]:
         """Everything as JSON would have it."""
+
         def one(finding: Finding) -> dict[str, Any]:
             problem, place = finding.problem, finding.problem.place or Place(None)
-            return {"stage": finding.stage, "note": problem.note, "file": place.file, "line": place.line,
-                    "column": place.column, "path": problem.path, "what": problem.what, "mend": problem.mend}
-        return {"problems": [one(finding) for finding in self.findings], "skipped": self.skipped,
-                "left_out": self.left, "code": self.code}
+            return {
+                "stage": finding.stage,
+                "note": problem.note,
+                "file": place.file,
+                "line": place.line,
+                "column": place.column,
+                "path": problem.path,
+                "what": problem.what,
+                "mend": problem.mend,
+            }
+
+        return {
+            "problems": [one(finding) for finding in self.findings],
+            "skipped": self.skipped,
+            "left_out": self.left,
+            "code": self.code,
+        }
 
     def strict(self) -> "Report":
         """The same with every note an error."""
-        return Report([replace(one, problem=replace(one.problem, note=False)) for one in self.findings], self.skipped,
-                      self.left)
+        return Report(
+            [replace(one, problem=replace(one.problem, note=False)) for one in self.findings], self.skipped, self.left
+        )
 
     def without(self, *paths: str) -> "Report":
         """The same without what stage `means` found at these key paths."""
-        return Report([one for one in self.findings if one.stage != "means" or one.problem.path not in paths],
-                      self.skipped)
+        return Report(
+            [one for one in self.findings if one.stage != "means" or one.problem.path not in paths], self.skipped
+        )
 
     def refuse(self) -> None:
         """Raises Refused where there is an error."""

@@ -27,8 +27,14 @@ MIX = "mix"
 """What data.type says where data.mix does."""
 ROUNDS = 4
 _MUST = {
-    "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false", "string_type": "text",
-    "model_type": "a mapping", "dict_type": "a mapping", "tuple_type": "a list", "list_type": "a list",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
     "model_attributes_type": "a mapping",
     "too_short": "longer",
 }
@@ -47,10 +53,14 @@ def prepared(data: dict[str, Any]) -> dict[str, Any]:
         data["evaluate"] = _switched(data["evaluate"])
     inputs, model = data.get("inputs", {}), data.get("model")
     if isinstance(inputs, dict) and isinstance(model, dict):
-        wanted = {name: default for name, default in DEFAULT_INPUTS.items()
-                  if name in inputs or default["part"] in model}
-        filled = {name: default | inputs.get(name, {}) for name, default in wanted.items()
-                  if isinstance(inputs.get(name, {}), dict)}
+        wanted = {
+            name: default for name, default in DEFAULT_INPUTS.items() if name in inputs or default["part"] in model
+        }
+        filled = {
+            name: default | inputs.get(name, {})
+            for name, default in wanted.items()
+            if isinstance(inputs.get(name, {}), dict)
+        }
         data["inputs"] = filled | {name: entry for name, entry in inputs.items() if name not in filled}
     return data
 
@@ -62,8 +72,11 @@ def _typed(name: str, entry: Any) -> Any:
 def _switched(evaluate: dict[str, Any]) -> dict[str, Any]:
     """`true` and `{}` switch an evaluation on, `false` and null off."""
     host = known_keys.keys(("evaluate",))
-    entries = {name: _typed(name, {} if entry is True else entry) for name, entry in evaluate.items()
-               if name not in host and entry is not None and entry is not False}
+    entries = {
+        name: _typed(name, {} if entry is True else entry)
+        for name, entry in evaluate.items()
+        if name not in host and entry is not None and entry is not False
+    }
     own = {name: value for name, value in evaluate.items() if name in host}
     if "losses" in own and own["losses"] in ({}, None):
         own["losses"] = own["losses"] is not None
@@ -87,8 +100,11 @@ def validated(layered: Layered, told: list[Problem] | None = None) -> Recipe:
 
 def _beside(path: str) -> set[str]:
     """Keys that one which is inconsistent is held against."""
-    return {path, "data", "data.mix", "data.batch", "run.steps"} if path.split(".")[0] in (
-        "data", "objectives", "evaluate") else {path}
+    return (
+        {path, "data", "data.mix", "data.batch", "run.steps"}
+        if path.split(".")[0] in ("data", "objectives", "evaluate")
+        else {path}
+    )
 
 
 def typed(kind: type[S], layered: Layered, told: list[Problem] | None = None) -> S:
@@ -117,8 +133,11 @@ def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> 
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
     deepest = [path for path in found if not any(path == other[: len(path)] != other for other in found)]
     unknown = [path for path in deepest if found[path][0]["type"] == "extra_forbidden"]
-    problems = [_problem(path, found[path], layered, root) for path in deepest
-                if found[path][0]["type"] != "missing" or not any(synonyms.means(one, path) for one in unknown)]
+    problems = [
+        _problem(path, found[path], layered, root)
+        for path in deepest
+        if found[path][0]["type"] != "missing" or not any(synonyms.means(one, path) for one in unknown)
+    ]
     return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
 
 
@@ -138,8 +157,12 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     place = spot.key if of_key and isinstance(path[-1], str) else spot.value
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
-        return Problem(place, dotted(path), what, _instead(path, layered) or
-                       f"give it: {known_keys.description(path, root) or 'it has no default'}")
+        return Problem(
+            place,
+            dotted(path),
+            what,
+            _instead(path, layered) or f"give it: {known_keys.description(path, root) or 'it has no default'}",
+        )
     if first["type"] == "extra_forbidden":
         here = known_keys.keys(path[:-1], root)
         mend = synonyms.key(path, here) or f"keys here: {', '.join(here)}"
@@ -150,13 +173,24 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
     if value is None and len(path) == 2 and path[0] in NAMED_BY_KEY:
         there = [name for name, entry in layered.at(path[:1]).items() if entry is not None]
         near = get_close_matches(path[1], there, 1) if path not in layered.bare else []
-        return Problem(place, dotted(path), "null takes away an entry of the extended recipe, and there is none",
-                       f"write {{}} for an entry whose options are all defaults (`{path[1]}: {{}}`), or leave it out"
-                       + (f"; did you mean '{near[0]}'?" if near else ""))
+        return Problem(
+            place,
+            dotted(path),
+            "null takes away an entry of the extended recipe, and there is none",
+            f"write {{}} for an entry whose options are all defaults (`{path[1]}: {{}}`), or leave it out"
+            + (f"; did you mean '{near[0]}'?" if near else ""),
+        )
     wanted = list(dict.fromkeys(_must(one) for one in errors))
-    return Problem(place, dotted(path), f"{_shown(value)} must be {' or '.join(wanted)}",
-                   _meant(path, value, errors, root) or as_meant(value, errors)
-                   or hints.line(root, path, value, {}) or _listed(value, errors) or "give a value of this kind")
+    return Problem(
+        place,
+        dotted(path),
+        f"{_shown(value)} must be {' or '.join(wanted)}",
+        _meant(path, value, errors, root)
+        or as_meant(value, errors)
+        or hints.line(root, path, value, {})
+        or _listed(value, errors)
+        or "give a value of this kind",
+    )
 
 
 def _instead(path: KeyPath, layered: Layered) -> str:
@@ -212,33 +246,46 @@ def _shown(value: Any) -> str:
 
 def _inconsistent(recipe: Recipe, layered: Layered):
     """What no single key shows."""
+
     def problem(path: KeyPath, what: str, mend: str) -> Problem:
         spot = layered.spot(path)
         return Problem(spot.value if spot else None, dotted(path), what, mend)
 
     data, steps = recipe.data, recipe.run.steps
     for key in data.options if data.mix else ():
-        yield problem(("data", key), f"no source of data.mix takes '{key}'", "put it under the source that it is for: "
-                      + ", ".join(f"data.mix.{name}.{key}" for name in data.mix))
+        yield problem(
+            ("data", key),
+            f"no source of data.mix takes '{key}'",
+            "put it under the source that it is for: " + ", ".join(f"data.mix.{name}.{key}" for name in data.mix),
+        )
     if data.type == MIX and not data.mix:
         yield problem(("data", "type"), "a mix of no sources", "name sources under data.mix, or one as data.type")
     for section, entries in (("objectives", recipe.objectives), ("evaluate", recipe.evaluate.entries)):
         for name, entry in entries.items():
             for number, source in enumerate(entry.sources or ()):
                 if source not in (data.mix or {}):
-                    yield problem((section, name, "sources", number), f"there is no source '{source}' in data.mix",
-                                  f"there are {', '.join(data.mix)}" if data.mix else "leave `sources` out")
+                    yield problem(
+                        (section, name, "sources", number),
+                        f"there is no source '{source}' in data.mix",
+                        f"there are {', '.join(data.mix)}" if data.mix else "leave `sources` out",
+                    )
     if data.micro_batch is not None and data.batch % data.micro_batch:
-        yield problem(("data", "micro_batch"), f"{data.micro_batch} does not divide the batch of {data.batch}",
-                      "micro-batches are equal parts of data.batch")
+        yield problem(
+            ("data", "micro_batch"),
+            f"{data.micro_batch} does not divide the batch of {data.batch}",
+            "micro-batches are equal parts of data.batch",
+        )
     for path, every in ((("evaluate", "every"), recipe.evaluate.every), (("run", "checkpoint"), recipe.run.checkpoint)):
         if every is not None and _given(every) != 1 and (type(every) is Every or _given(every) == 2):
             yield problem(path, "how often must be said in one way", "give either steps: or share:")
     for name, entry in recipe.objectives.items():
         times = [in_steps(time, steps) for time, _ in entry.weight] if isinstance(entry.weight, tuple) else []
         if any(later < earlier for earlier, later in pairwise(times)):
-            yield problem(("objectives", name, "weight"), f"the times go backwards: they are steps {times}",
-                          "put the points in order of time; whole numbers are steps, numbers with a point shares")
+            yield problem(
+                ("objectives", name, "weight"),
+                f"the times go backwards: they are steps {times}",
+                "put the points in order of time; whole numbers are steps, numbers with a point shares",
+            )
 
 
 def _given(every: Every) -> int:

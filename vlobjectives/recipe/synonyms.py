@@ -14,74 +14,72 @@ MOST = 3
 """Places that are named for a key that stands at several."""
 
 _ELSEWHERE = {
-    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch":
-        "epoch epochs num_epochs n_epochs max_epochs num_train_epochs train_epochs nepochs",
+    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch": "epoch epochs num_epochs n_epochs max_epochs num_train_epochs train_epochs nepochs",
     "run.steps=N": "max_steps total_steps num_steps n_steps iterations iters n_iters max_iters num_iterations max_iter "
-                   "train_steps max_train_steps num_training_steps train_iters training_steps",
+    "train_steps max_train_steps num_training_steps train_iters training_steps",
     "optim.lr=1e-3": "lr learning_rate base_lr peak_lr max_lr init_lr initial_lr blr eta",
     "optim.schedule.floor=0.05, the rate at the end as a share of optim.lr": "min_lr lr_min end_lr final_lr eta_min",
     "optim.weight_decay=0.01": "weight_decay wd decay l2 weightdecay",
     "optim.betas=[0.9, 0.98]": "beta beta1 beta2 betas adam_beta1 adam_beta2 adam_betas momentum",
     "optim.eps=1e-8": "epsilon adam_epsilon adam_eps",
-    "optim.schedule.warmup=N; a whole number is steps, one with a point a share of the run":
-        "warmup warmup_steps num_warmup_steps warmup_iters warmup_ratio warmup_epochs lr_warmup_steps warm_up",
+    "optim.schedule.warmup=N; a whole number is steps, one with a point a share of the run": "warmup warmup_steps num_warmup_steps warmup_iters warmup_ratio warmup_epochs lr_warmup_steps warm_up",
     "optim: {schedule: {warmup: 0, then: cosine}}": "scheduler lr_scheduler lr_schedule lr_scheduler_type sched "
-                                                    "lr_policy lr_decay decay_type",
+    "lr_policy lr_decay decay_type",
     "optim: {lr: 1e-3}, which is AdamW": "optimizer optimizers optimizer_type optimizer_config opt solver adam adamw",
     "optim.clip=1.0": "grad_clip clip_grad clip_grad_norm max_grad_norm max_norm gradient_clip_val gradient_clipping "
-                      "gradient_clip clip_norm grad_norm",
+    "gradient_clip clip_norm grad_norm",
     'optim.groups=[{match: "model.PART.*", lr: 0.1}], factors on optim.lr': "param_groups parameter_groups paramwise "
-        "paramwise_cfg layer_decay lr_mult layerwise_lr_decay",
+    "paramwise_cfg layer_decay lr_mult layerwise_lr_decay",
     'optim.groups=[{match: "model.PART.*", lr: 0}]': "freeze frozen freeze_vision freeze_text freeze_backbone "
-        "trainable lock_image lock_text requires_grad",
+    "trainable lock_image lock_text requires_grad",
     "data.batch=N": "batch_size batchsize bs train_batch_size global_batch_size total_batch_size",
     "data.micro_batch=N, the pairs that a process passes at once": "micro_batch_size per_device_train_batch_size "
-        "per_gpu_batch_size batch_size_per_gpu batch_per_gpu per_device_batch_size microbatch",
+    "per_gpu_batch_size batch_size_per_gpu batch_per_gpu per_device_batch_size microbatch",
     "data.micro_batch=data.batch / (processes x N)": "gradient_accumulation gradient_accumulation_steps grad_accum "
-        "accumulate_grad_batches accum_iter accum_steps grad_accum_steps accumulation_steps accum_freq",
+    "accumulate_grad_batches accum_iter accum_steps grad_accum_steps accumulation_steps accum_freq",
     "data.workers=N": "num_workers n_workers dataloader_num_workers loader_workers nworkers workers_per_gpu",
     "run.device=cuda; several GPUs: `vlobj run ... --nproc N`": "gpu gpus gpu_id gpu_ids cuda accelerator use_cuda "
-        "use_gpu device_ids no_cuda",
+    "use_gpu device_ids no_cuda",
     "`vlobj run ... --nproc N`": "devices num_gpus n_gpu n_gpus nproc_per_node world_size num_processes num_nodes "
-        "num_devices distributed ddp strategy",
+    "num_devices distributed ddp strategy",
     "run.precision=auto, or fp32, bf16, fp16": "fp16 bf16 fp32 amp use_amp mixed_precision half dtype torch_dtype "
-        "data_type autocast",
+    "data_type autocast",
     "run.folder=FOLDER for all runs, or `vlobj run ... --out FOLDER` for this one": "output output_dir out_dir outdir "
-        "out save_dir save_path savedir log_dir logdir logs exp_dir work_dir workdir default_root_dir output_path "
-        "checkpoint_dir ckpt_dir run_dir results_dir",
+    "out save_dir save_path savedir log_dir logdir logs exp_dir work_dir workdir default_root_dir output_path "
+    "checkpoint_dir ckpt_dir run_dir results_dir",
     "run.name=NAME": "exp_name experiment experiment_name run_name exp project job_name",
     "`vlobj run FOLDER`, which goes on with the run in it": "resume resume_from resume_path auto_resume "
-        "resume_from_checkpoint restart",
+    "resume_from_checkpoint restart",
     "init=RUN for the weights of a run, model.PART.weights=... for published weights of a part": "pretrained "
-        "pretrained_weights init_from init_weights init_checkpoint load_from load_checkpoint checkpoint_path ckpt "
-        "ckpt_path pretrained_model pretrain checkpoint_file finetune_from",
+    "pretrained_weights init_from init_weights init_checkpoint load_from load_checkpoint checkpoint_path ckpt "
+    "ckpt_path pretrained_model pretrain checkpoint_file finetune_from",
     "run.checkpoint: {steps: N, keep: 2}": "save_every save_steps save_interval save_freq save_frequency save_epochs "
-        "checkpoint_every checkpoint_interval checkpoint_freq ckpt_every save_total_limit save_top_k checkpoints "
-        "checkpointing snapshot",
+    "checkpoint_every checkpoint_interval checkpoint_freq ckpt_every save_total_limit save_top_k checkpoints "
+    "checkpointing snapshot",
     "evaluate.every: {steps: N}": "eval_every eval_steps eval_interval eval_freq evaluation_strategy eval_strategy "
-        "val_every val_interval val_check_interval evaluate_every val_freq validate_every eval_epochs",
+    "val_every val_interval val_check_interval evaluate_every val_freq validate_every eval_epochs",
     "run.log.steps=N": "log_every log_steps log_interval log_freq logging_steps print_freq print_every logging "
-        "log_every_n_steps display_interval",
+    "log_every_n_steps display_interval",
     "seed=N, at the top": "random_seed manual_seed rng_seed seeds",
     "data: {type: SOURCE, ...}; `vlobj plugins` lists sources": "dataset datasets data_path data_dir dataset_name "
-        "data_root train_data train_file train_path dataloader loader train source sources",
+    "data_root train_data train_file train_path dataloader loader train source sources",
     "an option of the source, such as data.image_size=224": "img_size image_res input_size resolution image_resolution",
     "fields: {caption: {type: READER, ...}}; `vlobj plugins` lists readers": "tokenizer tokenizers tokenizer_name "
-        "vocab vocabulary text_field text_column caption_column readers reader columns",
+    "vocab vocabulary text_field text_column caption_column readers reader columns",
     "the reader's length: fields.caption.length=N": "max_length max_len max_seq_length max_seq_len context_length "
-        "seq_len sequence_length max_txt_len num_tokens",
+    "seq_len sequence_length max_txt_len num_tokens",
     "objectives: {NAME: {weight: 1.0}}": "loss losses criterion loss_weights objective tasks loss_fn pretraining_tasks "
-        "training_objectives",
+    "training_objectives",
     "evaluate: {NAME: {...}}; `vlobj plugins` lists evaluations": "eval evals evaluation evaluations metrics metric "
-        "evaluator evaluators validation val test validate",
+    "evaluator evaluators validation val test validate",
     "model: {NAME: {type: PART, ...}}": "models encoder encoders backbone arch architecture network model_name "
-        "model_type model_config parts vision_encoder text_encoder image_encoder",
+    "model_type model_config parts vision_encoder text_encoder image_encoder",
     "plan.checkpoint=[PART]": "gradient_checkpointing activation_checkpointing grad_checkpointing use_checkpoint "
-        "recompute remat grad_checkpoint",
+    "recompute remat grad_checkpoint",
     "run.compile=parts": "torch_compile compile_model use_compile",
     "run.ema.decay=0.996": "ema_decay model_ema use_ema ema_rate averaging momentum_encoder",
     "extends: FILE.yaml, at the top of a file": "base _base_ base_config defaults inherit inherits parent include "
-        "includes imports extend from",
+    "includes imports extend from",
     "plugins: [./FILE.py], at the top": "plugin custom_imports modules import",
     "masks: {NAME: {type: MASK, ...}}": "mask masking mask_ratio mask_strategy corruption",
     "pairings: {NAME: {type: PAIRING}}": "pairing negatives hard_negatives negative_mining sampler",
@@ -90,8 +88,12 @@ _ELSEWHERE = {
 }
 _VALUES = {
     "run.device": {"cuda": "gpu gpus nvidia true", "cpu": "false"},
-    "run.precision": {"fp16": "16 float16 half 16-mixed fp16-mixed", "bf16": "bfloat16 bf16-mixed brain",
-                      "fp32": "32 float32 float full single 32-true false", "auto": "mixed amp true"},
+    "run.precision": {
+        "fp16": "16 float16 half 16-mixed fp16-mixed",
+        "bf16": "bfloat16 bf16-mixed brain",
+        "fp32": "32 float32 float full single 32-true false",
+        "auto": "mixed amp true",
+    },
     "run.compile": {"parts": "true yes on all model default reduce-overhead", "none": "false no off"},
     "optim.schedule.then": {"constant": "const flat none", "linear": "lin", "cosine": "cos cosineannealing"},
     "optim.type": {"adamw": "adam adam_w adam-w sgd lamb"},
@@ -117,7 +119,8 @@ def means(path: KeyPath, other: KeyPath) -> bool:
     """Whether an unknown key at `path` probably means the known one at `other`."""
     there = _WORDS.get(_word(path), "").partition("=")[0]
     return there == dotted(other) or (
-        path[:-1] == other[:-1] and bool(get_close_matches(str(path[-1]), [str(other[-1])], 1)))
+        path[:-1] == other[:-1] and bool(get_close_matches(str(path[-1]), [str(other[-1])], 1))
+    )
 
 
 def _word(path: KeyPath) -> str:

@@ -46,8 +46,9 @@ def read(path: Path, name: str | None = None, first: str = "objectives") -> Docu
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (*GONE, IsADirectoryError) as error:
-        raise RecipeError.one(f"cannot read the file: {error.strerror}", "name a file that can be read",
-                              Place(name)) from error
+        raise RecipeError.one(
+            f"cannot read the file: {error.strerror}", "name a file that can be read", Place(name)
+        ) from error
     except OSError as error:
         raise unreadable(path, error) from error
     if len(raw) > MAX_BYTES:
@@ -57,8 +58,11 @@ def read(path: Path, name: str | None = None, first: str = "objectives") -> Docu
         return Document({}, {(): Spot(Place(name, 1, 1), Place(name, 1, 1))})
     if not isinstance(document.data, dict):
         tight = isinstance(document.data, str) and ":" in document.data
-        raise RecipeError.one("the file is no mapping of keys to values", "put a blank behind each colon: `key: value`"
-                              if tight else f"begin with a key such as `{first}:`", document.spots[()].value)
+        raise RecipeError.one(
+            "the file is no mapping of keys to values",
+            "put a blank behind each colon: `key: value`" if tight else f"begin with a key such as `{first}:`",
+            document.spots[()].value,
+        )
     return document
 
 
@@ -73,8 +77,9 @@ def parse(text: str, name: str) -> Document:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(name, before.count("\n") + 1, error.position - before.rfind("\n"))
-        raise RecipeError.one(f"the character U+{error.character:04X} is not allowed in YAML", "take it out",
-                              place) from error
+        raise RecipeError.one(
+            f"the character U+{error.character:04X} is not allowed in YAML", "take it out", place
+        ) from error
     except yaml.MarkedYAMLError as error:
         raise RecipeError([_syntax(error, name)]) from error
     finally:
@@ -88,8 +93,9 @@ def parse(text: str, name: str) -> Document:
 
 
 def _too_large(name: str) -> RecipeError:
-    return RecipeError.one(f"larger than {MAX_BYTES:,} bytes", "a recipe is a page; data belongs in data files",
-                           Place(name))
+    return RecipeError.one(
+        f"larger than {MAX_BYTES:,} bytes", "a recipe is a page; data belongs in data files", Place(name)
+    )
 
 
 def _text(raw: bytes, name: str) -> str:
@@ -100,8 +106,9 @@ def _text(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         place = Place(name, before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
-        raise RecipeError.one(f"the byte 0x{raw[error.start]:02x} is no UTF-8", "save the file as UTF-8",
-                              place) from error
+        raise RecipeError.one(
+            f"the byte 0x{raw[error.start]:02x} is no UTF-8", "save the file as UTF-8", place
+        ) from error
 
 
 def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
@@ -116,7 +123,7 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
     elif "cannot start any token" in what:
         mend = "put the value in quotes"
     elif "alias" in what or "scanning an anchor" in what:
-        mend = "put the value in quotes, such as \"*.bias\": YAML takes * and & for aliases; or correct the alias"
+        mend = 'put the value in quotes, such as "*.bias": YAML takes * and & for aliases; or correct the alias'
     elif "escape" in what:
         mend = "put it in single quotes, in which \\ is a letter"
     elif "scanning a quoted scalar" in what:
@@ -148,8 +155,13 @@ class _Loader(yaml.SafeLoader):
         if self.depth > MAX_DEPTH or self.count > 2 * MAX_VALUES:  # a key is a node too
             deep = self.depth > MAX_DEPTH
             what = f"more than {MAX_DEPTH} levels deep" if deep else f"more than {MAX_VALUES:,} values"
-            raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark,
-                                              "a recipe is a page with few levels; data belongs in data files")
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                what,
+                self.peek_event().start_mark,
+                "a recipe is a page with few levels; data belongs in data files",
+            )
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -170,9 +182,17 @@ class _Reading:
         self.count += 1
         if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
             # ends the reading: what aliases blow up would only repeat itself
-            raise RecipeError([*self.problems, Problem(
-                self._place(key or node), dotted(path[:4]), f"more than {MAX_VALUES:,} values or {MAX_DEPTH} levels "
-                "once aliases are written out", "use fewer aliases (*name), none inside what it names")])
+            raise RecipeError(
+                [
+                    *self.problems,
+                    Problem(
+                        self._place(key or node),
+                        dotted(path[:4]),
+                        f"more than {MAX_VALUES:,} values or {MAX_DEPTH} levels once aliases are written out",
+                        "use fewer aliases (*name), none inside what it names",
+                    ),
+                ]
+            )
         if node.tag == _MAPPING:
             return {name: self.value(item, (*path, name), at) for name, at, item in self._items(node, path)}
         if node.tag == _SEQUENCE:
@@ -187,8 +207,12 @@ class _Reading:
             except ValueError as error:
                 self._problem(node, path, f"{node.value}: {error}", "write a number that can be computed with")
         else:
-            self._problem(node, path, f"the tag {node.tag} is not allowed: recipes hold plain values",
-                          "leave the tag out; put a word in quotes to keep it a word")
+            self._problem(
+                node,
+                path,
+                f"the tag {node.tag} is not allowed: recipes hold plain values",
+                "leave the tag out; put a word in quotes to keep it a word",
+            )
         return None
 
     def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
@@ -198,8 +222,12 @@ class _Reading:
             if name is None:
                 continue
             if name in seen:
-                self._problem(key, (*path, name), f"the key '{name}' stands here twice, first at {seen[name]}",
-                              "keep one of the two")
+                self._problem(
+                    key,
+                    (*path, name),
+                    f"the key '{name}' stands here twice, first at {seen[name]}",
+                    "keep one of the two",
+                )
                 continue
             seen[name] = self._place(key)
             yield name, key, item

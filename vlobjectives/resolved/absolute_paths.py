@@ -57,7 +57,8 @@ def named(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, Any, st
 def data_paths(recipe: Recipe, registry: Registry) -> set[str]:
     """The dotted names of the options that say where data lies."""
     found = {path for path, _, _ in named(recipe, registry)} | {
-        (*path, name) for path, config, entry in _configs(recipe, registry) for name in places(config, entry.options)}
+        (*path, name) for path, config, entry in _configs(recipe, registry) for name in places(config, entry.options)
+    }
     return {".".join(map(str, path)) for path in found if path[0] == "data"}
 
 

@@ -22,8 +22,14 @@ from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 
 SECTIONS = {"fields": "reader", "model": "part", "masks": "mask", "pairings": "pairing", "objectives": "objective"}
-SECTION = {"input": "inputs", "mask": "masks", "pairing": "pairings", "part": "model", "objective": "objectives",
-           "field": "fields"}
+SECTION = {
+    "input": "inputs",
+    "mask": "masks",
+    "pairing": "pairings",
+    "part": "model",
+    "objective": "objectives",
+    "field": "fields",
+}
 STAGE = "names"
 
 
@@ -56,12 +62,24 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
             registry.add_file(path, loaded.own("plugins", number))
         except PluginError as error:
             broken.append(loaded.problem(("plugins", number), _with_place(error), error.mend))
-    idle = [Problem(Place(fault.distribution), f"-p {fault.name}", fault.reason, "no:PLUG-IN, or no:KIND:NAME of "
-                    "a component; `vlobj plugins` lists them")
-            for fault in registry.faults if fault.name.startswith("no:")]
-    report.add(STAGE, [loaded.problem(("plugins", number), effect, "take it out of the file", note=True)
-                       for number, path in enumerate(loaded.recipe.plugins)
-                       for effect in registry.effects.get(Path(path).resolve(), ())])
+    idle = [
+        Problem(
+            Place(fault.distribution),
+            f"-p {fault.name}",
+            fault.reason,
+            "no:PLUG-IN, or no:KIND:NAME of a component; `vlobj plugins` lists them",
+        )
+        for fault in registry.faults
+        if fault.name.startswith("no:")
+    ]
+    report.add(
+        STAGE,
+        [
+            loaded.problem(("plugins", number), effect, "take it out of the file", note=True)
+            for number, path in enumerate(loaded.recipe.plugins)
+            for effect in registry.effects.get(Path(path).resolve(), ())
+        ],
+    )
     return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 
 
@@ -95,8 +113,14 @@ def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = 
                 found[path] = spared
         except Exception as error:  # a plug-in's own validators
             place = where_raised(error)
-            faults.append(_at_type(loaded, path, f"its Config fails: {reason_of(error)}"
-                                   + (f" ({place})" if place else ""), "mend the plug-in"))
+            faults.append(
+                _at_type(
+                    loaded,
+                    path,
+                    f"its Config fails: {reason_of(error)}" + (f" ({place})" if place else ""),
+                    "mend the plug-in",
+                )
+            )
         else:
             found[path] = Named(kind, entry, cls, config)
     report.add(STAGE, unknown)
@@ -112,9 +136,15 @@ def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named
     """
     errors = error.errors(include_url=False)
     wrong = {one["loc"][0] for one in errors if one["loc"]}
-    if kind != "source" and (kind == "part" or any(
-            one["type"] != "extra_forbidden" or len(one["loc"]) > 1
-            or get_close_matches(str(one["loc"][0]), known_keys.fields(cls.Config), 1) for one in errors)):
+    if kind != "source" and (
+        kind == "part"
+        or any(
+            one["type"] != "extra_forbidden"
+            or len(one["loc"]) > 1
+            or get_close_matches(str(one["loc"][0]), known_keys.fields(cls.Config), 1)
+            for one in errors
+        )
+    ):
         return None
     options = {key: value for key, value in entry.options.items() if key not in wrong}
     try:
@@ -126,23 +156,38 @@ def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named
     return Named(kind, less, cls, config)
 
 
-def refused(loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type,
-            error: ValidationError) -> list[Problem]:
+def refused(
+    loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type, error: ValidationError
+) -> list[Problem]:
     """What a Config refuses, each at its line; an unknown key with the nearest known one."""
     found: dict[KeyPath, list[Any]] = {}
     for one in error.errors(include_url=False):
         found.setdefault(_path(one, options), []).append(one)
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
-    deepest = [inner for inner in found if not any(inner == other[:len(inner)] != other for other in found)]
+    deepest = [inner for inner in found if not any(inner == other[: len(inner)] != other for other in found)]
     here = [*(field.alias or name for name, field in cls.Config.model_fields.items()), *known_keys.keys(path)]
-    nearest = {near for inner in deepest if found[inner][0]["type"] == "extra_forbidden"
-             for near in get_close_matches(str(inner[-1]), here, 1)}
-    return [_refused(loaded, path, inner, found[inner], options, cls, here) for inner in deepest
-            if not (found[inner][0]["type"] == "missing" and inner[-1] in nearest)]
+    nearest = {
+        near
+        for inner in deepest
+        if found[inner][0]["type"] == "extra_forbidden"
+        for near in get_close_matches(str(inner[-1]), here, 1)
+    }
+    return [
+        _refused(loaded, path, inner, found[inner], options, cls, here)
+        for inner in deepest
+        if not (found[inner][0]["type"] == "missing" and inner[-1] in nearest)
+    ]
 
 
-def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], options: Mapping[str, Any], cls: type,
-             here: list[str]) -> Problem:
+def _refused(
+    loaded: Loaded,
+    path: KeyPath,
+    inner: KeyPath,
+    errors: list[Any],
+    options: Mapping[str, Any],
+    cls: type,
+    here: list[str],
+) -> Problem:
     first, whole = errors[0], (*path, *inner)
     if first["type"] == "missing":
         field = cls.Config.model_fields.get(str(inner[-1]))
@@ -152,14 +197,20 @@ def _refused(loaded: Loaded, path: KeyPath, inner: KeyPath, errors: list[Any], o
         mend = "leave it out" if len(inner) > 1 else synonyms.key(whole, here) or f"keys here: {', '.join(here)}"
         return loaded.problem(whole, f"there is no key '{inner[-1]}' here", mend, key=True)
     if first["type"] == "value_error":
-        return loaded.problem(whole, first["msg"].removeprefix("Value error, "), f"see `vlobj plugins {path[-1]}`"
-                              if not inner else _fitting(loaded, cls, inner, None))
+        return loaded.problem(
+            whole,
+            first["msg"].removeprefix("Value error, "),
+            f"see `vlobj plugins {path[-1]}`" if not inner else _fitting(loaded, cls, inner, None),
+        )
     value: Any = options
     for part in inner:
         value = value[part]
     wanted = list(dict.fromkeys(_must(one) for one in errors))
-    return loaded.problem(whole, f"{_shown(value)} must be {' or '.join(wanted)}",
-                          as_meant(value, errors) or _fitting(loaded, cls, inner, value))
+    return loaded.problem(
+        whole,
+        f"{_shown(value)} must be {' or '.join(wanted)}",
+        as_meant(value, errors) or _fitting(loaded, cls, inner, value),
+    )
 
 
 def _fitting(loaded: Loaded, cls: type, inner: KeyPath, value: Any) -> str:

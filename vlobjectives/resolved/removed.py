@@ -16,8 +16,9 @@ Naming = tuple[KeyPath, str, str, bool]
 KIND = {section: kind for kind, section in SECTION.items()}
 
 
-def taken_out(loaded: Loaded, named: Mapping[KeyPath, Named],
-              namings: Iterable[Naming]) -> tuple[set[KeyPath], Problem | None]:
+def taken_out(
+    loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming]
+) -> tuple[set[KeyPath], Problem | None]:
     """All that is gone with what null took away, and the problem that says what must go too, if anything must."""
     gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
     namings = list(namings)
@@ -27,8 +28,10 @@ def taken_out(loaded: Loaded, named: Mapping[KeyPath, Named],
     if not changes:
         return gone, None
     root, still = roots[0], list(dict.fromkeys(dotted(path[:2]) for path in changes))
-    what = (f"{', '.join(map(dotted, roots))} {'is' if len(roots) == 1 else 'are'} taken away, and {', '.join(still)} "
-            f"still name{'s' * (len(still) == 1)} what is gone")
+    what = (
+        f"{', '.join(map(dotted, roots))} {'is' if len(roots) == 1 else 'are'} taken away, and {', '.join(still)} "
+        f"still name{'s' * (len(still) == 1)} what is gone"
+    )
     place = loaded.layered.gone[root]
     return gone, Problem(place, dotted(root), what, f"take away too: {_lines(changes, _form(loaded, place.file))}")
 
@@ -42,8 +45,9 @@ def beside_the_system(loaded: Loaded, named: Mapping[KeyPath, Named], namings: I
     return [] if system else [f"{dotted(path)}={_value(one)}" for path, one in changes.items()]
 
 
-def _changes(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming],
-             gone: set[KeyPath]) -> dict[KeyPath, Any]:
+def _changes(
+    loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming], gone: set[KeyPath]
+) -> dict[KeyPath, Any]:
     """Key path -> value of all that must change for nothing to name what is gone; `gone` takes in what goes with it."""
     changes: dict[KeyPath, Any] = {}
     more = True
@@ -53,7 +57,7 @@ def _changes(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[N
             if (SECTION[kind], name) not in gone or path[:2] in gone or path[:2] == ("plan", "authors"):
                 continue
             change, value = _change(loaded, named, path, kind, name, gone)
-            if change in changes or any(path[:len(other)] == other for other in changes):
+            if change in changes or any(path[: len(other)] == other for other in changes):
                 continue
             more = True
             if path[0] != "inputs" or path in loaded.layered.spots or change != path[:2]:
@@ -61,14 +65,17 @@ def _changes(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[N
             if change == path[:2]:
                 gone.add(change)
     changes |= _groups(loaded, gone)
-    return {path: value for path, value in changes.items()
-            if not any(path[:len(other)] == other != path for other in changes)}
+    return {
+        path: value
+        for path, value in changes.items()
+        if not any(path[: len(other)] == other != path for other in changes)
+    }
 
 
-def _change(loaded: Loaded, named: Mapping[KeyPath, Named], path: KeyPath, kind: str, name: str,
-            gone: set[KeyPath]) -> tuple[KeyPath, Any]:
-    """What to change so that nothing at `path` names it: the entry goes, or only what it names where it can do without.
-    """
+def _change(
+    loaded: Loaded, named: Mapping[KeyPath, Named], path: KeyPath, kind: str, name: str, gone: set[KeyPath]
+) -> tuple[KeyPath, Any]:
+    """What to change so that nothing at `path` names it: the entry goes, or only what it names where it can do without."""
     if path[:2] == ("plan", "checkpoint"):
         return ("plan", "checkpoint"), [one for one in loaded.recipe.plan.checkpoint if ("model", one) not in gone]
     if path[0] == "inputs" and path[2] == "mask":
@@ -98,8 +105,10 @@ def _form(loaded: Loaded, file: str | None) -> str:
 def _lines(changes: Mapping[KeyPath, Any], form: str) -> str:
     """The lines that make the changes, as they are written on the command line, in a sweep or in a recipe."""
     if form == "override":
-        return " ".join(f"{dotted(path)}={_value(one)}" if one is None else f"'{dotted(path)}={_value(one)}'"
-                        for path, one in changes.items())
+        return " ".join(
+            f"{dotted(path)}={_value(one)}" if one is None else f"'{dotted(path)}={_value(one)}'"
+            for path, one in changes.items()
+        )
     if form == "change":
         return ", ".join(f"{dotted(path)}: {_value(one)}" for path, one in changes.items())
     nested: dict[str, Any] = {}

@@ -47,8 +47,10 @@ def tiny(loaded: Loaded, registry: Registry, processes: int = 1) -> tuple[Loaded
     made = small.loaded
     pixels = next(iter(made.recipe.sources.values())).options["image_size"]
     before = ", ".join(dict.fromkeys(source.type for source in loaded.recipe.sources.values()))
-    line = (f"tiny: every part small, {SOURCE} of {pixels} pixels in place of {before}, no weights, "
-            f"{made.recipe.run.steps} steps")
+    line = (
+        f"tiny: every part small, {SOURCE} of {pixels} pixels in place of {before}, no weights, "
+        f"{made.recipe.run.steps} steps"
+    )
     return made, line + (f"; left out: {', '.join(gone)}" if gone else "")
 
 
@@ -152,8 +154,10 @@ class _Small:
     def _made(self) -> list[Any]:
         """The sources."""
         cls = self.registry.get("source", SOURCE)
-        return [cls(cls.Config.model_validate(source.options, strict=False))
-                for source in self.loaded.recipe.sources.values()]
+        return [
+            cls(cls.Config.model_validate(source.options, strict=False))
+            for source in self.loaded.recipe.sources.values()
+        ]
 
     def times(self) -> None:
         """Two steps in which everything is live."""

@@ -79,13 +79,19 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     except Exception as error:
         if not out_of_memory(error):
             raise
-        raise exhausted(error, "memory ran out while the run was read", "run.device=cpu, or a machine with more",
-                        recipe, registry, tuple(recipe.objectives), made=made) from error
+        raise exhausted(
+            error,
+            "memory ran out while the run was read",
+            "run.device=cpu, or a machine with more",
+            recipe,
+            registry,
+            tuple(recipe.objectives),
+            made=made,
+        ) from error
     precision, _ = precision_of(recipe.run.precision, device)
     if precision in KINDS:
         system.autocast = (device.type, KINDS[precision])
-    given = scored(recipe, registry, made, system, tuple(splits) or None,
-                   recipe.data.together(processes), device, log)
+    given = scored(recipe, registry, made, system, tuple(splits) or None, recipe.data.together(processes), device, log)
     whole = Rescored(given.scores, given.failed, found.step, warned=warned)
     try:
         file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
@@ -99,5 +105,6 @@ def _refuse_splits(splits: Sequence[str], made: Pieces) -> None:
     there = made.splits()
     for split in splits:
         if split not in there:
-            raise RecipeError.one(f"the data has no split '{split}'", f"it has {', '.join(there)}", Place(COMMAND_LINE),
-                                  "--split")
+            raise RecipeError.one(
+                f"the data has no split '{split}'", f"it has {', '.join(there)}", Place(COMMAND_LINE), "--split"
+            )

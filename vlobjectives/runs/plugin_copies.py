@@ -13,8 +13,11 @@ FOLDER = "plugins"
 
 def copies(recipe: Recipe, registry: Registry) -> dict[str, bytes]:
     """Path below FOLDER -> content: a folder for each plug-in file, since two may have helpers of one name."""
-    return {f"{number}/{below}": content for number, path in enumerate(recipe.plugins)
-            for below, content in registry.sources(path).items()}
+    return {
+        f"{number}/{below}": content
+        for number, path in enumerate(recipe.plugins)
+        for below, content in registry.sources(path).items()
+    }
 
 
 def digests(recipe: Recipe, registry: Registry) -> dict[str, str]:
@@ -24,8 +27,9 @@ def digests(recipe: Recipe, registry: Registry) -> dict[str, str]:
 
 def naming_copies(recipe: Recipe) -> Recipe:
     """The recipe as its run folder holds it: its plug-in files are those in there."""
-    return recipe.model_copy(update={"plugins": tuple(
-        f"{FOLDER}/{number}/{Path(path).name}" for number, path in enumerate(recipe.plugins))})
+    return recipe.model_copy(
+        update={"plugins": tuple(f"{FOLDER}/{number}/{Path(path).name}" for number, path in enumerate(recipe.plugins))}
+    )
 
 
 def keep(folder: Path, recipe: Recipe, registry: Registry) -> None:
@@ -42,5 +46,7 @@ def keep(folder: Path, recipe: Recipe, registry: Registry) -> None:
 
 def numbered(files: Mapping[str, str]) -> dict[str, str]:
     """The files of a manifest, those of older runs, which had absolute paths, as they are called now."""
-    return {f"{number}/{Path(name).name}" if Path(name).is_absolute() else name: digest
-            for number, (name, digest) in enumerate(files.items())}
+    return {
+        f"{number}/{Path(name).name}" if Path(name).is_absolute() else name: digest
+        for number, (name, digest) in enumerate(files.items())
+    }

@@ -34,8 +34,10 @@ def as_noted(place: RunFolder, tell: Callable[[str], None]) -> Recipe:
             return Recipe.model_validate_json(json.dumps(noted), strict=True)
     except ValidationError as error:
         wrong = error.errors()[0]
-        tell(f"the recipe in manifest.json is none of this version ({'.'.join(map(str, wrong['loc']))}: "
-             f"{wrong['msg']}): recipe.yaml counts, and whether it was edited since cannot be told")
+        tell(
+            f"the recipe in manifest.json is none of this version ({'.'.join(map(str, wrong['loc']))}: "
+            f"{wrong['msg']}): recipe.yaml counts, and whether it was edited since cannot be told"
+        )
     return load(place.path).recipe
 
 
@@ -44,11 +46,19 @@ def edited(place: RunFolder, registry: Registry) -> list[str]:
     recipe, lines = load(place.path).recipe, []
     before = as_noted(place, lines.append)
     files, was = plugin_copies.digests(recipe, registry), plugin_copies.numbered(place.manifest()["plugin_files"])
-    return [*lines,
-            *(f"recipe.yaml was edited: {path} {changed(old, new)}"
-              for path, old, new in _changed(before, recipe) if not _under(path, NO_MATTER)),
-            *(f"the plug-in file {name} is not what the run was made with" for name in sorted(files.keys() | was)
-              if files.get(name) != was.get(name))]
+    return [
+        *lines,
+        *(
+            f"recipe.yaml was edited: {path} {changed(old, new)}"
+            for path, old, new in _changed(before, recipe)
+            if not _under(path, NO_MATTER)
+        ),
+        *(
+            f"the plug-in file {name} is not what the run was made with"
+            for name in sorted(files.keys() | was)
+            if files.get(name) != was.get(name)
+        ),
+    ]
 
 
 def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loaded:
@@ -65,8 +75,9 @@ def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loa
     return loaded.replaced(groups) if groups else loaded
 
 
-def differences(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any],
-                free: Collection[str] = ()) -> list[Problem]:
+def differences(
+    loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any], free: Collection[str] = ()
+) -> list[Problem]:
     """What a resumed run may not change without --accept-changes: recipe, data, plug-ins, what readers learned.
 
     manifest  of the run as it would be now
@@ -74,9 +85,11 @@ def differences(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was
     free      options that may change: they say where data lies, and whether it is the same its digest tells
     """
     mend = "take it back, or take the change with --accept-changes, which the run's manifest notes"
-    found = [loaded.problem(tuple(path.split(".")), changed(old, new), mend)
-             for path, old, new in _changed(before, loaded.recipe)
-             if not _under(path, (*FREE, *NO_MATTER)) and not any(_under(one, (path,)) for one in free)]
+    found = [
+        loaded.problem(tuple(path.split(".")), changed(old, new), mend)
+        for path, old, new in _changed(before, loaded.recipe)
+        if not _under(path, (*FREE, *NO_MATTER)) and not any(_under(one, (path,)) for one in free)
+    ]
     here = Place("manifest.json")
     for what, old, new in _manifests_changed(was, manifest):
         found.append(Problem(here, what, changed(old, new), mend))
@@ -90,38 +103,65 @@ def refuse_moved(overrides: Sequence[str], loaded: Loaded, registry: Registry, m
         key = text.partition("=")[0]
         if not _under(key, tuple(may)) and not any(_under(one, (key,)) for one in lies):
             here = sorted(lies)
-            raise RecipeError.one(f"{key} was settled when the run was trained",
-                                  f"what may change: {', '.join([*may, *here]) or 'nothing of this run'}",
-                                  Place(COMMAND_LINE), key)
+            raise RecipeError.one(
+                f"{key} was settled when the run was trained",
+                f"what may change: {', '.join([*may, *here]) or 'nothing of this run'}",
+                Place(COMMAND_LINE),
+                key,
+            )
 
 
 def refuse_other_data(place: RunFolder, made: Pieces) -> None:
     """Raises DataError where the data at hand is not that of the run; where it lies does not matter."""
     was = place.manifest()["data"]
-    if was is not None and all(hasattr(feed.source, "digest") for feed in made.feeds.values()) \
-            and was != (now := made.digest()):
-        raise DataError(f"this is not the data of the run: its digest {changed(was, now)}",
-                        "name the same data where it lies now (data.KEY=PATH), or go on with the run on this data: "
-                        f"vlobj run {place.path} --accept-changes", Place(str(place.path)))
+    if (
+        was is not None
+        and all(hasattr(feed.source, "digest") for feed in made.feeds.values())
+        and was != (now := made.digest())
+    ):
+        raise DataError(
+            f"this is not the data of the run: its digest {changed(was, now)}",
+            "name the same data where it lies now (data.KEY=PATH), or go on with the run on this data: "
+            f"vlobj run {place.path} --accept-changes",
+            Place(str(place.path)),
+        )
 
 
 def changed(old: Any, new: Any) -> str:
     return f"was {_shown(old)} in this run and is {_shown(new)} now"
 
 
-def refuse(loaded: Loaded, before: Recipe, manifest: Mapping[str, Any], was: Mapping[str, Any], done: int,
-           accepted: bool, free: Collection[str] = ()) -> None:
+def refuse(
+    loaded: Loaded,
+    before: Recipe,
+    manifest: Mapping[str, Any],
+    was: Mapping[str, Any],
+    done: int,
+    accepted: bool,
+    free: Collection[str] = (),
+) -> None:
     """Raises RecipeError with all differences, if they are not accepted, or for a run that would end before it is."""
     problems = [] if accepted else differences(loaded, before, manifest, was, free)
     if done > loaded.recipe.run.steps:
-        problems.append(loaded.problem(("run", "steps"), f"the run has {done} steps behind it, more than "
-                                       f"{loaded.recipe.run.steps}", f"give run.steps of {done} at least"))
+        problems.append(
+            loaded.problem(
+                ("run", "steps"),
+                f"the run has {done} steps behind it, more than {loaded.recipe.run.steps}",
+                f"give run.steps of {done} at least",
+            )
+        )
     if problems:
         raise RecipeError(problems)
 
 
-def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str, Any],
-         start: Mapping[str, Any], registry: Registry) -> list[str]:
+def note(
+    place: RunFolder,
+    loaded: Loaded,
+    before: Recipe,
+    manifest: Mapping[str, Any],
+    start: Mapping[str, Any],
+    registry: Registry,
+) -> list[str]:
     """Notes a start and every change in the manifest and writes the recipe as it goes on; a line for each change.
 
     The manifest then holds the versions and hashes of now: a change is accepted once.
@@ -129,15 +169,26 @@ def note(place: RunFolder, loaded: Loaded, before: Recipe, manifest: Mapping[str
     was = place.manifest()
     changes = [(path, old, new) for path, old, new in _changed(before, loaded.recipe) if not _under(path, NO_MATTER)]
     changes += _manifests_changed(was, manifest)
-    noted = [{"time": start["time"], "after_step": start["after_step"], "what": path, "old": old, "new": new}
-             for path, old, new in changes]
+    noted = [
+        {"time": start["time"], "after_step": start["after_step"], "what": path, "old": old, "new": new}
+        for path, old, new in changes
+    ]
     if changes:
         plugin_copies.keep(place.path, loaded.recipe, registry)
         place.write_text("recipe.yaml", dump(plugin_copies.naming_copies(loaded.recipe)))
     begun = {"init": was["init"]} if "init" in was else {}
-    place.write("manifest.json", {**begun, **(manifest if changes else was), "git": was["git"],
-                                  "recipe": manifest["recipe"], "started": was["started"],
-                                  "starts": [*was["starts"], start], "changes": [*was["changes"], *noted]})
+    place.write(
+        "manifest.json",
+        {
+            **begun,
+            **(manifest if changes else was),
+            "git": was["git"],
+            "recipe": manifest["recipe"],
+            "started": was["started"],
+            "starts": [*was["starts"], start],
+            "changes": [*was["changes"], *noted],
+        },
+    )
     return [f"{path} {changed(old, new)}" for path, old, new in changes]
 
 
@@ -145,13 +196,17 @@ def _manifests_changed(was: Mapping[str, Any], now_: Mapping[str, Any]) -> list[
     found = [("data", was.get("data"), now_["data"])] if was.get("data") != now_["data"] else []
     for what in ("fields", "plugin_files"):
         old, new = plugin_copies.numbered(was.get(what, {})), now_[what]
-        found += [(f"{what}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})
-                  if old.get(key) != new.get(key)]
+        found += [
+            (f"{what}.{key}", old.get(key), new.get(key))
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        ]
     if "init" in now_ and was.get("init") != now_["init"]:
         found.append(("init", was.get("init"), now_["init"]))
     old, new = _versions(was.get("plugins", [])), _versions(now_["plugins"])
-    return found + [(f"plugins.{key}", old[key], new[key]) for key in sorted(old.keys() & new.keys())
-                    if old[key] != new[key]]
+    return found + [
+        (f"plugins.{key}", old[key], new[key]) for key in sorted(old.keys() & new.keys()) if old[key] != new[key]
+    ]
 
 
 def _versions(plugins: list[Mapping[str, str]]) -> dict[str, str]:
@@ -162,8 +217,11 @@ def _versions(plugins: list[Mapping[str, str]]) -> dict[str, str]:
 def _changed(before: Recipe, after: Recipe) -> list[tuple[str, Any, Any]]:
     """(dotted path, old value, new value) of every leaf that differs; a list is a leaf."""
     old, new = (dict(_leaves(parse(dump(recipe), "recipe").data)) for recipe in (before, after))
-    return [(path, old.get(path, ABSENT), new.get(path, ABSENT)) for path in sorted({*old, *new})
-            if old.get(path, ABSENT) != new.get(path, ABSENT)]
+    return [
+        (path, old.get(path, ABSENT), new.get(path, ABSENT))
+        for path in sorted({*old, *new})
+        if old.get(path, ABSENT) != new.get(path, ABSENT)
+    ]
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:

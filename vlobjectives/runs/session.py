@@ -63,8 +63,9 @@ class Session:
         recipe, steps = self.recipe, self.recipe.run.steps
         data = training(self.pieces.feeds, self.trainer.layout, recipe.seed)
         each = self.trainer.layout.micro_steps
-        batches = micro_batches(data, self.done * each, steps * each, recipe.data.workers,
-                                self.trainer.device.type == "cuda")
+        batches = micro_batches(
+            data, self.done * each, steps * each, recipe.data.workers, self.trainer.device.type == "cuda"
+        )
         self.system.train()
         saves, looks = schedule.every(recipe.run.checkpoint, steps), schedule.every(recipe.evaluate.every, steps)
         with self.signals.later(), self.log.progress(steps, self.done) as bar:
@@ -89,10 +90,18 @@ class Session:
         self.saved = self.done
         if self.world.first:
             scaler = self.trainer.scaler
-            saved = checkpoint.save(self.place.checkpoints, self.done, self.system, {
-                "step": self.done, "optimiser": self.trainer.optimiser.state(),
-                "scaler": scaler.state_dict() if scaler else None, "bad": sorted(self.bad.numbers)},
-                self.recipe.run.checkpoint.keep)
+            saved = checkpoint.save(
+                self.place.checkpoints,
+                self.done,
+                self.system,
+                {
+                    "step": self.done,
+                    "optimiser": self.trainer.optimiser.state(),
+                    "scaler": scaler.state_dict() if scaler else None,
+                    "bad": sorted(self.bad.numbers),
+                },
+                self.recipe.run.checkpoint.keep,
+            )
             self.registry.call_safely("vlobj_checkpoint_saved", run=self, folder=saved.folder)
 
     def restore(self, found: checkpoint.Checkpoint | None) -> None:
@@ -108,8 +117,11 @@ class Session:
                 if state["step"] != found.step:
                     raise ValueError(f"it is of step {state['step']}")
             except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-                raise DataError(f"it is no state of this run: {reason_of(error)}", checkpoint.OTHERS,
-                                Place(str(found.folder / checkpoint.STATE))) from error
+                raise DataError(
+                    f"it is no state of this run: {reason_of(error)}",
+                    checkpoint.OTHERS,
+                    Place(str(found.folder / checkpoint.STATE)),
+                ) from error
             self.done = self.saved = found.step
         if self.world.first:
             self.place.cut_metrics(self.done)
@@ -122,8 +134,16 @@ class Session:
         if self.world.first:
             layout = self.trainer.layout
             with distributed.alone():
-                found = context.scored(self.recipe, self.registry, self.pieces, self.system, splits,
-                                self.recipe.data.together(layout.ranks), self.trainer.device, self.log)
+                found = context.scored(
+                    self.recipe,
+                    self.registry,
+                    self.pieces,
+                    self.system,
+                    splits,
+                    self.recipe.data.together(layout.ranks),
+                    self.trainer.device,
+                    self.log,
+                )
             for what in found.reasons.values():
                 self.log.say(f"step {self.done}: {what}; the others go on")
             self.failed |= found.failed
@@ -155,9 +175,18 @@ class Session:
             self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
 
 
-def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, world: distributed.World,
-            device: torch.device, signals: Signals, made: Pieces,
-            origin: warm_start.Origin | None = None, begins: bool = True) -> Session:
+def prepare(
+    loaded: Loaded,
+    registry: Registry,
+    place: RunFolder,
+    log: Log,
+    world: distributed.World,
+    device: torch.device,
+    signals: Signals,
+    made: Pieces,
+    origin: warm_start.Origin | None = None,
+    begins: bool = True,
+) -> Session:
     """Everything that a run needs, from a recipe that was checked; the folder has what readers learned.
 
     origin  the run whose weights it begins with
@@ -177,12 +206,30 @@ def prepare(loaded: Loaded, registry: Registry, place: RunFolder, log: Log, worl
     if recipe.run.compile == "parts":
         for part in system.model.values():
             part.compile()
-    log.say(f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
-            f"{assemble.trainable(system):,} parameters")
-    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), made, layout_of(loaded, world),
-                      device, torch.amp.GradScaler(device.type) if precision == "fp16" else None)
-    return Session(recipe, registry, place, made, trainer, world, log, precision,
-                   BadSamples(recipe.data.max_bad, made.size("train"), log), signals)
+    log.say(
+        f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
+        f"{assemble.trainable(system):,} parameters"
+    )
+    trainer = Trainer(
+        system,
+        Optimiser(system, recipe.optim, recipe.run.steps),
+        made,
+        layout_of(loaded, world),
+        device,
+        torch.amp.GradScaler(device.type) if precision == "fp16" else None,
+    )
+    return Session(
+        recipe,
+        registry,
+        place,
+        made,
+        trainer,
+        world,
+        log,
+        precision,
+        BadSamples(recipe.data.max_bad, made.size("train"), log),
+        signals,
+    )
 
 
 def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> warm_start.Origin | None:
@@ -192,8 +239,9 @@ def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> war
     return distributed.from_first(found[0] if found else None)
 
 
-def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool,
-        accept_changes: bool = False) -> Mapping[str, Any]:
+def run(
+    loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool, accept_changes: bool = False
+) -> Mapping[str, Any]:
     """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
 
     going_on        `place` holds a run; its newest whole checkpoint is gone on from
@@ -217,8 +265,16 @@ def run(loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: boo
             raise told from error
 
 
-def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: ExitStack, at: termination.Where,
-         going_on: bool, accept_changes: bool) -> Mapping[str, Any]:
+def _run(
+    loaded: Loaded,
+    registry: Registry,
+    log: Log,
+    signals: Signals,
+    held: ExitStack,
+    at: termination.Where,
+    going_on: bool,
+    accept_changes: bool,
+) -> Mapping[str, Any]:
     begun = time.monotonic()
     world = distributed.world()
     device = device_of(loaded.recipe.run.device, world.local_rank)
@@ -237,30 +293,52 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
 
     def take() -> None:
         if before is None:
-            RunFolder.create(at.path, dump(plugin_copies.naming_copies(recipe)), lambda aside: plugin_copies.keep(
-                aside, recipe, registry))
+            RunFolder.create(
+                at.path,
+                dump(plugin_copies.naming_copies(recipe)),
+                lambda aside: plugin_copies.keep(aside, recipe, registry),
+            )
         held.enter_context(folder_.lock())
+
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
     made = pieces_of(recipe, registry, kept=folder_.fields)
     found, broken = checkpoint.newest(folder_.checkpoints)
     if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
-        raise DataError(f"no checkpoint of {place} is whole: {'; '.join(gone)}", "put one back from a copy; to begin "
-                        f"anew, name another folder with --out, or take {folder_.checkpoints} away")
+        raise DataError(
+            f"no checkpoint of {place} is whole: {'; '.join(gone)}",
+            "put one back from a copy; to begin "
+            f"anew, name another folder with --out, or take {folder_.checkpoints} away",
+        )
     origin = _origin(loaded, registry, world) if found is None else None
-    distributed.first_does(world, lambda: learned(made, recipe.seed, folder_, log,
-                                                  origin.learned(recipe) if origin else {}))
+    distributed.first_does(
+        world, lambda: learned(made, recipe.seed, folder_, log, origin.learned(recipe) if origin else {})
+    )
     if world.first:
-        manifest = run_folder.manifest(recipe, run_folder.used_plugins(recipe, registry), made.digest(),
-                                   run_folder.learned(folder_.fields), plugin_copies.digests(recipe, registry))
+        manifest = run_folder.manifest(
+            recipe,
+            run_folder.used_plugins(recipe, registry),
+            made.digest(),
+            run_folder.learned(folder_.fields),
+            plugin_copies.digests(recipe, registry),
+        )
         if origin:
             manifest["init"] = origin.facts
         if not folder_.has("manifest.json"):
             folder_.write("manifest.json", manifest)
     if before is not None:
-        distributed.first_does(world, lambda: resume.refuse(
-            loaded, before, manifest, folder_.manifest(), found.step if found else 0, accept_changes,
-            data_paths(before, registry) | data_paths(recipe, registry)))
+        distributed.first_does(
+            world,
+            lambda: resume.refuse(
+                loaded,
+                before,
+                manifest,
+                folder_.manifest(),
+                found.step if found else 0,
+                accept_changes,
+                data_paths(before, registry) | data_paths(recipe, registry),
+            ),
+        )
     session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin, found is None)
     at.session = session
     if before is not None:
@@ -269,8 +347,13 @@ def _run(loaded: Loaded, registry: Registry, log: Log, signals: Signals, held: E
         session.restore(found)
         log.say(f"going on after step {session.done}" if found else "there is no whole checkpoint: from the beginning")
     if world.first:
-        start = {"time": run_folder.now(), "after_step": session.done, "device": str(device),
-                 "precision": session.precision, "processes": world.size}
+        start = {
+            "time": run_folder.now(),
+            "after_step": session.done,
+            "device": str(device),
+            "precision": session.precision,
+            "processes": world.size,
+        }
         for line in resume.note(folder_, loaded, before or recipe, manifest, start, registry):
             log.say(f"changed: {line}")
     registry.call_safely("vlobj_run_started", run=session)

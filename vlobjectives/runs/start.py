@@ -83,17 +83,22 @@ def _run_folder(recipe: str) -> Path | None:
 
 def _refuse_contradictions(order: Order, run: Path | None) -> None:
     if run is not None and order.tiny:
-        raise RecipeError.one(f"{order.recipe} is a run, which --tiny cannot change",
-                              "leave out --tiny, or name a recipe")
+        raise RecipeError.one(
+            f"{order.recipe} is a run, which --tiny cannot change", "leave out --tiny, or name a recipe"
+        )
     if run is not None and order.out is not None and order.out.expanduser().resolve() != run:
-        raise RecipeError.one(f"{order.recipe} is a run and goes on in its own folder, not in {order.out}",
-                              f"for a run beside it: vlobj run {order.recipe}/recipe.yaml --out {order.out}")
+        raise RecipeError.one(
+            f"{order.recipe} is a run and goes on in its own folder, not in {order.out}",
+            f"for a run beside it: vlobj run {order.recipe}/recipe.yaml --out {order.out}",
+        )
     if run is None and order.out is None and order.resume:
-        raise RecipeError.one("--resume needs the folder to go on in",
-                              "add --out DIR, or name the run folder in place of the recipe")
+        raise RecipeError.one(
+            "--resume needs the folder to go on in", "add --out DIR, or name the run folder in place of the recipe"
+        )
     if run is None and order.out is None and distributed.world().size > 1:
-        raise RecipeError.one("several processes must agree on the run folder",
-                              "add --out DIR, or start them with --nproc")
+        raise RecipeError.one(
+            "several processes must agree on the run folder", "add --out DIR, or start them with --nproc"
+        )
 
 
 def _place(loaded: Loaded) -> Path:

@@ -39,18 +39,23 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
         return _memory(error, at)
     if disk_full(error):
         return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
-    if isinstance(error, OSError) and isinstance(error.filename, str) \
-            and Path(error.filename).is_relative_to(at.path):
+    if isinstance(error, OSError) and isinstance(error.filename, str) and Path(error.filename).is_relative_to(at.path):
         return unreadable(Path(error.filename), error, "written")  # what is read says so itself
     if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
-        return MeansError(f"a disk or a network folder fails: {error}", f"when it is well again, `vlobj run {at.path}` "
-                          "goes on from the last checkpoint")
+        return MeansError(
+            f"a disk or a network folder fails: {error}",
+            f"when it is well again, `vlobj run {at.path}` goes on from the last checkpoint",
+        )
     if worker_died(error):
-        return MeansError(f"a loader worker died: {error}", "free memory, or lower data.workers; "
-                          f"`vlobj run {at.path}` goes on from the last checkpoint")
+        return MeansError(
+            f"a loader worker died: {error}",
+            f"free memory, or lower data.workers; `vlobj run {at.path}` goes on from the last checkpoint",
+        )
     if distributed.lost(error):
-        return MeansError("lost another process of this run", f"its own words say why; `vlobj run {at.path}` goes on "
-                          "from the last checkpoint")
+        return MeansError(
+            "lost another process of this run",
+            f"its own words say why; `vlobj run {at.path}` goes on from the last checkpoint",
+        )
     return blamed(error) or error
 
 
@@ -63,7 +68,8 @@ def _stopped(at: Where, number: int) -> VlobjError:
         how = "after its last step, before its scores were there; saved"
     else:
         how = f"after step {run.done} of {run.recipe.run.steps}; " + (
-            "saved" if run.saved == run.done else f"the last checkpoint is of step {run.saved}")
+            "saved" if run.saved == run.done else f"the last checkpoint is of step {run.saved}"
+        )
     return kind(f"stopped by {word(number)} {how}", f"`vlobj run {at.path}` goes on")
 
 
@@ -71,12 +77,22 @@ def _memory(error: BaseException, at: Where) -> VlobjError:
     run = at.session
     if run is None:
         names = tuple(at.recipe.objectives)
-        return exhausted(error, "memory ran out while the run was built", "make the model smaller", at.recipe,
-                         at.registry, names)
+        return exhausted(
+            error, "memory ran out while the run was built", "make the model smaller", at.recipe, at.registry, names
+        )
     source = run.pieces.source_at(run.done)
     live, now = run.system.live(run.done, source), run.trainer.layout.micro
     parts = ", ".join(run.system.model)
-    return exhausted(error, f"step {run.done}: memory ran out with {', '.join(live)}",
-                     f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
-                     f"needs: plan.checkpoint: [{parts}]", run.recipe, run.registry, live, run.done, run.world.size,
-                     run.pieces, source)
+    return exhausted(
+        error,
+        f"step {run.done}: memory ran out with {', '.join(live)}",
+        f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
+        f"needs: plan.checkpoint: [{parts}]",
+        run.recipe,
+        run.registry,
+        live,
+        run.done,
+        run.world.size,
+        run.pieces,
+        source,
+    )

@@ -59,8 +59,10 @@ def join(device: torch.device) -> None:
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE)
         _State.host = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise MeansError(f"the processes of this run did not find each other: {error}",
-                         "start them with --nproc or torchrun, which say where to meet") from error
+        raise MeansError(
+            f"the processes of this run did not find each other: {error}",
+            "start them with --nproc or torchrun, which say where to meet",
+        ) from error
 
 
 def active() -> bool:
@@ -132,9 +134,18 @@ def lost(error: BaseException) -> bool:
     if isinstance(error, torch.distributed.DistError):
         return True
     text = str(error)
-    return isinstance(error, RuntimeError) and any(sign in text for sign in (
-        "Connection closed by peer", "Connection reset by peer", "Connection refused", "Broken pipe", "gloo/transport",
-        "Socket Timeout", "Timed out waiting"))
+    return isinstance(error, RuntimeError) and any(
+        sign in text
+        for sign in (
+            "Connection closed by peer",
+            "Connection reset by peer",
+            "Connection refused",
+            "Broken pipe",
+            "gloo/transport",
+            "Socket Timeout",
+            "Timed out waiting",
+        )
+    )
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], bucket: int = 1 << 24) -> None:

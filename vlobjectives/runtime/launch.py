@@ -37,10 +37,13 @@ def launch(count: int, words: Sequence[str]) -> int:
     two times GRACE.
     """
     if count < 1 or "WORLD_SIZE" in os.environ:
-        raise RecipeError.one(f"--nproc {count} cannot be" if count < 1 else "--nproc under torchrun cannot be",
-                              "give the number of processes to one of them")
+        raise RecipeError.one(
+            f"--nproc {count} cannot be" if count < 1 else "--nproc under torchrun cannot be",
+            "give the number of processes to one of them",
+        )
     if "VLOBJ_LAUNCHER" in os.environ:  # a run of a sweep: it must not outlive it
         from vlobjectives.runtime.resources import die_with_parent
+
         die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
     with ExitStack() as stack:
         port = _port()
@@ -60,14 +63,27 @@ def launch(count: int, words: Sequence[str]) -> int:
 
 def _start(rank: int, count: int, port: int, words: Sequence[str], stack: ExitStack) -> Process:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count,
-             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "VLOBJ_LAUNCHER": os.getpid()}
+    place = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "VLOBJ_LAUNCHER": os.getpid(),
+    }
     env = {"OMP_NUM_THREADS": str(max(1, cores // count))} | os.environ | {key: str(it) for key, it in place.items()}
     env |= {"PYTHONIOENCODING": "utf-8"} if rank else {}  # what it says is read here
     told = stack.enter_context(tempfile.TemporaryFile()) if rank else None  # noqa: SIM115, the stack closes it
     # A session of its own: Ctrl-C on the terminal reaches this process alone, which forwards it once.
-    running = subprocess.Popen([sys.executable, "-m", "vlobjectives", *words], env=env, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL if rank else None, stderr=told, start_new_session=True)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "vlobjectives", *words],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if rank else None,
+        stderr=told,
+        start_new_session=True,
+    )
     return Process(rank, running, told)
 
 
@@ -122,8 +138,12 @@ def _verdict(processes: Sequence[Process], ended: Sequence[Process]) -> int:
     if not failed:
         return 0
     killed = failed[0].running.returncode < 0
-    cause = failed[0] if killed else next((one for one in failed if one.running.returncode not in (6, 1)), None) or \
-        next((one for one in failed if one.running.returncode > 0), failed[0])
+    cause = (
+        failed[0]
+        if killed
+        else next((one for one in failed if one.running.returncode not in (6, 1)), None)
+        or next((one for one in failed if one.running.returncode > 0), failed[0])
+    )
     if processes[0].running.returncode == cause.running.returncode:
         cause = processes[0]  # it said the same, on the terminal
     if cause.told is not None:
@@ -133,6 +153,8 @@ def _verdict(processes: Sequence[Process], ended: Sequence[Process]) -> int:
             sys.stderr.flush()
     if cause.running.returncode < 0:
         name = signal.Signals(-cause.running.returncode).name
-        raise MeansError(f"process {cause.rank} of {len(processes)} was ended by {name}; the others were stopped",
-                         "if nobody did that, memory may have run out; the run folder goes on from its last checkpoint")
+        raise MeansError(
+            f"process {cause.rank} of {len(processes)} was ended by {name}; the others were stopped",
+            "if nobody did that, memory may have run out; the run folder goes on from its last checkpoint",
+        )
     return cause.running.returncode

@@ -52,10 +52,16 @@ class Bar:
 
     def __enter__(self) -> "Bar":
         if self.live:
-            self.bar = Progress(TextColumn("{task.description}"), BarColumn(),
-                                TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn(),
-                                TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-                                console=self.log.console, transient=True)
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=self.log.console,
+                transient=True,
+            )
             self.task = self.bar.add_task(self.what, total=self.total, completed=self.done, note="")
             with self.log.console.heard():
                 self.bar.start()
@@ -103,8 +109,10 @@ def score_table(scores: Mapping[str, Score], title: str) -> Table:
 def _cell(score: Score | None) -> str:
     if score is None:
         return ""
-    return (f"{_number(score.value, score.per_cent)} "
-            f"[{_number(score.low, score.per_cent)}, {_number(score.high, score.per_cent)}]").replace("[", r"\[")
+    return (
+        f"{_number(score.value, score.per_cent)} "
+        f"[{_number(score.low, score.per_cent)}, {_number(score.high, score.per_cent)}]"
+    ).replace("[", r"\[")
 
 
 def _number(value: float | None, per_cent: bool) -> str:

@@ -22,8 +22,10 @@ def device_of(asked: str, local_rank: int = 0) -> torch.device:
             raise MeansError(f"run.device is {asked}, and torch sees no GPU", "set run.device=cpu or auto")
         device = torch.device(asked if ":" in asked else f"cuda:{local_rank}")
         if device.index >= torch.cuda.device_count():
-            raise MeansError(f"there is no {device}: torch sees {torch.cuda.device_count()} GPU(s)",
-                             "one process a GPU: lower --nproc, or set run.device=cpu")
+            raise MeansError(
+                f"there is no {device}: torch sees {torch.cuda.device_count()} GPU(s)",
+                "one process a GPU: lower --nproc, or set run.device=cpu",
+            )
         return device
     return torch.device(asked)
 
@@ -60,7 +62,8 @@ def die_with_parent(parent: int | None = None) -> None:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on the device or on the host."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "out of memory" in str(error)))
+        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "out of memory" in str(error))
+    )
 
 
 def worker_died(error: BaseException) -> bool:
@@ -78,4 +81,5 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

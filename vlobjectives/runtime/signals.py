@@ -9,8 +9,11 @@ from typing import Any
 
 from vlobjectives.errors import Passing
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1")
-                                             if hasattr(signal, name)))
+STOPPING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)),
+)
 """Ctrl-C, a scheduler's end, a terminal that closes, and what Slurm may send before its limit."""
 
 

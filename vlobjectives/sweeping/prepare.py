@@ -115,8 +115,15 @@ class _Found:
         return self.key in before and all(run.state == "finished" for run in self.runs)
 
 
-def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, small: bool,
-            processes: int, registry: Callable[[], Registry], say: Callable[[str], None]) -> Prepared:
+def prepare(
+    file: SweepFile,
+    rows: Sequence[tuple[Row, Loaded]],
+    out: Path,
+    small: bool,
+    processes: int,
+    registry: Callable[[], Registry],
+    say: Callable[[str], None],
+) -> Prepared:
     """Checks every row, counts what it costs, and looks for what earlier starts of the sweep left in `out`.
 
     small  every row in its `--tiny` form; processes: of each run
@@ -138,8 +145,12 @@ def prepare(file: SweepFile, rows: Sequence[tuple[Row, Loaded]], out: Path, smal
         else:
             kept[one.key or row.name] = one
     notes += _check([one for one in kept.values() if not one.finished(before)], len(kept), out, say)
-    return Prepared(tuple(Ready(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs)
-                          for key, one in kept.items()), tuple(notes))
+    return Prepared(
+        tuple(
+            Ready(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs) for key, one in kept.items()
+        ),
+        tuple(notes),
+    )
 
 
 def _idle(recipe: Recipe) -> int | None:
@@ -168,9 +179,15 @@ def keep(prepared: Prepared, out: RunFolder) -> None:
     """Writes each row's recipe, and what is known of it for the next start."""
     for one in prepared.rows:
         out.write_text(f"rows/{one.row.name}.yaml", dump(one.recipe))
-    out.write(STATE, {"rows": {one.row.name: {
-        "changes": one.row.said, "digest": one.digest, "passes": one.passes, "flops": one.flops}
-        for one in prepared.rows}})
+    out.write(
+        STATE,
+        {
+            "rows": {
+                one.row.name: {"changes": one.row.said, "digest": one.digest, "passes": one.passes, "flops": one.flops}
+                for one in prepared.rows
+            }
+        },
+    )
 
 
 def _before(out: Path) -> tuple[dict[str, _Known], list[str]]:
@@ -185,9 +202,17 @@ def _before(out: Path) -> tuple[dict[str, _Known], list[str]]:
     except ValidationError as error:
         wrong = error.errors()[0]
         what = f"the file is damaged: {'.'.join(map(str, wrong['loc'])) or 'it'}: {wrong['msg']}"
-    return {}, [str(Problem(Place(str(out / STATE)), "", f"{what}; what it says of earlier starts is not used",
-                            "nothing: rows are checked and counted again, which writes it anew; finished runs stay",
-                            note=True))]
+    return {}, [
+        str(
+            Problem(
+                Place(str(out / STATE)),
+                "",
+                f"{what}; what it says of earlier starts is not used",
+                "nothing: rows are checked and counted again, which writes it anew; finished runs stay",
+                note=True,
+            )
+        )
+    ]
 
 
 def _costs(one: _Found, before: _Known | None) -> tuple[int, float]:

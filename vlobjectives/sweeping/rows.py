@@ -45,8 +45,15 @@ def loaded(file: SweepFile, overrides: Sequence[str] = ()) -> list[tuple[Row, Lo
     for row in _rows(file, list(recipe.recipe.objectives)):
         try:
             if any(row.name == other.name for other, _ in found):
-                raise RecipeError([file.problem(row.path, f"two rows would be named '{row.name}'", "write one of them "
-                                                "under `rows` with a name of its own")])
+                raise RecipeError(
+                    [
+                        file.problem(
+                            row.path,
+                            f"two rows would be named '{row.name}'",
+                            "write one of them under `rows` with a name of its own",
+                        )
+                    ]
+                )
             found.append((row, load(file.base, [*common, *row.changes, *overrides])))
         except RecipeError as error:
             problems += [of_rows(problem, [row.name]) for problem in error.problems]
@@ -79,8 +86,10 @@ def _rows(file: SweepFile, objectives: Sequence[str]) -> Iterator[Row]:
 
 def _short(keys: Sequence[str]) -> dict[str, str]:
     """Dotted key -> as many of its last words as tell it from the others."""
+
     def last(key: str, words: int) -> str:
         return ".".join(key.split(".")[-words:])
+
     found = {}
     for key in keys:
         same = (n for n in range(1, len(key.split("."))) if sum(last(one, n) == last(key, n) for one in keys) == 1)

@@ -16,15 +16,21 @@ from vlobjectives.sweeping.tables import Cost, Interval, Score
 
 HEAD = ("row", "mean [95 %]", "difference to base [95 %]", "p, Holm", "")
 COSTS = ("row", "what it changes", "runs", "passes", "FLOPs a run", "of base", "training")
-READ = ("Mean over seeds with Student's 95 % interval. The difference is row less base row, seed by seed, with its own "
-        "interval; p of the paired t test, by Holm over the rows of a score. A row is called higher or lower where p "
-        "is under 0.05; under three seeds nothing is judged.")
+READ = (
+    "Mean over seeds with Student's 95 % interval. The difference is row less base row, seed by seed, with its own "
+    "interval; p of the paired t test, by Holm over the rows of a score. A row is called higher or lower where p "
+    "is under 0.05; under three seeds nothing is judged."
+)
 
 
 def planned(prepared: Prepared) -> RenderableType:
     """The runs that a sweep would make."""
-    states = {"new": "to train", "begun": "goes on", "finished": "finished",
-              "other": "another recipe: set aside, to train"}
+    states = {
+        "new": "to train",
+        "begun": "goes on",
+        "finished": "finished",
+        "other": "another recipe: set aside, to train",
+    }
     table = _table("row", "what it changes", "seeds", "passes", "FLOPs a run", "state")
     for one in prepared.rows:
         found = [run.state for run in one.runs]
@@ -57,8 +63,9 @@ def markdown(title: str, scores: Sequence[Score], costs: Sequence[Cost], notes: 
     """Both tables, how to read them, and what is to be said beside them."""
     parts = [f"# {title}"]
     if scores:
-        rows = [cells for score in scores
-                for cells in ((f"**{_title(score)}**", *[""] * (len(HEAD) - 1)), *_rows(score))]
+        rows = [
+            cells for score in scores for cells in ((f"**{_title(score)}**", *[""] * (len(HEAD) - 1)), *_rows(score))
+        ]
         parts += [READ, _markdown(HEAD, rows)]
     parts += [_markdown(COSTS, list(_costs(costs))), *notes]
     return "\n\n".join(parts) + "\n"
@@ -69,39 +76,85 @@ def as_csv(scores: Sequence[Score], costs: Sequence[Cost]) -> str:
     of_row = {cost.row: cost for cost in costs}
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(["score", "row", "seeds", "mean", "low", "high", "chance", "shared_seeds", "difference",
-                    "difference_low", "difference_high", "p", "p_holm", "verdict", "passes", "flops", "seconds"])
+    lines.writerow(
+        [
+            "score",
+            "row",
+            "seeds",
+            "mean",
+            "low",
+            "high",
+            "chance",
+            "shared_seeds",
+            "difference",
+            "difference_low",
+            "difference_high",
+            "p",
+            "p_holm",
+            "verdict",
+            "passes",
+            "flops",
+            "seconds",
+        ]
+    )
     for score in scores:
         for cell in score.cells:
             cost = of_row[cell.row]
-            lines.writerow(["" if value is None else value for value in (
-                score.name, cell.row, cell.seeds, *_finite(cell.mean), score.chance, cell.shared,
-                *(_finite(cell.difference) if cell.difference else (None,) * 3), cell.p, cell.adjusted, cell.verdict,
-                cost.passes, cost.flops, cost.seconds)])
+            lines.writerow(
+                [
+                    "" if value is None else value
+                    for value in (
+                        score.name,
+                        cell.row,
+                        cell.seeds,
+                        *_finite(cell.mean),
+                        score.chance,
+                        cell.shared,
+                        *(_finite(cell.difference) if cell.difference else (None,) * 3),
+                        cell.p,
+                        cell.adjusted,
+                        cell.verdict,
+                        cost.passes,
+                        cost.flops,
+                        cost.seconds,
+                    )
+                ]
+            )
     return out.getvalue()
 
 
 def _title(score: Score) -> str:
     """The score's name, its unit and its chance."""
-    beside = [*(["%"] if score.per_cent else []),
-              *([] if score.chance is None else [f"chance {_one(score.chance, score.per_cent)}"])]
+    beside = [
+        *(["%"] if score.per_cent else []),
+        *([] if score.chance is None else [f"chance {_one(score.chance, score.per_cent)}"]),
+    ]
     return score.name + (f" ({', '.join(beside)})" if beside else "")
 
 
 def _rows(score: Score) -> Iterator[tuple[str, ...]]:
     for cell in score.cells:
-        yield (cell.row, _interval(cell.mean, score.per_cent),
-               _interval(cell.difference, score.per_cent, sign=True) if cell.difference else "",
-               "" if cell.adjusted is None else f"{cell.adjusted:.3f}" if cell.adjusted >= 0.001 else "< 0.001",
-               cell.verdict)
+        yield (
+            cell.row,
+            _interval(cell.mean, score.per_cent),
+            _interval(cell.difference, score.per_cent, sign=True) if cell.difference else "",
+            "" if cell.adjusted is None else f"{cell.adjusted:.3f}" if cell.adjusted >= 0.001 else "< 0.001",
+            cell.verdict,
+        )
 
 
 def _costs(costs: Sequence[Cost]) -> Iterator[tuple[str, ...]]:
     for cost in costs:
         runs = f"{cost.done} of {cost.runs}" + (f", {len(cost.why)} failed" if cost.why else "")
-        yield (cost.row, cost.changes, runs, f"{cost.passes}", flop(cost.flops),
-               f"x {cost.flops / costs[0].flops:.2f}" if costs[0].flops else "",
-               "" if cost.seconds is None else f"{cost.seconds:.0f} s")
+        yield (
+            cost.row,
+            cost.changes,
+            runs,
+            f"{cost.passes}",
+            flop(cost.flops),
+            f"x {cost.flops / costs[0].flops:.2f}" if costs[0].flops else "",
+            "" if cost.seconds is None else f"{cost.seconds:.0f} s",
+        )
 
 
 def _interval(value: Interval, per_cent: bool, sign: bool = False) -> str:
@@ -128,6 +181,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _table(*names: str) -> Table:
     table = Table(box=SIMPLE, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        table.add_column(name, justify="right" if name in ("seeds", "passes", "FLOPs a run", "of base") else "left",
-                         overflow="fold")
+        table.add_column(
+            name, justify="right" if name in ("seeds", "passes", "FLOPs a run", "of base") else "left", overflow="fold"
+        )
     return table

@@ -61,8 +61,15 @@ class Sweep:
             if run.state == "other":
                 self.log.say(f"{run.place.name} is a run of another recipe or version: kept as {set_aside(run.place)}")
             self.log.say(f"{number} of {len(runs)}: {run.name}" + (", goes on" if run.state == "begun" else ""))
-            outcome = train(run, self.folder.path / "rows" / f"{run.row}.yaml", steps[run.row], self.order.words,
-                            self.order.processes, signals, self.log)
+            outcome = train(
+                run,
+                self.folder.path / "rows" / f"{run.row}.yaml",
+                steps[run.row],
+                self.order.words,
+                self.order.processes,
+                signals,
+                self.log,
+            )
             if signals.seen is not None or outcome.stopped:
                 signals.seen = signals.seen or (SIGTERM if outcome.code == Stopped.code else SIGINT)
                 raise Halt
@@ -74,15 +81,21 @@ class Sweep:
 
     def write(self) -> tuple[list[tables.Score], list[tables.Cost], list[str]]:
         """The tables of all runs that are whole, as table.md and table.csv; gives what they show."""
-        rows = {one.row.name: {run.seed: RunFolder(run.place).read("summary.json") for run in one.runs
-                               if run in self.done} for one in self.prepared.rows}
+        rows = {
+            one.row.name: {run.seed: RunFolder(run.place).read("summary.json") for run in one.runs if run in self.done}
+            for one in self.prepared.rows
+        }
         base = self.prepared.rows[0].recipe
         patterns = self.order.file.sweep.metrics
         names = tables.chosen(patterns, next(iter(base.evaluate.entries), "losses"), rows)
         scores, costs = tables.scores(rows, names), [self._cost(one.row.name, rows) for one in self.prepared.rows]
         notes = [f"Failed: {name}: {why}" for cost in costs for name, why in cost.why.items()]
-        notes += [f"No seconds of {run.name}: no line of its metrics.jsonl can be read." for one in self.prepared.rows
-                  for run in one.runs if run in self.done and tables.seconds(run.place, one.recipe.run.steps) is None]
+        notes += [
+            f"No seconds of {run.name}: no line of its metrics.jsonl can be read."
+            for one in self.prepared.rows
+            for run in one.runs
+            if run in self.done and tables.seconds(run.place, one.recipe.run.steps) is None
+        ]
         if any(rows.values()):
             notes += [f"No run has a score {one}." for one in patterns if not tables.chosen([one], "", rows)]
         path = self.order.file.path
@@ -94,9 +107,16 @@ class Sweep:
         one = next(one for one in self.prepared.rows if one.row.name == row)
         took = [tables.seconds(run.place, one.recipe.run.steps) for run in one.runs if run.seed in rows[row]]
         took = [seconds for seconds in took if seconds is not None]
-        return tables.Cost(row, one.row.said, one.passes, one.flops, sum(took) / len(took) if took else None,
-                           len(rows[row]), len(one.runs),
-                           {run.name: self.failed[run.name].why for run in one.runs if run.name in self.failed})
+        return tables.Cost(
+            row,
+            one.row.said,
+            one.passes,
+            one.flops,
+            sum(took) / len(took) if took else None,
+            len(rows[row]),
+            len(one.runs),
+            {run.name: self.failed[run.name].why for run in one.runs if run.name in self.failed},
+        )
 
     def _failed(self, run: Run, outcome: Outcome) -> None:
         self.failed[run.name] = outcome
@@ -141,14 +161,26 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
 
 def check_metrics(file: SweepFile, rows: Sequence[tuple[Row, Loaded]]) -> None:
     """Raises RecipeError for a score that no row's evaluations have."""
-    kinds = {name for _, loaded in rows for name in (*loaded.recipe.evaluate.entries,
-                                                     *(["losses"] if loaded.recipe.evaluate.losses else []))}
-    wrong = [place for place, pattern in enumerate(file.sweep.metrics)
-             if "*" not in pattern.split("/")[0] and (pattern.split("/")[0] not in kinds or pattern.count("/") < 2)]
+    kinds = {
+        name
+        for _, loaded in rows
+        for name in (*loaded.recipe.evaluate.entries, *(["losses"] if loaded.recipe.evaluate.losses else []))
+    }
+    wrong = [
+        place
+        for place, pattern in enumerate(file.sweep.metrics)
+        if "*" not in pattern.split("/")[0] and (pattern.split("/")[0] not in kinds or pattern.count("/") < 2)
+    ]
     if wrong:
-        raise RecipeError(file.problem(("metrics", place), f"no row has a score {file.sweep.metrics[place]}",
-                                       "scores are EVALUATION/SPLIT/NAME, as in summary.json, * for any; evaluations "
-                                       f"here: {', '.join(sorted(kinds))}") for place in wrong)
+        raise RecipeError(
+            file.problem(
+                ("metrics", place),
+                f"no row has a score {file.sweep.metrics[place]}",
+                "scores are EVALUATION/SPLIT/NAME, as in summary.json, * for any; evaluations "
+                f"here: {', '.join(sorted(kinds))}",
+            )
+            for place in wrong
+        )
 
 
 def _make(path: Path) -> None:

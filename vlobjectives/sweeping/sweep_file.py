@@ -33,13 +33,17 @@ class Sweep(Section):
     change: dict[str, Any] = Field({}, description="changes that every row has, the base row too")
     rows: dict[Name, dict[str, Any]] = Field({}, description="rows by name, each with its changes")
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
-        {}, description="key.path: [values]; each combination is a row")
+        {}, description="key.path: [values]; each combination is a row"
+    )
     drop_one: Literal["objectives"] | None = Field(
-        None, description="objectives: for each objective a row in which its weight is 0")
+        None, description="objectives: for each objective a row in which its weight is 0"
+    )
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(
-        description="each row is trained once with each, such as [0, 1, 2]")
+        description="each row is trained once with each, such as [0, 1, 2]"
+    )
     metrics: tuple[str, ...] = Field(
-        (), description="scores in the table, as summary.json names them, * for any; by default the first evaluation's")
+        (), description="scores in the table, as summary.json names them, * for any; by default the first evaluation's"
+    )
     out: str | None = Field(None, description="the folder of runs and tables; by default runs/NAME of the sweep file")
 
 
@@ -87,8 +91,11 @@ def read_sweep(word: str | Path) -> SweepFile:
     layered = Layered(folders={shown(path): path.parent})
     document = read(path, shown(path), first="base")
     if "base" not in document.data and {"objectives", "extends"} & document.data.keys():
-        raise RecipeError.one("this is a recipe and no sweep", f"`vlobj run {shown(path)}` trains it; a sweep begins "
-                              f"with base: {path.name}", Place(shown(path)))
+        raise RecipeError.one(
+            "this is a recipe and no sweep",
+            f"`vlobj run {shown(path)}` trains it; a sweep begins with base: {path.name}",
+            Place(shown(path)),
+        )
     layered.put((), filled(document, {}, Sweep))
     sweep = typed(Sweep, layered)
     problems = list(_inconsistent(sweep, layered))
@@ -106,20 +113,23 @@ def _located(word: str | Path) -> Path:
     path = Path(word).expanduser()
     if path.suffix == ".yaml":
         if not path.is_file():
-            raise RecipeError.one(f"there is no file {word}", f"{nearby(path) or 'correct the path'}; it counts from "
-                                  "the working folder")
+            raise RecipeError.one(
+                f"there is no file {word}", f"{nearby(path) or 'correct the path'}; it counts from the working folder"
+            )
         return path.resolve()
     if str(word) in names():
         return (folder() / "sweeps" / f"{word}.yaml").resolve()
     if str(word) in recipes():
-        raise RecipeError.one(f"'{word}' is a recipe and no sweep", f"vlobj run {word}; a sweep is a file that begins "
-                              f"with base: {word}")
+        raise RecipeError.one(
+            f"'{word}' is a recipe and no sweep", f"vlobj run {word}; a sweep is a file that begins with base: {word}"
+        )
     if hint := nearby(path):
         raise RecipeError.one(f"there is no sweep '{word}'", hint)
     near = get_close_matches(str(word), names(), 1, 0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise RecipeError.one(f"there is no sweep '{word}'",
-                          f"{hint}a file ends in .yaml, and shipped are {', '.join(names()) or 'none'}")
+    raise RecipeError.one(
+        f"there is no sweep '{word}'", f"{hint}a file ends in .yaml, and shipped are {', '.join(names()) or 'none'}"
+    )
 
 
 def _base(base: str, here: Path) -> Path:
@@ -134,16 +144,24 @@ def _base(base: str, here: Path) -> Path:
 def _inconsistent(sweep: Sweep, layered: Layered):
     """What no single key shows."""
     if BASE in sweep.rows:
-        yield _problem(layered, ("rows", BASE), f"'{BASE}' is the row that changes nothing", "give this row another "
-                       "name; what all rows change stands under `change`")
+        yield _problem(
+            layered,
+            ("rows", BASE),
+            f"'{BASE}' is the row that changes nothing",
+            "give this row another name; what all rows change stands under `change`",
+        )
     written = {("change",): sweep.change, ("grid",): sweep.grid}
     for path, changes in (written | {("rows", name): row for name, row in sweep.rows.items()}).items():
         if "seed" in changes:
             yield _problem(layered, (*path, "seed"), SEEDED, SEEDS)
     for place, seed in enumerate(sweep.seeds):
         if seed in sweep.seeds[:place]:
-            yield _problem(layered, ("seeds", place), f"seed {seed} stands here twice", "keep one of the two: the same "
-                           "run twice is no second measurement")
+            yield _problem(
+                layered,
+                ("seeds", place),
+                f"seed {seed} stands here twice",
+                "keep one of the two: the same run twice is no second measurement",
+            )
 
 
 def _problem(layered: Layered, path: KeyPath, what: str, mend: str) -> Problem:

@@ -80,10 +80,11 @@ def scores(summaries: Mapping[str, Mapping[int, Summary]], names: Sequence[str])
     base = next(iter(summaries))
     found = []
     for name in names:
-        values = {row: {seed: one[name]["value"] for seed, one in seeds.items() if _number(one, name)}
-                  for row, seeds in summaries.items()}
-        cells = [_cell(row, of_row, values[base] if row != base else None)
-                 for row, of_row in values.items() if of_row]
+        values = {
+            row: {seed: one[name]["value"] for seed, one in seeds.items() if _number(one, name)}
+            for row, seeds in summaries.items()
+        }
+        cells = [_cell(row, of_row, values[base] if row != base else None) for row, of_row in values.items() if of_row]
         first = next(one[name] for seeds in summaries.values() for one in seeds.values() if name in one)
         found.append(Score(name, first["chance"], first["per_cent"], _adjusted(cells)))
     return found
@@ -127,5 +128,7 @@ def _adjusted(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """The cells with their probabilities adjusted for how many rows are judged."""
     judged = [cell for cell in cells if cell.p is not None]
     by_row = dict(zip((cell.row for cell in judged), holm([cell.p for cell in judged])))
-    return tuple(Cell(cell.row, cell.seeds, cell.mean, cell.shared, cell.difference, cell.p, by_row.get(cell.row))
-                 for cell in cells)
+    return tuple(
+        Cell(cell.row, cell.seeds, cell.mean, cell.shared, cell.difference, cell.p, by_row.get(cell.row))
+        for cell in cells
+    )

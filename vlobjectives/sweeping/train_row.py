@@ -45,16 +45,25 @@ class Outcome:
         return self.code in (Stopped.code, Interrupted.code)
 
 
-def train(run: Run, recipe: Path, steps: int, words: Sequence[str], processes: int, signals: Signals,
-          log: Log) -> Outcome:
+def train(
+    run: Run, recipe: Path, steps: int, words: Sequence[str], processes: int, signals: Signals, log: Log
+) -> Outcome:
     """Trains a run or goes on with it. A signal to this process is passed on, and the run saves and ends.
 
     recipe     file of the row's resolved recipe
     words      options that stand before the verb
     A second Ctrl-C raises KeyboardInterrupt, and the run is killed.
     """
-    command = [*words, "run", str(recipe), f"seed={run.seed}", "--out", str(run.place), "--resume",
-               *(["--nproc", str(processes)] if processes > 1 else [])]
+    command = [
+        *words,
+        "run",
+        str(recipe),
+        f"seed={run.seed}",
+        "--out",
+        str(run.place),
+        "--resume",
+        *(["--nproc", str(processes)] if processes > 1 else []),
+    ]
     with tempfile.TemporaryFile() as said, signals.later(), log.progress(steps, _done(run.place), run.name) as bar:
         child = started(command, said)
         told = False
@@ -73,17 +82,23 @@ def train(run: Run, recipe: Path, steps: int, words: Sequence[str], processes: i
         said.seek(0)
         text = said.read().decode(errors="replace")
     if code < 0:
-        return Outcome(MeansError.code, f"ended by {signal.Signals(-code).name}; if nobody did that, memory may have "
-                       "run out", text)
+        return Outcome(
+            MeansError.code, f"ended by {signal.Signals(-code).name}; if nobody did that, memory may have run out", text
+        )
     return Outcome(code, _reason(text) if code else "", text)
 
 
 def started(command: Sequence[str], said: IO[bytes]) -> Child:
     """Starts `vlobj COMMAND`, whose words on stderr go to `said`; it dies with this process; it has been checked."""
     # A session of its own: Ctrl-C on the terminal reaches this process alone, which passes it on once.
-    return subprocess.Popen([sys.executable, "-m", "vlobjectives", *command], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
-                            env=os.environ | {"VLOBJ_LAUNCHER": str(os.getpid()), "PYTHONIOENCODING": "utf-8"})
+    return subprocess.Popen(
+        [sys.executable, "-m", "vlobjectives", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        start_new_session=True,
+        env=os.environ | {"VLOBJ_LAUNCHER": str(os.getpid()), "PYTHONIOENCODING": "utf-8"},
+    )
 
 
 def _done(place: Path) -> int:

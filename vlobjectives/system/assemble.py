@@ -31,24 +31,31 @@ def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) ->
     parts = build_parts(recipe, registry, made)
     masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
     pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
-    objectives = {name: _plain("objective", ("objectives", name), entry, registry)
-                  for name, entry in recipe.objectives.items()}
+    objectives = {
+        name: _plain("objective", ("objectives", name), entry, registry) for name, entry in recipe.objectives.items()
+    }
     micro = recipe.data.rows(processes)
     settings = Settings(
         seed=recipe.seed,
         weights={name: entry.weight for name, entry in recipe.objectives.items()},
-        group={name: entry.group if entry.group is not None else type(objectives[name]).group
-               for name, entry in recipe.objectives.items()},
+        group={
+            name: entry.group if entry.group is not None else type(objectives[name]).group
+            for name, entry in recipe.objectives.items()
+        },
         streams={name: entry.stream or name for name, entry in recipe.masks.items()},
         pairing_groups={name: entry.group or micro for name, entry in recipe.pairings.items()},
-        steps=recipe.run.steps, share=recipe.plan.share, recompute=frozenset(recipe.plan.checkpoint),
+        steps=recipe.run.steps,
+        share=recipe.plan.share,
+        recompute=frozenset(recipe.plan.checkpoint),
         gradient=recipe.run.gradient,
-        sources={name: entry.sources for name, entry in recipe.objectives.items() if entry.sources is not None})
+        sources={name: entry.sources for name, entry in recipe.objectives.items() if entry.sources is not None},
+    )
     for name, objective in objectives.items():
         of = made.fields_on(recipe.objectives[name].sources)
         build_objective(name, objective, made.inputs, parts, of, recipe.seed)
-    whole = System(parts, objectives, masks, pairings, made.inputs, sites(made, parts),
-                   projection_slots(parts), settings)
+    whole = System(
+        parts, objectives, masks, pairings, made.inputs, sites(made, parts), projection_slots(parts), settings
+    )
     tie(whole)
     whole.keep_averages(recipe.run.ema.decay)
     return whole
@@ -74,8 +81,12 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
             break
         if not ready:
             name = waiting[0]
-            raise Trouble(("model", name), "needs a part that is missing or that needs this one: "
-                          + ", ".join(configs[name].named("part").values()), "name parts that are in `model`")
+            raise Trouble(
+                ("model", name),
+                "needs a part that is missing or that needs this one: "
+                + ", ".join(configs[name].named("part").values()),
+                "name parts that are in `model`",
+            )
         for name in ready:
             waiting.remove(name)
             try:
@@ -126,20 +137,21 @@ class seeded:
         self.fork.__exit__(*error)
 
 
-def build_objective(name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part],
-                    fields: Fields, seed: int) -> None:
+def build_objective(
+    name: str, objective: Objective, inputs: Mapping[str, Input], parts: Mapping[str, Part], fields: Fields, seed: int
+) -> None:
     """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
     config, specs = objective.config, {other: part.spec for other, part in parts.items()}
     offered: dict[str, Spec | FieldSpec] = config.held(
-        "input", {key: specs[one.part] for key, one in inputs.items() if one.part in specs})
+        "input", {key: specs[one.part] for key, one in inputs.items() if one.part in specs}
+    )
     for key, view in objective.views(inputs).items():
         if view.part in parts:
             offered[key] = parts[view.part].spec
     _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
     offered |= config.held("part", specs) | config.held("field", fields.specs(config.named("field").values()))
     with seeded(seed, f"objectives.{name}"):
-        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)),
-               draws=True)
+        placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)), draws=True)
 
 
 def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping[str, Part]) -> None:
@@ -152,9 +164,11 @@ def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping
             wide = " and ".join(f"'{part}' (width {spec.width})" for part, spec in given.items())
             own = next(iter(given.values())).width
             mend = f"model.{head}.width={own}, or " if "width" in type(parts[head].config).model_fields else ""
-            raise Trouble(("model", head), f"'{head}' (of: {of}, width {width}) cannot read {wide}, which "
-                          f"objectives.{name} hands it", f"make them equal: {mend}width {width} for "
-                          + " and ".join(given))
+            raise Trouble(
+                ("model", head),
+                f"'{head}' (of: {of}, width {width}) cannot read {wide}, which objectives.{name} hands it",
+                f"make them equal: {mend}width {width} for " + " and ".join(given),
+            )
 
 
 def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
@@ -172,15 +186,20 @@ def _sites(made: Pieces, of: Fields, parts: Mapping[str, Part]) -> dict[str, Sit
         frames = max(field.frames for field in fields.values()) if "frames" in spec.can else spec.frames
         length = sum(field.shape[0] for field in tokens) if tokens else spec.length // spec.frames * frames
         special = tokens[0].special if tokens else {}
-        found[name] = Site(name, length, spec.grid, frames, fields, special,
-                           max(field.vocabulary for field in fields.values()))
+        found[name] = Site(
+            name, length, spec.grid, frames, fields, special, max(field.vocabulary for field in fields.values())
+        )
     return found
 
 
 def projection_slots(parts: Mapping[str, Part]) -> dict[tuple[str, str], str]:
     """(projection, encoder) -> the Config field of the projection that names that encoder."""
-    return {(name, encoder): slot for name, part in parts.items() if isinstance(part, Projection)
-            for slot, encoder in part.config.named("part").items()}
+    return {
+        (name, encoder): slot
+        for name, part in parts.items()
+        if isinstance(part, Projection)
+        for slot, encoder in part.config.named("part").items()
+    }
 
 
 def tie(whole: System) -> None:
@@ -204,8 +223,11 @@ def load_weights(whole: System) -> list[str]:
     for name, part in whole.model.items():
         said = placed(("model", name), part.load_weights, draws=True)
         if said and (wrong := unfinite(dict(part.named_parameters()))):
-            raise Trouble(("model", name), f"the weights that it loaded hold NaN or infinity: {wrong}",
-                          "take weights of a training that went well, or leave `weights` out")
+            raise Trouble(
+                ("model", name),
+                f"the weights that it loaded hold NaN or infinity: {wrong}",
+                "take weights of a training that went well, or leave `weights` out",
+            )
         lines += said
     tie(whole)
     whole.averages.start(whole.model)

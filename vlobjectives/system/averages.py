@@ -47,8 +47,10 @@ class Averages(nn.Module):
 
     def values(self) -> dict[str, dict[str, Tensor]]:
         """part -> own parameter -> its average."""
-        return {part: {own: self.weights.get_buffer(path) for own, path in names.items()}
-                for part, names in self.names.items()}
+        return {
+            part: {own: self.weights.get_buffer(path) for own, path in names.items()}
+            for part, names in self.names.items()
+        }
 
     @torch.no_grad()
     def start(self, model: nn.Module) -> None:

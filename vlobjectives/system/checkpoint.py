@@ -74,9 +74,11 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
         shutil.rmtree(aside, ignore_errors=True)
         if isinstance(error, PermissionError):
             raise unreadable(folder, error, "written") from error
-        raise MeansError(f"the checkpoint of step {step} could not be written: {error}",
-                         f"free disk space under {folder} ({_free(folder)} free) and go on with the run folder: the "
-                         "checkpoints that were there are whole") from error
+        raise MeansError(
+            f"the checkpoint of step {step} could not be written: {error}",
+            f"free disk space under {folder} ({_free(folder)} free) and go on with the run folder: the "
+            "checkpoints that were there are whole",
+        ) from error
     earlier = [old for old in _all(folder) if _step(old) <= step]
     for old in earlier[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -122,12 +124,17 @@ def load_weights(module: nn.Module, checkpoint: Path) -> None:
     own = weights(module)
     if found.keys() != own.keys():
         missing, extra = sorted(own.keys() - found.keys()), sorted(found.keys() - own.keys())
-        raise DataError(f"{checkpoint} does not fit this system: missing {missing[:3]}, left over {extra[:3]}",
-                        "build the system from the recipe.yaml of the same run folder")
+        raise DataError(
+            f"{checkpoint} does not fit this system: missing {missing[:3]}, left over {extra[:3]}",
+            "build the system from the recipe.yaml of the same run folder",
+        )
     for name, value in own.items():
         if found[name].shape != value.shape:
-            raise DataError(f"{checkpoint} does not fit this system: {name} is {tuple(found[name].shape)} there, "
-                            f"{tuple(value.shape)} here", "build the system from the recipe.yaml of the same folder")
+            raise DataError(
+                f"{checkpoint} does not fit this system: {name} is {tuple(found[name].shape)} there, "
+                f"{tuple(value.shape)} here",
+                "build the system from the recipe.yaml of the same folder",
+            )
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(found[name])
@@ -144,8 +151,11 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
     except OSError as error:
         raise unreadable(path, error) from error
     except Exception as error:  # unpickling raises nearly anything
-        raise DataError("what it holds is more than tensors and plain data, and is not read: it could run code",
-                        OTHERS, Place(str(path))) from error
+        raise DataError(
+            "what it holds is more than tensors and plain data, and is not read: it could run code",
+            OTHERS,
+            Place(str(path)),
+        ) from error
     if not isinstance(state, dict):
         raise DataError("it is no state of a run", OTHERS, Place(str(path)))
     return state
@@ -155,8 +165,14 @@ def _fault(path: Path) -> str | None:
     """What is damaged about a checkpoint; None where it is whole."""
     try:
         manifest = json.loads(read(path / MANIFEST))
-        wrong = next((f"{name} differs from its hash" for name in (MODEL, STATE)
-                      if _hash(path / name) != manifest["sha256"][name]), None)
+        wrong = next(
+            (
+                f"{name} differs from its hash"
+                for name in (MODEL, STATE)
+                if _hash(path / name) != manifest["sha256"][name]
+            ),
+            None,
+        )
         if wrong is None:
             with safe_open(path / MODEL, "pt") as file:
                 told = {manifest["step"], int((file.metadata() or {}).get("step", _step(path)))}  # older ones say none

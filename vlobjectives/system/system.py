@@ -90,9 +90,17 @@ class System(nn.Module):
     calls it with its own rows, and gradients are summed afterwards (`runtime.distributed`).
     """
 
-    def __init__(self, model: Mapping[str, nn.Module], objectives: Mapping[str, Objective], masks: Mapping[str, Mask],
-                 pairings: Mapping[str, Pairing], inputs: Mapping[str, Input], sites: Mapping[str, Mapping[str, Site]],
-                 slots: Mapping[tuple[str, str], str], settings: Settings):
+    def __init__(
+        self,
+        model: Mapping[str, nn.Module],
+        objectives: Mapping[str, Objective],
+        masks: Mapping[str, Mask],
+        pairings: Mapping[str, Pairing],
+        inputs: Mapping[str, Input],
+        sites: Mapping[str, Mapping[str, Site]],
+        slots: Mapping[tuple[str, str], str],
+        settings: Settings,
+    ):
         super().__init__()
         self.model = nn.ModuleDict(model)
         self.objectives = nn.ModuleDict(objectives)
@@ -111,14 +119,20 @@ class System(nn.Module):
 
     def live(self, step: int, source: str = "") -> tuple[str, ...]:
         """Objectives with a weight at this step, on a batch of this source."""
-        return tuple(name for name, weight in self.weights(source).items()
-                     if weight_at(weight, step, self.settings.steps))
+        return tuple(
+            name for name, weight in self.weights(source).items() if weight_at(weight, step, self.settings.steps)
+        )
 
     def plan(self, names: Sequence[str], share: str | Sequence[Sequence[str]] | None = None) -> Plan:
         """The plan for these objectives; `share`: all, none, or groups that share."""
         share = share or self.settings.share
-        groups = (tuple(names),) if share == "all" else tuple((n,) for n in names) if share == "none" \
+        groups = (
+            (tuple(names),)
+            if share == "all"
+            else tuple((n,) for n in names)
+            if share == "none"
             else tuple(tuple(n for n in group if n in names) for group in share)
+        )
         if groups not in self._plans:
             self._plans[groups] = make(self, [group for group in groups if group])
         return self._plans[groups]
@@ -126,14 +140,32 @@ class System(nn.Module):
     def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.Stage:
         settings = self.settings
         return execute.Stage(
-            inputs=self.inputs, parts=self.model, masks=self.masks, pairings=self.pairings, sites=self.sites,
-            streams=settings.streams, groups=settings.pairing_groups, slots=self.slots, seed=settings.seed, when=when,
-            averages=self.averages.values(), salt=(micro, rank),
-            recompute=settings.recompute if self.training else frozenset(), seed_dropout=self.training)
+            inputs=self.inputs,
+            parts=self.model,
+            masks=self.masks,
+            pairings=self.pairings,
+            sites=self.sites,
+            streams=settings.streams,
+            groups=settings.pairing_groups,
+            slots=self.slots,
+            seed=settings.seed,
+            when=when,
+            averages=self.averages.values(),
+            salt=(micro, rank),
+            recompute=settings.recompute if self.training else frozenset(),
+            seed_dropout=self.training,
+        )
 
-    def forward(self, batch: Batch, step: int = 0, micro: int = 0, micro_steps: int = 1,
-                counts: Mapping[str, Tensor] | None = None, names: Sequence[str] | None = None,
-                stage: execute.Stage | None = None) -> Losses:
+    def forward(
+        self,
+        batch: Batch,
+        step: int = 0,
+        micro: int = 0,
+        micro_steps: int = 1,
+        counts: Mapping[str, Tensor] | None = None,
+        names: Sequence[str] | None = None,
+        stage: execute.Stage | None = None,
+    ) -> Losses:
         """Losses of one micro-batch.
 
         counts  what terms are divided by, over all processes and micro-batches; a term that is not in it is taken
@@ -147,13 +179,17 @@ class System(nn.Module):
         with _random_state_kept(stage, batch.number.device), self.autocasting():
             for share in self.plan(names).shares:
                 values = execute.run(share, stage, batch)
-                wide = {view: widened(execute.read(view, values))
-                        for views in share.views.values() for view in views.values()}
+                wide = {
+                    view: widened(execute.read(view, values))
+                    for views in share.views.values()
+                    for view in views.values()
+                }
                 with self._full_precision():
                     for name in share.objectives:
                         views = {key: wide[view] for key, view in share.views[name].items()}
-                        terms |= {f"{name}/{term}": value
-                                  for term, value in self._terms(name, views, batch, stage).items()}
+                        terms |= {
+                            f"{name}/{term}": value for term, value in self._terms(name, views, batch, stage).items()
+                        }
         weights = {name: weight_at(self.settings.weights[name], step, self.settings.steps) for name in names}
         own = {name: _tensor(term.count, term.total) for name, term in terms.items()}
         counts = dict(counts or {})
@@ -174,8 +210,11 @@ class System(nn.Module):
                 continue
             values = static_values.run(share, stage, batch)
             for name in counting:
-                views = {key: execute.read(view, values) for key, view in share.views[name].items()
-                         if static_values.whole(view, values)}
+                views = {
+                    key: execute.read(view, values)
+                    for key, view in share.views[name].items()
+                    if static_values.whole(view, values)
+                }
                 call = self.objectives[name].counts
                 with work_of(("objectives", name), "counting", self.objectives[name]):
                     for piece in self._pieces(name, views, batch):
@@ -199,16 +238,21 @@ class System(nn.Module):
 
     def backward_blamed(self):
         """A context in which what fails in a backward pass is noted as the part's or objective's whose lines failed."""
-        return work_among({("model", name): part for name, part in self.model.items()}
-                          | {("objectives", name): one for name, one in self.objectives.items()}, "the backward pass")
+        return work_among(
+            {("model", name): part for name, part in self.model.items()}
+            | {("objectives", name): one for name, one in self.objectives.items()},
+            "the backward pass",
+        )
 
     def _pieces(self, name: str, views: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
         """What one call of an objective sees: everything, or its group of consecutive rows."""
         group = self.settings.group[name]
         if group == "all" or group >= batch.size:
             return [{**views, "batch": batch}]
-        return [{key: _cut(value, start, group, batch.size) for key, value in [*views.items(), ("batch", batch)]}
-                for start in range(0, batch.size, group)]
+        return [
+            {key: _cut(value, start, group, batch.size) for key, value in [*views.items(), ("batch", batch)]}
+            for start in range(0, batch.size, group)
+        ]
 
     def _asked(self, call, name: str, piece: Mapping[str, Any], stage: execute.Stage, batch: Batch) -> dict[str, Any]:
         """The keywords that a function's signature names."""
@@ -216,8 +260,11 @@ class System(nn.Module):
         objective = self.objectives[name]
         offered = dict(piece)
         offered["noise"] = Noise(stage.seed, f"objective {name}", stage.when, piece["batch"].number)
-        offered["gather"] = _itself if local else self.gathers or (
-            partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
+        offered["gather"] = (
+            _itself
+            if local
+            else self.gathers or (partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
+        )
         offered |= objective.config.held("part", dict(self.model.items()))
         return asked_for(call, offered)
 

@@ -59,15 +59,15 @@ class Origin:
         with safe_open(self.checkpoint.folder / checkpoint.MODEL, "pt") as file:
             if device != "meta":
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return {name: torch.empty(file.get_slice(name).get_shape(), device="meta")
-                    for name in file.keys()}  # noqa: SIM118
+            return {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in file.keys()}  # noqa: SIM118
 
     def learned(self, recipe: Recipe) -> dict[str, Any]:
         """Field -> what its reader learned there, of the fields that the recipe has too. Raises DataError where that
         cannot be read, or is no more what it was."""
         digests = RunFolder(self.folder).manifest()["fields"]
-        return {name: learned(self.folder / "fields", name, digests)
-                for name in recipe.fields if name in self.recipe.fields}
+        return {
+            name: learned(self.folder / "fields", name, digests) for name in recipe.fields if name in self.recipe.fields
+        }
 
 
 def origin(loaded: Loaded, registry: Registry) -> Origin | None:
@@ -86,8 +86,9 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     found, broken = checkpoint.newest(folder / "checkpoints")
     if found is None:
         why = "".join(f"; {line}" for line in broken)
-        raise RecipeError([loaded.problem(KEY, f"{folder} has no whole checkpoint{why}",
-                                          f"`vlobj run {folder}` goes on with it")])
+        raise RecipeError(
+            [loaded.problem(KEY, f"{folder} has no whole checkpoint{why}", f"`vlobj run {folder}` goes on with it")]
+        )
     known = Origin(folder, found, there, tuple(broken))
     if problems := list(_other_fields(loaded, known, registry)):
         raise RecipeError(problems)
@@ -107,12 +108,18 @@ def _other_fields(loaded: Loaded, origin: Origin, registry: Registry) -> Iterato
         here, was = {"type": entry.type}, {"type": there.type}
         if here == was:
             here, was = _written(entry, registry), _written(there, registry)
-        wrong = [f"{key} is {was.get(key)} there, {here.get(key)} here" for key in dict.fromkeys([*here, *was])
-                 if here.get(key) != was.get(key)]
+        wrong = [
+            f"{key} is {was.get(key)} there, {here.get(key)} here"
+            for key in dict.fromkeys([*here, *was])
+            if here.get(key) != was.get(key)
+        ]
         if wrong:
-            yield loaded.problem(("fields", name), f"{origin.folder} has this field otherwise: {'; '.join(wrong)}",
-                                 "write it as it is there, or give it another name: a field of a new name learns anew",
-                                 key=True)
+            yield loaded.problem(
+                ("fields", name),
+                f"{origin.folder} has this field otherwise: {'; '.join(wrong)}",
+                "write it as it is there, or give it another name: a field of a new name learns anew",
+                key=True,
+            )
 
 
 def _written(entry: Any, registry: Registry) -> dict[str, Any]:
@@ -139,9 +146,11 @@ class Fit:
 
     @property
     def lines(self) -> list[str]:
-        return [*self.changed,
-                *([f"not there, so with first weights: {', '.join(self.missing)}"] if self.missing else []),
-                *([f"there and not used: {', '.join(self.left)}"] if self.left else [])]
+        return [
+            *self.changed,
+            *([f"not there, so with first weights: {', '.join(self.missing)}"] if self.missing else []),
+            *([f"there and not used: {', '.join(self.left)}"] if self.left else []),
+        ]
 
 
 def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
@@ -159,8 +168,9 @@ def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
                 continue
             changed.append(f"{name} resampled from {_size(found[name])} to {_size(mine)}")
         values[name] = value
-    return Fit(values, changed, _grouped(own.keys() - found.keys(), own), _grouped(found.keys() - own.keys(), found),
-               wrong)
+    return Fit(
+        values, changed, _grouped(own.keys() - found.keys(), own), _grouped(found.keys() - own.keys(), found), wrong
+    )
 
 
 def _apart_from_averages(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -200,47 +210,72 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
         raise RecipeError(problems)
     if wrong := unfinite(fits.values):
         file = begun.checkpoint.folder / checkpoint.MODEL
-        raise RecipeError([loaded.problem(KEY, f"{file} holds NaN or infinity: {wrong}",
-                                          "begin from a run that went well, or leave `init` out")])
+        raise RecipeError(
+            [
+                loaded.problem(
+                    KEY,
+                    f"{file} holds NaN or infinity: {wrong}",
+                    "begin from a run that went well, or leave `init` out",
+                )
+            ]
+        )
     own = checkpoint.weights(system)
     for name, value in fits.values.items():
         own[name].copy_(value)
     system.averages.start(system.model)
     brought = [name for name in loaded.recipe.fields if name in begun.recipe.fields]
     fields = f", what {', '.join(brought)} learned" if brought else ""
-    return [*begun.warned, f"{len(fits.values)} tensors{fields} from {begun.folder}, step {begun.checkpoint.step}",
-            *fits.lines]
+    return [
+        *begun.warned,
+        f"{len(fits.values)} tensors{fields} from {begun.folder}, step {begun.checkpoint.step}",
+        *fits.lines,
+    ]
 
 
 def refused(fits: Fit, begun: Origin, loaded: Loaded) -> Iterator[Problem]:
     """Weights that cannot be taken."""
     if fits.wrong:
         more = f"; and {len(fits.wrong) - SHOWN} more" if len(fits.wrong) > SHOWN else ""
-        yield loaded.problem(KEY, f"weights of {begun.folder} have other shapes: {'; '.join(fits.wrong[:SHOWN])}{more}",
-                             "write the part as that run's recipe.yaml does, or give it another name: a part of a new "
-                             "name begins anew")
+        yield loaded.problem(
+            KEY,
+            f"weights of {begun.folder} have other shapes: {'; '.join(fits.wrong[:SHOWN])}{more}",
+            "write the part as that run's recipe.yaml does, or give it another name: a part of a new name begins anew",
+        )
     elif not fits.values:
-        yield loaded.problem(KEY, f"no part of {begun.folder} has the name of one here",
-                             "call parts what that run's recipe.yaml calls them, or leave `init` out")
+        yield loaded.problem(
+            KEY,
+            f"no part of {begun.folder} has the name of one here",
+            "call parts what that run's recipe.yaml calls them, or leave `init` out",
+        )
 
 
 def noted(fits: Fit, begun: Origin, loaded: Loaded, fields: Fields) -> Iterator[Problem]:
     """What a person should know before such a run: notes."""
     for line in begun.broken:
-        yield loaded.problem(KEY, f"{line}: that of step {begun.checkpoint.step} would be taken",
-                             "put the newer one back from a copy, if there is one", note=True)
+        yield loaded.problem(
+            KEY,
+            f"{line}: that of step {begun.checkpoint.step} would be taken",
+            "put the newer one back from a copy, if there is one",
+            note=True,
+        )
     for line in fits.lines:
         yield loaded.problem(KEY, f"{begun.folder}: {line}", "nothing, if that is meant", note=True)
     for name, entry in loaded.recipe.inputs.items():
         if not any(taken.startswith(f"model.{entry.part}.") for taken in fits.values):
             continue
         for field in entry.fields:
-            if field in loaded.recipe.fields and fields.spec(field).kind == "tokens" \
-                    and _root(loaded.recipe, field) not in begun.recipe.fields:
-                yield loaded.problem(("inputs", name), f"the weights of '{entry.part}' know other ids than those of "
-                                     f"'{field}', which is not among the fields of {begun.folder}",
-                                     f"share a vocabulary of that run: `with` one of {', '.join(begun.recipe.fields)}",
-                                     note=True)
+            if (
+                field in loaded.recipe.fields
+                and fields.spec(field).kind == "tokens"
+                and _root(loaded.recipe, field) not in begun.recipe.fields
+            ):
+                yield loaded.problem(
+                    ("inputs", name),
+                    f"the weights of '{entry.part}' know other ids than those of "
+                    f"'{field}', which is not among the fields of {begun.folder}",
+                    f"share a vocabulary of that run: `with` one of {', '.join(begun.recipe.fields)}",
+                    note=True,
+                )
 
 
 def _root(recipe: Recipe, field: str) -> str:

@@ -50,11 +50,15 @@ class Law:
         except Broken as error:
             if self.expected:
                 return
-            raise Broken(f"{self.section}.{name} breaks the law '{self.name}': {error}\n"
-                         f"    law:  {self.says}\n    mend: {self.mend}") from None
+            raise Broken(
+                f"{self.section}.{name} breaks the law '{self.name}': {error}\n"
+                f"    law:  {self.says}\n    mend: {self.mend}"
+            ) from None
         if self.expected:
-            raise Broken(f"{self.section}.{name} keeps the law '{self.name}', which was expected to be broken "
-                         f"({self.expected})\n    mend: take it out of the expected failures")
+            raise Broken(
+                f"{self.section}.{name} keeps the law '{self.name}', which was expected to be broken "
+                f"({self.expected})\n    mend: take it out of the expected failures"
+            )
 
 
 def listed(laws: list[Law], expected: Mapping[str, str] | None) -> list[Law]:

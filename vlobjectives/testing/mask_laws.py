@@ -61,11 +61,17 @@ def equal_draws(one: Draw, other: Draw) -> bool:
 def well_formed(toy: Toy, name: str) -> None:
     for system, site, batch, draw in each(toy, name):
         size, n, rows = system.masks[name].size(site), site.positions, batch.size
-        for key, shape, kind in (("hidden", (rows, n), torch.bool), ("scored", (rows, n), torch.bool),
-                                 ("index", (rows, size), torch.int64), ("index_ok", (rows, size), torch.bool)):
+        for key, shape, kind in (
+            ("hidden", (rows, n), torch.bool),
+            ("scored", (rows, n), torch.bool),
+            ("index", (rows, size), torch.int64),
+            ("index_ok", (rows, size), torch.bool),
+        ):
             x = getattr(draw, key)
-            demand(tuple(x.shape) == shape and x.dtype == kind,
-                   f"{key} is {tuple(x.shape)} {x.dtype}, not {shape} {kind}, for {n} positions and size() {size}")
+            demand(
+                tuple(x.shape) == shape and x.dtype == kind,
+                f"{key} is {tuple(x.shape)} {x.dtype}, not {shape} {kind}, for {n} positions and size() {size}",
+            )
         demand(((draw.index >= 0) & (draw.index < n)).all(), "index points outside of the input, surplus places too")
         demand(torch.equal(mark(draw.index, n, draw.index_ok), draw.scored), "index and scored do not agree")
         demand(torch.equal(draw.index_ok.sum(1), draw.scored.sum(1)), "a position stands in index twice")
@@ -84,8 +90,10 @@ def _picture(draw: Draw, site: Site, batch: Batch) -> None:
         demand((left.sum(1) == draw.keep.shape[1]).all(), "a position stands in keep twice")
         frame = draw.keep // (site.positions // site.frames)
         wanted = torch.arange(site.frames).repeat_interleave(draw.keep.shape[1] // site.frames)
-        demand(torch.equal(frame, wanted.expand_as(frame)),
-               "keep must hold equally many positions of each frame, frame after frame")
+        demand(
+            torch.equal(frame, wanted.expand_as(frame)),
+            "keep must hold equally many positions of each frame, frame after frame",
+        )
 
 
 def _text(draw: Draw, site: Site, batch: Batch) -> None:
@@ -105,8 +113,10 @@ def within_bounds(toy: Toy, name: str) -> None:
         low, high = system.masks[name].hides(site)
         count = draw.hidden.sum(1)
         demand(0 <= low <= high <= site.positions, f"hides() gives ({low}, {high}) of {site.positions}")
-        demand(((count >= low) & (count <= high)).all() or draw.fill == "bert",
-               f"{int(count.min())} to {int(count.max())} positions are hidden, hides() says {low} to {high}")
+        demand(
+            ((count >= low) & (count <= high)).all() or draw.fill == "bert",
+            f"{int(count.min())} to {int(count.max())} positions are hidden, hides() says {low} to {high}",
+        )
         demand((count <= high).all(), f"{int(count.max())} positions are hidden, hides() says {high} at most")
 
 
@@ -137,6 +147,7 @@ def new_each_step(toy: Toy, name: str) -> None:
 
 def batch_read_only(toy: Toy, name: str) -> None:
     for system, site, batch, _ in each(toy, name):
+
         def around(key: Any, batch: Batch = batch):
             return untouched("the mask" if isinstance(key, DrawKey) else f"the part {key.part}", batch)
 
@@ -149,18 +160,54 @@ def static(toy: Toy, name: str) -> None:
 
 
 _LAWS = [
-    Law("masks", "well_formed", "A draw has the shapes and types of Draw, and its fields tell the same story.",
-        "make hidden [B,N] first and index with functional.indices(hidden, self.size(site)).", well_formed),
-    Law("masks", "within_bounds", "As many positions of a full input are hidden as hides(site) says.",
-        "count in hides() with the function that draw() counts with.", within_bounds),
-    Law("masks", "by_number_alone", "The draw of a sample hangs on its number and its content, on no other row.",
-        "draw with noise(...) or noise.order(...), which give a row to each number; compare no rows.", by_number_alone),
-    Law("masks", "same_seed_same_draw", "The same seed and step give the same draw, whatever torch's random state is.",
-        "take random numbers from `noise`, not from torch.rand.", same_seed_same_draw),
-    Law("masks", "new_each_step", "Another step draws anew.", "take random numbers from `noise`, which knows the step. "
-        "A mask that chooses by content alone lists this law as an expected failure.", new_each_step),
-    Law("masks", "batch_read_only", "The batch is read-only.",
-        "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.", batch_read_only),
-    Law("masks", "static", "It runs on fake tensors: nothing asks the device for a number.",
-        "no .item(), no `if tensor`, no boolean indexing: functional.indices and functional.mark.", static),
+    Law(
+        "masks",
+        "well_formed",
+        "A draw has the shapes and types of Draw, and its fields tell the same story.",
+        "make hidden [B,N] first and index with functional.indices(hidden, self.size(site)).",
+        well_formed,
+    ),
+    Law(
+        "masks",
+        "within_bounds",
+        "As many positions of a full input are hidden as hides(site) says.",
+        "count in hides() with the function that draw() counts with.",
+        within_bounds,
+    ),
+    Law(
+        "masks",
+        "by_number_alone",
+        "The draw of a sample hangs on its number and its content, on no other row.",
+        "draw with noise(...) or noise.order(...), which give a row to each number; compare no rows.",
+        by_number_alone,
+    ),
+    Law(
+        "masks",
+        "same_seed_same_draw",
+        "The same seed and step give the same draw, whatever torch's random state is.",
+        "take random numbers from `noise`, not from torch.rand.",
+        same_seed_same_draw,
+    ),
+    Law(
+        "masks",
+        "new_each_step",
+        "Another step draws anew.",
+        "take random numbers from `noise`, which knows the step. "
+        "A mask that chooses by content alone lists this law as an expected failure.",
+        new_each_step,
+    ),
+    Law(
+        "masks",
+        "batch_read_only",
+        "The batch is read-only.",
+        "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.",
+        batch_read_only,
+    ),
+    Law(
+        "masks",
+        "static",
+        "It runs on fake tensors: nothing asks the device for a number.",
+        "no .item(), no `if tensor`, no boolean indexing: functional.indices and functional.mark.",
+        static,
+    ),
 ]

@@ -106,8 +106,11 @@ def planned_equals_alone(toy: Toy, name: str) -> None:
             same(own(found, name)[key], value, f"{key} beside another objective (plan.share {share})")
         same_gradients(gradients(shared, weighted(found, name)), wanted)
     shaky = toy.changed(dropout=0.2)
-    equal(own(accompanied(shaky, name, True)(batch), name), own(alone(shaky, name).system(True)(batch), name),
-          "with dropout, beside another objective,")
+    equal(
+        own(accompanied(shaky, name, True)(batch), name),
+        own(alone(shaky, name).system(True)(batch), name),
+        "with dropout, beside another objective,",
+    )
 
 
 def batch_read_only(toy: Toy, name: str) -> None:
@@ -162,8 +165,10 @@ def every_view_used(toy: Toy, name: str) -> None:
     for view in objective.views(system.inputs):
         other["view"] = view
         found = own(system(batch), name)
-        demand(any(not torch.equal(found[key], wanted[key]) for key in wanted),
-               f"no term hangs on what the view '{view}' holds")
+        demand(
+            any(not torch.equal(found[key], wanted[key]) for key in wanted),
+            f"no term hangs on what the view '{view}' holds",
+        )
 
 
 def rows_permuted(toy: Toy, name: str) -> None:
@@ -178,8 +183,11 @@ def rows_permuted(toy: Toy, name: str) -> None:
 
 
 def empty_counts(toy: Toy, name: str) -> None:
-    for what, bare in (("captions without a word", toy.with_data(words=(0, 0))),
-                       ("one picture in all rows", toy.with_data(pictures=1)), ("a batch of one row", toy)):
+    for what, bare in (
+        ("captions without a word", toy.with_data(words=(0, 0))),
+        ("one picture in all rows", toy.with_data(pictures=1)),
+        ("a batch of one row", toy),
+    ):
         system = alone(bare, name).system()
         losses = system(bare.batch(1 if "one row" in what else None))
         for key, term in losses.terms.items():
@@ -239,35 +247,73 @@ def _law(name: str, says: str, mend: str, prove) -> Law:
 
 
 _LAWS = [
-    _law("terms", "Every term is a finite 0-d sum in the precision of the views, with a count of 0 or more.",
-         "give Term(total, count) with the sum and not the mean, without .float() or .item(): the host hands over "
-         "float32 or wider.", terms),
-    _law("planned_equals_alone", "Sharing passes with another objective changes no value, no gradient and no dropout.",
-         "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
-         planned_equals_alone),
-    _law("processes_equal_one", "Two processes give the loss and the gradients of one with all rows, for `group: all` "
-         "and for a number.", "gather every tensor whose rows are compared, and count what was gathered; an objective "
-         "that compares rows and does not gather sets a number as its default `group`.", processes_equal_one),
-    _law("batch_read_only", "The batch and the values of views are read-only.",
-         "write x = x.masked_fill(...) and not x.masked_fill_(...) or x[...] = ...; others read the same tensors.",
-         batch_read_only),
-    _law("gradient_where_declared", "Gradients reach the parts that the views run through, the parts that Config names "
-         "and own modules, and nothing else.", "name the part by a PartName field, and declare a view for what you "
-         "read.", gradient_where_declared),
-    _law("every_view_used", "Some term hangs on every declared view.",
-         "take the view in forward, or leave it out of views: its pass costs time and memory.", every_view_used),
-    _law("rows_permuted", "The order of a batch's rows does not matter.",
-         "use batch.number and `noise`, never a row's place; scores of row pairs must not hang on their columns.",
-         rows_permuted),
-    _law("empty_counts", "Nothing to score gives a differentiable 0 with count 0; never NaN or infinity.",
-         "divide by count.clamp_min(1), guard log and 0/0 before, not after; x.sum() * 0 is a differentiable zero.",
-         empty_counts),
-    _law("same_seed_same_value", "The same seed gives the same value, whatever torch's random state is.",
-         "take random numbers from `noise`, not from torch.rand.", same_seed_same_value),
-    _law("micro_batches_equal_one", "Two micro-batches give the step of one batch (with `group` their rows).",
-         "declare `counts` if a term's count differs from batch to batch; it must give what forward counts.",
-         micro_batches_equal_one),
-    _law("static", "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
-         "no .item(), no `if tensor`, no boolean indexing: functional.take(tokens, draw.index) with draw.index_ok.",
-         static),
+    _law(
+        "terms",
+        "Every term is a finite 0-d sum in the precision of the views, with a count of 0 or more.",
+        "give Term(total, count) with the sum and not the mean, without .float() or .item(): the host hands over "
+        "float32 or wider.",
+        terms,
+    ),
+    _law(
+        "planned_equals_alone",
+        "Sharing passes with another objective changes no value, no gradient and no dropout.",
+        "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
+        planned_equals_alone,
+    ),
+    _law(
+        "processes_equal_one",
+        "Two processes give the loss and the gradients of one with all rows, for `group: all` and for a number.",
+        "gather every tensor whose rows are compared, and count what was gathered; an objective "
+        "that compares rows and does not gather sets a number as its default `group`.",
+        processes_equal_one,
+    ),
+    _law(
+        "batch_read_only",
+        "The batch and the values of views are read-only.",
+        "write x = x.masked_fill(...) and not x.masked_fill_(...) or x[...] = ...; others read the same tensors.",
+        batch_read_only,
+    ),
+    _law(
+        "gradient_where_declared",
+        "Gradients reach the parts that the views run through, the parts that Config names "
+        "and own modules, and nothing else.",
+        "name the part by a PartName field, and declare a view for what you read.",
+        gradient_where_declared,
+    ),
+    _law(
+        "every_view_used",
+        "Some term hangs on every declared view.",
+        "take the view in forward, or leave it out of views: its pass costs time and memory.",
+        every_view_used,
+    ),
+    _law(
+        "rows_permuted",
+        "The order of a batch's rows does not matter.",
+        "use batch.number and `noise`, never a row's place; scores of row pairs must not hang on their columns.",
+        rows_permuted,
+    ),
+    _law(
+        "empty_counts",
+        "Nothing to score gives a differentiable 0 with count 0; never NaN or infinity.",
+        "divide by count.clamp_min(1), guard log and 0/0 before, not after; x.sum() * 0 is a differentiable zero.",
+        empty_counts,
+    ),
+    _law(
+        "same_seed_same_value",
+        "The same seed gives the same value, whatever torch's random state is.",
+        "take random numbers from `noise`, not from torch.rand.",
+        same_seed_same_value,
+    ),
+    _law(
+        "micro_batches_equal_one",
+        "Two micro-batches give the step of one batch (with `group` their rows).",
+        "declare `counts` if a term's count differs from batch to batch; it must give what forward counts.",
+        micro_batches_equal_one,
+    ),
+    _law(
+        "static",
+        "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
+        "no .item(), no `if tensor`, no boolean indexing: functional.take(tokens, draw.index) with draw.index_ok.",
+        static,
+    ),
 ]

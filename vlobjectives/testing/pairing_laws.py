@@ -33,8 +33,9 @@ def chosen(system: System, name: str, batch: Batch, around=None) -> Pairs:
 
 
 def grouped(toy: Toy, name: str, group: int, pictures: int | None) -> tuple[System, Batch]:
-    each = toy.with_data(pictures=pictures).changed(pairings={**toy.pairings,
-                                                              name: {**toy.pairings[name], "group": group}})
+    each = toy.with_data(pictures=pictures).changed(
+        pairings={**toy.pairings, name: {**toy.pairings[name], "group": group}}
+    )
     return each.system(), each.batch()
 
 
@@ -53,8 +54,10 @@ def well_formed(toy: Toy, name: str) -> None:
         pairs, rows = chosen(system, name, batch), system.pairings[name].rows(group) * (batch.size // group)
         for key in ("image", "text", "anchor", "valid"):
             x, kind = getattr(pairs, key), torch.bool if key == "valid" else torch.int64
-            demand(tuple(x.shape) == (rows,) and x.dtype == kind,
-                   f"{key} is {tuple(x.shape)} {x.dtype}, not ({rows},) {kind}, for groups of {group}")
+            demand(
+                tuple(x.shape) == (rows,) and x.dtype == kind,
+                f"{key} is {tuple(x.shape)} {x.dtype}, not ({rows},) {kind}, for groups of {group}",
+            )
         place = torch.arange(rows) // (rows // batch.size) // group
         for key in ("image", "text", "anchor"):
             demand(torch.equal(getattr(pairs, key) // group, place), f"{key} points outside of its group of {group}")
@@ -78,8 +81,11 @@ def order_of_rows(toy: Toy, name: str) -> None:
         system, batch = grouped(toy, name, group, 3)
         order = torch.randperm(group, generator=torch.Generator().manual_seed(0))
         order = torch.cat([order + start for start in range(0, batch.size, group)])
-        demand(_by_content(chosen(system, name, batch.rows(order)), batch.rows(order))
-               == _by_content(chosen(system, name, batch), batch), "rows in another order have other partners")
+        demand(
+            _by_content(chosen(system, name, batch.rows(order)), batch.rows(order))
+            == _by_content(chosen(system, name, batch), batch),
+            "rows in another order have other partners",
+        )
 
 
 def _by_content(pairs: Pairs, batch: Batch) -> list[tuple[int, int, tuple[int, ...]]]:
@@ -100,6 +106,7 @@ def same_seed_same_pairs(toy: Toy, name: str) -> None:
 
 def batch_read_only(toy: Toy, name: str) -> None:
     for system, batch, _ in each(toy, name):
+
         def around(key: Any, batch: Batch = batch):
             return untouched("the pairing" if isinstance(key, PairsKey) else f"the part {key.part}", batch)
 
@@ -112,19 +119,46 @@ def static(toy: Toy, name: str) -> None:
 
 
 _LAWS = [
-    Law("pairings", "well_formed", "Pairs are R = rows(group) rows of indices within the group, anchors in order.",
+    Law(
+        "pairings",
+        "well_formed",
+        "Pairs are R = rows(group) rows of indices within the group, anchors in order.",
         "make every index int64 [R] counted from the group's first row, and keep one anchor's pairs together.",
-        well_formed),
-    Law("pairings", "never_the_same_picture", "A valid pair is wrong, and keeps its anchor's picture or caption.",
+        well_formed,
+    ),
+    Law(
+        "pairings",
+        "never_the_same_picture",
+        "A valid pair is wrong, and keeps its anchor's picture or caption.",
         "compare batch.same of both, and give valid False where there is no partner: functional.partners does both.",
-        never_the_same_picture),
-    Law("pairings", "order_of_rows", "Who is paired with whom does not hang on the order of rows in the group.",
+        never_the_same_picture,
+    ),
+    Law(
+        "pairings",
+        "order_of_rows",
+        "Who is paired with whom does not hang on the order of rows in the group.",
         "draw for a pair by the numbers of both its samples; column j of noise(name, g) is a place, not a sample.",
-        order_of_rows),
-    Law("pairings", "same_seed_same_pairs", "The same seed gives the same pairs, whatever torch's random state is.",
-        "take random numbers from `noise`, not from torch.rand.", same_seed_same_pairs),
-    Law("pairings", "batch_read_only", "The batch is read-only.",
-        "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.", batch_read_only),
-    Law("pairings", "static", "It runs on fake tensors: nothing asks the device for a number.",
-        "no .item(), no `if tensor`, no boolean indexing: R hangs on the group's size alone.", static),
+        order_of_rows,
+    ),
+    Law(
+        "pairings",
+        "same_seed_same_pairs",
+        "The same seed gives the same pairs, whatever torch's random state is.",
+        "take random numbers from `noise`, not from torch.rand.",
+        same_seed_same_pairs,
+    ),
+    Law(
+        "pairings",
+        "batch_read_only",
+        "The batch is read-only.",
+        "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.",
+        batch_read_only,
+    ),
+    Law(
+        "pairings",
+        "static",
+        "It runs on fake tensors: nothing asks the device for a number.",
+        "no .item(), no `if tensor`, no boolean indexing: R hangs on the group's size alone.",
+        static,
+    ),
 ]

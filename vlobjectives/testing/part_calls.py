@@ -56,12 +56,14 @@ def calls(toy: Toy, name: str, mask: str | None = None, train: bool = False) -> 
     views = views_of(system, name, mask)
     if not views:
         width = system.model[part.config.named("part")["of"]].spec.width
-        yield Call(part, (torch.randn(toy.rows, 3, width, dtype=torch.float64,
-                                      generator=torch.Generator().manual_seed(0)),))
+        yield Call(
+            part, (torch.randn(toy.rows, 3, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),)
+        )
         return
     hook = part.register_forward_pre_hook(lambda _, args: found.append(args))
-    execute.run(of_views(system, {str(number): view for number, view in enumerate(views)}, "law"), system.stage(0),
-                toy.batch())
+    execute.run(
+        of_views(system, {str(number): view for number, view in enumerate(views)}, "law"), system.stage(0), toy.batch()
+    )
     hook.remove()
     for args in found:
         yield Call(part, args)
@@ -88,8 +90,13 @@ def at_valid(value: Any) -> Any:
 
 
 def rows(value: Any, index: Tensor) -> Any:
-    return value.index_select(0, index) if isinstance(value, Tensor) else value.rows(index) if isinstance(
-        value, Rows) else value
+    return (
+        value.index_select(0, index)
+        if isinstance(value, Tensor)
+        else value.rows(index)
+        if isinstance(value, Rows)
+        else value
+    )
 
 
 def total(value: Any) -> Tensor:

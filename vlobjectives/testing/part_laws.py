@@ -43,8 +43,10 @@ def as_spec(toy: Toy, name: str) -> None:
             for of, stream in (("image", value.image), ("text", value.text)):
                 demand(stream.tokens.shape[-1] == spec.width, f"{of}.tokens are not {spec.width} wide")
                 demand(stream.tokens.shape[:2] == stream.valid.shape, f"{of}.tokens and {of}.valid do not agree")
-            demand((0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
-                   f"pooled is not {spec.pooled} wide, as Spec says")
+            demand(
+                (0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
+                f"pooled is not {spec.pooled} wide, as Spec says",
+            )
         else:
             _encoded(call, value)
 
@@ -53,11 +55,15 @@ def _encoded(call: Call, value: Encoded) -> None:
     spec, draw = call.part.spec, value.draw
     length = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
     batch = value.tokens.shape[0]
-    demand(tuple(value.tokens.shape) == (batch, length, spec.width),
-           f"tokens are {tuple(value.tokens.shape)}, Spec says {length} positions of {spec.width}")
+    demand(
+        tuple(value.tokens.shape) == (batch, length, spec.width),
+        f"tokens are {tuple(value.tokens.shape)}, Spec says {length} positions of {spec.width}",
+    )
     demand(value.valid.shape == value.tokens.shape[:2], f"valid is {tuple(value.valid.shape)}")
-    demand((0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
-           f"pooled is not {spec.pooled} wide, as Spec says")
+    demand(
+        (0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
+        f"pooled is not {spec.pooled} wide, as Spec says",
+    )
     if spec.classes and isinstance(call.part, Encoder):
         demand(value.cls is not None and value.cls.shape[1] == spec.classes, f"cls are not {spec.classes} tokens")
     for key, shape in spec.extra.items():
@@ -91,8 +97,11 @@ def hidden_unseen(toy: Toy, name: str) -> None:
     for can, mask in MASK_OF.items():
         for call in calls(toy, name, mask) if isinstance(part, Encoder) and can in part.spec.can else ():
             x, draw, want = call.args
-            other = replace(x, ids=torch.where(draw.hidden, x.ids.max(), x.ids)) if isinstance(x, Tokens) \
+            other = (
+                replace(x, ids=torch.where(draw.hidden, x.ids.max(), x.ids))
+                if isinstance(x, Tokens)
                 else pixels.fill(x, draw.hidden, part.spec.patch_size, 7.0)
+            )
             equal(call(other, draw, want), call(), f"under '{can}', with something else in hidden positions, ")
 
 
@@ -202,33 +211,89 @@ def _law(name: str, says: str, mend: str, prove: Callable[[Toy, str], None]) -> 
 
 
 _LAWS = [
-    _law("as_spec", "Outputs have the widths, lengths and precision that Spec promises.",
-         "compute Spec from what was built; make new tensors with the dtype of what came in.", as_spec),
-    _law("rows_apart", "A row's output hangs on that row alone.", "no batch statistics, no shape that hangs on the "
-         "batch's longest row.", rows_apart),
-    _law("padding_unseen", "What stands in invalid positions changes nothing that is valid.",
-         "give attention bias_of(valid, dtype), and pool with torch.where(valid, x, 0).", padding_unseen),
-    _law("hidden_unseen", "An encoder does not see what a mask hides.", "hide before anything mixes positions: ids are "
-         "draw.ids, patches are replaced or taken right after the patch embedding.", hidden_unseen),
-    _law("kept_in_order", "Under a mask that drops, tokens stand in the order of draw.keep.",
-         "functional.take(tokens, draw.keep) after positions are added.", kept_in_order),
-    _law("asked_for", "Layers and maps come when asked for, and change nothing else.",
-         "fill layers[n] for n in want.layers, and maps (rows that sum to 1) if want.maps.", asked_for),
-    _law("inputs_read_only", "What a part is fed is read-only.", "others read the same tensors: no x += y, no "
-         "x[...] = y.", inputs_read_only),
-    _law("recomputed", "Recomputing the pass in the backward pass gives the same gradients (plan.checkpoint).",
-         "keep no state between calls.", recomputed),
-    _law("quiet_in_eval", "In eval mode two calls give the same.", "nn.Dropout, or F.dropout with self.training.",
-         quiet_in_eval),
-    _law("continued", "A part that says `continue` in Spec.can gives piece by piece what it gives at once.",
-         "keep keys and values of all positions so far, and count positions from there.", continued),
-    _law("starts_in_bounds", "Bounded parameters start within their bounds.", "refuse such a start: raise "
-         "self.cannot(...).", starts_in_bounds),
-    _law("tiny", "Config.tiny() is the same thing small: it reads the same inputs and can do the same.",
-         "shrink widths, depths and heads together, and leave patches, frames and fields.", tiny),
-    _law("built_on_meta", "It can be built without memory, under torch.device('meta').",
-         "no .item() and no numpy in the constructor, no device written out; weights come in load_weights.",
-         built_on_meta),
-    _law("static", "It runs on fake tensors: nothing asks the device for a number.",
-         "no .item(), no `if tensor`, no boolean indexing.", static),
+    _law(
+        "as_spec",
+        "Outputs have the widths, lengths and precision that Spec promises.",
+        "compute Spec from what was built; make new tensors with the dtype of what came in.",
+        as_spec,
+    ),
+    _law(
+        "rows_apart",
+        "A row's output hangs on that row alone.",
+        "no batch statistics, no shape that hangs on the batch's longest row.",
+        rows_apart,
+    ),
+    _law(
+        "padding_unseen",
+        "What stands in invalid positions changes nothing that is valid.",
+        "give attention bias_of(valid, dtype), and pool with torch.where(valid, x, 0).",
+        padding_unseen,
+    ),
+    _law(
+        "hidden_unseen",
+        "An encoder does not see what a mask hides.",
+        "hide before anything mixes positions: ids are "
+        "draw.ids, patches are replaced or taken right after the patch embedding.",
+        hidden_unseen,
+    ),
+    _law(
+        "kept_in_order",
+        "Under a mask that drops, tokens stand in the order of draw.keep.",
+        "functional.take(tokens, draw.keep) after positions are added.",
+        kept_in_order,
+    ),
+    _law(
+        "asked_for",
+        "Layers and maps come when asked for, and change nothing else.",
+        "fill layers[n] for n in want.layers, and maps (rows that sum to 1) if want.maps.",
+        asked_for,
+    ),
+    _law(
+        "inputs_read_only",
+        "What a part is fed is read-only.",
+        "others read the same tensors: no x += y, no x[...] = y.",
+        inputs_read_only,
+    ),
+    _law(
+        "recomputed",
+        "Recomputing the pass in the backward pass gives the same gradients (plan.checkpoint).",
+        "keep no state between calls.",
+        recomputed,
+    ),
+    _law(
+        "quiet_in_eval",
+        "In eval mode two calls give the same.",
+        "nn.Dropout, or F.dropout with self.training.",
+        quiet_in_eval,
+    ),
+    _law(
+        "continued",
+        "A part that says `continue` in Spec.can gives piece by piece what it gives at once.",
+        "keep keys and values of all positions so far, and count positions from there.",
+        continued,
+    ),
+    _law(
+        "starts_in_bounds",
+        "Bounded parameters start within their bounds.",
+        "refuse such a start: raise self.cannot(...).",
+        starts_in_bounds,
+    ),
+    _law(
+        "tiny",
+        "Config.tiny() is the same thing small: it reads the same inputs and can do the same.",
+        "shrink widths, depths and heads together, and leave patches, frames and fields.",
+        tiny,
+    ),
+    _law(
+        "built_on_meta",
+        "It can be built without memory, under torch.device('meta').",
+        "no .item() and no numpy in the constructor, no device written out; weights come in load_weights.",
+        built_on_meta,
+    ),
+    _law(
+        "static",
+        "It runs on fake tensors: nothing asks the device for a number.",
+        "no .item(), no `if tensor`, no boolean indexing.",
+        static,
+    ),
 ]

@@ -34,8 +34,10 @@ class Case:
 def cases(toy: Toy, name: str) -> list[Case]:
     """`group: all` and `group: 16`, a pairing's group 16 in both."""
     paired = toy.changed(rows=WORLD * ROWS).grouped(name, GROUP)
-    return [Case(paired.changed(objectives={name: {**paired.objectives[name], "group": group}}), name)
-            for group in ("all", GROUP)]
+    return [
+        Case(paired.changed(objectives={name: {**paired.objectives[name], "group": group}}), name)
+        for group in ("all", GROUP)
+    ]
 
 
 def processes_equal_one(toy: Toy, name: str) -> None:
@@ -68,8 +70,9 @@ def over_processes(tried: Sequence[Case]) -> list[Mapping[str, Mapping[str, Tens
 
 def _process(rank: int, tried: Sequence[Case], folder: str) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=WORLD,
-                                   timeout=timedelta(seconds=60))
+    distributed.init_process_group(
+        "gloo", f"file://{folder}/store", rank=rank, world_size=WORLD, timeout=timedelta(seconds=60)
+    )
     found = [_step(case, rank) for case in tried]
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")
@@ -84,5 +87,4 @@ def _step(case: Case, rank: int) -> dict[str, dict[str, Tensor]]:
     sum_gradients(system.parameters())
     for value in values.values():
         distributed.all_reduce(value)
-    return {"values": values,
-            "gradients": {key: p.grad for key, p in system.named_parameters() if p.grad is not None}}
+    return {"values": values, "gradients": {key: p.grad for key, p in system.named_parameters() if p.grad is not None}}

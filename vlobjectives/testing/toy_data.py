@@ -32,9 +32,11 @@ class ToyPairs(Source):
     def __init__(self, config: "ToyPairs.Config"):
         super().__init__(config)
         frames = (config.frames,) if config.frames > 1 else ()
-        self.columns = {"image": FieldSpec("picture", (*frames, 3, config.size, config.size)),
-                        "caption": FieldSpec("raw"),
-                        "answer": FieldSpec("labels", (2,), ANSWERS, share=(1 / ANSWERS,) * ANSWERS)}
+        self.columns = {
+            "image": FieldSpec("picture", (*frames, 3, config.size, config.size)),
+            "caption": FieldSpec("raw"),
+            "answer": FieldSpec("labels", (2,), ANSWERS, share=(1 / ANSWERS,) * ANSWERS),
+        }
 
     def size(self, split: str) -> int:
         return self.config.samples
@@ -45,11 +47,16 @@ class ToyPairs(Source):
         image = noise.uniforms(noise.key("toy picture", split, seed), torch.tensor([picture]), *shape)[0]
         dice = noise.uniforms(noise.key("toy caption", split, seed), torch.tensor([number]), LENGTH)[0].tolist()
         low, high = config.words
-        words = [f"w{int(x * (VOCABULARY - len(SPECIAL)))}" for x in dice[1:1 + low + int(dice[0] * (high - low + 1))]]
+        words = [
+            f"w{int(x * (VOCABULARY - len(SPECIAL)))}" for x in dice[1 : 1 + low + int(dice[0] * (high - low + 1))]
+        ]
         scores = noise.uniforms(noise.key("toy answer", split, seed), torch.tensor([number]), 3)[0].tolist()
-        answer = [(int(score * ANSWERS), score) for score in scores[:int(scores[2] * 3)]]
-        return Sample({"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer}, picture,
-                      f"toy {number}")
+        answer = [(int(score * ANSWERS), score) for score in scores[: int(scores[2] * 3)]]
+        return Sample(
+            {"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer},
+            picture,
+            f"toy {number}",
+        )
 
     def digest(self) -> str:
         return self.config.model_dump_json()
@@ -67,5 +74,8 @@ class ToyWords(Reader):
     def read(self, value: str) -> Pieces:
         words = value.split()
         ends = [sum(len(word) + 1 for word in words[:count]) - 1 for count in range(1, len(words) + 1)]
-        return Pieces([int(word[1:]) + len(SPECIAL) for word in words],
-                      [(end - len(word), end) for word, end in zip(words, ends)], [n // 2 for n in range(len(words))])
+        return Pieces(
+            [int(word[1:]) + len(SPECIAL) for word in words],
+            [(end - len(word), end) for word, end in zip(words, ends)],
+            [n // 2 for n in range(len(words))],
+        )

@@ -33,8 +33,9 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor, z: Tensor, valid: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
         """h [B,N,D] that looks at the valid [B,M] of z [B,M,D]; the map [B,1,N,M] on request."""
-        out, seen = attention(self.q(h)[:, None], self.k(z)[:, None], self.v(z)[:, None],
-                              bias_of(valid, h.dtype), maps=maps)
+        out, seen = attention(
+            self.q(h)[:, None], self.k(z)[:, None], self.v(z)[:, None], bias_of(valid, h.dtype), maps=maps
+        )
         h = h + self.drop(out[:, 0])
         return h + torch.tanh(self.mix(h)), seen
 
@@ -53,14 +54,21 @@ class ToyVision(Encoder):
         super().__init__(config, fields)
         *frames, channels, height, width = next(iter(fields.values())).shape
         rows, columns, self.frames = height // config.patch, width // config.patch, frames[0] if frames else 1
-        self.embed = nn.Linear(channels * config.patch ** 2, config.width)
+        self.embed = nn.Linear(channels * config.patch**2, config.width)
         self.places = nn.Parameter(torch.randn(self.frames * rows * columns, config.width))
         self.classes = nn.Parameter(torch.randn(self.frames, config.width))
         self.mask_token = nn.Parameter(torch.randn(config.width))
         self.block = Block(config)
-        self.spec = Spec(config.width, length=len(self.places), grid=(rows, columns), patch_size=config.patch,
-                         frames=self.frames, classes=self.frames, fields=dict(fields),
-                         can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}))
+        self.spec = Spec(
+            config.width,
+            length=len(self.places),
+            grid=(rows, columns),
+            patch_size=config.patch,
+            frames=self.frames,
+            classes=self.frames,
+            fields=dict(fields),
+            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
+        )
 
     def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
         patches = self.embed(patchify(x, self.config.patch))
@@ -71,7 +79,7 @@ class ToyVision(Encoder):
             patches = take(patches, draw.keep)
         h = torch.cat([self.classes.expand(x.shape[0], -1, -1), patches], 1)
         h, seen = self.block(h, h, torch.ones_like(h[..., 0], dtype=torch.bool), want.maps)
-        cls, tokens = h[:, :self.frames], h[:, self.frames:]
+        cls, tokens = h[:, : self.frames], h[:, self.frames :]
         valid = torch.ones_like(tokens[..., 0], dtype=torch.bool)
         return Encoded(tokens, valid, cls=cls, draw=draw, **_asked(want, h, seen))
 
@@ -87,14 +95,20 @@ class ToyText(Encoder):
         self.words = nn.Embedding(max(spec.vocabulary for spec in fields.values()), config.width)
         self.places = nn.Parameter(torch.randn(length, config.width))
         self.block = Block(config)
-        self.spec = Spec(config.width, length=length, fields=dict(fields), embedding="words.weight",
-                         can=frozenset({"mask", "layers", "maps"}))
+        self.spec = Spec(
+            config.width,
+            length=length,
+            fields=dict(fields),
+            embedding="words.weight",
+            can=frozenset({"mask", "layers", "maps"}),
+        )
 
     def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
         h = self.words(x.ids if draw is None else draw.ids) + self.places
         h, seen = self.block(h, h, x.valid, want.maps)
-        return Encoded(h, x.valid, cls=h[:, :1], draw=draw, segment=x.segment, special=x.special,
-                       **_asked(want, h, seen))
+        return Encoded(
+            h, x.valid, cls=h[:, :1], draw=draw, segment=x.segment, special=x.special, **_asked(want, h, seen)
+        )
 
 
 class ToyFusion(Fusion):
@@ -109,17 +123,28 @@ class ToyFusion(Fusion):
         self.image, self.text = Block(config), Block(config)
         self.image_in, self.text_in = (nn.Linear(spec.width, config.width) for spec in (image, text))
         self.frames = image.classes
-        self.spec = Spec(config.width, pooled=2 * config.width, length=text.length, grid=image.grid,
-                         patch_size=image.patch_size, frames=image.frames, classes=image.classes,
-                         fields={**image.fields, **text.fields}, can=frozenset({"layers", "maps"}))
+        self.spec = Spec(
+            config.width,
+            pooled=2 * config.width,
+            length=text.length,
+            grid=image.grid,
+            patch_size=image.patch_size,
+            frames=image.frames,
+            classes=image.classes,
+            fields={**image.fields, **text.fields},
+            can=frozenset({"layers", "maps"}),
+        )
 
     def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
         y, x = self.image_in(torch.cat([image.cls, image.tokens], 1)), self.text_in(text.tokens)
         seen_y = torch.cat([image.valid.new_ones(image.cls.shape[:2]), image.valid], 1)
         (y, map_y), (x, map_x) = (self.image(y, x, text.valid, want.maps), self.text(x, y, seen_y, want.maps))
-        pooled = torch.cat([x[:, 0], y[:, :self.frames].mean(1)], -1)
-        return Fused(replace(image, tokens=y[:, self.frames:], cls=y[:, :self.frames], **_asked(want, y, map_y)),
-                     replace(text, tokens=x, cls=x[:, :1], **_asked(want, x, map_x)), torch.tanh(pooled))
+        pooled = torch.cat([x[:, 0], y[:, : self.frames].mean(1)], -1)
+        return Fused(
+            replace(image, tokens=y[:, self.frames :], cls=y[:, : self.frames], **_asked(want, y, map_y)),
+            replace(text, tokens=x, cls=x[:, :1], **_asked(want, x, map_x)),
+            torch.tanh(pooled),
+        )
 
 
 class ToyDecoder(Decoder):
@@ -161,8 +186,12 @@ class ToyJoint(Projection):
 
     def forward(self, x: Encoded, of: str, want: Want) -> Joint:
         layer = getattr(self, of)
-        return Joint(unit(layer(x.cls.mean(1))), 1 / self.temperature, unit(layer(x.tokens)) if want.tokens else None,
-                     x.valid if want.tokens else None)
+        return Joint(
+            unit(layer(x.cls.mean(1))),
+            1 / self.temperature,
+            unit(layer(x.tokens)) if want.tokens else None,
+            x.valid if want.tokens else None,
+        )
 
 
 class ToyHead(Head):

@@ -19,8 +19,12 @@ from vlobjectives.system import assemble
 from vlobjectives.system.system import System
 
 MODEL = {
-    "vision": {"type": "toy_vision"}, "text": {"type": "toy_text"}, "fusion": {"type": "toy_fusion"},
-    "decoder": {"type": "toy_decoder"}, "joint": {"type": "toy_joint"}, "words": {"type": "toy_head"},
+    "vision": {"type": "toy_vision"},
+    "text": {"type": "toy_text"},
+    "fusion": {"type": "toy_fusion"},
+    "decoder": {"type": "toy_decoder"},
+    "joint": {"type": "toy_joint"},
+    "words": {"type": "toy_head"},
 }
 MASKS = {
     "dropped": {"type": "random_patches", "ratio": 0.6, "fill": "drop"},
@@ -104,14 +108,30 @@ class Toy:
     @cached_property
     def recipe(self) -> Recipe:
         dropping = {"dropout": self.dropout} if self.dropout else {}
-        model = {name: {**entry, **(dropping if entry.get("type") in WITH_DROPOUT else {})}
-                 for name, entry in {**MODEL, **self.model}.items()}
-        return Recipe.model_validate_json(json.dumps(prepared({
-            "seed": self.seed, "data": {"type": "toy_pairs", "batch": self.rows, **self.data},
-            "fields": {"caption": {"type": "toy_words"}}, "model": model, "inputs": dict(self.inputs),
-            "masks": {**MASKS, **self.masks}, "pairings": {**PAIRINGS, **self.pairings},
-            "objectives": self.objectives or {"itc": {}}, "optim": {"lr": 1e-3, "clip": None}, "run": {"steps": 4},
-            "plan": dict(self.plan)})), strict=True)
+        model = {
+            name: {**entry, **(dropping if entry.get("type") in WITH_DROPOUT else {})}
+            for name, entry in {**MODEL, **self.model}.items()
+        }
+        return Recipe.model_validate_json(
+            json.dumps(
+                prepared(
+                    {
+                        "seed": self.seed,
+                        "data": {"type": "toy_pairs", "batch": self.rows, **self.data},
+                        "fields": {"caption": {"type": "toy_words"}},
+                        "model": model,
+                        "inputs": dict(self.inputs),
+                        "masks": {**MASKS, **self.masks},
+                        "pairings": {**PAIRINGS, **self.pairings},
+                        "objectives": self.objectives or {"itc": {}},
+                        "optim": {"lr": 1e-3, "clip": None},
+                        "run": {"steps": 4},
+                        "plan": dict(self.plan),
+                    }
+                )
+            ),
+            strict=True,
+        )
 
     @cached_property
     def pieces(self) -> Pieces:

@@ -37,7 +37,11 @@ class Optimiser:
         self.owners = sorted(groups)
         self.torch = torch.optim.AdamW(
             [{"params": groups[i], "weight_decay": self._decay(i)} for i in self.owners],
-            lr=optim.lr, betas=tuple(optim.betas), eps=optim.eps, fused=True)
+            lr=optim.lr,
+            betas=tuple(optim.betas),
+            eps=optim.eps,
+            fused=True,
+        )
         self.named, self.parameters = named, list(named.values())
 
     def _decay(self, group: int) -> float:
@@ -49,8 +53,11 @@ class Optimiser:
         schedule = self.optim.schedule
         for i, group in zip(self.owners, self.torch.param_groups):
             factor, start = (self.optim.groups[i].lr, self.optim.groups[i].start) if i >= 0 else (1.0, None)
-            group["lr"] = self.optim.lr * factor * rate_factor(
-                step, self.steps, schedule.warmup, schedule.then, schedule.floor, start)
+            group["lr"] = (
+                self.optim.lr
+                * factor
+                * rate_factor(step, self.steps, schedule.warmup, schedule.then, schedule.floor, start)
+            )
         return self.optim.lr * rate_factor(step, self.steps, schedule.warmup, schedule.then, schedule.floor)
 
     def zero(self) -> None:
@@ -83,4 +90,5 @@ class Optimiser:
                 parameter = self.named[name]
                 self.torch.state[parameter] = {
                     key: value.to(parameter.device, parameter.dtype) if value.dim() else value.to(parameter.device)
-                    for key, value in kept.items()}
+                    for key, value in kept.items()
+                }

@@ -29,9 +29,11 @@ def rate_factor(step: int, steps: int, warmup: Time, then: str, floor: float, st
     length, first = in_steps(warmup, steps), 0 if start is None else in_steps(start, steps)
     rise = 0.0 if step < first else min(1.0, (step - first + 1) / length) if length > 0 else 1.0
     done = min(1.0, max(0.0, (step - length) / max(1, steps - length)))
-    fall = {"constant": 1.0,
-            "linear": 1 - (1 - floor) * done,
-            "cosine": floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))}[then]
+    fall = {
+        "constant": 1.0,
+        "linear": 1 - (1 - floor) * done,
+        "cosine": floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)),
+    }[then]
     return rise * fall
 
 

@@ -58,8 +58,11 @@ class Trainer:
         source = loaded[0].batch.source
         told = {"source": source} if source else {}
         if not self.system.live(step, source):
-            return {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate} | told | \
-                self.clock.end(self.layout.batch)
+            return (
+                {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate}
+                | told
+                | self.clock.end(self.layout.batch)
+            )
         ready = Ready(loaded, self.fields, self.device)
         counts = self._counts(ready, step, source)
         table: dict[str, list[torch.Tensor]] = {}
@@ -77,11 +80,23 @@ class Trainer:
         self._refuse_counts(step, rows)
         self._refuse_non_finite(step, rows, norm, ready, loaded, counts)
         self._move(norm)
-        terms = {name: {"value": value, "weight": weights[name], "weighted": weights[name] * value,
-                        "chance": None if math.isnan(chance) else chance, "count": count}
-                 for name, (value, count, chance) in rows.items()}
-        metrics = {"step": step, "loss": sum(term["weighted"] for term in terms.values()), "terms": terms,
-                   "gradient_norm": float(norm) if math.isfinite(norm) else None, "rate": rate}
+        terms = {
+            name: {
+                "value": value,
+                "weight": weights[name],
+                "weighted": weights[name] * value,
+                "chance": None if math.isnan(chance) else chance,
+                "count": count,
+            }
+            for name, (value, count, chance) in rows.items()
+        }
+        metrics = {
+            "step": step,
+            "loss": sum(term["weighted"] for term in terms.values()),
+            "terms": terms,
+            "gradient_norm": float(norm) if math.isfinite(norm) else None,
+            "rate": rate,
+        }
         return metrics | told | self.clock.end(self.layout.batch)
 
     def _counts(self, ready: Sequence[Batch], step: int, source: str) -> dict[str, torch.Tensor]:
@@ -101,8 +116,11 @@ class Trainer:
         chance = losses.terms[name].chance
         if not isinstance(chance, torch.Tensor):  # filled on the device: a copy from here would wait for it
             chance = torch.full((), math.nan if chance is None else chance, dtype=torch.float64, device=self.device)
-        return [losses.value(name).detach().double(), losses.counts[name].double() / micro_steps,
-                chance.detach().double() / micro_steps]
+        return [
+            losses.value(name).detach().double(),
+            losses.counts[name].double() / micro_steps,
+            chance.detach().double() / micro_steps,
+        ]
 
     def _summed(self, table: dict[str, list[torch.Tensor]]) -> tuple[dict[str, list[float]], float]:
         """Gradients and values over all processes, and the gradient's norm; the one fetch from the device of a step."""
@@ -117,7 +135,7 @@ class Trainer:
             values[:, 2] = shares[:, 2] / self.layout.ranks  # counts are over all processes already
         self.norm = self.optimiser.norm()
         *flat, norm = torch.cat([values.flatten(), self.norm.double()[None]]).tolist()
-        return {name: flat[3 * i:3 * i + 3] for i, name in enumerate(table)}, norm
+        return {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}, norm
 
     def _refuse_counts(self, step: int, rows: dict[str, list[float]]) -> None:
         """Stops where a count is no count: a sum would be divided by nothing in particular. The same everywhere."""
@@ -125,8 +143,11 @@ class Trainer:
             if not 0 <= count < math.inf:
                 whose, term = name.split("/", 1)
                 code = type(self.system.objectives[whose]).forward.__code__
-                raise PluginError(f"objectives.{whose}: at step {step} the count of '{term}' is {count}", RETURNS,
-                                  Place(code.co_filename, code.co_firstlineno))
+                raise PluginError(
+                    f"objectives.{whose}: at step {step} the count of '{term}' is {count}",
+                    RETURNS,
+                    Place(code.co_filename, code.co_firstlineno),
+                )
 
     def _move(self, norm: float) -> None:
         """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed."""
@@ -138,8 +159,15 @@ class Trainer:
             self.optimiser.step()
         self.system.after_step()
 
-    def _refuse_non_finite(self, step: int, rows: dict[str, list[float]], norm: float, ready: Sequence[Batch],
-                           loaded: list[Loaded], counts: dict[str, torch.Tensor]) -> None:
+    def _refuse_non_finite(
+        self,
+        step: int,
+        rows: dict[str, list[float]],
+        norm: float,
+        ready: Sequence[Batch],
+        loaded: list[Loaded],
+        counts: dict[str, torch.Tensor],
+    ) -> None:
         """Stops a step whose values or gradient are not finite, the same on every process.
 
         An fp16 gradient that overflows is the scaler's to skip, until its scale is down to 1; a loss never is.
@@ -149,23 +177,29 @@ class Trainer:
             return
         live = self.system.live(step, loaded[0].batch.source)
         suspects = [name for name in live if not bad or any(x.startswith(f"{name}/") for x in bad)]
-        found = {name: [m for m, batch in enumerate(ready) if self._broken(name, step, m, batch, len(ready), counts)]
-                 for name in suspects}
+        found = {
+            name: [m for m, batch in enumerate(ready) if self._broken(name, step, m, batch, len(ready), counts)]
+            for name in suspects
+        }
         own = [key for m, item in enumerate(loaded) if any(m in there for there in found.values()) for key in item.keys]
-        told = distributed.all_of((own, [key for item in loaded for key in item.keys],
-                                   [name for name in suspects if found[name]]))
+        told = distributed.all_of(
+            (own, [key for item in loaded for key in item.keys], [name for name in suspects if found[name]])
+        )
         keys = [key for process in told for key in process[0]] or [key for process in told for key in process[1]]
         names = dict.fromkeys(name for process in told for name in process[2])
         what = ", ".join(bad) or f"the gradient of {', '.join(names) or 'all objectives together'}"
-        error = NumbersError(f"step {step}: {what} went non-finite; samples {', '.join(keys[:SHOWN])}"
-                             + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""),
-                             "the optimiser has not moved; look at these samples, lower optim.lr, set optim.clip, or "
-                             "use run.precision=fp32")
+        error = NumbersError(
+            f"step {step}: {what} went non-finite; samples {', '.join(keys[:SHOWN])}"
+            + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""),
+            "the optimiser has not moved; look at these samples, lower optim.lr, set optim.clip, or "
+            "use run.precision=fp32",
+        )
         error.add_note(f"samples: {', '.join(keys)}")
         raise error
 
-    def _broken(self, name: str, step: int, m: int, batch: Batch, micro_steps: int,
-                counts: dict[str, torch.Tensor]) -> bool:
+    def _broken(
+        self, name: str, step: int, m: int, batch: Batch, micro_steps: int, counts: dict[str, torch.Tensor]
+    ) -> bool:
         """Whether an objective alone is non-finite on a micro-batch, in a value or in the gradient."""
         self.optimiser.zero()
         losses = self.system(batch, step, m, micro_steps, counts, names=(name,))

@@ -52,8 +52,7 @@ class Answering(Evaluation):
     def _training(self, held: Held) -> list[Asked]:
         source, found = held.source, []
         for number in range(source.size("train")):
-            pair = [source.value("train", number, name, source.settled_epoch, held.seed)
-                    for name in COLUMNS]
+            pair = [source.value("train", number, name, source.settled_epoch, held.seed) for name in COLUMNS]
             if not any(isinstance(value, Bad) for value in pair):
                 found.append((pair[0], pair[1]))
         return found
@@ -91,5 +90,7 @@ def guessed(learned: Sequence[Asked], asked: Sequence[Asked], kind: Callable[[st
             counts[kind(question)][one] += score
             counts[None][one] += score
     best = {of: max(count, key=lambda one: (count[one], one)) for of, count in counts.items()}
-    return torch.tensor([scores(answer).get(best.get(kind(question), best.get(None, "")), 0.0)
-                         for question, answer in asked], dtype=torch.float64)
+    return torch.tensor(
+        [scores(answer).get(best.get(kind(question), best.get(None, "")), 0.0) for question, answer in asked],
+        dtype=torch.float64,
+    )

@@ -36,7 +36,7 @@ class Binding(Evaluation):
         scores = {}
         for kind in self.config.kinds:
             twins = held.source.twins(held.split, kind, self.config.count)
-            odds = torch.cat([self._odds(held, twins[k:k + TWINS], k) for k in range(0, len(twins), TWINS)])
+            odds = torch.cat([self._odds(held, twins[k : k + TWINS], k) for k in range(0, len(twins), TWINS)])
             own = odds.diagonal(dim1=1, dim2=2)
             scores[f"{kind}/caption"] = share(preferred(own, odds.flip(2).diagonal(dim1=1, dim2=2)), 0.5)
             scores[f"{kind}/picture"] = share(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)

@@ -22,8 +22,10 @@ RESAMPLES = 1000
 MARKS = "\N{COMBINING GRAVE ACCENT}"
 """The first of all marks."""
 _WORD = re.compile(r"[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W_]+)*")
-UNSPACED = ("\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-            "\U00020000-\U000323af\u0e00-\u0eff\u1780-\u17d3\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f")
+UNSPACED = (
+    "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U000323af\u0e00-\u0eff\u1780-\u17d3\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"
+)
 """Letters of writing without blanks between words, as a class of a pattern."""
 
 
@@ -37,8 +39,12 @@ def words(text: str) -> list[str]:
 def _any_word() -> re.Pattern[str]:
     """What `_WORD` finds, in any writing: marks (vowel signs, tones, accents) are none of Python's letters and belong
     to the letter before them."""
-    marks = "".join(sign for sign in map(chr, range(ord(MARKS), sys.maxunicode + 1)) if unicodedata.category(sign) in (
-        "Mn", "Mc") and not unicodedata.name(sign, "").startswith("VARIATION SELECTOR"))
+    marks = "".join(
+        sign
+        for sign in map(chr, range(ord(MARKS), sys.maxunicode + 1))
+        if unicodedata.category(sign) in ("Mn", "Mc")
+        and not unicodedata.name(sign, "").startswith("VARIATION SELECTOR")
+    )
     run = f"(?:(?![{UNSPACED}])[^\\W_][{marks}]*)+"
     return re.compile(f"[{UNSPACED}](?<=[^\\W_])[{marks}]*|{run}(?:['\N{RIGHT SINGLE QUOTATION MARK}]{run})*")
 
@@ -72,7 +78,7 @@ def bleu(counts: Tensor) -> Tensor:
     c is the captions' length, r that of the nearest references. Not smoothed: 0 where one p_n is 0. Papineni et al.,
     ACL 2002.
     """
-    matched, every = counts[..., :ORDERS], counts[..., ORDERS:2 * ORDERS]
+    matched, every = counts[..., :ORDERS], counts[..., ORDERS : 2 * ORDERS]
     length, nearest = counts[..., -2], counts[..., -1]
     precision = torch.where(every > 0, matched / every.clamp_min(1), 0.0).log().mean(-1).exp()
     return precision * torch.exp((1 - nearest / length.clamp_min(1)).clamp_max(0)) * (length > 0)
@@ -96,15 +102,17 @@ class Cider:
         self._vectors = [[self._vector(other) for other in row] for row in self.references]
 
     def _vector(self, of: Sequence[str]) -> list[dict[tuple[str, ...], float]]:
-        return [{w: count * (self.total - math.log(max(1, self.pictures[w]))) for w, count in ngrams(of, n).items()}
-                for n in range(1, ORDERS + 1)]
+        return [
+            {w: count * (self.total - math.log(max(1, self.pictures[w]))) for w, count in ngrams(of, n).items()}
+            for n in range(1, ORDERS + 1)
+        ]
 
     def __call__(self, caption: str, picture: int) -> float:
         """The score of a caption beside the references of a picture."""
         own = words(caption)
         mine, found = self._vector(own), 0.0
         for other, theirs in zip(self.references[picture], self._vectors[picture]):
-            near = math.exp(-(len(own) - len(other)) ** 2 / (2 * SIGMA ** 2))
+            near = math.exp(-((len(own) - len(other)) ** 2) / (2 * SIGMA**2))
             found += near * sum(_alike(a, b) for a, b in zip(mine, theirs)) / ORDERS
         return 10 * found / max(len(self.references[picture]), 1)
 
@@ -112,7 +120,7 @@ class Cider:
 def _alike(a: dict[tuple[str, ...], float], b: dict[tuple[str, ...], float]) -> float:
     """The cosine of two vectors, of the first no more than the second has."""
     product = sum(min(value, b[w]) * b[w] for w, value in a.items() if w in b)
-    norm = math.sqrt(sum(value ** 2 for value in a.values()) * sum(value ** 2 for value in b.values()))
+    norm = math.sqrt(sum(value**2 for value in a.values()) * sum(value**2 for value in b.values()))
     return product / norm if norm else 0.0
 
 
@@ -121,7 +129,8 @@ def bootstrap(counts: Tensor, score, seed: int) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(seed)
     n = len(counts)
     drawn = torch.randint(n, (RESAMPLES, n), generator=generator)
-    times = torch.zeros(RESAMPLES, n, dtype=counts.dtype).scatter_add_(1, drawn, torch.ones(1, dtype=counts.dtype)
-                                                                      .expand(RESAMPLES, n))
+    times = torch.zeros(RESAMPLES, n, dtype=counts.dtype).scatter_add_(
+        1, drawn, torch.ones(1, dtype=counts.dtype).expand(RESAMPLES, n)
+    )
     low, high = torch.quantile(score(times @ counts), torch.tensor([0.025, 0.975], dtype=counts.dtype)).tolist()
     return low, high

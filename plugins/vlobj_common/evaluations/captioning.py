@@ -59,11 +59,20 @@ class Captioning(Evaluation):
         cider, n, seed = Cider(references), len(texts), held.seed
         turns = sorted({1 + turn * (n - 1) // TURNS for turn in range(TURNS)})
         own, *others = (_counted(texts[by:] + texts[:by], references, cider) for by in (0, *turns))
-        blind = [sum(float(bleu(counts.sum(0))) for counts, _ in others) / len(others),
-                 sum(float(scores.mean()) for _, scores in others) / len(others)]
-        return {"bleu4": Score(float(bleu(own[0].sum(0))), blind[0], *bootstrap(own[0], bleu, seed), n),
-                "cider": Score(float(own[1].mean()), blind[1],
-                               *bootstrap(own[1][:, None] / n, lambda total: total[:, 0], seed), n, per_cent=False)}
+        blind = [
+            sum(float(bleu(counts.sum(0))) for counts, _ in others) / len(others),
+            sum(float(scores.mean()) for _, scores in others) / len(others),
+        ]
+        return {
+            "bleu4": Score(float(bleu(own[0].sum(0))), blind[0], *bootstrap(own[0], bleu, seed), n),
+            "cider": Score(
+                float(own[1].mean()),
+                blind[1],
+                *bootstrap(own[1][:, None] / n, lambda total: total[:, 0], seed),
+                n,
+                per_cent=False,
+            ),
+        }
 
 
 def _counted(texts: list[str], references: list[list[str]], cider: Cider) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,11 @@ class Words(Evaluation):
 
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("mlm", description="objective that names words; its `head` is read")
-        mask: MaskName | None = Field(None, description="mask of the text under whose name words are hidden, in place "
-                                      "of what it draws; null: the objective's own")
+        mask: MaskName | None = Field(
+            None,
+            description="mask of the text under whose name words are hidden, in place "
+            "of what it draws; null: the objective's own",
+        )
         ratio: float = Field(0.15, gt=0, le=1, description="share of a caption's pieces hidden for `all`")
         kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words hidden by themselves")
         image: InputName = Field("image", description="input that shows the picture")
@@ -59,16 +62,19 @@ class Words(Evaluation):
 
     def suits(self, objectives):
         if self.config.mask is None and objectives[self.config.of].config.mask is None:
-            raise self.cannot(f"objective '{self.config.of}' names no mask of its own", "name one of the text's masks: "
-                              "evaluate.words.mask=NAME")
+            raise self.cannot(
+                f"objective '{self.config.of}' names no mask of its own",
+                "name one of the text's masks: evaluate.words.mask=NAME",
+            )
 
     def run(self, held):
         objective = held.objective(self.config.of)
         mask = self.config.mask or objective.config.mask
         text = held.inputs[self.config.text]
         spec = next(iter(held.part(text.part).spec.fields.values()))
-        kinds = {f"{kind}s": pattern(held.source.words(kind))
-                 for kind in self.config.kinds if "words" in held.source.can}
+        kinds = {
+            f"{kind}s": pattern(held.source.words(kind)) for kind in self.config.kinds if "words" in held.source.can
+        }
         found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("all", *kinds)}
         for first in range(0, held.size(), ROWS):
             numbers = range(first, min(first + ROWS, held.size()))
@@ -78,8 +84,11 @@ class Words(Evaluation):
             image = held.values({"image": encoded(held.inputs[self.config.image])}, batch)["image"]
             noise = Noise(held.seed, "evaluation words", held.split, batch.number)
             for name in found:
-                hidden = some(tokens, noise, self.config.ratio) if name == "all" else \
-                    one_word(held, self.config.text, tokens, samples, noise, name, kinds[name])
+                hidden = (
+                    some(tokens, noise, self.config.ratio)
+                    if name == "all"
+                    else one_word(held, self.config.text, tokens, samples, noise, name, kinds[name])
+                )
                 draw = hide(tokens, hidden, spec.special["mask"])
                 guess = self._named(held, objective, image, batch, mask, draw)
                 found[name].append((guess[draw.index_ok], take(tokens.ids, draw.index)[draw.index_ok]))
@@ -105,17 +114,23 @@ def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:
     return mark(order, word.shape[1], in_order & (in_order.cumsum(1) <= count[:, None]))
 
 
-def one_word(held: Held, text: str, tokens: Tokens, samples: list[Sample], noise: Noise, name: str,
-             pattern: re.Pattern) -> Tensor:
+def one_word(
+    held: Held, text: str, tokens: Tokens, samples: list[Sample], noise: Noise, name: str, pattern: re.Pattern
+) -> Tensor:
     """[B,L] bool, the pieces of one word of each caption that fits the pattern; none where no such word was read."""
     reader = held.readers[next(iter(held.part(held.inputs[text].part).spec.fields))]
     hidden = torch.zeros_like(tokens.special)
     room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
     for row, (sample, lot) in enumerate(zip(samples, noise(name, 1)[:, 0].tolist())):
         caption = sample.values["caption"]
-        pieces = reader.read(caption).spans[:room[row]]
-        words = [place for match in pattern.finditer(caption) if (place := [
-            1 + k for k, (first, end) in enumerate(pieces) if first < match.end() and end > match.start()])]
+        pieces = reader.read(caption).spans[: room[row]]
+        words = [
+            place
+            for match in pattern.finditer(caption)
+            if (
+                place := [1 + k for k, (first, end) in enumerate(pieces) if first < match.end() and end > match.start()]
+            )
+        ]
         if words:
             hidden[row, words[int(lot * len(words))]] = True
     return hidden

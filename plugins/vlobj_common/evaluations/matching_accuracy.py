@@ -43,7 +43,8 @@ class MatchingAccuracy(Evaluation):
 
     class Config(MatchingConfig):
         positives: Literal["same_picture", "equal_captions"] = Field(
-            "same_picture", description="who is no wrong pair of each other, as the pairings have it")
+            "same_picture", description="who is no wrong pair of each other, as the pairings have it"
+        )
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}
@@ -56,10 +57,16 @@ class MatchingAccuracy(Evaluation):
             right = right_pairs(group.same, group.ids)
             other, valid = partners(noise("other", len(group.number)), group.same, right=right)
             own = torch.arange(len(other), device=other.device)
-            odds = log_odds(held, self.config, group.values["image"], group.values["text"],
-                            torch.cat([own, other]), torch.cat([own, own]))
+            odds = log_odds(
+                held,
+                self.config,
+                group.values["image"],
+                group.values["text"],
+                torch.cat([own, other]),
+                torch.cat([own, own]),
+            )
             # Without a partner (all of the group show one picture) neither case counts: the pairs stay balanced.
-            hits.append(torch.cat([odds[own][valid] > 0, odds[len(own):][valid] <= 0]))
+            hits.append(torch.cat([odds[own][valid] > 0, odds[len(own) :][valid] <= 0]))
         return {"accuracy": accuracy(torch.cat(hits), 0.5)} if hits else {}
 
 

@@ -43,10 +43,15 @@ class Motion(Evaluation):
             order = Noise(held.seed, "evaluation motion", held.split, batch.number).order("frames", clips.shape[1])
             found = held.values(views, batch)
             image = {"image": views["image"]}
-            parts.append({
-                "same": batch.same, "text": found["text"].pooled, "ordered": found["image"].pooled,
-                "shuffled": held.values(image, self._shown(batch, taken(clips, order)))["image"].pooled,
-                "reversed": held.values(image, self._shown(batch, clips.flip(1)))["image"].pooled})
+            parts.append(
+                {
+                    "same": batch.same,
+                    "text": found["text"].pooled,
+                    "ordered": found["image"].pooled,
+                    "shuffled": held.values(image, self._shown(batch, taken(clips, order)))["image"].pooled,
+                    "reversed": held.values(image, self._shown(batch, clips.flip(1)))["image"].pooled,
+                }
+            )
         if not parts:
             return {}
         whole, lost = joined(parts), []
@@ -55,8 +60,10 @@ class Motion(Evaluation):
             lost.append(hits(gallery, "ordered") - hits(gallery, "shuffled"))
         own, other = ((whole["text"] * whole[name]).sum(1, keepdim=True) for name in ("ordered", "reversed"))
         value, low, high = mean_interval(torch.cat(lost).tolist())
-        return {"shuffled": Score(value, 0.0, low, high, sum(map(len, lost))),
-                "reversed": share(preferred(own, other), 0.5)}
+        return {
+            "shuffled": Score(value, 0.0, low, high, sum(map(len, lost))),
+            "reversed": share(preferred(own, other), 0.5),
+        }
 
     def _shown(self, batch: Batch, clips: Tensor) -> Batch:
         return replace(batch, values={**batch.values, self.config.image: clips})

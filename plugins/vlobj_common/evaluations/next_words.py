@@ -19,8 +19,9 @@ class Naming(Evaluation):
     """
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("ic", description="objective that writes captions; its inputs, decoder and head are "
-                                  "read")
+        of: ObjectiveName = Field(
+            "ic", description="objective that writes captions; its inputs, decoder and head are read"
+        )
         kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words scored by themselves")
 
     def run(self, held: Held):
@@ -29,8 +30,9 @@ class Naming(Evaluation):
         bare = type(objective)(config.model_copy(update={"mask": None}))
         head, text = held.part(config.head), held.inputs[config.text]
         spec = next(iter(held.part(text.part).spec.fields.values()))
-        kinds = {f"{kind}s": pattern(held.source.words(kind))
-                 for kind in self.config.kinds if "words" in held.source.can}
+        kinds = {
+            f"{kind}s": pattern(held.source.words(kind)) for kind in self.config.kinds if "words" in held.source.can
+        }
         found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("all", *kinds)}
         for first in range(0, held.size(), ROWS):
             numbers = range(first, min(first + ROWS, held.size()))
@@ -41,8 +43,11 @@ class Naming(Evaluation):
             guess = head(written.tokens[:, :-1]).argmax(-1) + objective.first
             noise = Noise(held.seed, "evaluation naming", held.split, batch.number)
             for name in found:
-                place = tokens.valid if name == "all" else \
-                    one_word(held, config.text, tokens, samples, noise, name, kinds[name])
+                place = (
+                    tokens.valid
+                    if name == "all"
+                    else one_word(held, config.text, tokens, samples, noise, name, kinds[name])
+                )
                 found[name].append((guess[place[:, 1:]], tokens.ids[:, 1:][place[:, 1:]]))
         scores = {}
         for name, rows in found.items():

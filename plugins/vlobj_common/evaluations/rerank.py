@@ -26,8 +26,12 @@ class Rerank(Evaluation):
 
     def views(self, inputs):
         image, text = inputs[self.config.image], inputs[self.config.text]
-        return {"image": encoded(image), "text": encoded(text),
-                "near_image": joint(image, part=self.config.joint), "near_text": joint(text, part=self.config.joint)}
+        return {
+            "image": encoded(image),
+            "text": encoded(text),
+            "near_image": joint(image, part=self.config.joint),
+            "near_text": joint(text, part=self.config.joint),
+        }
 
     def run(self, held):
         hits: dict[str, list[Tensor]] = {"image_to_text": [], "text_to_image": []}
@@ -42,8 +46,11 @@ class Rerank(Evaluation):
                 found = within(scores, among, (1,))[1]
                 hits[way].append(torch.where(among.any(1), found, 0.0))
                 luck[way].append(within(torch.zeros_like(odds), right, (1,))[1])
-        return {f"{way}/r1": share(torch.cat(rows), torch.cat(luck[way]).mean().item())
-                for way, rows in hits.items() if rows}
+        return {
+            f"{way}/r1": share(torch.cat(rows), torch.cat(luck[way]).mean().item())
+            for way, rows in hits.items()
+            if rows
+        }
 
     def _near(self, gallery: Gallery) -> dict[str, Tensor]:
         """For each query its nearest answers, [n,top]."""
@@ -60,6 +67,7 @@ class Rerank(Evaluation):
             asked |= wanted.T if way == "image_to_text" else wanted
         text, image = asked.nonzero(as_tuple=True)
         odds = torch.full(right.shape, float("-inf"), device=right.device)
-        odds[text, image] = log_odds(held, self.config, gallery.values["image"], gallery.values["text"],
-                                     image, text).to(odds.dtype)
+        odds[text, image] = log_odds(
+            held, self.config, gallery.values["image"], gallery.values["text"], image, text
+        ).to(odds.dtype)
         return odds

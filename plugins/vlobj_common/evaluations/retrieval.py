@@ -42,8 +42,10 @@ class Retrieval(Evaluation):
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):
             pictures, same = gallery.rows(first_of(gallery.same)), gallery.same
             v, t = pictures.values["image"].pooled, gallery.values["text"].pooled
-            for way, queries, asked, answers, known in (("image_to_text", v, pictures.same, t, same),
-                                                        ("text_to_image", t, same, v, pictures.same)):
+            for way, queries, asked, answers, known in (
+                ("image_to_text", v, pictures.same, t, same),
+                ("text_to_image", t, same, v, pictures.same),
+            ):
                 for rows in torch.arange(len(queries), device=queries.device).split(BLOCK):
                     scores, right = queries[rows] @ answers.T, asked[rows, None] == known
                     for found, each in ((hits, scores), (luck, torch.zeros_like(scores))):
@@ -53,8 +55,10 @@ class Retrieval(Evaluation):
                 best = held.source.oracle(held.split, gallery.number.tolist())
                 for way in ("image_to_text", "text_to_image"):
                     hits[f"oracle/{way}/r1"].append(torch.full((len(v),), getattr(best, way), dtype=torch.float64))
-        return {name: share(torch.cat(rows), torch.cat(luck[name.removeprefix("oracle/")]).mean().item())
-                for name, rows in hits.items()}
+        return {
+            name: share(torch.cat(rows), torch.cat(luck[name.removeprefix("oracle/")]).mean().item())
+            for name, rows in hits.items()
+        }
 
 
 def first_of(same: Tensor) -> Tensor:

@@ -38,10 +38,12 @@ class ZeroShot(Evaluation):
     paper = "CLIP, arXiv 2103.00020"
 
     class Config(EvaluationConfig):
-        classes: tuple[str, ...] | None = Field(None, min_length=2, description="names of classes, for sources that "
-                                                "know none; null: the source's own")
-        kinds: tuple[str, ...] = Field(("shape", "colour"), min_length=1, description="the source's kinds of words "
-                                       "that are classes")
+        classes: tuple[str, ...] | None = Field(
+            None, min_length=2, description="names of classes, for sources that know none; null: the source's own"
+        )
+        kinds: tuple[str, ...] = Field(
+            ("shape", "colour"), min_length=1, description="the source's kinds of words that are classes"
+        )
         prompts: tuple[str, ...] = Field((PLACE,), min_length=1, description="sentences with {} where the name stands")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that reads the sentences")
@@ -94,8 +96,10 @@ class ZeroShot(Evaluation):
         """[C,E] of unit length: the mean direction of each class's sentences."""
         sample, found = held.sample(0), []
         for prompt in self.config.prompts:
-            samples = [Sample(ChainMap({self.config.column: prompt.replace(PLACE, name)}, sample.values), number)
-                       for number, name in enumerate(classes)]
+            samples = [
+                Sample(ChainMap({self.config.column: prompt.replace(PLACE, name)}, sample.values), number)
+                for number, name in enumerate(classes)
+            ]
             found.append(held.values({"text": view}, held.batch(samples, range(len(samples))))["text"].pooled)
         return F.normalize(torch.stack(found).mean(0), dim=-1)
 

@@ -54,8 +54,12 @@ class BlockPatches(RandomPatches):
         top, left = (down * (rows - height + 1)).floor(), (right * (columns - width + 1)).floor()
         place = torch.arange(n, device=how.device)
         row, column = place // columns, place % columns
-        met = ((row >= top[..., None]) & (row < (top + height)[..., None])
-               & (column >= left[..., None]) & (column < (left + width)[..., None]))
+        met = (
+            (row >= top[..., None])
+            & (row < (top + height)[..., None])
+            & (column >= left[..., None])
+            & (column < (left + width)[..., None])
+        )
         number = torch.arange(BLOCKS, device=how.device)[:, None]
         rest = (BLOCKS * n + noise.order(self._name(frame), n).argsort(dim=1))[:, None]
         return torch.cat([torch.where(met, number * n + place, rest), rest], dim=1).amin(1)

@@ -33,8 +33,10 @@ class ClsAttention(Mask):
         tile: Length = Field(2, description="patches a side of a tile (A-CLIP: 2)")
         hide: Literal["least", "most"] = Field("least", description="the least attended tiles (A-CLIP), or the most")
         fill: Literal["drop", "token", "pixels"] = Field(
-            "drop", description="drop: the encoder never sees them (A-CLIP); token: a learned vector in their place; "
-            "pixels: the picture's mean colour")
+            "drop",
+            description="drop: the encoder never sees them (A-CLIP); token: a learned vector in their place; "
+            "pixels: the picture's mean colour",
+        )
         image: InputName = Field("image", description="the picture whose encoder looks; the input that is masked")
 
     def views(self, inputs):
@@ -50,7 +52,7 @@ class ClsAttention(Mask):
         n = site.positions // site.frames
         order = by_tiles(self.scores(seen, site), site.grid, self.config.tile)
         hides = self._each(site)
-        gone = order[..., :hides] if self.config.hide == "most" else order[..., n - hides:]
+        gone = order[..., :hides] if self.config.hide == "most" else order[..., n - hides :]
         first = torch.arange(site.frames, device=order.device)[:, None] * n
         hidden = mark((gone + first).flatten(1), site.positions)
         index, ok = indices(hidden, self.size(site))
@@ -62,11 +64,13 @@ class ClsAttention(Mask):
         if seen.cls is None:
             raise ValueError(f"the encoder of '{self.config.image}' has no class token whose attention could choose")
         if seen.tokens.shape[1] != site.positions:
-            raise ValueError(f"it masks '{site.input}' and looks at '{self.config.image}', which has other positions: "
-                             f"image: {site.input}")
+            raise ValueError(
+                f"it masks '{site.input}' and looks at '{self.config.image}', which has other positions: "
+                f"image: {site.input}"
+            )
         frames = site.frames
         maps = torch.stack(list(seen.maps.values())).mean((0, 2))
-        looks = maps[:, :frames, frames:frames + site.positions].unflatten(2, (frames, -1))
+        looks = maps[:, :frames, frames : frames + site.positions].unflatten(2, (frames, -1))
         return looks.diagonal(dim1=1, dim2=2).mT
 
     def _each(self, site: Site) -> int:

@@ -38,11 +38,17 @@ class IC(Objective):
     paper = "CoCa, arXiv 2205.01917; SyCoCa, arXiv 2401.02137"
 
     class Config(ObjectiveConfig):
-        mask: MaskName | None = Field(None, description="takes patches from the decoder's sight (SyCoCa: the half that "
-                                      "the caption speaks of least); null: it sees all (CoCa)")
-        ic_image: Literal["clean", "masked"] = Field("clean", description="clean: the encoder sees the whole picture, "
-                                                     "the decoder what the mask leaves; masked: a pass of its own, in "
-                                                     "which the encoder does not see the rest either")
+        mask: MaskName | None = Field(
+            None,
+            description="takes patches from the decoder's sight (SyCoCa: the half that "
+            "the caption speaks of least); null: it sees all (CoCa)",
+        )
+        ic_image: Literal["clean", "masked"] = Field(
+            "clean",
+            description="clean: the encoder sees the whole picture, "
+            "the decoder what the mask leaves; masked: a pass of its own, in "
+            "which the encoder does not see the rest either",
+        )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption; its encoder must be causal")
         decoder: PartName = Field("captioner", description="causal decoder that reads the picture")
@@ -56,8 +62,10 @@ class IC(Objective):
 
     def build(self, written: Spec, head: Spec):
         if "causal" not in written.can:
-            raise self.cannot(f"the decoder '{self.config.decoder}' sees the words that it is to name",
-                              f"model.{self.config.decoder}: causal: true")
+            raise self.cannot(
+                f"the decoder '{self.config.decoder}' sees the words that it is to name",
+                f"model.{self.config.decoder}: causal: true",
+            )
         field = next((field for field in head.fields.values() if field.kind == "tokens"), None)
         self.first = field.ids[0] if field and field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None

@@ -38,11 +38,14 @@ class VQA(Objective):
         if not asked.pooled:
             raise self.cannot("the fusion gives no pooled vector to answer from", "use a fusion that pools")
         if answer.kind != "labels":
-            raise self.cannot(f"'{self.config.answer}' is a field of {answer.kind}, and answers are labels",
-                              "add under fields: answer: {type: answers, size: 3129}")
+            raise self.cannot(
+                f"'{self.config.answer}' is a field of {answer.kind}, and answers are labels",
+                "add under fields: answer: {type: answers, size: 3129}",
+            )
         width = asked.pooled
-        self.head = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width, eps=NORM_EPS), nn.GELU(),
-                                  nn.Linear(width, answer.vocabulary))
+        self.head = nn.Sequential(
+            nn.Linear(width, width), nn.LayerNorm(width, eps=NORM_EPS), nn.GELU(), nn.Linear(width, answer.vocabulary)
+        )
         for layer in (self.head[0], self.head[3]):
             nn.init.normal_(layer.weight, std=self.config.init_std)
             nn.init.zeros_(layer.bias)
@@ -56,8 +59,10 @@ class VQA(Objective):
         right = targets(batch[self.config.answer], logits)
         total = F.binary_cross_entropy_with_logits(logits, right, reduction="sum")
         hits = right.gather(1, logits.argmax(-1, keepdim=True)).sum()
-        return {"answer": Term(total, len(logits), chance=self.entropy),
-                "accuracy": Term(hits, len(logits), weight=0, chance=self.most)}
+        return {
+            "answer": Term(total, len(logits), chance=self.entropy),
+            "accuracy": Term(hits, len(logits), weight=0, chance=self.most),
+        }
 
 
 def targets(labels, like: Tensor) -> Tensor:

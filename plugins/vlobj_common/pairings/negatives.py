@@ -100,8 +100,7 @@ class HardNegatives(WrongPairs):
 
 
 class AllPairs(WrongPairs):
-    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows. For small groups and checks.
-    """
+    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows. For small groups and checks."""
 
     def rows(self, group: int) -> int:
         return group * (group - 1)
@@ -122,8 +121,9 @@ def _other_picture(scores: Tensor, batch: Batch, right: Tensor) -> Pairs:
 
 def _chosen_from(one: Pairs, other: Pairs, first: Tensor) -> Pairs:
     """One's pair where `first` [g] is True, the other's elsewhere."""
-    return Pairs(*(torch.where(first, getattr(one, name), getattr(other, name))
-                   for name in ("image", "text", "anchor", "valid")))
+    return Pairs(
+        *(torch.where(first, getattr(one, name), getattr(other, name)) for name in ("image", "text", "anchor", "valid"))
+    )
 
 
 def _joined(one: Pairs, other: Pairs) -> Pairs:

@@ -43,11 +43,15 @@ class Answers(Reader):
     def fit(self, rows: Iterable[Answer]) -> None:
         rows = list(rows)
         first = Counter(most(row) for row in rows if row)
-        known = sorted((answer for answer, count in first.items() if count >= self.config.least),
-                       key=lambda answer: (-first[answer], answer))[:self.config.size]
+        known = sorted(
+            (answer for answer, count in first.items() if count >= self.config.least),
+            key=lambda answer: (-first[answer], answer),
+        )[: self.config.size]
         if not known:
-            raise DataError("no training row has an answer that is frequent enough for the table",
-                            "look at the column, or lower `least`")
+            raise DataError(
+                "no training row has an answer that is frequent enough for the table",
+                "look at the column, or lower `least`",
+            )
         total: Counter[str] = Counter()
         for row in rows:
             total.update(scores(row))
@@ -63,8 +67,10 @@ class Answers(Reader):
     def load(self, state: Mapping[str, Any]) -> None:
         """Takes back the table. Raises DataError where it does not fit `size`."""
         if len(state["answers"]) > self.config.size:
-            raise DataError(f"the saved table has {len(state['answers'])} answers, more than its size "
-                            f"{self.config.size}", "give the field the size that it was learned with")
+            raise DataError(
+                f"the saved table has {len(state['answers'])} answers, more than its size {self.config.size}",
+                "give the field the size that it was learned with",
+            )
         self._fill(list(state["answers"]), tuple(state["share"]))
 
     def _fill(self, answers: list[str], share: tuple[float, ...]) -> None:

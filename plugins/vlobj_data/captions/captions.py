@@ -35,15 +35,23 @@ class Captions(Listed):
     column, folder, plural = "image", "images", "pictures"
 
     class Config(ListedConfig):
-        images: Folders = Field(None, json_schema_extra=PATH, description="folder of the pictures, or several; by "
-                                                                          "default the manifest's")
+        images: Folders = Field(
+            None, json_schema_extra=PATH, description="folder of the pictures, or several; by default the manifest's"
+        )
         form: Form | None = Field(None, description="the manifest's form; by default found out")
-        pictures: bool = Field(True, description="false: no column `image`, and no picture need be there: what a "
-                                                 "detector gave of them is enough")
-        columns: dict[str, Column] = Field({}, description="further keys of each record: names, phrases, or [M, W]: at "
-                                                           "most M vectors of W numbers")
-        vectors: Folders = Field(None, json_schema_extra=PATH, description="folder of the files of vectors, or "
-                                                                           "several; by default the manifest's")
+        pictures: bool = Field(
+            True,
+            description="false: no column `image`, and no picture need be there: what a "
+            "detector gave of them is enough",
+        )
+        columns: dict[str, Column] = Field(
+            {}, description="further keys of each record: names, phrases, or [M, W]: at most M vectors of W numbers"
+        )
+        vectors: Folders = Field(
+            None,
+            json_schema_extra=PATH,
+            description="folder of the files of vectors, or several; by default the manifest's",
+        )
 
         @field_validator("columns")
         @classmethod
@@ -61,8 +69,11 @@ class Captions(Listed):
         form = self.config.form or form_of(text, path)
         manifest = Manifest(text, path, form in BY_LINES)
         if self.config.columns and form not in ("jsonl", "list"):
-            raise DataError(f"data.columns are read from JSON, lines or a list, and this is {form}",
-                            "write it as JSON lines", manifest.place())
+            raise DataError(
+                f"data.columns are read from JSON, lines or a list, and this is {form}",
+                "write it as JSON lines",
+                manifest.place(),
+            )
         roots = Roots(folders(self.config.vectors, path), "data.vectors", "vectors", self.config.links)
         self._more = Further(self.config.columns, roots)
         return self._sound(records(manifest, form, tuple(self.config.columns))), manifest

@@ -36,8 +36,14 @@ class Catalogue:
     else every entry is.
     """
 
-    def __init__(self, records: Iterable[Record], manifest: Manifest, splits: Mapping[str, Sequence[str]],
-                 hold_out: Mapping[str, float], each: bool):
+    def __init__(
+        self,
+        records: Iterable[Record],
+        manifest: Manifest,
+        splits: Mapping[str, Sequence[str]],
+        hold_out: Mapping[str, float],
+        each: bool,
+    ):
         """Raises DataError where no record is for training."""
         self.manifest, self.wanted = manifest, splits
         read = list(records)
@@ -67,8 +73,14 @@ class Catalogue:
             known[2].extend([record.more] * len(record.captions))
         for (split, _), (at, captions, more) in open_entries.items():
             self.splits[split][at] = self.splits[split][at]._replace(captions=tuple(captions), more=tuple(more))
-        self._ends = {split: array("q", accumulate(max(len(entry.captions), 1) for entry in entries))
-                      for split, entries in self.splits.items()} if each else None
+        self._ends = (
+            {
+                split: array("q", accumulate(max(len(entry.captions), 1) for entry in entries))
+                for split, entries in self.splits.items()
+            }
+            if each
+            else None
+        )
         if not self.splits["train"]:
             raise told.nothing_to_train_on(manifest, splits, self.there, self._sizes())
 
@@ -107,8 +119,14 @@ class Catalogue:
         home: dict[int, str] = {}
         for split, _, entry in self.entries():
             if not entry.fault and home.setdefault(entry.number, split) != split:
-                found.append(Problem(self.manifest.place(entry.at), "", f"{entry.file} is in '{home[entry.number]}' "
-                                     f"and in '{split}'", "take it out of one: it would leak"))
+                found.append(
+                    Problem(
+                        self.manifest.place(entry.at),
+                        "",
+                        f"{entry.file} is in '{home[entry.number]}' and in '{split}'",
+                        "take it out of one: it would leak",
+                    )
+                )
         return found
 
     def _sizes(self) -> dict[str, int]:

@@ -28,8 +28,9 @@ class Further(NamedTuple):
 
     def fault(self, record: Mapping[str, Any], captions: int) -> str:
         """Why what stands in a record cannot be used; empty if it can."""
-        return next((why for name, column in self.declared.items()
-                     if (why := _fault(name, column, record[name], captions))), "")
+        return next(
+            (why for name, column in self.declared.items() if (why := _fault(name, column, record[name], captions))), ""
+        )
 
     def value(self, name: str, record: Mapping[str, Any], caption: str) -> Any:
         """What a sample holds: a list of texts, a mapping of the caption and its phrases, or vectors [m,W].
@@ -46,8 +47,12 @@ class Further(NamedTuple):
 
 def specs(declared: Mapping[str, Column]) -> dict[str, FieldSpec]:
     """What the columns are, which hangs on no file."""
-    return {name: FieldSpec("raw", of_caption=column == "phrases") if isinstance(column, str)
-            else FieldSpec("vectors", column) for name, column in declared.items()}
+    return {
+        name: FieldSpec("raw", of_caption=column == "phrases")
+        if isinstance(column, str)
+        else FieldSpec("vectors", column)
+        for name, column in declared.items()
+    }
 
 
 def _fault(name: str, column: Column, held: Any, captions: int) -> str:
@@ -85,7 +90,7 @@ def _vectors(path: Path, held: str, shape: tuple[int, int]) -> Tensor:
             size = found.get_shape()
             if len(size) != 2 or size[1] != shape[1]:
                 raise PictureError(f"has vectors {size}, not of width {shape[1]}: {held}")
-            vectors = found[:shape[0]].to(torch.float32)
+            vectors = found[: shape[0]].to(torch.float32)
     except (SafetensorError, OSError) as error:
         raise PictureError(f"has vectors in a file that is damaged: {held}: {error}") from error
     if not vectors.isfinite().all():

@@ -41,8 +41,12 @@ def square(picture: Tensor, box: Box, size: int, interpolation: str = "bilinear"
     """The box of a picture (of each frame), uint8 [...,3,H,W], as [...,3,size,size]: cut first, so that a long picture
     never grows huge."""
     top, left, high, wide = box
-    return change.resize(picture[..., top:top + high, left:left + wide], [size, size],
-                         InterpolationMode(interpolation), antialias=True)
+    return change.resize(
+        picture[..., top : top + high, left : left + wide],
+        [size, size],
+        InterpolationMode(interpolation),
+        antialias=True,
+    )
 
 
 def may_flip(caption: str, sides: Iterable[str] = SIDES) -> bool:
@@ -64,8 +68,9 @@ def of_another_writing(captions: Iterable[str], sides: Iterable[str]) -> bool:
 @cache
 def _naming(sides: tuple[str, ...]) -> re.Pattern[str]:
     words = [_plain(side) for side in sides]
-    return re.compile("|".join(re.escape(word) if word.upper() == word else rf"\b{re.escape(word)}" for word in words)
-                      or r"(?!)")
+    return re.compile(
+        "|".join(re.escape(word) if word.upper() == word else rf"\b{re.escape(word)}" for word in words) or r"(?!)"
+    )
 
 
 def _plain(text: str) -> str:

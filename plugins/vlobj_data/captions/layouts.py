@@ -34,12 +34,16 @@ def parsed(manifest: Manifest, row: str | None = None, line: int = 1) -> Any:
     except json.JSONDecodeError as error:
         where = Place(path, line + error.lineno - 1, error.colno)
         if _ends(text, error.pos) and manifest.text.endswith(text):
-            raise DataError(f"not JSON: {error.msg}, where the file ends: it is cut off", "fetch or write it again",
-                            where) from None
+            raise DataError(
+                f"not JSON: {error.msg}, where the file ends: it is cut off", "fetch or write it again", where
+            ) from None
         raise DataError(f"not JSON: {error.msg}", _form_that_fits(manifest, row is not None), where) from None
     except RecursionError:
-        raise DataError("not plain JSON: it is nested deeper than can be read",
-                        "write a list, or lines, of objects with a file and its caption", Place(path, line)) from None
+        raise DataError(
+            "not plain JSON: it is nested deeper than can be read",
+            "write a list, or lines, of objects with a file and its caption",
+            Place(path, line),
+        ) from None
     except ValueError as error:
         why = "a number of thousands of digits" if "int_max_str_digits" in str(error) else str(error)
         raise DataError(f"not plain JSON: {why}", "write the manifest again without that", Place(path, line)) from None
@@ -47,7 +51,7 @@ def parsed(manifest: Manifest, row: str | None = None, line: int = 1) -> Any:
 
 def _ends(text: str, at: int) -> bool:
     """Whether nothing is left behind a place, or a text that begins there never ends."""
-    return not text[at:].strip() or (text[at] == '"' and text[-1] not in "]}" and '"' not in text[at + 1:])
+    return not text[at:].strip() or (text[at] == '"' and text[-1] not in "]}" and '"' not in text[at + 1 :])
 
 
 def _form_that_fits(manifest: Manifest, lines: bool) -> str:
@@ -56,8 +60,11 @@ def _form_that_fits(manifest: Manifest, lines: bool) -> str:
     try:
         if lines and start.startswith(("[", "{\n", "{\r")):
             json.loads(start)
-            return "set data.form to list: the file is one list" if start[0] == "[" else \
-                "give the file the extension .json: it is one object"
+            return (
+                "set data.form to list: the file is one list"
+                if start[0] == "["
+                else "give the file the extension .json: it is one object"
+            )
         if not lines and all(isinstance(json.loads(one), dict) for one in start.split("\n") if one.strip()):
             return "set data.form to jsonl: each line is an object"
     except (ValueError, RecursionError):
@@ -100,8 +107,9 @@ def karpathy(manifest: Manifest, kind: Kind) -> Rows:
     whole = parsed(manifest)
     images = whole.get("images") if isinstance(whole, dict) else None
     if not isinstance(images, list) or "annotations" in whole:
-        raise unlike("in Karpathy's layout: an object with images[].filename and images[].sentences[].raw", whole,
-                     manifest, kind)
+        raise unlike(
+            "in Karpathy's layout: an object with images[].filename and images[].sentences[].raw", whole, manifest, kind
+        )
     for at, image in enumerate(images, 1):
         if isinstance(image, dict):
             folder, name = image.get("filepath"), image.get("filename")
@@ -122,11 +130,18 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
     whole = parsed(manifest)
     images, captions = (whole.get(key) if isinstance(whole, dict) else None for key in ("images", "annotations"))
     if not isinstance(images, list) or not isinstance(captions, list):
-        raise unlike("in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption",
-                     whole, manifest, kind)
+        raise unlike(
+            "in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption",
+            whole,
+            manifest,
+            kind,
+        )
     if captions and not any(isinstance(one, dict) and "caption" in one for one in captions):
-        raise DataError("these are COCO's annotations of objects, and none holds a caption",
-                        "name the file of captions, as captions_train2017.json", manifest.place())
+        raise DataError(
+            "these are COCO's annotations of objects, and none holds a caption",
+            "name the file of captions, as captions_train2017.json",
+            manifest.place(),
+        )
     found: dict[Any, dict[str, Any]] = {}
     for at, image in enumerate(images, 1):
         known = image.get("id") if isinstance(image, dict) else None
@@ -134,8 +149,11 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
             yield at, Fault("no id where an image should be")
             continue
         if known in found:
-            raise DataError(f"two images have the id {known!r}, so that nobody knows whose its captions are",
-                            "give each image an id of its own", manifest.place(at))
+            raise DataError(
+                f"two images have the id {known!r}, so that nobody knows whose its captions are",
+                "give each image an id of its own",
+                manifest.place(at),
+            )
         found[known] = {"image": image.get("file_name"), "split": image.get("split"), "at": at, "caption": []}
     for at, one in enumerate(captions, 1):
         of = one.get("image_id") if isinstance(one, dict) else None
@@ -147,16 +165,25 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
         yield row.pop("at"), row
 
 
-OTHERS = {"coco": "the source `captions` reads it: set data.type", "karpathy": "the source `captions` reads it: set "
-          "data.type", "msrvtt": "the source `video_captions` reads it: set data.type"}
+OTHERS = {
+    "coco": "the source `captions` reads it: set data.type",
+    "karpathy": "the source `captions` reads it: set data.type",
+    "msrvtt": "the source `video_captions` reads it: set data.type",
+}
 
 
 def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
     """What stops a manifest of another layout: what it looks like, and what to write."""
     looks, reads = _looks(whole)
-    mend = f"set data.form to {reads}" if reads in kind.forms else OTHERS.get(reads) or (
-        f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a file '
-        "that ends in .jsonl")
+    mend = (
+        f"set data.form to {reads}"
+        if reads in kind.forms
+        else OTHERS.get(reads)
+        or (
+            f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a file '
+            "that ends in .jsonl"
+        )
+    )
     return DataError(f"the JSON is not {form}: it is {looks}", mend, manifest.place())
 
 
@@ -167,9 +194,11 @@ def _looks(whole: Any) -> tuple[str, str]:
     if not isinstance(whole, dict):
         return kind_of(whole), ""
     lists = {key for key, value in whole.items() if isinstance(value, list)}
-    for keys, name, form in (({"images", "annotations"}, "COCO's layout", "coco"),
-                             ({"videos", "sentences"}, "MSR-VTT's layout", "msrvtt"),
-                             ({"images"}, "Karpathy's layout", "karpathy")):
+    for keys, name, form in (
+        ({"images", "annotations"}, "COCO's layout", "coco"),
+        ({"videos", "sentences"}, "MSR-VTT's layout", "msrvtt"),
+        ({"images"}, "Karpathy's layout", "karpathy"),
+    ):
         if keys <= lists:
             return f"{name}, with the keys {', '.join(sorted(keys))}", form
     keys = ", ".join(list(whole)[:5]) + (f" and {len(whole) - 5} more" if len(whole) > 5 else "")
@@ -178,6 +207,13 @@ def _looks(whole: Any) -> tuple[str, str]:
 
 def kind_of(value: Any) -> str:
     """What a value of JSON is, in words."""
-    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list",
-             dict: "an object", type(None): "nothing"}
+    names = {
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+        type(None): "nothing",
+    }
     return names[type(value)]

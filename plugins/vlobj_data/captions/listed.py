@@ -37,29 +37,39 @@ Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
 class ListedConfig(SourceConfig):
     manifest: str = Field(description="file that lists the data and captions", json_schema_extra=PATH)
-    captions: Literal["each", "one"] = Field("each", description="each: every caption is a sample; one: every picture "
-                                                                 "or clip is, with one of its captions")
+    captions: Literal["each", "one"] = Field(
+        "each", description="each: every caption is a sample; one: every picture or clip is, with one of its captions"
+    )
     image_size: Side = Field(224, description="pixels a side")
     resize: Literal["squash", "crop"] = Field("crop", description="to a square: squeezed, or the middle cut out")
     augment: Literal["none", "crop"] = Field("none", description="crop: a random box of a training picture or clip")
     scale: tuple[Share, Share] = Field((0.5, 1.0), description="share of the picture that a random box covers")
-    interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how pixels are resized; smoothed "
-                                                                                 "where they become fewer")
-    flip: bool = Field(False, description="mirror half of the training data, never what has a caption with a word of "
-                                          "flip_unless")
-    flip_unless: list[str] = Field(list(framing.SIDES), description="how words for left and right begin in the "
-                                                                    "captions' language; the default is English alone")
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="how pixels are resized; smoothed where they become fewer"
+    )
+    flip: bool = Field(
+        False, description="mirror half of the training data, never what has a caption with a word of flip_unless"
+    )
+    flip_unless: list[str] = Field(
+        list(framing.SIDES),
+        description="how words for left and right begin in the captions' language; the default is English alone",
+    )
     mean: Colours = Field("half", description="taken from each channel (scale 0..1): a known set's, or three")
     std: Colours = Field("half", description="each channel is divided by: a known set's, or three numbers")
     splits: dict[str, list[str]] = Field(
         {"train": ["train", "restval"], "val": ["val"], "test": ["test"]},
-        description="which of the manifest's splits make up a split here (\"\": records without one); what is named "
-                    "nowhere is left out, with a note where this option is written")
+        description='which of the manifest\'s splits make up a split here ("": records without one); what is named '
+        "nowhere is left out, with a note where this option is written",
+    )
     hold_out: dict[str, Share] = Field(
         {"val": 0.1, "test": 0.1},
-        description="shares of the files, by a hash of the file name, where the manifest names no splits")
-    links: bool = Field(False, json_schema_extra=PLACE, description="follow symbolic links wherever they lead; by "
-                                                                    "default below the folders that the recipe names")
+        description="shares of the files, by a hash of the file name, where the manifest names no splits",
+    )
+    links: bool = Field(
+        False,
+        json_schema_extra=PLACE,
+        description="follow symbolic links wherever they lead; by default below the folders that the recipe names",
+    )
 
     @field_validator("scale")
     @classmethod
@@ -150,9 +160,12 @@ class Listed(Source):
     @classmethod
     def described(cls, config: ListedConfig) -> dict[str, FieldSpec]:
         """The columns, which hang on no file."""
-        return {cls.column: FieldSpec("picture", cls.shape(config), mean=_colours(config.mean, MEAN),
-                                      std=_colours(config.std, STD)),
-                "caption": FieldSpec("raw", of_caption=True)}
+        return {
+            cls.column: FieldSpec(
+                "picture", cls.shape(config), mean=_colours(config.mean, MEAN), std=_colours(config.std, STD)
+            ),
+            "caption": FieldSpec("raw", of_caption=True),
+        }
 
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["train", *self._catalogue.splits]))
@@ -177,8 +190,12 @@ class Listed(Source):
         except (PathError, PictureError) as error:
             return Bad(f"{place}: {entry.file} {error}", entry.file)
         small = self._cut(self.config, whole, draw)
-        if draw and self.config.flip and draw.random() < 0.5 and all(
-                framing.may_flip(one, self.config.flip_unless) for one in entry.captions):  # all may be taught with it
+        if (
+            draw
+            and self.config.flip
+            and draw.random() < 0.5
+            and all(framing.may_flip(one, self.config.flip_unless) for one in entry.captions)
+        ):  # all may be taught with it
             small = small.flip(-1)
         return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
 
@@ -220,8 +237,18 @@ class Listed(Source):
             if not what and (thorough or before < FIRST):
                 what, mend, lost = self._faults(entry, known, near)
             if what:
-                found.append(Flaw(Problem(self._catalogue.manifest.place(entry.at), "", what,
-                                          mend or "mend it, or take the record out"), split, lost))
+                found.append(
+                    Flaw(
+                        Problem(
+                            self._catalogue.manifest.place(entry.at),
+                            "",
+                            what,
+                            mend or "mend it, or take the record out",
+                        ),
+                        split,
+                        lost,
+                    )
+                )
         return found
 
     def _captions(self, count: int) -> list[str]:

@@ -22,8 +22,9 @@ BY_LINES = ("jsonl", "csv")
 _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
 
 
-PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"),
-                get_args(Form))
+PICTURES = Kind(
+    "picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"), get_args(Form)
+)
 
 
 class Record(NamedTuple):
@@ -61,12 +62,16 @@ def recorded(rows: Rows, manifest: Manifest, kind: Kind, keys: Sequence[str] = (
         yield from _records(at, fields, kind, keys)
     if odd:
         at, split = odd[0]
-        raise DataError(f"{kind_of(split)} where a split should be ({len(odd)} records; this is the first)",
-                        'write a name there, such as "split": "train", or take the key out of all records: then splits '
-                        "are drawn by a hash of file names", manifest.place(at))
+        raise DataError(
+            f"{kind_of(split)} where a split should be ({len(odd)} records; this is the first)",
+            'write a name there, such as "split": "train", or take the key out of all records: then splits '
+            "are drawn by a hash of file names",
+            manifest.place(at),
+        )
     if not count:
-        raise DataError("the manifest holds no records", f"name the manifest that lists the {kind.name}s",
-                        manifest.place())
+        raise DataError(
+            "the manifest holds no records", f"name the manifest that lists the {kind.name}s", manifest.place()
+        )
 
 
 def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: int) -> None:
@@ -74,8 +79,11 @@ def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: in
     for names in (kind.file, CAPTION):
         first, *more = [name for name in names if name in fields] or [""]
         if more:
-            manifest.note(f"the key '{first}' is read, and {', '.join(more)} beside it not",
-                          "nothing, if it is meant; else take it out of the records", at)
+            manifest.note(
+                f"the key '{first}' is read, and {', '.join(more)} beside it not",
+                "nothing, if it is meant; else take it out of the records",
+                at,
+            )
     if "split" not in fields and not manifest.kin:
         manifest.kin = next((name for name in fields if name.lower() in (*SPLITS, "split")), "")
 
@@ -103,8 +111,12 @@ def columns_of(kind: Kind) -> Wanted:
 
 
 _READ: Mapping[Form, Callable[[Manifest, Kind], Rows]] = {
-    "karpathy": karpathy, "coco": coco, "list": of_list, "jsonl": lambda manifest, _: of_lines(manifest),
-    "csv": lambda manifest, kind: of_csv(manifest, columns_of(kind))}
+    "karpathy": karpathy,
+    "coco": coco,
+    "list": of_list,
+    "jsonl": lambda manifest, _: of_lines(manifest),
+    "csv": lambda manifest, kind: of_csv(manifest, columns_of(kind)),
+}
 
 
 def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:

@@ -43,8 +43,10 @@ class Roots:
         Raises PathError for URLs and for what ends outside the folders.
         """
         if URL.match(name):
-            raise PathError("is a URL; nothing is fetched from the network: download it and name the file",
-                            "write the downloaded file's name into the manifest")
+            raise PathError(
+                "is a URL; nothing is fetched from the network: download it and name the file",
+                "write the downloaded file's name into the manifest",
+            )
         if "\0" in name:
             raise PathError("holds a NUL character")
         name = os.fsdecode(name.encode("utf-8", "surrogatepass"))  # names of files are UTF-8, whatever the locale
@@ -58,8 +60,9 @@ class Roots:
         if any(_below(root, there) for root in (*self.lexical, *self.real)):
             if self.links:
                 return Path(there)
-            raise PathError(f"is a link that leads out of the folder of {self.what}, to {os.path.dirname(real)}",
-                            self._allow(real))
+            raise PathError(
+                f"is a link that leads out of the folder of {self.what}, to {os.path.dirname(real)}", self._allow(real)
+            )
         how = "is absolute" if os.path.isabs(name) else "holds '..'"
         also = f"or, if that folder is meant: {self.line(os.path.dirname(real))}" if os.path.isfile(real) else ""
         raise PathError(f"{how} and leads out of the folder of {self.what}: name it relative to the folder", also)
@@ -68,8 +71,10 @@ class Roots:
         """Raises PathError for a folder (of frames) in which a link leads out of the roots."""
         for one in within(folder):
             if one.is_symlink() and not self._below(one.path):
-                raise PathError(f"holds the link {one.name}, which leads out of the folder of {self.what}",
-                                self._allow(os.path.realpath(one.path)))
+                raise PathError(
+                    f"holds the link {one.name}, which leads out of the folder of {self.what}",
+                    self._allow(os.path.realpath(one.path)),
+                )
 
     def _allow(self, real: str) -> str:
         folders = self.line(os.path.dirname(real))
@@ -77,8 +82,10 @@ class Roots:
 
     def line(self, more: str) -> str:
         """The option with a folder more."""
-        names = [one if re.fullmatch(r"[\w./~-]+", one) else json.dumps(one, ensure_ascii=False)
-                 for one in (*self.named, more)]
+        names = [
+            one if re.fullmatch(r"[\w./~-]+", one) else json.dumps(one, ensure_ascii=False)
+            for one in (*self.named, more)
+        ]
         return f"{self.key}: [{', '.join(names)}]"
 
     def _below(self, path: str) -> bool:
@@ -107,4 +114,5 @@ def _no_folder(folder: str, key: str, what: str) -> tuple[str, str]:
         above, last = os.path.split(above)
     near = get_close_matches(last, [one.name for one in within(above) if one.is_dir()], 1)
     return f"the folder of {what} does not exist", f"set {key}: {above} has " + (
-        f"no '{last}'; did you mean '{near[0]}'?" if near else f"no '{last}'")
+        f"no '{last}'; did you mean '{near[0]}'?" if near else f"no '{last}'"
+    )

@@ -7,39 +7,55 @@ from collections.abc import Collection, Mapping, Sequence
 from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import DataError, Problem
 
-KNOWN = {"train": ("train", "training", "tr", "restval"), "val": ("val", "valid", "validate", "validation", "dev"),
-         "test": ("test", "testing", "eval")}
+KNOWN = {
+    "train": ("train", "training", "tr", "restval"),
+    "val": ("val", "valid", "validate", "validation", "dev"),
+    "test": ("test", "testing", "eval"),
+}
 """Split of ours -> what it is called elsewhere, in small letters."""
 SHOWN = 10
 Wanted = Mapping[str, Sequence[str]]
 
 
-def nothing_to_train_on(manifest: Manifest, wanted: Wanted, there: Mapping[str, int],
-                        sizes: Mapping[str, int]) -> DataError:
+def nothing_to_train_on(
+    manifest: Manifest, wanted: Wanted, there: Mapping[str, int], sizes: Mapping[str, int]
+) -> DataError:
     """What stops a source whose split `train` is empty: the names that are there, and the line that takes them in.
 
     there  name of the manifest ("": none) -> records; empty where it names no splits and sizes were drawn
     """
     if not there:
-        return DataError(f"no record is left for training: a hash of file names puts all elsewhere ({_counts(sizes)})",
-                         "set data.hold_out: {} to train on all", manifest.place())
+        return DataError(
+            f"no record is left for training: a hash of file names puts all elsewhere ({_counts(sizes)})",
+            "set data.hold_out: {} to train on all",
+            manifest.place(),
+        )
     ours = {name for names in wanted.values() for name in names}
-    return DataError(f"no record is for training, which {' or '.join(map(_name, wanted['train'])) or 'no split'} would "
-                     f"be: the manifest has {_counts(there)}",
-                     f"say which are: {_line(wanted, there, there.keys() - ours, True)}", manifest.place())
+    return DataError(
+        f"no record is for training, which {' or '.join(map(_name, wanted['train'])) or 'no split'} would "
+        f"be: the manifest has {_counts(there)}",
+        f"say which are: {_line(wanted, there, there.keys() - ours, True)}",
+        manifest.place(),
+    )
 
 
 def drawn(manifest: Manifest, sizes: Mapping[str, int]) -> Problem:
     """The note that a hash of file names drew the splits."""
     lost = sum(sizes.values()) - sizes["train"]
     kin = f" (the key '{manifest.kin}' is not read: call it 'split' if it names them)" if manifest.kin else ""
-    return Problem(manifest.place(), "", f"the manifest names no splits{kin}: a hash of file names draws them, and "
-                   f"{lost} of {sum(sizes.values())} samples are not trained on: {_counts(sizes)}",
-                   "data.hold_out: {} trains on all; a key or column 'split' names splits", note=True)
+    return Problem(
+        manifest.place(),
+        "",
+        f"the manifest names no splits{kin}: a hash of file names draws them, and "
+        f"{lost} of {sum(sizes.values())} samples are not trained on: {_counts(sizes)}",
+        "data.hold_out: {} trains on all; a key or column 'split' names splits",
+        note=True,
+    )
 
 
-def left_out(manifest: Manifest, wanted: Wanted, there: Mapping[str, int], first: Mapping[str, int],
-             chosen: bool) -> Problem:
+def left_out(
+    manifest: Manifest, wanted: Wanted, there: Mapping[str, int], first: Mapping[str, int], chosen: bool
+) -> Problem:
     """A note, where the recipe chose its splits; else an error, since nobody said that these are not wanted.
 
     first  name of a split that is left out -> where its first record is
@@ -64,15 +80,27 @@ def _line(wanted: Wanted, there: Mapping[str, int], more: Collection[str], train
     trains  one of them must be for training: the largest, where none seems to be
     """
     made = {split: [name for name in names if name in there] for split, names in wanted.items()}
-    homes = {name: next((split for split, known in KNOWN.items() if name.strip().lower() in known),
-                        re.sub(r"\W", "_", name) or "train") for name in sorted(more)[:SHOWN]}
+    homes = {
+        name: next(
+            (split for split, known in KNOWN.items() if name.strip().lower() in known),
+            re.sub(r"\W", "_", name) or "train",
+        )
+        for name in sorted(more)[:SHOWN]
+    }
     if trains and "train" not in homes.values():
         homes[most := max(homes or there, key=lambda name: there[name])] = "train"
         made = {split: [name for name in names if name != most] for split, names in made.items()}
     for name, split in homes.items():
         made.setdefault(split, []).append(name)
-    return "data.splits: {" + ", ".join(f"{_name(split)}: [{', '.join(map(_name, names))}]"
-                                        for split, names in made.items() if names or split == "train") + "}"
+    return (
+        "data.splits: {"
+        + ", ".join(
+            f"{_name(split)}: [{', '.join(map(_name, names))}]"
+            for split, names in made.items()
+            if names or split == "train"
+        )
+        + "}"
+    )
 
 
 def _name(name: str) -> str:

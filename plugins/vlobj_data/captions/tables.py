@@ -20,11 +20,17 @@ Wanted = Mapping[str, Sequence[str]]
 FILE = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?|mp4|webm|mkv|avi|mov)(#\d+)?|https?://\S+", re.IGNORECASE)
 SPLITS = ("splits", "set", "subset", "partition", "fold", "phase", "split_name")
 SHOWN = 5
-MARKS = {"\t": "a caption stays on one line and holds no tab; if fields are quoted, call the file .csv",
-         **{mark: f"put captions that hold {name} into quotes" for mark, name in
-            ((",", "commas"), (";", "semicolons"), ("|", "bars"))}}
-QUOTES = ("close its quotes: a field that begins with a quotation mark ends with one, and a quotation mark that is a "
-          "letter stands twice there; in a .tsv with tabs quotes are letters")
+MARKS = {
+    "\t": "a caption stays on one line and holds no tab; if fields are quoted, call the file .csv",
+    **{
+        mark: f"put captions that hold {name} into quotes"
+        for mark, name in ((",", "commas"), (";", "semicolons"), ("|", "bars"))
+    },
+}
+QUOTES = (
+    "close its quotes: a field that begins with a quotation mark ends with one, and a quotation mark that is a "
+    "letter stands twice there; in a .tsv with tabs quotes are letters"
+)
 
 
 def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, str]]]:
@@ -45,12 +51,17 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
             wrapped.append(line)
         yield line, row
     if wrapped:
-        manifest.note(f"{_count(wrapped, 'row has', 'rows have')} a field in quotation marks, which are letters here; "
-                      "this is the first", "nothing, if they are; if fields are quoted, call the file .csv", wrapped[0])
+        manifest.note(
+            f"{_count(wrapped, 'row has', 'rows have')} a field in quotation marks, which are letters here; "
+            "this is the first",
+            "nothing, if they are; if fields are quoted, call the file .csv",
+            wrapped[0],
+        )
 
 
-def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
-          mark: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(
+    manifest: Manifest, rows, width: int, columns: Mapping[str, int], mark: str
+) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows below the header; those that lost their form stop the reading at its end, all in one error."""
     ragged: list[tuple[int, int]] = []
     spans: list[tuple[int, int]] = []
@@ -65,28 +76,41 @@ def _rows(manifest: Manifest, rows, width: int, columns: Mapping[str, int],
             else:
                 if rows.line_num > line and any("\n" in cell.strip() or "\r" in cell.strip() for cell in row):
                     (swallowed if _swallows(row, row[next(iter(columns.values()))], mark) else spans).append(
-                        (line, rows.line_num))
+                        (line, rows.line_num)
+                    )
                 yield line, {name: row[at] for name, at in columns.items()}
             line = rows.line_num + 1
     except csv.Error as error:
         open_ = rows.line_num > line or "end of data" in str(error)
-        what = "a quotation mark that opens in this row does not close" if open_ else \
-            f"the row that begins here is no CSV: {error}"
+        what = (
+            "a quotation mark that opens in this row does not close"
+            if open_
+            else f"the row that begins here is no CSV: {error}"
+        )
         raise DataError(what, QUOTES, manifest.place(line)) from None
     if swallowed:
-        raise DataError(f"captions hold rows that should stand by themselves, behind a stray quotation mark "
-                        f"({_some(f'lines {first} to {last}' for first, last in swallowed)})", QUOTES,
-                        manifest.place(swallowed[0][0]))
+        raise DataError(
+            f"captions hold rows that should stand by themselves, behind a stray quotation mark "
+            f"({_some(f'lines {first} to {last}' for first, last in swallowed)})",
+            QUOTES,
+            manifest.place(swallowed[0][0]),
+        )
     if ragged:
         cut = ragged == [(rows.line_num, ragged[0][1])] and ragged[0][1] < width and manifest.text[-1] not in "\r\n"
         mend = "the file is cut off there: fetch or write it again" if cut else MARKS[mark]
-        raise DataError(f"{_count(ragged, 'row does', 'rows do')} not have the header's {width} fields "
-                        f"({_some(f'line {line}: {fields}' for line, fields in ragged)})", mend,
-                        manifest.place(ragged[0][0]))
+        raise DataError(
+            f"{_count(ragged, 'row does', 'rows do')} not have the header's {width} fields "
+            f"({_some(f'line {line}: {fields}' for line, fields in ragged)})",
+            mend,
+            manifest.place(ragged[0][0]),
+        )
     if spans:
-        manifest.note(f"{_count(spans, 'caption spans', 'captions span')} several lines "
-                      f"({_some(f'lines {first} to {last}' for first, last in spans)})",
-                      "nothing, if they are meant so; else " + QUOTES, spans[0][0])
+        manifest.note(
+            f"{_count(spans, 'caption spans', 'captions span')} several lines "
+            f"({_some(f'lines {first} to {last}' for first, last in spans)})",
+            "nothing, if they are meant so; else " + QUOTES,
+            spans[0][0],
+        )
 
 
 def _count(found: Sequence[Any], one: str, more: str) -> str:
@@ -109,9 +133,11 @@ def _swallows(row: Sequence[str], file: str, mark: str) -> bool:
         if len(lines) < 2:
             continue
         pieces = [piece.strip().strip('"').lower() for line in lines for piece in line]
-        if any(FILE.fullmatch(piece) or (piece.endswith(ending) and not re.search(r"\s", piece))
-               for piece in pieces) if ending else \
-                len(row) > 3 and any(len(line) >= len(row) for line in lines):
+        if (
+            any(FILE.fullmatch(piece) or (piece.endswith(ending) and not re.search(r"\s", piece)) for piece in pieces)
+            if ending
+            else len(row) > 3 and any(len(line) >= len(row) for line in lines)
+        ):
             return True
     return False
 
@@ -128,33 +154,51 @@ def _delimiter(first: str, wanted: Wanted) -> str:
     """Tabs where the header has some; else what divides it into the wanted columns, or into most."""
     if "\t" in first:
         return "\t"
+
     def found(mark: str) -> tuple[int, int]:
         names = _header(next(csv.reader([first], delimiter=mark), []))
         return sum(any(name in names for name in known) for known in wanted.values()), len(names)
+
     return max(",;|", key=found)
 
 
 def _columns(header: list[str], manifest: Manifest, wanted: Wanted, mark: str, line: int) -> dict[str, int]:
     """Where the columns are, the file's first. Raises DataError where they are not all there, once each."""
-    found = {column: header.index(name) for column, names in wanted.items()
-             for name in [next((name for name in names if name in header), None)] if name is not None}
+    found = {
+        column: header.index(name)
+        for column, names in wanted.items()
+        for name in [next((name for name in names if name in header), None)]
+        if name is not None
+    }
     needed = {column: names for column, names in wanted.items() if column != "split"}
     if not found.keys() >= needed.keys():
         if len(header) > 1 and any(FILE.fullmatch(cell) for cell in header):
-            raise DataError(f"the table has no header: its first line is the row {brief(mark.join(header))!r}",
-                            _header_for(header, needed, manifest, mark), manifest.place(line))
-        raise DataError(f"the header names the columns {brief(', '.join(header)) or '(none)'}; wanted are one of "
-                        + " and one of ".join(", ".join(names) for names in needed.values()),
-                        _names_so(needed, found, manifest), manifest.place(line))
+            raise DataError(
+                f"the table has no header: its first line is the row {brief(mark.join(header))!r}",
+                _header_for(header, needed, manifest, mark),
+                manifest.place(line),
+            )
+        raise DataError(
+            f"the header names the columns {brief(', '.join(header)) or '(none)'}; wanted are one of "
+            + " and one of ".join(", ".join(names) for names in needed.values()),
+            _names_so(needed, found, manifest),
+            manifest.place(line),
+        )
     for column, at in found.items():
         if header.count(header[at]) > 1:
             places = ", ".join(str(place) for place, name in enumerate(header, 1) if name == header[at])
-            raise DataError(f"the header names the column '{header[at]}' twice (columns {places})",
-                            "give the one that is not meant another name", manifest.place(line))
+            raise DataError(
+                f"the header names the column '{header[at]}' twice (columns {places})",
+                "give the one that is not meant another name",
+                manifest.place(line),
+            )
         more = [name for name in wanted[column] if name in header and name != header[at]]
         if more:
-            manifest.note(f"the column '{header[at]}' is read, and {', '.join(more)} beside it not",
-                          f"call another one '{wanted[column][0]}' if that is meant", line)
+            manifest.note(
+                f"the column '{header[at]}' is read, and {', '.join(more)} beside it not",
+                f"call another one '{wanted[column][0]}' if that is meant",
+                line,
+            )
     if "split" not in found:
         manifest.kin = next((name for name in SPLITS if name in header), "")
     return found
@@ -171,12 +215,17 @@ def _header_for(row: list[str], needed: Wanted, manifest: Manifest, mark: str) -
 
 
 def _json(manifest: Manifest) -> str:
-    return "the file holds JSON: give it the extension .json, or .jsonl where each line is an object" \
-        if manifest.text.lstrip().startswith(("[", "{")) else ""
+    return (
+        "the file holds JSON: give it the extension .json, or .jsonl where each line is an object"
+        if manifest.text.lstrip().startswith(("[", "{"))
+        else ""
+    )
 
 
 def _names_so(needed: Wanted, found: Mapping[str, int], manifest: Manifest) -> str:
     """What to write where the header lacks a column."""
     return _json(manifest) or "in the header, call the column of " + " and that of ".join(
-        f"the {'captions' if column == 'caption' else 'files'} '{names[0]}'" for column, names in needed.items()
-        if column not in found)
+        f"the {'captions' if column == 'caption' else 'files'} '{names[0]}'"
+        for column, names in needed.items()
+        if column not in found
+    )

@@ -70,11 +70,13 @@ def fits(claims: Claims, scene: Scene) -> bool:
 
 
 def _agrees(mention: Mention, thing: Thing) -> bool:
-    return ((mention.size is None or mention.size == thing.size)
-            and (mention.pattern is None or mention.pattern == thing.pattern)
-            and (mention.row is None or mention.row == thing.row)
-            and (mention.column is None or mention.column == thing.column)
-            and (mention.motion is None or mention.motion == thing.motion))
+    return (
+        (mention.size is None or mention.size == thing.size)
+        and (mention.pattern is None or mention.pattern == thing.pattern)
+        and (mention.row is None or mention.row == thing.row)
+        and (mention.column is None or mention.column == thing.column)
+        and (mention.motion is None or mention.motion == thing.motion)
+    )
 
 
 def holds(a: Thing, word: str, b: Thing) -> bool:

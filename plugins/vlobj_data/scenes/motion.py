@@ -104,9 +104,13 @@ def _does(motion: int) -> str:
 def _single(scene: Scene, template: int) -> Caption:
     writer = Writer(scene)
     way = MOTIONS[scene.things[0].motion]
-    before, after = (("only ", f" moves {way}"), ("", f" moves {way}, nothing else"),
-                     ("there is one object, ", f" moving {way}"), ("", f" moves {way} alone"),
-                     (f"moving {way} is only ", ""))[template]
+    before, after = (
+        ("only ", f" moves {way}"),
+        ("", f" moves {way}, nothing else"),
+        ("there is one object, ", f" moving {way}"),
+        ("", f" moves {way} alone"),
+        (f"moving {way} is only ", ""),
+    )[template]
     writer.say(before)
     writer.name(0, size=True, pattern=True, motion=True)
     writer.say(after)
@@ -132,8 +136,11 @@ def _places(scene: Scene, dice: Dice) -> Caption:
     by_rows = any(MOTIONS[thing.motion] in _WAYS["rows"] for thing in scene.things)
     for place, index in enumerate(dice.shuffled(range(n))):
         thing = scene.things[index]
-        lane = (f"in the {('top', 'bottom')[thing.row]} row" if by_rows
-                else f"on the {('left', 'right')[thing.column]} side")
+        lane = (
+            f"in the {('top', 'bottom')[thing.row]} row"
+            if by_rows
+            else f"on the {('left', 'right')[thing.column]} side"
+        )
         writer.join(place, n)
         writer.say(f"{lane} ")
         writer.name(index, size=True, row=by_rows, column=not by_rows, motion=True)

@@ -23,8 +23,9 @@ class Ceiling(NamedTuple):
     image_to_text: float
 
 
-def oracle_r_at_1(world: World, split: str, numbers: Sequence[int], gallery: int | None = None,
-                  reads: Reads = "all") -> Ceiling:
+def oracle_r_at_1(
+    world: World, split: str, numbers: Sequence[int], gallery: int | None = None, reads: Reads = "all"
+) -> Ceiling:
     """R@1 of the oracle on the evaluation captions of these scenes.
 
     gallery  scenes a gallery: consecutive ones of `numbers`, the last gallery may be smaller; None: all in one
@@ -35,10 +36,12 @@ def oracle_r_at_1(world: World, split: str, numbers: Sequence[int], gallery: int
     size = gallery or len(numbers)
     image, text = 0.0, 0.0
     for first in range(0, len(numbers), size):
-        some = numbers[first:first + size]
+        some = numbers[first : first + size]
         scenes = [scene_of(world, split, number) for number in some]
-        said = [caption_of(world, scene, fixed_template(world, split, number)).claims
-                for number, scene in zip(some, scenes, strict=True)]
+        said = [
+            caption_of(world, scene, fixed_template(world, split, number)).claims
+            for number, scene in zip(some, scenes, strict=True)
+        ]
         fitting = _fitting(said, scenes, reads)
         pictures = [0] * len(some)
         for chosen in fitting:
@@ -54,14 +57,21 @@ def _fitting(said: list[Claims], scenes: list[Scene], reads: Reads) -> list[list
     if reads == "words":
         return [_same_words(claims, scenes) for claims in said]
     if reads == "attributes":
-        said = [Claims(tuple(mention.bare() for mention in claims.mentions), total=len(claims.mentions))
-                for claims in said]
+        said = [
+            Claims(tuple(mention.bare() for mention in claims.mentions), total=len(claims.mentions)) for claims in said
+        ]
     return [[index for index, scene in enumerate(scenes) if fits(claims, scene)] for claims in said]
 
 
 def _same_words(claims: Claims, scenes: list[Scene]) -> list[int]:
     """Scenes with the same multiset of shapes, of colours, and of sizes and patterns where the caption says them."""
-    bags = {name: sorted(getattr(mention, name) for mention in claims.mentions) for name in _ATTRIBUTES
-            if all(getattr(mention, name) is not None for mention in claims.mentions)}
-    return [index for index, scene in enumerate(scenes)
-            if all(bag == sorted(getattr(thing, name) for thing in scene.things) for name, bag in bags.items())]
+    bags = {
+        name: sorted(getattr(mention, name) for mention in claims.mentions)
+        for name in _ATTRIBUTES
+        if all(getattr(mention, name) is not None for mention in claims.mentions)
+    }
+    return [
+        index
+        for index, scene in enumerate(scenes)
+        if all(bag == sorted(getattr(thing, name) for thing in scene.things) for name, bag in bags.items())
+    ]

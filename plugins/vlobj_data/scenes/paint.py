@@ -14,8 +14,16 @@ from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.world import COLOURS, PATTERNS, SHAPES, Scene, Thing
 
 # Red, green, blue of each colour. None above 224, so that noise of 0..31 can be added without overflow.
-INKS = {"red": (214, 20, 24), "green": (20, 160, 40), "blue": (30, 50, 224), "yellow": (224, 208, 20),
-        "cyan": (30, 208, 216), "purple": (120, 10, 170), "pink": (224, 110, 176), "white": (224, 224, 224)}
+INKS = {
+    "red": (214, 20, 24),
+    "green": (20, 160, 40),
+    "blue": (30, 50, 224),
+    "yellow": (224, 208, 20),
+    "cyan": (30, 208, 216),
+    "purple": (120, 10, 170),
+    "pink": (224, 110, 176),
+    "white": (224, 224, 224),
+}
 RADII = ((8, 9), (13, 14))  # small, large, in pixels of a picture of 64
 _NODES = 5
 _JITTER, _GROUND, _NOISE = stream("jitter"), stream("ground"), stream("noise")
@@ -55,8 +63,13 @@ def layout(scene: Scene, image_size: int) -> list[Spot]:
         radius = RADII[thing.size][wide >> 63] * image_size // 64
         room = max(0, half // 2 - radius - 1)
         choices = 2 * room + 1
-        spots.append(Spot(thing.column * half + half // 2 + ((across * choices) >> 64) - room,
-                          thing.row * half + half // 2 + ((down * choices) >> 64) - room, radius))
+        spots.append(
+            Spot(
+                thing.column * half + half // 2 + ((across * choices) >> 64) - room,
+                thing.row * half + half // 2 + ((down * choices) >> 64) - room,
+                radius,
+            )
+        )
     return spots
 
 
@@ -65,14 +78,14 @@ def put(picture: np.ndarray, things: Sequence[Thing], spots: Sequence[Spot]) -> 
     size = picture.shape[-1]
     for thing, (x, y, r) in zip(things, spots, strict=True):
         sprite = _sprite(thing.shape, thing.colour, thing.pattern, r, size)
-        np.copyto(picture[:, y - r:y + r + 1, x - r:x + r + 1], sprite.ink, where=sprite.mask)
+        np.copyto(picture[:, y - r : y + r + 1, x - r : x + r + 1], sprite.ink, where=sprite.mask)
 
 
 def mask(thing: Thing, spot: Spot, image_size: int) -> np.ndarray:
     """The pixels of a thing, bool [H,W]."""
     x, y, r = spot
     found = np.zeros((image_size, image_size), dtype=bool)
-    found[y - r:y + r + 1, x - r:x + r + 1] = outline(thing.shape, r)
+    found[y - r : y + r + 1, x - r : x + r + 1] = outline(thing.shape, r)
     return found
 
 
@@ -87,7 +100,7 @@ def box(thing: Thing, spot: Spot) -> tuple[int, int, int, int]:
 def outline(shape: int, radius: int) -> np.ndarray:
     """A shape of this radius, bool [2r+1,2r+1], read-only."""
     r = radius
-    dy, dx = np.mgrid[-r:r + 1, -r:r + 1]
+    dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
     distance = dx * dx + dy * dy
     disc = distance <= r * r + r // 2
     arm = 3 * r // 10
@@ -120,7 +133,7 @@ def _sprite(shape: int, colour: int, pattern: int, radius: int, image_size: int)
 
 def _pattern(pattern: int, radius: int, image_size: int) -> np.ndarray:
     """Where a pattern is dark, bool [2r+1,2r+1]. Stripes run aslant, so that a bar shows them too."""
-    y, x = np.mgrid[-radius:radius + 1, -radius:radius + 1]
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     if PATTERNS[pattern] == "striped":
         return (x + y) // max(2, 3 * image_size // 64) % 2 == 1
     if PATTERNS[pattern] == "dotted":

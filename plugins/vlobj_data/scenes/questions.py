@@ -26,8 +26,9 @@ def questions(scene: Scene) -> list[Question]:
     """
     dice = Dice(scene.look, _ASK)
     moving = any(thing.motion for thing in scene.things)
-    asked = [ask(scene, dice) for ask in (_colour, _shape, _size, _pattern, _count, _exists,
-                                          _motion if moving else _side)]
+    asked = [
+        ask(scene, dice) for ask in (_colour, _shape, _size, _pattern, _count, _exists, _motion if moving else _side)
+    ]
     return [question for question in asked if question]
 
 
@@ -88,10 +89,15 @@ def _exists(scene: Scene, dice: Dice) -> Question:
     if dice.chance(0.5):
         return Question(f"is there a {_name(thing)}?", "yes", "exists")
     pairs = {thing.pair for thing in scene.things}
-    crossed = [Thing(a.shape, b.colour, 0, 0, 0) for a in scene.things for b in scene.things
-               if (a.shape, b.colour) not in pairs]
-    others = [Thing(thing.shape, colour, 0, 0, 0) for colour in range(len(COLOURS))
-              if (thing.shape, colour) not in pairs]
+    crossed = [
+        Thing(a.shape, b.colour, 0, 0, 0)
+        for a in scene.things
+        for b in scene.things
+        if (a.shape, b.colour) not in pairs
+    ]
+    others = [
+        Thing(thing.shape, colour, 0, 0, 0) for colour in range(len(COLOURS)) if (thing.shape, colour) not in pairs
+    ]
     return Question(f"is there a {_name(dice.pick(crossed or others))}?", "no", "exists")
 
 

@@ -9,8 +9,8 @@ from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.paint import Spot
 from vlobj_data.scenes.world import Scene
 
-EACH = 3      # boxes of a thing: its own, and two that are shifted and stretched
-SIDE = 8      # a region's pixels are brought to SIDE x SIDE
+EACH = 3  # boxes of a thing: its own, and two that are shifted and stretched
+SIDE = 8  # a region's pixels are brought to SIDE x SIDE
 MOST = 4 * EACH
 WIDTH = 3 * SIDE * SIDE + 6
 SCALE = 64.0  # of pixel values, about their spread in a picture

@@ -61,16 +61,23 @@ class Scenes(Source):
         test_new: int = Field(1024, ge=0, le=4096, description="pictures of split test_new, all with a new combination")
         counts: Odds = World.counts
         evaluation_counts: Odds = World.evaluation_counts
-        twins: float = Field(World.twins, ge=0, le=0.5,
-                             description="share of training numbers followed by their twin: of pictures the one with "
-                                         "two colours exchanged, of clips the one that runs the other way")
+        twins: float = Field(
+            World.twins,
+            ge=0,
+            le=0.5,
+            description="share of training numbers followed by their twin: of pictures the one with "
+            "two colours exchanged, of clips the one that runs the other way",
+        )
         frames: Frames | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")
-        start_epochs: int = Field(0, ge=0, le=10**6, description="first epochs, in which training shows single things "
-                                  "only")
-        start_words: Share = Field(0.8, description="share of captions cut to one word in those epochs: the shape, of "
-                                  "clips the motion")
+        start_epochs: int = Field(
+            0, ge=0, le=10**6, description="first epochs, in which training shows single things only"
+        )
+        start_words: Share = Field(
+            0.8, description="share of captions cut to one word in those epochs: the shape, of clips the motion"
+        )
         start_twins: Share = Field(
-            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone")
+            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone"
+        )
 
         @model_validator(mode="after")
         def _odds(self):
@@ -84,8 +91,14 @@ class Scenes(Source):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.world = World(config.seed, config.counts, config.evaluation_counts, config.twins, config.start_twins,
-                           moving=config.frames is not None)
+        self.world = World(
+            config.seed,
+            config.counts,
+            config.evaluation_counts,
+            config.twins,
+            config.start_twins,
+            moving=config.frames is not None,
+        )
         still = (3, config.image_size, config.image_size)
         shape = still if config.frames is None else (config.frames, *still)
         self.picture = "image" if config.frames is None else "clip"
@@ -103,8 +116,12 @@ class Scenes(Source):
         return SPLITS
 
     def size(self, split: str) -> int:
-        sizes = {"train": self.config.samples, "val": self.config.val, "test": self.config.test,
-                 "test_new": self.config.test_new}
+        sizes = {
+            "train": self.config.samples,
+            "val": self.config.val,
+            "test": self.config.test,
+            "test_new": self.config.test_new,
+        }
         return sizes.get(split, 0)
 
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
@@ -125,8 +142,9 @@ class Scenes(Source):
             asking = self.world.seed, _QUESTION, SPLITS.index(split), number
         caption = caption_of(self.world, scene, template)
         if not starting:
-            return self._sample(scene, caption, partial(self._painted, split, number, scene), number,
-                                f"{split}/{number}", asking)
+            return self._sample(
+                scene, caption, partial(self._painted, split, number, scene), number, f"{split}/{number}", asking
+            )
         same = number
         if Dice(seed, _CUT, number, epoch).chance(self.config.start_words):
             word, kind = start_word(self.world, scene)
@@ -147,9 +165,16 @@ class Scenes(Source):
             except NoScene as fault:
                 raise DataError(str(fault), "raise the odds of several things in data.evaluation_counts") from None
             left, right = (
-                self._sample(scene, caption, partial(self._paint, scene), 2 * k + side, f"{split}/{kind}/{k}/{side}",
-                             (self.world.seed, _QUESTION, SPLITS.index(split), k))
-                for side, (scene, caption) in enumerate(zip(pair.scenes, pair.captions, strict=True)))
+                self._sample(
+                    scene,
+                    caption,
+                    partial(self._paint, scene),
+                    2 * k + side,
+                    f"{split}/{kind}/{k}/{side}",
+                    (self.world.seed, _QUESTION, SPLITS.index(split), k),
+                )
+                for side, (scene, caption) in enumerate(zip(pair.scenes, pair.captions, strict=True))
+            )
             found.append(Twin(left, right, where(pair, self.config.image_size), pair.spans))
         return found
 
@@ -174,8 +199,10 @@ class Scenes(Source):
                 found.append(str(fault))
                 continue
             if thorough and split != "train":
-                found += [f"split {split}: caption {template} of scene {number} fits scene {other} too"
-                          for number, template, other in collisions(self.world, split, self.size(split))]
+                found += [
+                    f"split {split}: caption {template} of scene {number} fits scene {other} too"
+                    for number, template, other in collisions(self.world, split, self.size(split))
+                ]
         return [Flaw(Problem(None, "", what, "")) for what in found]
 
     def digest(self) -> str:
@@ -207,8 +234,20 @@ class Scenes(Source):
                 self._cache[split, number] = kept
         return kept.copy()
 
-    def _sample(self, scene: Scene, caption: Caption, picture: Callable[[], np.ndarray], same: int, key: str,
-                asking: tuple[int, ...]) -> Sample:
+    def _sample(
+        self,
+        scene: Scene,
+        caption: Caption,
+        picture: Callable[[], np.ndarray],
+        same: int,
+        key: str,
+        asking: tuple[int, ...],
+    ) -> Sample:
         """A sample of a scene under a caption; `asking` is the key by which its question is chosen."""
-        return Sample(columns(self.world, scene, caption, (self.picture, picture), asking, self.config.image_size,
-                              self.config.frames), same, key)
+        return Sample(
+            columns(
+                self.world, scene, caption, (self.picture, picture), asking, self.config.image_size, self.config.frames
+            ),
+            same,
+            key,
+        )

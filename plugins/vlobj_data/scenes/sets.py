@@ -87,8 +87,7 @@ def colour_swaps(world: World, scene: Scene, split: str) -> list[Scene]:
 
 def told_apart(world: World, a: Scene, b: Scene, template: int) -> bool:
     """Whether the captions by this template are each false of the other scene."""
-    return (not fits(caption_of(world, a, template).claims, b)
-            and not fits(caption_of(world, b, template).claims, a))
+    return not fits(caption_of(world, a, template).claims, b) and not fits(caption_of(world, b, template).claims, a)
 
 
 def start_scene(world: World, number: int) -> Scene:
@@ -121,7 +120,7 @@ class EvaluationSet:
         self.world, self.split = world, split
         self._scenes: list[Scene] = []
         self._holding: dict[tuple, list[Scene]] = defaultdict(list)  # by every set of pairs that a scene holds
-        self._said: dict[tuple, list[Claims]] = defaultdict(list)    # by the set of pairs that a caption names
+        self._said: dict[tuple, list[Claims]] = defaultdict(list)  # by the set of pairs that a caption names
         self._lock = Lock()
 
     def scene(self, number: int) -> Scene:
@@ -144,8 +143,10 @@ class EvaluationSet:
                 self._said[_pairs(scene)] += said
                 self._scenes.append(scene)
                 return
-        raise NoScene(f"split {self.split}: after {number} scenes {_ATTEMPTS} draws gave none that its captions tell "
-                         f"from the others; ask for fewer scenes, or for more scenes of several things")
+        raise NoScene(
+            f"split {self.split}: after {number} scenes {_ATTEMPTS} draws gave none that its captions tell "
+            f"from the others; ask for fewer scenes, or for more scenes of several things"
+        )
 
     def _unique(self, scene: Scene, said: list[Claims]) -> bool:
         """A caption names shape and colour of all things of its scene, so only scenes that hold them can collide."""
@@ -172,7 +173,11 @@ def evaluation_set(world: World, split: str) -> EvaluationSet:
 def collisions(world: World, split: str, size: int) -> list[tuple[int, int, int]]:
     """Every (number, template, other number) whose caption fits another scene, by trying all: the proof is []."""
     scenes = [scene_of(world, split, number) for number in range(size)]
-    return [(number, template, other)
-            for number, scene in enumerate(scenes) for template in range(TEMPLATES)
-            for claims in [caption_of(world, scene, template).claims]
-            for other, elsewhere in enumerate(scenes) if other != number and fits(claims, elsewhere)]
+    return [
+        (number, template, other)
+        for number, scene in enumerate(scenes)
+        for template in range(TEMPLATES)
+        for claims in [caption_of(world, scene, template).claims]
+        for other, elsewhere in enumerate(scenes)
+        if other != number and fits(claims, elsewhere)
+    ]

@@ -42,28 +42,39 @@ class Columns(Mapping):
         return dict, (dict(self),)
 
 
-def columns(world: World, scene: Scene, caption: Caption, picture: tuple[str, Callable[[], np.ndarray]],
-            asking: tuple[int, ...], image_size: int, frames: int | None) -> Columns:
+def columns(
+    world: World,
+    scene: Scene,
+    caption: Caption,
+    picture: tuple[str, Callable[[], np.ndarray]],
+    asking: tuple[int, ...],
+    image_size: int,
+    frames: int | None,
+) -> Columns:
     """The columns of a scene under a caption.
 
     picture  name and maker of the picture's column
     asking   key of the dice that choose one of the scene's questions
     """
+
     def one() -> Question:
         return Dice(*asking).pick(questions(scene))
 
-    made = Columns({
-        picture[0]: picture[1],
-        **({"regions": lambda: regions(scene, made["image"])} if frames is None else {}),
-        "caption": lambda: caption.text,
-        "captions": lambda: all_captions(world, scene),
-        "tags": lambda: tags(scene),
-        "phrases": lambda: list(caption.phrases),
-        "boxes": lambda: boxes(scene, caption.phrases, image_size, frames),
-        "masks": lambda: masks(scene, caption.phrases, image_size, frames),
-        "questions": lambda: questions(scene),
-        "question": lambda: one().text,
-        "answer": lambda: one().answer})
+    made = Columns(
+        {
+            picture[0]: picture[1],
+            **({"regions": lambda: regions(scene, made["image"])} if frames is None else {}),
+            "caption": lambda: caption.text,
+            "captions": lambda: all_captions(world, scene),
+            "tags": lambda: tags(scene),
+            "phrases": lambda: list(caption.phrases),
+            "boxes": lambda: boxes(scene, caption.phrases, image_size, frames),
+            "masks": lambda: masks(scene, caption.phrases, image_size, frames),
+            "questions": lambda: questions(scene),
+            "question": lambda: one().text,
+            "answer": lambda: one().answer,
+        }
+    )
     return made
 
 
@@ -74,15 +85,22 @@ def all_captions(world: World, scene: Scene) -> list[str]:
 
 def boxes(scene: Scene, phrases: Sequence[Phrase], image_size: int, frames: int | None) -> np.ndarray:
     """Boxes of the phrases' things in pixels, float32 [P,4], of clips [P,F,4]: x1, y1, x2, y2 (one past)."""
-    found = [[paint.box(scene.things[phrase.thing], spots[phrase.thing]) for spots in _spots(scene, image_size, frames)]
-             for phrase in phrases]
+    found = [
+        [paint.box(scene.things[phrase.thing], spots[phrase.thing]) for spots in _spots(scene, image_size, frames)]
+        for phrase in phrases
+    ]
     return _still(np.array(found, dtype=np.float32), frames)
 
 
 def masks(scene: Scene, phrases: Sequence[Phrase], image_size: int, frames: int | None) -> np.ndarray:
     """Pixels of the phrases' things, bool [P,H,W], of clips [P,F,H,W]."""
-    found = [[paint.mask(scene.things[phrase.thing], spots[phrase.thing], image_size)
-              for spots in _spots(scene, image_size, frames)] for phrase in phrases]
+    found = [
+        [
+            paint.mask(scene.things[phrase.thing], spots[phrase.thing], image_size)
+            for spots in _spots(scene, image_size, frames)
+        ]
+        for phrase in phrases
+    ]
     return _still(np.array(found), frames)
 
 

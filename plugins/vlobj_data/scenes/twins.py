@@ -1,8 +1,8 @@
 """Twins: pairs of scenes that differ in one thing, by which an evaluation asks what a model tells apart.
 
-    colour  one thing has another colour
-    shape   one thing has another shape
-    swap    two things have exchanged their colours: the same words in another order, only binding tells
+colour  one thing has another colour
+shape   one thing has another shape
+swap    two things have exchanged their colours: the same words in another order, only binding tells
 """
 
 import re

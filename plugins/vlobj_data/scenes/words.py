@@ -56,8 +56,15 @@ class Writer:
     def say(self, text: str) -> None:
         self.text += text
 
-    def name(self, index: int, size: bool = False, pattern: bool = False, row: bool = False, column: bool = False,
-             motion: bool = False) -> int:
+    def name(
+        self,
+        index: int,
+        size: bool = False,
+        pattern: bool = False,
+        row: bool = False,
+        column: bool = False,
+        motion: bool = False,
+    ) -> int:
         """Writes `a small red striped circle` for a thing and notes the mention, whose index it returns.
 
         `size` and `pattern` say what to write; `row`, `column` and `motion` what the words around it will claim.
@@ -72,9 +79,17 @@ class Writer:
         first = len(self.text) + 2
         self.say(f"a {phrase}")
         self.phrases.append(Phrase(phrase, first, len(self.text), index))
-        self.mentions.append(Mention(
-            thing.shape, thing.colour, thing.size if size else None, thing.pattern if pattern else None,
-            thing.row if row else None, thing.column if column else None, thing.motion if motion else None))
+        self.mentions.append(
+            Mention(
+                thing.shape,
+                thing.colour,
+                thing.size if size else None,
+                thing.pattern if pattern else None,
+                thing.row if row else None,
+                thing.column if column else None,
+                thing.motion if motion else None,
+            )
+        )
         return len(self.mentions) - 1
 
     def join(self, place: int, of: int) -> None:

@@ -18,11 +18,21 @@ PLACES = ("top left", "top right", "bottom left", "bottom right")
 MOTIONS = ("still", "left", "right", "up", "down")
 SPLITS = ("train", "val", "test", "test_new")
 
-_NEW_NAMES = (("circle", "green"), ("square", "purple"), ("triangle", "red"), ("cross", "yellow"), ("ring", "blue"),
-              ("bar", "pink"))
+_NEW_NAMES = (
+    ("circle", "green"),
+    ("square", "purple"),
+    ("triangle", "red"),
+    ("cross", "yellow"),
+    ("ring", "blue"),
+    ("bar", "pink"),
+)
 NEW_PAIRS = tuple((SHAPES.index(shape), COLOURS.index(colour)) for shape, colour in _NEW_NAMES)
-SEEN_PAIRS = tuple((shape, colour) for shape in range(len(SHAPES)) for colour in range(len(COLOURS))
-                   if (shape, colour) not in NEW_PAIRS)
+SEEN_PAIRS = tuple(
+    (shape, colour)
+    for shape in range(len(SHAPES))
+    for colour in range(len(COLOURS))
+    if (shape, colour) not in NEW_PAIRS
+)
 _NEW = frozenset(NEW_PAIRS)
 
 

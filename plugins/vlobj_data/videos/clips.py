@@ -87,19 +87,26 @@ def _container(given: Path | bytes, max_pixels: int) -> Any:
         if cut_off(file):
             raise PictureError("is cut off: its last part ends after the file does")
     try:  # an absolute path, since a name such as http:x is an address to FFmpeg
-        container = av.open(BytesIO(given) if isinstance(given, bytes) else str(given.absolute()), options=DEMUXERS,
-                            metadata_errors="replace")
+        container = av.open(
+            BytesIO(given) if isinstance(given, bytes) else str(given.absolute()),
+            options=DEMUXERS,
+            metadata_errors="replace",
+        )
     except Exception as error:
-        raise PictureError(f"is damaged at its start or none of MP4, MOV, WebM, MKV, GIF, AVI ({_why(error)})"
-                           ) from error
+        raise PictureError(
+            f"is damaged at its start or none of MP4, MOV, WebM, MKV, GIF, AVI ({_why(error)})"
+        ) from error
     if not container.streams.video:
         container.close()
         raise PictureError("holds no pictures")
     coded = container.streams.video[0].codec_context
     if coded is None or coded.width * coded.height > max_pixels:
         container.close()
-        raise PictureError("is of a codec that is not known" if coded is None else f"has {coded.width} x "
-                           f"{coded.height} pixels, more than data.max_pixels = {max_pixels}")
+        raise PictureError(
+            "is of a codec that is not known"
+            if coded is None
+            else f"has {coded.width} x {coded.height} pixels, more than data.max_pixels = {max_pixels}"
+        )
     coded.thread_count = 1  # a loader's worker is one core
     return container
 
@@ -111,8 +118,9 @@ def _times(container: Any) -> tuple[list[int], list[int]]:
     if any(packet.pts is None for packet in packets):
         raise PictureError("does not say when its frames are shown: convert it to MP4")
     if not packets or len(packets) < stream.frames:
-        raise PictureError(f"is cut off: {len(packets)} of {stream.frames} frames are there" if packets
-                           else "holds no frames")
+        raise PictureError(
+            f"is cut off: {len(packets)} of {stream.frames} frames are there" if packets else "holds no frames"
+        )
     return sorted(packet.pts for packet in packets), sorted(packet.pts for packet in packets if packet.is_keyframe)
 
 

@@ -22,9 +22,12 @@ def records(manifest: Manifest, form: Form, extension: str) -> Iterator[Record]:
     Raises DataError for a broken file, and for one without records.
     """
     rows: Rows = {
-        "msrvtt": lambda: _msrvtt(manifest, extension), "webvid": lambda: _webvid(manifest, extension),
-        "list": lambda: of_list(manifest, CLIPS), "jsonl": lambda: of_lines(manifest),
-        "csv": lambda: of_csv(manifest, columns_of(CLIPS))}[form]()
+        "msrvtt": lambda: _msrvtt(manifest, extension),
+        "webvid": lambda: _webvid(manifest, extension),
+        "list": lambda: of_list(manifest, CLIPS),
+        "jsonl": lambda: of_lines(manifest),
+        "csv": lambda: of_csv(manifest, columns_of(CLIPS)),
+    }[form]()
     return recorded(rows, manifest, CLIPS)
 
 
@@ -51,17 +54,32 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
     whole = parsed(manifest)
     videos, sentences = (whole.get(key) if isinstance(whole, dict) else None for key in ("videos", "sentences"))
     if not isinstance(videos, list) or not isinstance(sentences, list):
-        raise unlike("in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption", whole,
-                     manifest, CLIPS)
+        raise unlike(
+            "in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption",
+            whole,
+            manifest,
+            CLIPS,
+        )
     found: dict[str, dict[str, Any]] = {}
     for at, video in enumerate(videos, 1):
         name = video.get("video_id") if isinstance(video, dict) else None
         if not isinstance(name, str) or name in found:
-            yield at, Fault(f"video_id {name!r} is listed twice" if isinstance(name, str) else
-                            "no video_id where a video should be", "train")
+            yield (
+                at,
+                Fault(
+                    f"video_id {name!r} is listed twice"
+                    if isinstance(name, str)
+                    else "no video_id where a video should be",
+                    "train",
+                ),
+            )
             continue
-        found[name] = {"video": video.get("file_name") or name + extension, "split": video.get("split"), "at": at,
-                       "captions": []}
+        found[name] = {
+            "video": video.get("file_name") or name + extension,
+            "split": video.get("split"),
+            "at": at,
+            "captions": [],
+        }
     for at, sentence in enumerate(sentences, 1):
         of = sentence.get("video_id") if isinstance(sentence, dict) else None
         if not isinstance(of, str) or of not in found:

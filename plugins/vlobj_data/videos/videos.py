@@ -25,18 +25,24 @@ class VideoCaptions(Listed):
     can = frozenset({"frames"})
 
     class Config(ListedConfig):
-        videos: Folders = Field(None, json_schema_extra=PATH, description="folder of the clips, or several; by default "
-                                                                          "the manifest's")
+        videos: Folders = Field(
+            None, json_schema_extra=PATH, description="folder of the clips, or several; by default the manifest's"
+        )
         form: Form | None = Field(None, description="the manifest's form; by default found out")
-        extension: str = Field(".mp4", description="follows a clip's id where msrvtt or webvid give no file name; "
-                                                   "empty for folders of frames")
+        extension: str = Field(
+            ".mp4",
+            description="follows a clip's id where msrvtt or webvid give no file name; empty for folders of frames",
+        )
         frames: Annotated[Frames, Field(le=64)] = Field(4, description="frames of a clip that are shown (published: 4)")
         sampling: Literal["uniform", "random"] = Field(
-            "random", description="training frames: the middle of equal segments, or a random frame of each; other "
-                                  "splits show the middle")
+            "random",
+            description="training frames: the middle of equal segments, or a random frame of each; other "
+            "splits show the middle",
+        )
         splits: dict[str, list[str]] = Field(
             {"train": ["train"], "val": ["val", "validate", "validation"], "test": ["test"]},
-            description="which of the manifest's splits make up a split here; what is named nowhere is left out")
+            description="which of the manifest's splits make up a split here; what is named nowhere is left out",
+        )
 
     config: Config
 

@@ -34,16 +34,20 @@ def concepts(text: str) -> tuple[Concept, ...]:
     """
     things, attributes, relations = _read(marked(text))
     made = [Concept((thing.name,), (_span(thing.head),)) for thing in things]
-    made += [Concept((thing.name, _ground(word)), (_span(thing.head), _span(word)))
-             for thing, word in attributes]
-    made += [Concept((left.name, " ".join(_relation(word) for word in link), right.name),
-                     (_span(left.head), (link[0].first, link[-1].end), _span(right.head)))
-             for left, link, right in relations]
+    made += [Concept((thing.name, _ground(word)), (_span(thing.head), _span(word))) for thing, word in attributes]
+    made += [
+        Concept(
+            (left.name, " ".join(_relation(word) for word in link), right.name),
+            (_span(left.head), (link[0].first, link[-1].end), _span(right.head)),
+        )
+        for left, link, right in relations
+    ]
     found: dict[tuple[str, ...], Concept] = {}
     for concept in made:
         before = found.get(concept.words)
-        found[concept.words] = concept if before is None else Concept(
-            concept.words, tuple(dict.fromkeys(before.spans + concept.spans)))
+        found[concept.words] = (
+            concept if before is None else Concept(concept.words, tuple(dict.fromkeys(before.spans + concept.spans)))
+        )
     return tuple(found.values())
 
 
@@ -65,7 +69,7 @@ def _read(found: list[Word]) -> tuple[list[_Thing], list[tuple[_Thing, Word]], l
                 run.append(found[at])
             if link and link[-1].mark == "B" and subject and run[-1].text in words.DESCRIBING:
                 attributes += [(subject, one) for one in run]
-            elif thing := _thing(run, named and "".join(one.mark for one in found[at + 1:at + 3]) != "CN"):
+            elif thing := _thing(run, named and "".join(one.mark for one in found[at + 1 : at + 3]) != "CN"):
                 things.append(thing)
                 attributes += [(thing, one) for one in (*waiting, *thing.described)]
                 waiting = []
@@ -79,7 +83,7 @@ def _read(found: list[Word]) -> tuple[list[_Thing], list[tuple[_Thing, Word]], l
             link, waiting = [*link, word], []
         elif word.mark == "D":
             waiting = []
-        elif word.mark == "," and found[at + 1:] and found[at + 1].mark == "W":
+        elif word.mark == "," and found[at + 1 :] and found[at + 1].mark == "W":
             link = []
         elif word.mark == "," or (word.mark in "CR" and link):
             subject, link = (subject if word.mark == "C" else None), []
@@ -96,7 +100,7 @@ def _thing(run: list[Word], named: bool) -> _Thing | None:
     if not heads and not named:
         return None
     head = heads[-1] if heads else len(run) - 1
-    return _Thing(run[head], lemmas.noun(_bare(run[head].text)), run[:head] + run[head + 1:])
+    return _Thing(run[head], lemmas.noun(_bare(run[head].text)), run[:head] + run[head + 1 :])
 
 
 def _bare(text: str) -> str:

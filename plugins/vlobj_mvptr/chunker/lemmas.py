@@ -1,22 +1,96 @@
 """Ground forms of nouns and verbs by their endings."""
 
-IRREGULAR = {"men": "man", "women": "woman", "children": "child", "people": "person", "feet": "foot", "teeth": "tooth",
-             "mice": "mouse", "geese": "goose", "oxen": "ox", "knives": "knife", "wives": "wife", "lives": "life",
-             "leaves": "leaf", "loaves": "loaf", "shelves": "shelf", "halves": "half", "wolves": "wolf",
-             "calves": "calf", "scarves": "scarf", "movies": "movie", "cookies": "cookie", "brownies": "brownie",
-             "veggies": "veggie", "selfies": "selfie", "ties": "tie", "pies": "pie", "shoes": "shoe", "toes": "toe",
-             "canoes": "canoe", "buses": "bus", "gases": "gas", "lenses": "lens", "axes": "ax", "skis": "ski",
-             "taxis": "taxi", "cattle": "cattle"}
+IRREGULAR = {
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "people": "person",
+    "feet": "foot",
+    "teeth": "tooth",
+    "mice": "mouse",
+    "geese": "goose",
+    "oxen": "ox",
+    "knives": "knife",
+    "wives": "wife",
+    "lives": "life",
+    "leaves": "leaf",
+    "loaves": "loaf",
+    "shelves": "shelf",
+    "halves": "half",
+    "wolves": "wolf",
+    "calves": "calf",
+    "scarves": "scarf",
+    "movies": "movie",
+    "cookies": "cookie",
+    "brownies": "brownie",
+    "veggies": "veggie",
+    "selfies": "selfie",
+    "ties": "tie",
+    "pies": "pie",
+    "shoes": "shoe",
+    "toes": "toe",
+    "canoes": "canoe",
+    "buses": "bus",
+    "gases": "gas",
+    "lenses": "lens",
+    "axes": "ax",
+    "skis": "ski",
+    "taxis": "taxi",
+    "cattle": "cattle",
+}
 """Plurals that the endings do not tell."""
 
-UNCHANGED = frozenset({"scissors", "glasses", "pants", "shorts", "jeans", "binoculars", "goggles", "series", "sheep",
-                       "tennis", "gas", "bus", "canvas", "lens", "christmas", "news", "clothes", "sports"})
+UNCHANGED = frozenset(
+    {
+        "scissors",
+        "glasses",
+        "pants",
+        "shorts",
+        "jeans",
+        "binoculars",
+        "goggles",
+        "series",
+        "sheep",
+        "tennis",
+        "gas",
+        "bus",
+        "canvas",
+        "lens",
+        "christmas",
+        "news",
+        "clothes",
+        "sports",
+    }
+)
 """Nouns in -s that are no plurals, or have no singular."""
 
-PAST = {"sat": "sit", "stood": "stand", "laid": "lay", "held": "hold", "rode": "ride", "hung": "hang", "taken": "take",
-        "took": "take", "made": "make", "shown": "show", "seen": "see", "worn": "wear", "thrown": "throw",
-        "caught": "catch", "driven": "drive", "built": "build", "lit": "light", "fed": "feed", "lying": "lie",
-        "tying": "tie", "has": "have", "had": "have", "having": "have", "goes": "go", "does": "do"}
+PAST = {
+    "sat": "sit",
+    "stood": "stand",
+    "laid": "lay",
+    "held": "hold",
+    "rode": "ride",
+    "hung": "hang",
+    "taken": "take",
+    "took": "take",
+    "made": "make",
+    "shown": "show",
+    "seen": "see",
+    "worn": "wear",
+    "thrown": "throw",
+    "caught": "catch",
+    "driven": "drive",
+    "built": "build",
+    "lit": "light",
+    "fed": "feed",
+    "lying": "lie",
+    "tying": "tie",
+    "has": "have",
+    "had": "have",
+    "having": "have",
+    "goes": "go",
+    "does": "do",
+}
 """Verbs that the endings do not tell."""
 
 VOWELS = "aeiou"
@@ -24,8 +98,11 @@ VOWELS = "aeiou"
 
 def plural(word: str) -> bool:
     """Whether a noun of this form means several."""
-    return word in IRREGULAR or word in ("cattle", "sheep") or (
-        len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in UNCHANGED)
+    return (
+        word in IRREGULAR
+        or word in ("cattle", "sheep")
+        or (len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) and word not in UNCHANGED)
+    )
 
 
 def noun(word: str) -> str:
@@ -59,7 +136,8 @@ def _stem(stem: str) -> str:
     if len(stem) > 2 and stem[-1] == stem[-2] and stem[-1] not in "lsz" + VOWELS:
         return stem[:-1]
     if stem.endswith(("v", "c", "dg", "rg", "ng", "at", "iz", "as", "us", "rs", "par")) and not stem.endswith(
-            ("eat", "oat", "ing", "ang", "ong", "ung", "focus")):
+        ("eat", "oat", "ing", "ang", "ong", "ung", "focus")
+    ):
         return stem + "e"
     beats = sum(letter in VOWELS for letter in stem)
     if beats == 1 and len(stem) > 2 and stem[-2] in VOWELS and stem[-1] not in VOWELS + "wxy":

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from vlobj_mvptr.chunker import lemmas, words
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*|&|[.,;:!?()]")
-_LINKS = {first: sorted((link for link in words.LINKS if link[0] == first), key=len, reverse=True)
-          for first in {link[0] for link in words.LINKS}}
+_LINKS = {
+    first: sorted((link for link in words.LINKS if link[0] == first), key=len, reverse=True)
+    for first in {link[0] for link in words.LINKS}
+}
 """By their first word, longer ones first."""
 
 
@@ -24,9 +26,21 @@ class Word(NamedTuple):
     mark: str
 
 
-_CLOSED = {word: mark for mark, group in (
-    ("D", words.DETERMINERS), ("P", words.PREPOSITIONS), ("C", words.PAIRED), ("B", words.BEING), ("H", words.HELPING),
-    ("V", words.HAVING), ("W", words.RELATIVE), ("R", words.PRONOUNS), ("A", words.ADVERBS)) for word in group}
+_CLOSED = {
+    word: mark
+    for mark, group in (
+        ("D", words.DETERMINERS),
+        ("P", words.PREPOSITIONS),
+        ("C", words.PAIRED),
+        ("B", words.BEING),
+        ("H", words.HELPING),
+        ("V", words.HAVING),
+        ("W", words.RELATIVE),
+        ("R", words.PRONOUNS),
+        ("A", words.ADVERBS),
+    )
+    for word in group
+}
 
 
 def marked(text: str) -> list[Word]:
@@ -53,10 +67,16 @@ def _linked(found: list[Word]) -> list[Word]:
     joined, at = [], 0
     while at < len(found):
         word = found[at]
-        size = next((len(link) for link in _LINKS.get(word.text, ())
-                     if all(at + n < len(found) and found[at + n].text == text for n, text in enumerate(link))), 1)
+        size = next(
+            (
+                len(link)
+                for link in _LINKS.get(word.text, ())
+                if all(at + n < len(found) and found[at + n].text == text for n, text in enumerate(link))
+            ),
+            1,
+        )
         if size > 1:
-            several = found[at:at + size]
+            several = found[at : at + size]
             word = Word(" ".join(one.text for one in several), word.first, several[-1].end, "P")
         if word.mark not in "AH":
             joined.append(word)
