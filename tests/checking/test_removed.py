@@ -17,7 +17,8 @@ from vlobjectives.sweeping.sweep_file import read_sweep
 EXTRA = {
     "evaluate: {retrieval: {gallery: 16}}": "plan: {authors: [[itc, mlm]], checkpoint: [fusion]}\n"
     "evaluate: {retrieval: {gallery: 16}, words: {}, completion: {count: 4}}",
-    'groups: [{match: "model.fusion.*", lr: 2.0}]': 'groups: [{match: "model.words.*", lr: 2.0}, {match: "objectives.itm.*", lr: 2.0}]',
+    'groups: [{match: "model.fusion.*", lr: 2.0}]': 'groups: [{match: "model.words.*", lr: 2.0}, '
+    '{match: "objectives.itm.*", lr: 2.0}]',
 }
 
 

@@ -56,7 +56,8 @@ def listed(tmp_path, monkeypatch):
         ),
         (
             {
-                "inputs": "inputs:\n  text: {fields: [caption], part: text}\n  image: {fields: [regions], part: vision}\n",
+                "inputs": "inputs:\n  text: {fields: [caption], part: text}\n"
+                "  image: {fields: [regions], part: vision}\n",
                 "masks": "",
             },
             ("no field 'regions'", "add under data: columns: {regions: [50, 2054]}"),

@@ -333,7 +333,8 @@ def test_a_sound_recipe_passes(tmp_path, capsys):
 def test_a_vocabulary_may_be_learned_from_what_no_batch_reads(tmp_path, capsys):
     """Lists of captions teach word pieces; only what a batch needs is read one by one."""
     shared = {
-        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  all: {type: byte_pair, size: 400, length: 48, of: captions}\n"
+        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  all: "
+        "{type: byte_pair, size: 400, length: 48, of: captions}\n"
         "  caption: {type: byte_pair, length: 48, with: all}\n"
     }
     assert vlobj(capsys, "check", changed(tmp_path, shared)).code == 0

@@ -37,7 +37,8 @@ def test_words():
         ("cafe\N{COMBINING ACUTE ACCENT} l'été", ["café", "l'été"]),
         ("chó chạy", ["chó", "chạy"]),
         (
-            "I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} 2\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP} dogs",
+            "I \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16} "
+            "2\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP} dogs",
             ["i", "2", "dogs"],
         ),
     ],

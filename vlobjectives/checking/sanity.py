@@ -286,7 +286,8 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
             what = (
                 f"no objective ever has a weight{where}"
                 if idle == own
-                else f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight then"
+                else f"from step {first} on {idle} of the {own} steps{where} train nothing: no objective has a weight "
+                "then"
             )
             yield loaded.problem(
                 ("objectives",), what, "give one a weight from the start to the end of the run", note=idle < own

@@ -131,7 +131,7 @@ def _read(text: str) -> tuple[str, Document]:
 
 
 def _lay(layered: Layered, name: str, document: Document, adds: bool) -> KeyPath:
-    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry of a section."""
+    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry."""
     path = _resolved(layered, name, document.spots[()].key, adds)
     for length in range(1, len(path)):
         if not isinstance(_held(layered, path[:length]), dict | list):

@@ -14,7 +14,8 @@ MOST = 3
 """Places that are named for a key that stands at several."""
 
 _ELSEWHERE = {
-    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch": "epoch epochs num_epochs n_epochs max_epochs num_train_epochs train_epochs nepochs",
+    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch": "epoch epochs num_epochs "
+    "n_epochs max_epochs num_train_epochs train_epochs nepochs",
     "run.steps=N": "max_steps total_steps num_steps n_steps iterations iters n_iters max_iters num_iterations max_iter "
     "train_steps max_train_steps num_training_steps train_iters training_steps",
     "optim.lr=1e-3": "lr learning_rate base_lr peak_lr max_lr init_lr initial_lr blr eta",
@@ -22,7 +23,8 @@ _ELSEWHERE = {
     "optim.weight_decay=0.01": "weight_decay wd decay l2 weightdecay",
     "optim.betas=[0.9, 0.98]": "beta beta1 beta2 betas adam_beta1 adam_beta2 adam_betas momentum",
     "optim.eps=1e-8": "epsilon adam_epsilon adam_eps",
-    "optim.schedule.warmup=N; a whole number is steps, one with a point a share of the run": "warmup warmup_steps num_warmup_steps warmup_iters warmup_ratio warmup_epochs lr_warmup_steps warm_up",
+    "optim.schedule.warmup=N; a whole number is steps, one with a point a share of the run": "warmup "
+    "warmup_steps num_warmup_steps warmup_iters warmup_ratio warmup_epochs lr_warmup_steps warm_up",
     "optim: {schedule: {warmup: 0, then: cosine}}": "scheduler lr_scheduler lr_schedule lr_scheduler_type sched "
     "lr_policy lr_decay decay_type",
     "optim: {lr: 1e-3}, which is AdamW": "optimizer optimizers optimizer_type optimizer_config opt solver adam adamw",

@@ -75,7 +75,7 @@ def _changes(
 def _change(
     loaded: Loaded, named: Mapping[KeyPath, Named], path: KeyPath, kind: str, name: str, gone: set[KeyPath]
 ) -> tuple[KeyPath, Any]:
-    """What to change so that nothing at `path` names it: the entry goes, or only what it names where it can do without."""
+    """What to change so that nothing at `path` names it: the entry goes, or only the name where it can do without."""
     if path[:2] == ("plan", "checkpoint"):
         return ("plan", "checkpoint"), [one for one in loaded.recipe.plan.checkpoint if ("model", one) not in gone]
     if path[0] == "inputs" and path[2] == "mask":

@@ -100,7 +100,7 @@ class HardNegatives(WrongPairs):
 
 
 class AllPairs(WrongPairs):
-    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows. For small groups and checks."""
+    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows, for small groups."""
 
     def rows(self, group: int) -> int:
         return group * (group - 1)

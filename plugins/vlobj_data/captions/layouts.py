@@ -180,8 +180,8 @@ def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
         if reads in kind.forms
         else OTHERS.get(reads)
         or (
-            f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a file '
-            "that ends in .jsonl"
+            f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a '
+            "file that ends in .jsonl"
         )
     )
     return DataError(f"the JSON is not {form}: it is {looks}", mend, manifest.place())
