@@ -122,7 +122,8 @@ def test_notes_say_what_begins_anew(capsys, tmp_path, there):
 
 def test_a_vocabulary_that_the_weights_never_learned_is_a_note(capsys, tmp_path, there):
     new = {
-        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  words: {type: byte_pair, size: 400, length: 48, of: caption}\n"
+        "  caption: {type: byte_pair, size: 400, length: 48}\n": "  words: {type: byte_pair, size: 400, "
+        "length: 48, of: caption}\n"
         "inputs: {text: {fields: [words]}}\n"
     }
     ended = check(capsys, begins(tmp_path, there, new))

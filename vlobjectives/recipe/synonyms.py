@@ -14,8 +14,8 @@ MOST = 3
 """Places that are named for a key that stands at several."""
 
 _ELSEWHERE = {
-    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch": "epoch epochs num_epochs "
-    "n_epochs max_epochs num_train_epochs train_epochs nepochs",
+    "run.steps=N; training is counted in steps: E epochs of S samples are E x S / data.batch": "epoch epochs "
+    "num_epochs n_epochs max_epochs num_train_epochs train_epochs nepochs",
     "run.steps=N": "max_steps total_steps num_steps n_steps iterations iters n_iters max_iters num_iterations max_iter "
     "train_steps max_train_steps num_training_steps train_iters training_steps",
     "optim.lr=1e-3": "lr learning_rate base_lr peak_lr max_lr init_lr initial_lr blr eta",
