@@ -17,7 +17,9 @@ ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
 class BytePair(Reader):
-    """Word pieces by byte-pair encoding (Sennrich, Haddow and Birch, ACL 2016, section 3.2) over UTF-8 bytes.
+    """Byte-pair tokenizer over UTF-8 bytes, learned from the training captions.
+
+    Byte-pair encoding is that of Sennrich, Haddow and Birch, ACL 2016, section 3.2.
 
     Every text can be encoded, so there is no unknown id. Ids: 0 begin, 1 padding, 2 end, 3 mask, then the 256
     bytes, then the pieces in the order in which they were learned. `spec.vocabulary` is `size`, even where the

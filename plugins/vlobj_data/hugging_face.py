@@ -40,7 +40,9 @@ Id = Annotated[int, Field(ge=0, lt=2**24)]
 
 
 class HuggingFace(Reader):
-    """Pieces of a fast tokenizer from a folder or the hub; begin, end and padding are the host's to add.
+    """Fast tokenizer of the transformers library, from a folder or the hub.
+
+    Begin, end and padding are added by the host.
 
     Special ids are the tokenizer's: begin is its bos or cls, end its eos or sep. What has no begin or no padding, as
     GPT-2's and Qwen's, begins or pads with its end (GPT-2 itself begins so, and nobody looks at padding). A mask id is

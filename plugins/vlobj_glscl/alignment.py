@@ -16,7 +16,7 @@ ROWS = 64
 
 
 class Alignment(Evaluation):
-    """Share of the cross-attention of the text, last fusion layer, that lies in the right region of the picture.
+    """Share of the text's cross-attention (last fusion layer) that lies in the right region of the picture.
 
         global/box, global/pixel   map of the begin token, in the union of all regions (boxes or pixel masks)
         local/box, local/pixel     map of a phrase's words, in that phrase's region; mean over a picture's phrases

@@ -26,7 +26,7 @@ TWINS = 64
 
 
 class Completion(Evaluation):
-    """Twins (two scenes and captions that differ in one thing): a completed feature is nearer to its own target.
+    """Accuracy of completion on contrast pairs: a completed feature is nearer to its own target than to the other's.
 
     The passes of MGSC and MLTC, with what differs hidden: the patches that touch it, or the words that differ.
 

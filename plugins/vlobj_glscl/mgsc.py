@@ -10,7 +10,7 @@ from vlobjectives.functional import sym_nce, unit_over
 
 
 class MGSC(Objective):
-    """Completes the global meaning of a masked picture (caption) with the help of the other, which is whole.
+    """Masked global semantic completion: recover the class token of a masked picture (caption), given the other one.
 
         pass A: masked picture, clean text      ->  Y^A, X^A         Y the picture's class tokens [B,F,D]
         pass C: clean picture, masked text      ->  Y^C, X^C         X the text's class token [B,1,D]
@@ -21,8 +21,8 @@ class MGSC(Objective):
 
     SymNCE over the N rows of all processes, the sum of row and column term; of a clip the mean over its F frames, each
     frame against the same frame of the others. u is unit length, sg stops the gradient: the target is the same network,
-    in the pass in which the *other* modality is masked. GLSCL (arXiv 2306.07096), formulas as in its code. Who knows
-    nothing pays 2 ln N for each half.
+    in the pass in which the *other* modality is masked. GLSCL (arXiv 2306.07096), formulas as in its code. The chance
+    level is 2 ln N for each half.
     """
 
     paper = "GLSCL, arXiv 2306.07096"

@@ -7,7 +7,7 @@ from vlobjectives.functional import sym_nce, take, unit
 
 
 class MLTC(Objective):
-    """Completes every masked patch (word) with the help of what is left and of the other modality.
+    """Masked local token completion: recover the features of masked patches (words), given the other modality.
 
         pass A: picture under context_mask, clean text     ->  X^A        X text tokens [B,L,D]
         pass B: picture under image_mask, clean text       ->  Y^B        Y patch tokens [B,n,D]
@@ -21,7 +21,7 @@ class MLTC(Objective):
     sample and of all others. Published targets: patches from the pass whose *text* is masked, words from the pass whose
     picture is dropped. R_v and R_t are the scored positions, [B,K] with surplus ones switched off; none at all is a 0.
     The 0.2 are the terms' weights, so a log shows plain SymNCE. GLSCL (arXiv 2306.07096), formulas as in its code.
-    Who knows nothing pays 2 ln |R| for each half. Memory is |R| x |R|, which `group` bounds.
+    The chance level is 2 ln |R| for each half. Memory is |R| x |R|, which `group` bounds.
     """
 
     paper = "GLSCL, arXiv 2306.07096"

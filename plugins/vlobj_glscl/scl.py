@@ -11,7 +11,7 @@ from .mgsc import MGSC
 
 
 class SCL(MGSC):
-    """Global completion as MGSC has it, the same passes and targets, in one of three forms.
+    """Semantic completion learning: the passes and targets of MGSC with a contrastive, L2 or cosine loss.
 
         a = u(prediction), b = u(sg(target))         class tokens [B,F,D] of the picture, [B,1,D] of the text
         contrastive   SymNCE(a b', tau)              (used for the published results)

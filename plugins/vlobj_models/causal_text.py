@@ -28,7 +28,9 @@ from vlobjectives.functional.attention import bias_of
 
 
 class CausalText(Encoder):
-    """Tokens [B,L] -> tokens [B,L,D], the outputs of the words; cls [B,1,D], the output of [CLS]. No norm at the end.
+    """Causal text transformer with a [CLS] token behind the caption, as CoCa's text encoder.
+
+    Tokens [B,L] -> tokens [B,L,D], the outputs of the words; cls [B,1,D], the output of [CLS]. No norm at the end.
 
         x = embedding(ids) + P[0..L-1],   x[L] = c + P[last]       [CLS] stands behind the padding too
         x through causal self blocks; padding is looked at by nobody

@@ -35,7 +35,9 @@ TEXT_TYPE, IMAGE_TYPE = 0, 1
 
 
 class CoAttention(Fusion):
-    """image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R, 2*width] (text first;
+    """Two-stream fusion: self-attention and cross-attention to the other modality in every layer, as METER's.
+
+    image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R, 2*width] (text first;
     [R, width] where the text alone looks).
 
     A stream whose Spec counts class tokens is class tokens, then positions. Positions that are not valid are looked

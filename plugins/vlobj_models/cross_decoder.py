@@ -16,7 +16,9 @@ PRESETS = {"light": {"width": 512, "depth": 4, "heads": 8}, "symmetric": {"width
 
 
 class CrossDecoder(Decoder):
-    """query [B,N,Dq], memory [B,M,Dm] -> tokens [B,N,D], after a LayerNorm; class tokens go in neither side.
+    """Transformer decoder with cross-attention to a memory, for captions (CoCa) or for pixels (SyCoCa).
+
+    query [B,N,Dq], memory [B,M,Dm] -> tokens [B,N,D], after a LayerNorm; class tokens go in neither side.
 
         layer   self block over the query's positions (`causal`: those before and itself), cross block over memory
         tokens  LN(x) after the last layer

@@ -61,7 +61,9 @@ AttentionInterface.register(ATTENTION, attend)
 
 
 class HFText(Encoder):
-    """Tokens [B,L] -> tokens [B,L,D], valid, special, segment; cls [B,1,D] is the first position's.
+    """Text encoder of the transformers library, from a configuration or from weights.
+
+    Tokens [B,L] -> tokens [B,L,D], valid, special, segment; cls [B,1,D] is the first position's.
 
     ids are `draw.ids` under a mask. Padding is looked at by nobody. Positions count from the start of the sequence
     whatever the ids are (RoBERTa's own count skips padding ids, so that a random replacement would shift all after).

@@ -33,7 +33,9 @@ TEXT_TYPE, IMAGE_TYPE = 0, 1
 
 
 class MergedAttention(Fusion):
-    """image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R,width].
+    """Single-stream fusion: self-attention over picture and text tokens in one sequence, as METER's and MVPTR's.
+
+    image [R,N,D] with F class tokens, text [R,T,D] -> Fused of both at `width`, pooled [R,width].
 
     Positions that are not valid are looked at by nobody. `layers[l]` holds a stream's part of the sequence after
     layer l, class tokens first. `maps["cross{l}"]` [R,heads,N',M'] is what the stream looked at in the other one, as

@@ -14,7 +14,9 @@ from vlobjectives import Draw, Encoded, FieldSpec, Heads, Length, Want, Width
 
 
 class PooledVision(TimmVision):
-    """x [B,C,H,W] -> tokens [B,n,D], what n learned queries found in the picture; cls [B,1,D], what contrast reads.
+    """Vision transformer of timm with attention poolers: learned queries that summarise the picture, as in CoCa.
+
+    x [B,C,H,W] -> tokens [B,n,D], what n learned queries found in the picture; cls [B,1,D], what contrast reads.
 
         pool(x) = Att(query LN_q Q, key and value LN_k x)         Q [n,D] learned; no residual, no MLP
         single    y = LN(pool(x)) of `queries` queries; cls = y[0], tokens = y[1:]      (open_clip)

@@ -16,7 +16,9 @@ NORM_EPS = 1e-5
 
 
 class JointProjection(Projection):
-    """Encoded -> Joint(pooled [B,E] of unit length, scale = 1/temperature, and on request tokens [B,N,E], unit too).
+    """Projection of an encoder's output to unit vectors of the joint space, with a temperature.
+
+    Encoded -> Joint(pooled [B,E] of unit length, scale = 1/temperature, and on request tokens [B,N,E], unit too).
 
         pooled = u(W pool(x))                       layers: linear
         pooled = u(W2 gelu(LN(W1 pool(x))))         layers: mlp, as published for GLSCL (arXiv 2306.07096)

@@ -38,7 +38,9 @@ WORDS = "word_embeddings.weight"
 
 
 class TaggedRegions(Encoder):
-    """Tokens of tags [B,L] with Vectors of regions [B,R,W] beside them -> tokens [B,R,D], the regions alone.
+    """Transformer over object tags and the features of detected regions, as MVPTR's encoder of pictures.
+
+    Tokens of tags [B,L] with Vectors of regions [B,R,W] beside them -> tokens [B,R,D], the regions alone.
 
     A fusion is fed the regions and nothing else; cls [B,1,D] is the output at the begin token, extra["tags"] [B,L,D]
     are those of the whole tag sequence, begin and end included, 0 at padding. ids are `draw.ids` under a mask, which

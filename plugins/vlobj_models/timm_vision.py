@@ -50,7 +50,9 @@ TRANSFORM_STD = 0.02  # METER's, for a transform on top of a tower that brings i
 
 
 class TimmVision(Encoder):
-    """x [B,C,H,W] or [B,F,C,H,W] -> tokens [B,F*n,D], patches row by row, frame after frame; cls [B,F,D] (None for a
+    """Vision transformer of timm, for pictures and for clips.
+
+    x [B,C,H,W] or [B,F,C,H,W] -> tokens [B,F*n,D], patches row by row, frame after frame; cls [B,F,D] (None for a
     model without class token); extra["registers"] [B,F*R,D] if the model has R registers; extra["slots"] [B,K,D] of
     K learned slots, which see and are seen by all tokens of a picture and go no further. F is that of the batch: one
     model takes pictures (F = 1) and clips of up to as many frames as the temporal table has rows.

@@ -13,7 +13,9 @@ NORM_EPS = 1e-12
 
 
 class VocabularyHead(Head):
-    """x [..., D] -> logits [..., V]: Linear, exact GELU, LayerNorm(1e-12), a row for each entry, a bias [V].
+    """Classification head over a vocabulary, as BERT's head for masked language modelling.
+
+    x [..., D] -> logits [..., V]: Linear, exact GELU, LayerNorm(1e-12), a row for each entry, a bias [V].
 
     As BERT's, METER's (arXiv 2111.02387) and GLSCL's; `layers: matrix` is the rows alone, without a bias, as CoCa's
     (arXiv 2205.01917, open_clip) behind a decoder that ends in a norm. `field` names the field that is scored: of

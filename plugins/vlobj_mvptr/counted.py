@@ -15,7 +15,9 @@ PUBLISHED_LEAST, PUBLISHED_CAPTIONS = 50, 8e6
 
 
 class Counted(Reader):
-    """T_i, the concepts of caption i that are in the concept vocabulary: targets, never an input.
+    """Labels from captions: the objects, and objects with an attribute, that a caption mentions.
+
+    T_i, the concepts of caption i that are in the concept vocabulary: targets, never an input.
 
     The vocabulary holds the objects and the (object, attribute) pairs in at least `least` training captions, by default
     max(5, 50 N / 8e6) of N, the most frequent first. Where `of` names a field of phrases, only phrases that have an id

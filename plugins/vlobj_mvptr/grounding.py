@@ -12,7 +12,7 @@ ROWS = 64
 
 
 class Grounding(Evaluation):
-    """The region most like a phrase, both from the pass in which the pair was fused: is its centre in the phrase's box?
+    """Accuracy of phrase grounding: the centre of the region most similar to a phrase lies in the phrase's box.
 
         box   share of a caption's phrases that are right; value and Student's t interval are over pictures
 

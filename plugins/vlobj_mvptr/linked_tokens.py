@@ -11,7 +11,7 @@ from vlobjectives.functional import indices
 
 
 class LinkedTokens(Mask):
-    """Masking of a sequence of a caption's word pieces and its phrases, as in the code of MVPTR (arXiv 2201.12596).
+    """Mask word pieces of a caption and the phrases that contain them, as in the code of MVPTR (arXiv 2201.12596).
 
     Each word piece is drawn by itself with probability `ratio`: u uniform, drawn if u < ratio, and then v = u / ratio
     says what stands there instead: the mask token (v < 0.8), a random piece (v < 0.9), itself. A phrase that `links`

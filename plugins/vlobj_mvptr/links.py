@@ -11,7 +11,9 @@ from vlobjectives import FieldSpec, Reader, ReaderConfig
 
 
 class Links(Reader):
-    """Rows [phrases, pieces] of 0 and 1: phrase p covers a character of word piece j (MVPTR, arXiv 2201.12596).
+    """Matrix of which phrase of a caption covers which of its word pieces, for MVPTR's mask.
+
+    Rows [phrases, pieces] of 0 and 1: phrase p covers a character of word piece j (MVPTR, arXiv 2201.12596).
 
     Phrases as the field `of` gives them, pieces as the field `with` does, begin not counted, so that piece j stands at
     position 1 + j of the sequence. A phrase that the caption names twice covers both places. Where a caption is cut,

@@ -24,7 +24,7 @@ from vlobjectives.functional import set_logits, set_nll, take
 
 
 class MCR(Objective):
-    """Names the concepts of a picture that its encoder was not shown, before any text is seen.
+    """Masked concept recovering: predict the concepts that were hidden from the picture's encoder, without the text.
 
         L = mean_i  - 1/|T_i| sum_{c in T_i} log softmax(z_i)_c        z_i [V] logits, T_i concepts to be named
 
@@ -33,8 +33,8 @@ class MCR(Objective):
     2201.12596, its code). With `targets`, a picture: z = logsumexp_k head(x_k) - ln K over its K learned slots, T the
     concepts of the caption, which the picture's encoder never reads; the mean runs over pictures that have some (ours,
     where there are no tags). A softmax in both: a concept that a caption leaves out may be in the picture all the same.
-    Only the picture's encoder is read, so no gradient reaches text or fusion, but for a table that is shared. Who knows
-    nothing pays ln V, or the entropy of the concepts where the reader counted them.
+    Only the picture's encoder is read, so no gradient reaches text or fusion, but for a table that is shared. The
+    chance level is ln V, or the entropy of the concepts where the reader counted them.
     """
 
     paper = "MVPTR, arXiv 2201.12596"

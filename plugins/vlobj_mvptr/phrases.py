@@ -17,7 +17,7 @@ Span = tuple[int, int]
 
 
 class Phrases(Reader):
-    """Phrase ids of a caption, for the same sequence and the same table as its word pieces (MVPTR, arXiv 2201.12596).
+    """Phrase ids of a caption, in one sequence and one table with its word pieces (MVPTR, arXiv 2201.12596).
 
     A phrase is an object, an object and its attribute, or subject, relation and object, in ground forms. Those in at
     least `least` training captions have an id, the most frequent first: W, W + 1, ... behind the W word pieces of the

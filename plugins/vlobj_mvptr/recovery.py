@@ -23,7 +23,7 @@ from vlobjectives.functional import paired_interval
 
 
 class Recovery(Evaluation):
-    """The most likely concept of each row of `mcr` is one of those to be named (a hidden piece of a tag; a caption's).
+    """Accuracy of concept recovery: the most likely concept is one of the targets (a tag's hidden piece, a caption's).
 
     right          with the picture; chance is the concept most frequent in training, and how often it is right here
     other_picture  the same tags and the same places hidden, beside the regions of another sample; slots see its

@@ -12,7 +12,7 @@ from vlobjectives.errors import DataError
 
 
 class Tags(Reader):
-    """The names of a picture's objects as a set, joined by blanks and split into word pieces (MVPTR, arXiv 2201.12596).
+    """Object tags of a picture, joined by blanks and split into word pieces (MVPTR, arXiv 2201.12596).
 
     Each name once, in the order of its first mention; which region a name belongs to is not told. Vocabulary and
     special ids are those of the field `with`. The host cuts at `length`.

@@ -27,7 +27,7 @@ from vlobjectives.functional import grounding_score, right_pairs, similarities
 
 
 class WPG(Objective):
-    """The phrases of a caption find regions in its own picture more alike than in another one.
+    """Weakly supervised phrase grounding: a hinge loss on how similar a caption's phrases and a picture's regions are.
 
         C^ij = u(a_i) u(b_j)'                  a_i [m,D] phrases of caption i, b_j [q,D] regions of picture j, fused
         s(i,j) = mean over phrases p of what rule takes of C^ij_p: the nearest region (max), the mean of the k nearest
@@ -40,7 +40,7 @@ class WPG(Objective):
     so its loss can fall without any grounding: judge by boxes (evaluation `grounding`) or by reencoded negatives.
     Regions are all positions that the picture's stream has, phrases the positions of a field of the text input, masked
     ones too. Fewer than k regions are all taken; a caption without phrases or partner, a picture without regions is not
-    counted. MVPTR (arXiv 2201.12596, its code; `max` is a line switched off there). Who knows nothing pays the margin.
+    counted. MVPTR (arXiv 2201.12596, its code; `max` is a line switched off there). The chance level is the margin.
     """
 
     paper = "MVPTR, arXiv 2201.12596"

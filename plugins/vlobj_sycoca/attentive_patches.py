@@ -20,7 +20,7 @@ from vlobjectives.functional import (
 
 
 class AttentivePatches(Mask):
-    """Ranks the patches of a picture by the caption and hides the first or the last of them.
+    """Mask the patches of a picture that are most (or least) similar to the caption.
 
         u_i = unit joint vector of patch i,  w_j of word j (begin, end, [CLS] and padding left out)
         score_i = max_j <u_i, w_j>                                [B,N], of the clean picture and its own caption

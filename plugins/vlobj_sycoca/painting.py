@@ -10,7 +10,7 @@ from vlobjectives.functional import mean_interval
 
 
 class Painting(Evaluation):
-    """What a wrong caption adds to the loss of text-guided painting, the mask held fixed.
+    """Increase of the reconstruction loss when the caption is another picture's, under the same mask.
 
         gain    L(picture, another picture's caption) - L(picture, its own), both under the mask that its own chose
         loss    L(picture, its own caption)

@@ -10,7 +10,7 @@ from vlobjectives.functional import normalised, patchify, take
 
 
 class TGMIM(Objective):
-    """Paints the patches that a mask hid, from those that are left and from the caption.
+    """Text-guided masked image modelling: reconstruct the masked patches from the visible ones and the caption.
 
         x = tokens of decoded(masked picture, text)                                            [B,N,D]
         p = W x + b at the hidden patches                                                      [B,K,P], P = patch^2 C

@@ -11,7 +11,7 @@ from small_recipes import changed, plugin, vlobj
 
 from vlobjectives.cli import explain
 from vlobjectives.recipe.recipes import names
-from vlobjectives.registry import Registry
+from vlobjectives.registry import KINDS, Registry
 
 WRONG = [
     (["fly"], 2, "No such command 'fly'"),
@@ -90,6 +90,33 @@ def test_plugins_are_listed(capsys):
     assert "there is no such plug-in" in vlobj(capsys, "-p", "no:nobody", "plugins").out.replace("\n", " ")
 
 
+def test_plugins_as_data(capsys):
+    """Every shipped component: its one line, a whole sentence, its package, paper and options."""
+    components = json.loads(vlobj(capsys, "plugins", "--json").out)
+    shipped = [one for one in components if one["package"] == "vlobjectives"]
+    assert {one["kind"] for one in shipped} == set(KINDS) - {"tracker"}
+    unclear = [(one["kind"], one["name"]) for one in shipped if not re.fullmatch(r"[A-Z].{18,}\.", one["summary"])]
+    assert unclear == []
+    assert all(
+        option.keys() - {"default"} == {"name", "type", "description"} for one in shipped for option in one["options"]
+    )
+    itc = next(one for one in shipped if (one["kind"], one["name"]) == ("objective", "itc"))
+    assert itc["summary"].startswith("Image-text contrast:") and "2103.00020" in itc["paper"]
+    assert itc["fault"] is None and "positives" in {option["name"] for option in itc["options"]}
+
+
+def test_a_component_that_does_not_import_is_listed_with_its_error(tmp_path):
+    file, registry = tmp_path / "own.py", Registry()
+    file.write_text(
+        "from vlobjectives import hookimpl\n\n\n@hookimpl\ndef vlobj_components():\n"
+        '    return {"mask:broken": "no_such_module:Broken"}\n',
+        encoding="utf-8",
+    )
+    registry.add_file(file)
+    broken = next(one for one in explain.catalogue(registry) if one["name"] == "broken")
+    assert "no_such_module" in broken["fault"] and broken["options"] == []
+
+
 def test_a_plugin_is_explained(capsys):
     shown = vlobj(capsys, "plugins", "mgsc").out
     assert "GLSCL, arXiv 2306.07096" in shown and "SymNCE( u(Y^A)" in shown
@@ -100,7 +127,7 @@ def test_a_plugin_is_explained(capsys):
         "name": "temperature",
         "type": "number > 0, <= 1000",
         "default": 0.03,
-        "meaning": options["temperature"]["meaning"],
+        "description": options["temperature"]["description"],
     }
     assert "default" not in options["image_mask"] and options["image_mask"]["type"] == "name of a mask"
     assert options["norm_axis"]["type"] == '"feature" or "frame"'
@@ -191,7 +218,7 @@ def test_every_plugin_explains_itself():
         (key, one["name"])
         for key, data in found.items()
         for one in data["options"]
-        if not one["type"] or not one["meaning"]
+        if not one["type"] or not one["description"]
     ]
     assert silent == []
     types = {one["name"]: one["type"] for one in found["source", "captions"]["options"]}

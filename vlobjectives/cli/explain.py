@@ -27,9 +27,8 @@ BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveM
 
 
 def rows(registry: Registry) -> list[dict[str, Any]]:
-    """Every component, then every plug-in that could not be taken in; imports none of them."""
-    found = [asdict(row) for row in registry.all()]
-    return found + [
+    """List every component, then every plug-in that could not be loaded; imports no component."""
+    return [asdict(row) for row in registry.all()] + [
         {
             "kind": "",
             "name": fault.name,
@@ -42,13 +41,37 @@ def rows(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def table(found: list[dict[str, Any]]) -> None:
-    """The rows as a table; without the column of faults where there are none."""
-    columns = ["kind", "name", "package", "version", *(["fault"] if any(row["fault"] for row in found) else [])]
+def catalogue(registry: Registry) -> list[dict[str, Any]]:
+    """List every component with its one line, its paper and its options, as `vlobj plugins --json` prints them.
+
+    Imports every component. One that does not import has its error under `fault`, and no options.
+    """
+    components = []
+    for row in rows(registry):
+        described = {"summary": "", "paper": "", "options": []}
+        if not row["fault"]:
+            try:
+                cls = registry.get(row["kind"], row["name"])
+            except PluginError as error:
+                row["fault"] = error.what
+            else:
+                described = {"summary": summary(cls), "paper": getattr(cls, "paper", ""), "options": options(cls)}
+        components.append(row | described)
+    return components
+
+
+def summary(cls: type) -> str:
+    """Return the first line of a component's docstring; empty where it has none."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def table(components: list[dict[str, Any]]) -> None:
+    """Print the rows as a table; without the column of faults where there are none."""
+    columns = ["kind", "name", "package", "version", *(["fault"] if any(row["fault"] for row in components) else [])]
     shown = Table(box=None, pad_edge=False)
     for column in columns:
         shown.add_column(column, overflow="fold")
-    for row in found:
+    for row in components:
         shown.add_row(*(Text(row[column] or "") for column in columns))
     Wide().print(shown)
 
@@ -83,6 +106,7 @@ def as_data(row: Row, cls: type) -> dict[str, Any]:
         "name": row.name,
         "package": row.package,
         "version": row.version,
+        "summary": summary(cls),
         "paper": getattr(cls, "paper", ""),
         "about": inspect.getdoc(cls) or "",
         "options": options(cls),
@@ -100,11 +124,11 @@ def show(row: Row, cls: type) -> None:
     print(f"\n{seen['about']}\n")
     if seen["options"]:
         shown = Table(box=None, pad_edge=False)
-        for column in ("option", "type", "default", "meaning"):
+        for column in ("option", "type", "default", "description"):
             shown.add_column(column, overflow="fold", min_width=8)
         for option in seen["options"]:
             default = json.dumps(option["default"], ensure_ascii=False) if "default" in option else "(must be given)"
-            shown.add_row(Text(option["name"]), Text(option["type"]), Text(default), Text(option["meaning"]))
+            shown.add_row(Text(option["name"]), Text(option["type"]), Text(default), Text(option["description"]))
         console.print(shown)
     if seen["views"]:
         print("\nviews")
@@ -118,7 +142,11 @@ def options(cls: type) -> list[dict[str, Any]]:
     for name, field in cls.Config.model_fields.items():
         shape = schema["properties"][field.alias or name]
         named = next((f"name of {kind}" for kind in _named(field)), "")
-        option = {"name": field.alias or name, "type": _type(shape, schema, named), "meaning": field.description or ""}
+        option = {
+            "name": field.alias or name,
+            "type": _type(shape, schema, named),
+            "description": field.description or "",
+        }
         if not field.is_required():
             option["default"] = shape.get("default")
         found.append(option)

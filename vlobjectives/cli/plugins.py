@@ -1,4 +1,4 @@
-"""`vlobj plugins`: what is installed, and what one plug-in computes and takes."""
+"""`vlobj plugins`: the components that are installed, and the formula and options of one."""
 
 from typing import Annotated
 
@@ -10,25 +10,27 @@ from vlobjectives.cli.printing import show_data
 def plugins(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="A plug-in to explain: NAME, KIND:NAME or PACKAGE/NAME.", show_default=False)
+        str | None,
+        typer.Argument(help="The component to explain: NAME, KIND:NAME or PACKAGE/NAME.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: every component with its one line, paper and options.")
+    ] = False,
 ) -> None:
-    """List all plug-ins; with a name: its formula, paper, options and views."""
+    """List all components; with a name: show its formula, paper, options and views."""
     from vlobjectives.cli import explain
 
     registry = context.obj.registry()
-    if name is not None:
-        found = explain.find(registry, name)
+    if name is None:
         if as_json:
-            show_data([explain.as_data(*one) for one in found])
+            show_data(explain.catalogue(registry))
         else:
-            for number, one in enumerate(found):
-                print(end="\n\n" if number else "")
-                explain.show(*one)
+            explain.table(explain.rows(registry))
         return
-    rows = explain.rows(registry)
+    components = explain.find(registry, name)
     if as_json:
-        show_data(rows)
-    else:
-        explain.table(rows)
+        show_data([explain.as_data(*component) for component in components])
+        return
+    for number, component in enumerate(components):
+        print(end="\n\n" if number else "")
+        explain.show(*component)

@@ -19,7 +19,9 @@ Asked = tuple[str, Answer]
 
 
 class Answering(Evaluation):
-    """The mean score of the most likely answers (VQA 2.0's accuracy; of single answers the share of right ones).
+    """Accuracy of visual question answering: the mean score of the most likely answers, as VQA 2.0 counts it.
+
+    Where a question has a single answer this is the share of right ones.
 
     `accuracy` stands beside `question_only`, its chance: the most frequent answer, in the training split, to questions
     that begin alike. Which beginnings are told apart (by one word, ..., four, or whole questions) is what does best on

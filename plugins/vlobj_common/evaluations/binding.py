@@ -13,7 +13,7 @@ TWINS = 64
 
 
 class Binding(Evaluation):
-    """Twins (two scenes that differ in one thing, each with its caption): the log odds prefer what belongs together.
+    """Accuracy of the matching score on contrast pairs: two scenes that differ in one thing, each with its caption.
 
         KIND/caption   for each picture, its own caption to the twin's: right where odds(own) > odds(twin's)
         KIND/picture   for each caption, its own picture to the twin's

@@ -26,7 +26,9 @@ TURNS = 4
 
 
 class Captioning(Evaluation):
-    """`bleu4` and `cider` (CIDEr-D, the usual scale of 0 to 10) of written captions, beside those of other pictures.
+    """BLEU-4 and CIDEr-D of generated captions, beside the scores of captions that belong to other pictures.
+
+    Scores are `bleu4` and `cider` (CIDEr-D, on the usual scale of 0 to 10).
 
     A picture that stands for several samples is described once; its references are all of its captions. Chance is what
     the same captions score when each is handed to another picture (the mean of four ways): words that are always right

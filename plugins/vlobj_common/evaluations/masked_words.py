@@ -32,7 +32,7 @@ ROWS = 64
 
 
 class Words(Evaluation):
-    """Accuracy of naming hidden word pieces: the most likely piece of the whole vocabulary is the one that stood there.
+    """Accuracy of masked language modelling: the most likely piece of the whole vocabulary is the masked one.
 
         all               `ratio` of each caption's pieces hidden, 1 at least, drawn without replacement
         colours, shapes   one word of that kind a caption hidden, drawn among the caption's; all else is seen

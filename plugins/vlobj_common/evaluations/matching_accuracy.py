@@ -38,8 +38,10 @@ class MatchingConfig(EvaluationConfig):
 
 
 class MatchingAccuracy(Evaluation):
-    """Balanced pairs: each caption with its own picture and with a random other one; right where the sign of the log
-    odds is. `accuracy` counts both, chance 50 %; Wilson's interval takes the two of a caption as independent."""
+    """Accuracy of matching on balanced pairs: each caption with its own picture and with a random other one.
+
+    A pair is right where the sign of its log odds is. `accuracy` counts both, chance level 50 %; Wilson's interval
+    takes the two pairs of a caption as independent."""
 
     class Config(MatchingConfig):
         positives: Literal["same_picture", "equal_captions"] = Field(

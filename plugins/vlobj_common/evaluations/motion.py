@@ -14,7 +14,9 @@ from vlobjectives.functional.statistics import mean_interval
 
 
 class Motion(Evaluation):
-    """Clips whose captions say which way things move, shown in order, in a random order, and backwards.
+    """Scores of clips with their frames in order, against the same frames shuffled and reversed.
+
+    The captions say which way things move.
 
         shuffled   R@1 of clips in order less R@1 of the same clips with their frames shuffled, both directions: 0 for
                    a model that sees frames as a set; the interval over queries, paired

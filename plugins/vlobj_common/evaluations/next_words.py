@@ -9,7 +9,7 @@ from vlobjectives import Evaluation, EvaluationConfig, Held, Noise, ObjectiveNam
 
 
 class Naming(Evaluation):
-    """Accuracy of a captioning objective, given the true words before: the most likely piece is the one that follows.
+    """Accuracy of a captioning objective on the next word piece, given the true pieces before it.
 
         all               every piece and the end
         colours, shapes   the pieces of one word of that kind a caption, drawn among the caption's

@@ -12,7 +12,7 @@ PARTS = 16
 
 
 class Probe(Evaluation):
-    """AUC of reading from the fused class features whether a colour and a shape stand together in one thing.
+    """AUC of a linear probe on the fused class tokens for whether a colour and a shape belong to the same object.
 
     A ridge regression for each pair (colour, shape), fitted on the first part of the split and tested on the rest,
     W = (X'X / n + ridge I)^-1 X'Y / n on standardised features X [n,D]: class tokens of picture and text side by side

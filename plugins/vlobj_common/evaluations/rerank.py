@@ -10,7 +10,7 @@ from vlobjectives import Evaluation, Held, Length, PartName, Samples, encoded, j
 
 
 class Rerank(Evaluation):
-    """R@1 both ways where the `top` nearest of the joint space are put in order by the log odds of matching.
+    """R@1 in both directions after the `top` nearest in the joint space are re-ranked by the log odds of matching.
 
     Galleries, right answers and ties as in `retrieval`. A query without a right answer among its nearest is a miss,
     whose pairs are not fused; a pair that both directions ask for is fused once. Chance is that of a random pick from

@@ -17,7 +17,7 @@ BLOCK = 1024
 
 
 class Retrieval(Evaluation):
-    """R@k both ways in the joint space: the share of queries whose right answer is among the k nearest.
+    """R@k in both directions in the joint space: the share of queries with a right answer among the k nearest.
 
     Galleries are consecutive samples (the last one may be smaller); `image_to_text/rK` and `text_to_image/rK` are means
     over all queries of all galleries, with Wilson's interval over queries. A picture with several captions stands once;

@@ -25,7 +25,7 @@ PLACE = "{}"
 
 
 class ZeroShot(Evaluation):
-    """The nearest class's sentence to a picture, in the joint space: how often that class is in the picture.
+    """Accuracy of zero-shot classification: the class whose prompt is nearest to a picture in the joint space.
 
         u_c = unit(mean over prompts of joint("a photo of a {c}"));   right where argmax_c <v, u_c> is there
 

@@ -14,7 +14,7 @@ BLOCKS = 16
 
 
 class BlockPatches(RandomPatches):
-    """Hides rectangles of patches, one after the other, until the share is met: as many patches as `random_patches`.
+    """Mask rectangular blocks of patches, one after the other, until the ratio is reached, as in BEiT.
 
     A block covers s patches, uniform from `least` to the share, in the shape of a picture of aspect r (height / width),
     log-uniform from `aspect` to 1 / aspect: round(sqrt(s r)) rows and round(sqrt(s / r)) columns, anywhere on the grid;

@@ -11,7 +11,9 @@ from vlobjectives.functional import by_tiles, half_up, indices, mark
 
 
 class ClsAttention(Mask):
-    """A-CLIP's choice, which needs no caption: of the patches i of a frame
+    """Mask the tiles of patches that the class token attends to least (or most), as in A-CLIP.
+
+    No caption is needed. Of the patches i of a frame
 
         score_i = mean over all layers and heads of  attention(class token -> i)     in the encoder's average
 

@@ -11,7 +11,7 @@ from vlobjectives.functional import indices, kept, mark, replaced
 
 
 class RandomPatches(Mask):
-    """Hides the same share of every frame, each frame's patches drawn on their own, without replacement.
+    """Mask a random share of the patches of every picture or frame, each frame by itself, without replacement.
 
     Of the n patches of a frame
       drop           keeps the first int(n (1 - ratio)) of a random order, in that order: 64 of 324 at 0.8
@@ -63,8 +63,9 @@ class RandomPatches(Mask):
 
 
 class RandomTubes(RandomPatches):
-    """Hides the same places in every frame of a clip: one draw a clip. Pictures in a mix with clips are hidden as
-    `random_patches` hides them; without clips `check` refuses it.
+    """Mask the same random patches in every frame of a clip.
+
+    Pictures in a mix with clips are masked as `random_patches` masks them; without clips `check` refuses this mask.
 
     Published for video (GLSCL, arXiv 2306.07096, its code): what moves little cannot be read off the next frame.
     """

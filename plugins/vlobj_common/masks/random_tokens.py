@@ -11,7 +11,9 @@ from vlobjectives.functional import mark, take, text_draws, with_replacement
 
 
 class RandomTokens(TextMask):
-    """Draws pieces of words one by one (`whole_words` draws words) and never begin, end or padding.
+    """Mask random word pieces of a caption; begin, end and padding are never masked.
+
+    Pieces are drawn one by one (`whole_words` draws words).
 
     Of a text of r words, l = r + 2 tokens, in a sequence of L
       exact             max(1, round(ratio r)) of the words without replacement

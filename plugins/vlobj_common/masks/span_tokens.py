@@ -12,7 +12,7 @@ from vlobjectives.functional import mark
 
 
 class SpanTokens(TextMask):
-    """Draws spans of whole words until max(1, round(ratio r)) of a text's r pieces are hidden, exactly so many.
+    """Mask spans of whole words, exactly max(1, round(ratio r)) of a text's r word pieces, as in SpanBERT.
 
     A span begins with a word, the more likely the more pieces it has, and is l words long, P(l) ~ p (1 - p)^(l-1) for
     l = 1..longest: 3.8 words on average at 0.2 and 10. The last span is cut where the count is met. `bert` decides for

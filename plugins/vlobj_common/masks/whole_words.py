@@ -9,7 +9,7 @@ from vlobjectives.functional import mark, take
 
 
 class WholeWords(TextMask):
-    """Draws words in random order, each with all of its pieces, as long as they fit.
+    """Mask random whole words, each with all of its pieces, as long as they fit into the ratio.
 
     Of a text of r pieces max(1, round(ratio r)) pieces may be hidden. A word that is longer than what is left of them
     is passed over, so that fewer are hidden at times, and none where every word is longer; as published (whole word

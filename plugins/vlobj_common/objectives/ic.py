@@ -22,7 +22,7 @@ from vlobjectives import (
 
 
 class IC(Objective):
-    """Writes the caption word by word, each from the words before it and from what may be seen of the picture.
+    """Image captioning: cross-entropy of each caption token, given the tokens before it and the visible patches.
 
         ids a_0 = begin, words, end, padding                                                [B,L]
         x = tokens of decoded(text, picture)                                                [B,L,D], x_l saw a_0..a_l
@@ -32,7 +32,7 @@ class IC(Objective):
     published code takes this mean). The last position predicts nothing; begin is never a label, end is. Padding is told
     by `valid` and not by id. With a mask, the decoder reads only the patches that it leaves (SyCoCa, arXiv 2401.02137):
     of the clean pass, which costs no further one, or of a masked pass (`ic_image`). Without, all of them (CoCa, arXiv
-    2205.01917). Who knows nothing pays ln V, or the entropy of words and end where the reader counted the words.
+    2205.01917). The chance level is ln V, or the entropy of words and end where the reader counted the words.
     """
 
     paper = "CoCa, arXiv 2205.01917; SyCoCa, arXiv 2401.02137"

@@ -11,14 +11,14 @@ from vlobjectives.functional import sym_nce
 
 
 class ITC(Objective):
-    """Pulls a picture and its caption together in the joint space and pushes the others of the batch away.
+    """Image-text contrast: symmetric InfoNCE between the pictures and the captions of a batch in the joint space.
 
         t = u(joint(text)),  v = u(joint(image))                     [N,E], the rows of all processes
         L = 1/2 SymNCE(t v', tau)
           = 1/2 mean_i [-log softmax_j(t_i v_j / tau) at j = i]  +  1/2 mean_i [-log softmax_j(t_j v_i / tau) at j = i]
 
     tau is the projection's (`Joint.scale` is 1/tau) and may be learned there. GLSCL (arXiv 2306.07096, its code), whose
-    0.5 is inside the loss; the same function as CLIP's (arXiv 2103.00020). Who knows nothing pays ln N.
+    0.5 is inside the loss; the same function as CLIP's (arXiv 2103.00020). The chance level is ln N.
     """
 
     paper = "GLSCL, arXiv 2306.07096; CLIP, arXiv 2103.00020"

@@ -12,14 +12,14 @@ from vlobjectives.functional import mark
 
 
 class ITM(Objective):
-    """Tells from a picture and a caption, fused, whether they belong together.
+    """Image-text matching: cross-entropy of whether a fused picture and caption belong together.
 
         L = mean_r CE(W pooled_r + b, y_r),  y_r = 1 where row r is matched, else 0        pooled [R,P], W [2,P]
 
     half_batch (published): one pass of B pairs, of which floor(B/2) stay matched and the others take a wrong partner.
     matched_plus_wrong: a pass of B matched pairs and one of the pairing's wrong ones, matched pairs counted where a
     wrong one stands against them. A wrong pair for which there was no partner is never counted. GLSCL (arXiv
-    2306.07096, its code) after METER. Who knows nothing pays the entropy of the labels: ln 2 at halves, 0.637 at one
+    2306.07096, its code) after METER. The chance level is the entropy of the labels: ln 2 at halves, 0.637 at one
     matched to two wrong.
     """
 

@@ -10,14 +10,14 @@ from vlobjectives.functional import take
 
 
 class MLM(Objective):
-    """Names the words that a mask took, from the words that are left and the clean picture.
+    """Masked language modelling: cross-entropy of the masked tokens, given the other tokens and the clean picture.
 
         x = text tokens of fused(image, masked text) at the scored positions               [B,K,D] of [B,L,D]
         L = mean over scored words of CE(head(x), the word that stood there)               head(x) [B,K,V]
 
     The mean runs over all scored words of all rows, not over each row first. The head runs on the K scored positions
     alone (static K, surplus ones not counted), which gives the same loss as on all L. GLSCL (arXiv 2306.07096, its
-    code) after METER. Who knows nothing pays ln V, or the entropy of the words where the reader counted them.
+    code) after METER. The chance level is ln V, or the entropy of the words where the reader counted them.
     """
 
     paper = "GLSCL, arXiv 2306.07096; METER, arXiv 2111.02387"

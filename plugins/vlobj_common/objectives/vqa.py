@@ -11,14 +11,14 @@ NORM_EPS = 1e-5
 
 
 class VQA(Objective):
-    """Gives each known answer a probability, from a picture and a question, fused.
+    """Visual question answering: binary cross-entropy over a table of answers, from a fused picture and question.
 
         z_b = W2 gelu(LN(W1 x_b + b1)) + b2          x_b pooled [B,P] of fused(image, question), W1 [P,P], W2 [V,P]
         L = mean_b sum_v BCE(sigmoid z_bv, y_bv)     y_bv the score of answer v, 0 where it is none: [B,V] in 0..1
 
     As published, the mean over all B V entries times V. A row whose answer the table does not have is a row of zeros
     and counts. `accuracy` is the score of the most likely answer (VQA 2.0's accuracy); its chance level is the most
-    frequent answer's. GLSCL (arXiv 2306.07096, its code) after METER. Who knows nothing pays the entropies of the
+    frequent answer's. GLSCL (arXiv 2306.07096, its code) after METER. The chance level is the entropies of the
     answers' mean scores, added up, where the reader counted them.
     """
 

@@ -36,7 +36,7 @@ class WrongPairs(Pairing):
 
 
 class RandomNegatives(WrongPairs):
-    """Each caption with the picture of another row of the group, any row with which it is wrong being as likely.
+    """Pair each caption with a wrong picture of its group, every wrong one being equally likely.
 
     One wrong pair a row. GLSCL (arXiv 2306.07096, its code) draws from the whole data set and may draw the true picture
     itself; pictures of the batch are already encoded, and the true one is never drawn here.
@@ -49,7 +49,7 @@ class RandomNegatives(WrongPairs):
 
 
 class HardNegatives(WrongPairs):
-    """Each caption with the wrong picture most like it in the joint space, each picture with such a caption, or both.
+    """Pair captions, pictures or both with wrong partners that are near in the joint space: the nearest, or a sample.
 
         S = t v' / tau    [g,g], captions by pictures, no gradient
         argmax   the highest score of a wrong pair (MVPTR, arXiv 2201.12596; its retrieval code)
@@ -100,7 +100,7 @@ class HardNegatives(WrongPairs):
 
 
 class AllPairs(WrongPairs):
-    """Every caption with every picture of the group that is wrong for it: g (g - 1) rows, for small groups."""
+    """Pair every caption with every wrong picture of its group: g (g - 1) rows, for small groups."""
 
     def rows(self, group: int) -> int:
         return group * (group - 1)

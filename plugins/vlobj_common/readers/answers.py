@@ -15,7 +15,9 @@ SOFT = 0.3
 
 
 class Answers(Reader):
-    """An answer, a list of answers (one a person), or a mapping of answers to scores -> labels (id, score).
+    """Labels from answers: the most frequent training answers form a table, and an answer becomes ids with scores.
+
+    An answer, a list of answers (one a person), or a mapping of answers to scores -> labels (id, score).
 
     The table holds the `size` answers that most training rows have as their most frequent one. One answer by itself has
     score 1, one that c people of a list gave min(1, 0.3 c). What is not in the table is left out: such a row has fewer

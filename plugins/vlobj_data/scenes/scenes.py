@@ -30,7 +30,9 @@ Odds = Annotated[tuple[Amount, Amount, Amount, Amount], Field(description="odds 
 
 
 class Scenes(Source):
-    """Coloured shapes on varied backgrounds, five captions each; see the package for what the world holds.
+    """Synthetic scenes of coloured shapes on varied backgrounds, with five captions each.
+
+    The package `vlobj_data.scenes` says what a scene may hold.
 
     Columns, P phrases of the caption shown, in its order:
 
