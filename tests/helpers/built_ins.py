@@ -93,10 +93,12 @@ def toy_of(form: str) -> tuple[Toy, str]:
     """A toy with this form of an objective, and the name that the objective has in it."""
     name = form.split()[0]
     clips = {"frames": 2} if "clips" in form else {}
+    options = OBJECTIVES[form]
+    named = {*options.values(), "spoken"}  # another one draws from its stream
     return Toy(
-        objectives={name: OBJECTIVES[form]},
-        pairings=PAIRINGS,
-        masks=MASKS,
+        objectives={name: options},
+        pairings={key: PAIRINGS[key] for key in PAIRINGS if key in named},
+        masks={key: MASKS[key] for key in MASKS if key in named},
         model=COCA if name in ("ic", "tgmim") else {},
         data={"pictures": 40, **clips},
     ), name

@@ -8,8 +8,13 @@ from vlobjectives.testing.toys import MODEL as TOYS
 
 ALONE = [law for law in objective_laws() if law.name != "processes_equal_one"]  # see runtime/test_distributed
 
+COMBINED = {"mgsc over frames", "itm both, all", "itm of hard ones", "scl of clips l2", "scl cosine", "itc of clips"}
+"""Forms whose options all stand in others of these objectives too, one by one."""
 
-@pytest.mark.parametrize("form", OBJECTIVES)
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=pytest.mark.slow) if form in COMBINED else form for form in OBJECTIVES]
+)
 def test_objectives(form):
     toy, name = toy_of(form)
     for law in ALONE:
@@ -28,11 +33,12 @@ def test_pairings(name):
         law.check(name, Toy(pairings={name: PAIRINGS[name]}))
 
 
-@pytest.mark.parametrize("frames", [1, 2])
-@pytest.mark.parametrize("name", MODEL)
+@pytest.mark.parametrize(("name", "frames"), [*((name, 1) for name in MODEL), ("vision", 2), ("fusion", 2)])
 def test_parts(name, frames):
+    """On toys, but for what reads other parts."""
+    model = {name: MODEL[name]} if name in ("vision", "text") else MODEL
     for law in part_laws():
-        law.check(name, Toy(model=MODEL, data={"frames": frames}))
+        law.check(name, Toy(model=model, data={"frames": frames}))
 
 
 @pytest.mark.parametrize("name", TOYS)
