@@ -1,4 +1,4 @@
-"""Passes through each part and forward FLOPs of a step: planned, as the authors grouped them, and unshared.
+"""Passes through each part and forward FLOPs of a step: planned, as published, and unshared.
 
     python benchmarks/passes.py [--recipes glscl,glscl_base] [--json FILE]
 

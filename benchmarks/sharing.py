@@ -1,4 +1,4 @@
-"""Step time of a recipe with all objectives live: planned, against the authors' groups and against no sharing.
+"""Step time of a recipe with all objectives live: planned, against the published groups and against no sharing.
 
     python benchmarks/sharing.py [--recipe glscl] [--rounds 15] [--json FILE]
 
@@ -17,10 +17,10 @@ from vlobjectives.training.optimizer import Optimiser
 
 
 def ways(system: "vlobjectives.api.Built") -> dict[str, str | tuple[tuple[str, ...], ...]]:
-    """Schedule -> `share` of `System.plan`; the authors' groups hold each objective, some by itself."""
-    authors = system.recipe.plan.authors
-    alone = tuple((name,) for name in system.objectives if not any(name in group for group in authors))
-    return {"planned": "all", **({"authors": authors + alone} if authors else {}), "unshared": "none"}
+    """Schedule -> `share` of `System.plan`; the published groups hold each objective, some by itself."""
+    published = system.recipe.plan.published
+    alone = tuple((name,) for name in system.objectives if not any(name in group for group in published))
+    return {"planned": "all", **({"published": published + alone} if published else {}), "unshared": "none"}
 
 
 def main() -> None:

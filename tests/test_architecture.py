@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HOST, PLUGINS = ROOT / "vlobjectives", ROOT / "plugins"
 LAYERS = (
+    "deprecated",
     "errors",
     "files",
     "pictures",

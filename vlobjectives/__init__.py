@@ -66,7 +66,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str):
     if name not in _MODULE:
-        raise AttributeError(f"module 'vlobjectives' has no attribute '{name}'")
+        return import_module("vlobjectives.deprecated").attribute(__name__, name)
     value = getattr(import_module(_MODULE[name]), name)
     globals()[name] = value
     return value

@@ -15,7 +15,7 @@ from vlobjectives.sweeping.rows import loaded
 from vlobjectives.sweeping.sweep_file import read_sweep
 
 EXTRA = {
-    "evaluate: {retrieval: {gallery: 16}}": "plan: {authors: [[itc, mlm]], checkpoint: [fusion]}\n"
+    "evaluate: {retrieval: {gallery: 16}}": "plan: {published: [[itc, mlm]], checkpoint: [fusion]}\n"
     "evaluate: {retrieval: {gallery: 16}, words: {}, completion: {count: 4}}",
     'groups: [{match: "model.fusion.*", lr: 2.0}]': 'groups: [{match: "model.words.*", lr: 2.0}, '
     '{match: "objectives.itm.*", lr: 2.0}]',
@@ -89,7 +89,7 @@ def test_a_published_schedule_stops_nothing(base, tmp_path, capsys):
     path = tmp_path / "base.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("[[itc, mlm]]", "[[itc, mlx, ic]]"), encoding="utf-8")
     note = str(looked_at(load("base.yaml")).notes[0])
-    assert "plan.authors.0.1  there is no objective 'mlx' in this recipe" in note and "did you mean 'mlm'?" in note
+    assert "plan.published.0.1  there is no objective 'mlx' in this recipe" in note and "did you mean 'mlm'?" in note
     assert vlobj(capsys, "plan", "base.yaml", "--json").code == 0
 
 

@@ -13,7 +13,7 @@ from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
 
-LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.authors=[]")
+LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.published=[]")
 METER = (*LESS, "objectives.itc=null")
 ALBEF = (
     *LESS,

@@ -93,12 +93,12 @@ def test_three_three_five_and_what_sharing_saves():
     found = costs(BASE)
     counted = {name: dict(one.passes) for name, one in found.schedules.items()}
     assert counted["planned"] == {"vision": 3, "text": 3, "fusion": 5, "joint": 2}
-    assert counted["authors"] == {"vision": 6, "text": 5, "fusion": 5, "joint": 2}
+    assert counted["published"] == {"vision": 6, "text": 5, "fusion": 5, "joint": 2}
     assert counted["unshared"] == {"vision": 8, "text": 7, "fusion": 7, "joint": 2}
     total = {name: giga(one.forward) for name, one in found.schedules.items()}
     rest = MLM_HEAD + MLTC + 2 * JOINT
     assert total["planned"] == pytest.approx(sum(EXPECTED.values()) + rest, rel=0.01)
-    assert total == pytest.approx({"planned": 340.7, "authors": 522.8, "unshared": 664}, rel=0.01)
+    assert total == pytest.approx({"planned": 340.7, "published": 522.8, "unshared": 664}, rel=0.01)
     assert giga(found.full.forward) == total["planned"]
 
 

@@ -51,7 +51,7 @@ def test_data_is_json_and_holds_what_is_shown(base):
     found = json.loads(json.dumps(table.data(base)))
     assert found["forward_per_sample"] == pytest.approx(340.9e9, rel=1e-3)
     assert len(found["passes"]) == 13 and found["micro_steps"] == 256
-    assert found["schedules"]["authors"]["groups"] == [["itm"], ["mlm"], ["itc"], ["mgsc", "mltc"]]
+    assert found["schedules"]["published"]["groups"] == [["itm"], ["mlm"], ["itc"], ["mgsc", "mltc"]]
     assert found["peak_memory"] == sum(found["phases"][0]["memory"]["parts"].values())
     assert {
         loss["name"]: loss["weight"]

@@ -12,7 +12,7 @@ from vlobjectives.recipe import load
         ("optim.lr=1e-4", ("optim", "lr"), 1e-4),
         ("optim.lr=1", ("optim", "lr"), 1),
         ("run.compile=parts", ("run", "compile"), "parts"),  # known, not written
-        ("plan.authors=[[itc], [mgsc]]", ("plan", "authors"), [["itc"], ["mgsc"]]),
+        ("plan.published=[[itc], [mgsc]]", ("plan", "published"), [["itc"], ["mgsc"]]),
         ("optim.schedule.floor=0.1", ("optim", "schedule", "floor"), 0.1),
         ("optim.groups.0.lr=0.5", ("optim", "groups", 0, "lr"), 0.5),
         ("optim.groups.0.weight_decay=0", ("optim", "groups", 0, "weight_decay"), 0),

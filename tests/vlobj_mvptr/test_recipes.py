@@ -27,7 +27,7 @@ def test_one_text_one_visual_and_two_fused(costs, name):
     found = costs(name)
     passes = Counter(one.part for one in found.passes)
     assert passes == {"vision": 1, "text": 1, "fusion": 2, "joint": 2}
-    assert found.schedules["planned"].passes == found.schedules["authors"].passes  # as published, all at once
+    assert found.schedules["planned"].passes == found.schedules["published"].passes  # as published, all at once
     assert found.schedules["unshared"].passes["fusion"] == 4  # mlm, itm twice, wpg
 
 

@@ -26,8 +26,8 @@ def references(loaded: Loaded, named: Mapping[KeyPath, Named], report: Report) -
     gone, problem = taken_out(loaded, named, _named(recipe, named))
     yield from (problem,) if problem else ()
     for path, kind, name, default in _named(recipe, named):
-        if path[:2] == ("plan", "authors") and name not in recipe.objectives:
-            yield from _authors(loaded, path, name, gone)
+        if path[:2] == ("plan", "published") and name not in recipe.objectives:
+            yield from _unpublished(loaded, path, name, gone)
         elif (
             name not in getattr(recipe, SECTION[kind])
             and (SECTION[kind], name) not in gone
@@ -53,7 +53,7 @@ def idle(loaded: Loaded, named: Mapping[KeyPath, Named]) -> list[str]:
     return beside_the_system(loaded, named, _named(loaded.recipe, named))
 
 
-def _authors(loaded: Loaded, path: KeyPath, name: str, gone: Collection[KeyPath]) -> Iterator[Problem]:
+def _unpublished(loaded: Loaded, path: KeyPath, name: str, gone: Collection[KeyPath]) -> Iterator[Problem]:
     """A note on a published schedule that names what the recipe does not train: it stops nothing."""
     if ("objectives", name) in gone:
         return
@@ -79,9 +79,9 @@ def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[Key
     for name, entry in recipe.fields.items():
         if entry.with_ is not None:
             yield ("fields", name, "with"), "field", entry.with_, False
-    for number, group in enumerate(recipe.plan.authors):
+    for number, group in enumerate(recipe.plan.published):
         for place, name in enumerate(group):
-            yield ("plan", "authors", number, place), "objective", name, False
+            yield ("plan", "published", number, place), "objective", name, False
     for number, name in enumerate(recipe.plan.checkpoint):
         yield ("plan", "checkpoint", number), "part", name, False
 

@@ -179,12 +179,12 @@ def _averages(system: System) -> dict[str, int]:
 
 
 def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
-    """The planned schedule, the authors' groups if the recipe says them, and each objective by itself."""
-    live = [[name for name in group if name in names] for group in recipe.plan.authors]
-    authors = tuple(tuple(group) for group in live if group)
-    if authors:
-        authors += tuple((name,) for name in names if not any(name in group for group in authors))
-    groups = {"planned": (tuple(names),), "authors": authors, "unshared": tuple((name,) for name in names)}
+    """The planned schedule, the published groups if the recipe names them, and each objective by itself."""
+    live = [[name for name in group if name in names] for group in recipe.plan.published]
+    published = tuple(tuple(group) for group in live if group)
+    if published:
+        published += tuple((name,) for name in names if not any(name in group for group in published))
+    groups = {"planned": (tuple(names),), "published": published, "unshared": tuple((name,) for name in names)}
     return {
         what: plan_costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
         for what, share in groups.items()

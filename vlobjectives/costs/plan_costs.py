@@ -114,7 +114,7 @@ class Costs:
     parameters  part or objective -> trained numbers, shared ones counted where they are made
     averages    part (`vision~ema`) -> numbers of which an average is kept
     phases      sets of objectives that are live together, in order of time
-    schedules   planned, authors (if the recipe says), unshared
+    schedules   planned, published (if the recipe says), unshared
     unknown     operators that the counter has no formula for -> how often
     """
 

@@ -17,7 +17,7 @@ READS, ASKERS = 40, 18
 """Columns that passes' inputs may take up, and that who asked for them has in any case."""
 SCHEDULES = {
     "planned": "as planned: each pass once",
-    "authors": "as published",
+    "published": "as published",
     "unshared": "every objective by itself",
 }
 PARTS = {
@@ -203,7 +203,7 @@ def _schedules(costs: Costs) -> Table:
     for name, one in costs.schedules.items():
         groups = " | ".join(" ".join(group) for group in one.groups)
         table.add_row(
-            SCHEDULES[name] + (f": {groups}" if name == "authors" else ""),
+            SCHEDULES[name] + (f": {groups}" if name == "published" else ""),
             *(f"{one.passes.get(part, 0)}" for part in parts),
             _number(_sample(costs, one.forward) / GIGA),
             f"x {one.forward / planned.forward:.2f}",

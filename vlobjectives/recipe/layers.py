@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe import hints, known_keys
 from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.renamed import renewed
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 
 COMMAND_LINE = "command line"
@@ -163,6 +164,8 @@ def layer(path: Path, find: Callable[[str], Path], run: bool = False) -> Layered
         layered.runs |= {shown(path)} if run else set()
     for path, document in reversed(documents.items()):
         layered.folders[shown(path)] = path.parent
+        _, document, notes = renewed((), document)
+        layered.notes += notes
         document = filled(document, layered.data)
         layered.put((), document)
         layered.bare |= document.bare

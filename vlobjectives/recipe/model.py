@@ -187,7 +187,7 @@ class Run(Section):
 
 class Plan(Section):
     share: Literal["all", "none"] = Field("all", description="none computes each view for itself, for comparisons")
-    authors: tuple[tuple[str, ...], ...] = Field((), description="objectives that shared passes as published")
+    published: tuple[tuple[str, ...], ...] = Field((), description="objectives that shared passes as published")
     checkpoint: tuple[str, ...] = Field((), description="parts whose activations are recomputed to save memory")
 
 

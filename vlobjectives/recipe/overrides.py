@@ -17,6 +17,7 @@ from typing import Any
 from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe import known_keys, synonyms
 from vlobjectives.recipe.layers import COMMAND_LINE, Layered
+from vlobjectives.recipe.renamed import renewed
 from vlobjectives.recipe.schema import NAMED_BY_KEY
 from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, parse
 
@@ -48,7 +49,7 @@ def apply(layered: Layered, overrides: Iterable[str | Change], told: list[Proble
                 _lay(layered, one.name, one.document, adds=True)
             else:
                 name, document = _read(one)
-                given.append((one, _lay(layered, name, document, adds=False), document))
+                given.append((one, *_lay(layered, name, document, adds=False)))
         except RecipeError as error:
             problems += error.problems
     if problems and told is None:
@@ -130,14 +131,17 @@ def _read(text: str) -> tuple[str, Document]:
     return name, Document(document.data, dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE)))
 
 
-def _lay(layered: Layered, name: str, document: Document, adds: bool) -> KeyPath:
-    """Lays a document over the entry of a dotted name; gives its path. With `adds` it may be a new entry."""
-    path = _resolved(layered, name, document.spots[()].key, adds)
+def _lay(layered: Layered, name: str, document: Document, adds: bool) -> tuple[KeyPath, Document]:
+    """Lays a document over the entry of a dotted name, which may be new with `adds`; gives path and document as they
+    are called now."""
+    at, document, notes = renewed(tuple(name.split(".")), document)
+    path = _resolved(layered, ".".join(map(str, at)), document.spots[()].key, adds) if at else ()
+    layered.notes += notes
     for length in range(1, len(path)):
         if not isinstance(_held(layered, path[:length]), dict | list):
             layered.put(path[:length], Document({}, {(): document.spots[()]}))
     layered.put(path, document)
-    return path
+    return path, document
 
 
 def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:

@@ -54,7 +54,7 @@ def _changes(
     while more:
         more = False
         for path, kind, name, _ in namings:
-            if (SECTION[kind], name) not in gone or path[:2] in gone or path[:2] == ("plan", "authors"):
+            if (SECTION[kind], name) not in gone or path[:2] in gone or path[:2] == ("plan", "published"):
                 continue
             change, value = _change(loaded, named, path, kind, name, gone)
             if change in changes or any(path[: len(other)] == other for other in changes):

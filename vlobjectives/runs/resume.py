@@ -11,6 +11,7 @@ from vlobjectives.errors import DataError, Place, Problem, RecipeError
 from vlobjectives.files import refuse_links
 from vlobjectives.recipe import Loaded, Recipe, dump, load
 from vlobjectives.recipe.layers import COMMAND_LINE
+from vlobjectives.recipe.renamed import renewed_data, renewed_name
 from vlobjectives.recipe.yaml import parse
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import data_paths
@@ -31,7 +32,7 @@ def as_noted(place: RunFolder, tell: Callable[[str], None]) -> Recipe:
     noted = place.manifest()["recipe"]
     try:
         if noted is not None:
-            return Recipe.model_validate_json(json.dumps(noted), strict=True)
+            return Recipe.model_validate_json(json.dumps(renewed_data(noted)), strict=True)
     except ValidationError as error:
         wrong = error.errors()[0]
         tell(
@@ -100,7 +101,7 @@ def refuse_moved(overrides: Sequence[str], loaded: Loaded, registry: Registry, m
     """Raises RecipeError for an override of a run's recipe, other than of what `may` change and where its data lies."""
     lies = data_paths(loaded.recipe, registry) | data_paths(load(loaded.path).recipe, registry)
     for text in overrides:
-        key = text.partition("=")[0]
+        key = renewed_name(text.partition("=")[0])
         if not _under(key, tuple(may)) and not any(_under(one, (key,)) for one in lies):
             here = sorted(lies)
             raise RecipeError.one(

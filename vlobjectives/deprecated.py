@@ -1,0 +1,69 @@
+"""Names of earlier releases that go on to work: of Python, and of keys and values of recipes.
+
+A name that was public works for one minor release more under its old name, with a warning or a note that says the new
+one. Whoever renames something adds a line to a table here, and takes out the lines of the release before last.
+"""
+
+import warnings
+from importlib import import_module
+from typing import Any, NamedTuple
+
+Keys = tuple[str | int, ...]
+
+
+class Renamed(NamedTuple):
+    """The new name of something, and the release in which the old one ends."""
+
+    new: str
+    ends: str
+
+
+NAMES: dict[str, Renamed] = {}
+"""Dotted Python name -> its new one: `"vlobjectives.functional.take": Renamed("vlobjectives.functional.gather_tokens",
+"0.3")`. The module of the old name calls `attribute` in its `__getattr__`."""
+
+KEYS: dict[str, Renamed] = {
+    "plan.authors": Renamed("plan.published", "0.3"),
+}
+"""Dotted key path of a recipe -> its new one. `*` is any one key, and as many of them stand in the new path."""
+
+VALUES: dict[tuple[str, str], Renamed] = {}
+"""Dotted key path of a recipe (with `*` as above) and an old value of it -> the new value."""
+
+
+def attribute(module: str, name: str) -> Any:
+    """What an old public name of a module means now, with a DeprecationWarning where it is used.
+
+    Args:
+        module: The module that is asked, its `__name__`; its own `__getattr__` must be the caller.
+        name: The attribute that the module does not have.
+
+    Raises:
+        AttributeError: No table knows the name.
+    """
+    renamed = NAMES.get(f"{module}.{name}")
+    if renamed is None:
+        raise AttributeError(f"module '{module}' has no attribute '{name}'")
+    what = f"{module}.{name} is now {renamed.new}; the old name ends in {renamed.ends}"
+    warnings.warn(what, DeprecationWarning, stacklevel=3)
+    home, _, new = renamed.new.rpartition(".")
+    return getattr(import_module(home), new)
+
+
+def key(path: Keys) -> tuple[Keys, str] | None:
+    """The new path of an old key, and the release in which the old one ends; None where it is not old."""
+    for old, renamed in KEYS.items():
+        if _matches(path, old):
+            kept = iter(part for part, word in zip(path, old.split(".")) if word == "*")
+            return tuple(next(kept) if word == "*" else word for word in renamed.new.split(".")), renamed.ends
+    return None
+
+
+def value(path: Keys, held: object) -> Renamed | None:
+    """The new value of the key at `path` where it holds an old one."""
+    return next((renamed for (old, was), renamed in VALUES.items() if held == was and _matches(path, old)), None)
+
+
+def _matches(path: Keys, pattern: str) -> bool:
+    words = pattern.split(".")
+    return len(path) == len(words) and all(word in ("*", part) for part, word in zip(path, words))
