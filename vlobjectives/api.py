@@ -56,6 +56,8 @@ class Built(System):
     def batches(self, first: int = 0) -> Iterator[Batch]:
         """Training batches, `data.batch` pairs each, of steps `first` to the recipe's last; on the system's device,
         pictures normalised."""
+        if first < 0:
+            raise ValueError(f"steps count from 0, and {first} is none")
         recipe = self.recipe
         layout = Layout(recipe.data.batch, recipe.data.batch)
         data = training(self.pieces.feeds, layout, recipe.seed)
@@ -187,6 +189,8 @@ class Towers:
         """Texts -> unit vectors [N,E], cut at the model's length; `rows` at once."""
         if isinstance(texts, str):
             raise TypeError("embed_texts takes a list of texts; one text is a list of one")
+        if odd := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"embed_texts takes a list of texts, and one of these is of type {type(odd[0]).__name__}")
         return self._embed(self.system.pieces.fields, "text", list(texts), rows)
 
     def write_texts(self, pictures: Sequence[Any], beams: int = 1, rows: int = 64) -> list[str]:

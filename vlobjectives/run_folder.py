@@ -184,14 +184,17 @@ class RunFolder:
         starts = self.manifest()["starts"]
         return starts[-1].get("processes", 1) if starts else 1
 
-    def cut_metrics(self, step: int) -> None:
-        """Leaves the lines of steps before `step`: each step stands once, also after a resume."""
+    def cut_metrics(self, step: int) -> int:
+        """Leaves the lines of steps before `step`: each step stands once, also after a resume. Gives how many before
+        the last, which a kill may have cut, could not be read and are gone."""
         if not exists(self.metrics):
-            return
+            return 0
         lines = read(self.metrics).decode("utf-8", errors="replace").splitlines()
-        kept = [line for line in lines if (of := step_of(line)) is not None and of < step]
+        steps = [step_of(line) for line in lines]
+        kept = [line for line, of in zip(lines, steps) if of is not None and of < step]
         if kept != lines:
             write(self.metrics, "".join(line + "\n" for line in kept))
+        return steps[:-1].count(None)
 
 
 class _Plugin(BaseModel, extra="allow"):

@@ -95,6 +95,10 @@ def test_batches_go_on_from_a_step_and_end_with_the_recipe():
     assert torch.equal(late[0].number, whole[1].number)
     assert torch.equal(late[0]["image"], whole[1]["image"])
     assert whole[0]["image"].dtype == torch.float32
+    with pytest.raises(ValueError, match="steps count from 0, and -1 is none"):
+        next(system.batches(-1))
+    with pytest.raises(ValueError, match="there is no objective 'itm'; there are itc"):
+        system(whole[0], names=["itm"])
 
 
 def test_loop_of_ones_own_lowers_the_loss():
@@ -228,3 +232,5 @@ def test_what_is_no_picture(towers, tmp_path):
 def test_one_text_is_a_list_of_one(towers):
     with pytest.raises(TypeError, match="list of one"):
         towers.embed_texts("a red circle")
+    with pytest.raises(TypeError, match="one of these is of type int"):
+        towers.embed_texts(["a red circle", 2])

@@ -65,6 +65,12 @@ def test_what_a_test_split_loses_is_counted_by_itself(write, capsys):
     assert "a score would count others in their place" in ended.err
 
 
+def test_it_is_said_where_nothing_is_held_out(write, capsys):
+    path, said = write(rows(16)), "  evaluate  no split of the data is held out, so that nothing is evaluated"
+    assert said in vlobj(capsys, "check", path).out
+    assert said not in vlobj(capsys, "check", path, "evaluate.losses=false", "evaluate.retrieval=false").out
+
+
 def test_a_leak_is_no_bad_sample(write, capsys):
     """However many bad samples are allowed."""
     ended = vlobj(capsys, "check", write([*rows(300), ("./p3.png", "the same picture", "test")], ", max_bad: 1.0"))

@@ -168,8 +168,8 @@ def test_all_problems_at_once_in_order_of_place(problems):
     ]
 
 
-def test_an_empty_file_lacks_everything_that_has_no_default(problems):
-    assert {problem.path for problem in problems(text="")} == {"data", "model", "objectives", "optim", "run"}
+def test_a_file_of_one_key_lacks_everything_that_has_no_default(problems):
+    assert {problem.path for problem in problems(text="seed: 1")} == {"data", "model", "objectives", "optim", "run"}
 
 
 def test_types_by_name_and_default_inputs(small):

@@ -232,6 +232,8 @@ def test_a_billion_laughs_end_early():
         (b"\xff\xfea\x00", "the file is UTF-16", Place("r", 1, 1)),
         (b"a: 1\nb: \xe9t\xe9", "the byte 0xe9 is no UTF-8", Place("r", 2, 4)),
         (b"a: " + b"x" * MAX_BYTES, "larger than 1,000,000 bytes", Place("r")),
+        (b"", "the file holds nothing", Place("r", 1, 1)),
+        (b"# later\n", "the file holds nothing", Place("r", 1, 1)),
         (b"- 1", "the file is no mapping", Place("r", 1, 1)),
         (b"word", "the file is no mapping", Place("r", 1, 1)),
     ],
@@ -250,10 +252,8 @@ def test_files_that_cannot_be_read(tmp_path):
             read(path)
 
 
-def test_a_byte_order_mark_and_an_empty_file(tmp_path):
+def test_a_byte_order_mark(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     document = read(path)
     assert document.data == {"a": 1, "b": 2} and document.spots[("a",)].key.column == 1
-    path.write_text("# nothing yet\n", encoding="utf-8")
-    assert read(path).data == {}

@@ -341,8 +341,10 @@ def test_metrics_are_cut_to_the_checkpoint(tmp_path):
     place = RunFolder(tmp_path)
     lines = "".join(json.dumps({"step": step}) + "\n" for step in range(5))
     place.metrics.write_text(lines + '{"step": 5, "lo', encoding="utf-8")
-    place.cut_metrics(3)
+    assert place.cut_metrics(3) == 0
     assert [json.loads(line)["step"] for line in place.metrics.read_text(encoding="utf-8").splitlines()] == [0, 1, 2]
+    place.metrics.write_bytes(place.metrics.read_bytes().replace(b'{"step": 1}', b"\0" * 11))
+    assert place.cut_metrics(3) == 1, "what was lost otherwise is told"
 
 
 def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, monkeypatch):

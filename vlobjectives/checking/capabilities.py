@@ -12,9 +12,9 @@ from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, In
 from vlobjectives.data.data_module import Pieces
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.planning.plan import make, seen_input
-from vlobjectives.plugin_loading.attribution import whose
+from vlobjectives.plugin_loading.attribution import Broke, an, given, line_of, whose
 from vlobjectives.plugin_loading.instantiate import Trouble
-from vlobjectives.plugin_loading.load import reason_of, where_raised
+from vlobjectives.plugin_loading.load import defined, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report, where
@@ -27,6 +27,7 @@ from vlobjectives.system import assemble
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
 WANTED = {EncodedView: Encoder, FusedView: Fusion, DecodedView: Decoder, JointView: Projection}
+VIEWS = "{name: view}, such as {'image': encoded(inputs['image'])}"
 PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
@@ -63,7 +64,7 @@ def capabilities(
                     try:
                         report.add(STAGE, act(loaded, path, one, built))
                     except Exception as error:  # a plug-in's own code
-                        report.add(STAGE, [_fault(loaded, path, error)], PluginError.code)
+                        report.add(STAGE, [_fault(loaded, path, error, one.cls)], PluginError.code)
             loaded, named = rest(loaded, named, report.errors_of(STAGE))
             built = built.of_recipe(loaded.recipe)
     return loaded, named, built
@@ -125,22 +126,22 @@ def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def _fault(loaded: Loaded, path: KeyPath, error: Exception) -> Problem:
+def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = None) -> Problem:
     """A plug-in that raised what it should not."""
-    place = where_raised(error)
-    return loaded.problem(
-        path,
-        f"its plug-in fails: {reason_of(error)}" + (f" ({place})" if place else ""),
-        "mend the plug-in; `vlobj --debug run` shows the traceback",
-        key=True,
+    place = line_of(error, ()) or where_raised(error) or (cls and defined(cls))
+    what, mend = (
+        (error.why, error.mend)
+        if isinstance(error, Broke)
+        else (f"its plug-in fails: {reason_of(error)}", "mend the plug-in; `vlobj --debug run` shows the traceback")
     )
+    return loaded.problem(path, what + (f" ({place})" if place else ""), mend, key=True)
 
 
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
     """What is wrong with the views of an objective, mask or pairing."""
     name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
     try:
-        views = whole.views(built.bare if one.kind == "mask" else built.made.inputs)
+        views = views_of(whole, built.bare if one.kind == "mask" else built.made.inputs)
         for view in views.values():
             for view_path, what, mend in asked_in_vain(view, path, one, built):
                 yield loaded.problem(view_path, what, mend)
@@ -150,6 +151,15 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
         yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
     except CannotBuild as error:
         yield loaded.problem(path, error.why, error.mend, key=True)
+
+
+def views_of(whole: Any, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+    """The views of an objective, mask, pairing or evaluation. Raises Broke where it gives something else."""
+    views = given(whole.views(inputs), Mapping, whole.views, VIEWS)
+    for name, view in views.items():
+        if not isinstance(view, View):
+            raise Broke(f"views returned under '{name}' {an(view)}", f"views must return {VIEWS}", whole.views)
+    return views
 
 
 Found = tuple[KeyPath, str, str]

@@ -14,6 +14,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import Pieces, make_reader, make_source, pieces_of
 from vlobjectives.errors import DataError, PluginError, Problem
+from vlobjectives.evaluation.context import held_out
 from vlobjectives.plugin_loading.attribution import work_of
 from vlobjectives.plugin_loading.instantiate import Trouble
 from vlobjectives.recipe.loading import Loaded
@@ -69,6 +70,7 @@ def data(
             *_fed(loaded, name, source, fed, columns),
             *_splits(loaded, name, source),
         ]
+    found += _unheld(loaded, sources)
     found += _missing(loaded, {split for one in sources.values() for split in one.splits() if one.size(split)})
     sound = report.add(STAGE, found)
     for name, source in sources.items():
@@ -200,6 +202,18 @@ def _splits(loaded: Loaded, name: str, source: Source) -> Iterator[Problem]:
             ("data", "batch"),
             f"a batch of {batch} is more than the {size} training samples{whose}, so that some stand in it twice",
             "lower data.batch",
+            note=True,
+        )
+
+
+def _unheld(loaded: Loaded, sources: Mapping[str, Source]) -> Iterator[Problem]:
+    evaluate = loaded.recipe.evaluate
+    if (evaluate.entries or evaluate.losses) and not any(held_out(source) for source in sources.values()):
+        kinds = ", ".join(dict.fromkeys(f"`vlobj plugins {entry.type}`" for entry in loaded.recipe.sources.values()))
+        yield loaded.problem(
+            ("evaluate",),
+            "no split of the data is held out, so that nothing is evaluated",
+            f"give it one: {kinds} explains the options; nothing, if no score is wanted",
             note=True,
         )
 

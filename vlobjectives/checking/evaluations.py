@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from vlobjectives.checking.capabilities import asked_in_vain
+from vlobjectives.checking.capabilities import asked_in_vain, views_of
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.checking.trial_system import SAMPLES, little
 from vlobjectives.contracts.evaluation import Evaluation
@@ -71,7 +71,7 @@ def evaluations(
                 _tell(loaded, path, one, fault, trials, runs, report)
         elif trials.untried:
             unrun.append(str(path[1]))
-    if unrun:
+    if unrun and not report.errors_of("data"):  # which are why, then
         report.add(
             STAGE,
             [
@@ -150,7 +150,7 @@ class Trials:
         try:
             with contained(dotted(path), draws=True):
                 whole = one.cls(one.config)
-                views = whole.views(self.built.bare)
+                views = views_of(whole, self.built.bare)
                 found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
                 found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
                 if found:
@@ -234,6 +234,8 @@ def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trial
         return
     if not fault.foreign:
         of_data = isinstance(fault.error, DataError)
+        if of_data and fault.ran and report.errors_of("data"):
+            return
         report.add(
             STAGE,
             [

@@ -47,7 +47,7 @@ def shapes(
     if not report.add(STAGE, failed.values()):
         return None
     if not report.errors:
-        report.add("sense", _unreached(loaded, system, reached))
+        report.add("sense", [*_fixed(loaded, system), *_unreached(loaded, system, reached)])
     return max(steps, key=lambda step: step.memory.peak)
 
 
@@ -85,6 +85,18 @@ def _told(loaded: Loaded, error: Trouble) -> Problem:
     if note is not None and (place := line_of(cause, note.files)):
         what += f" ({place})"
     return loaded.problem(error.path, what, error.mend, key=True)
+
+
+def _fixed(loaded: Loaded, system: shape_check.Dry) -> Iterator[Problem]:
+    """Terms that train nothing, and do not say that they are metrics."""
+    for name, term in (name.split("/", 1) for name in sorted(system.fixed)):
+        yield loaded.problem(
+            ("objectives", name),
+            f"its term '{term}' hangs on nothing that is trained, and moves no weight",
+            "nothing, if all that it looks at is frozen; a metric is a Term of weight 0",
+            note=True,
+            key=True,
+        )
 
 
 def _unreached(loaded: Loaded, system: shape_check.Dry, reached: set[int]) -> Iterator[Problem]:

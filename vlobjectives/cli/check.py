@@ -45,7 +45,7 @@ def check(
         show_data(report.as_data())
     else:
         show(report)
-        print(f"{loaded.recipe.run.name}: {report.summary}, {time.monotonic() - begun:.1f} s")
+        print(f"{loaded.recipe.run.name or loaded.path.stem}: {report.summary}, {time.monotonic() - begun:.1f} s")
     raise typer.Exit(report.code)
 
 

@@ -25,6 +25,7 @@ from vlobjectives.data.data_module import Pieces, pieces_of
 from vlobjectives.planning.plan import Key, title
 from vlobjectives.plugin_loading.attribution import Broke, whose
 from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.resources import KINDS, precision_of
 from vlobjectives.system import assemble
@@ -59,6 +60,7 @@ class Dry:
     rows         of a micro-batch
     device, precision  what is counted for; GPU attention is fused, whatever computes it here
     accumulates  gradients of earlier micro-batches are there when a micro-batch begins
+    fixed        terms, as `objective/term`, that hung on nothing that is trained in a step so far
     """
 
     system: System
@@ -68,6 +70,7 @@ class Dry:
     device: str = "cpu"
     precision: str = "fp32"
     accumulates: bool = False
+    fixed: set[str] = field(default_factory=set)
     _keys: dict[str, Key | str] = field(default_factory=dict)
 
     def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
@@ -106,7 +109,9 @@ class Dry:
                 batch = fake.stand_in(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
-            total = self.system(batch, step, names=names, stage=stage).total
+            losses = self.system(batch, step, names=names, stage=stage)
+            self.fixed |= {name for name, term in losses.terms.items() if term.weight and not term.total.requires_grad}
+            total = losses.total
             held = dict(meter.memory.alive)
             with meter.work(BACKWARD), self.system.backward_blamed():
                 total.backward()
@@ -163,6 +168,8 @@ class Dry:
             return Trouble(path, error.why, error.mend)
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         mend = "look at the shapes that it is given"
+        if note and not isinstance(error, RuntimeError | ValueError | IndexError | AssertionError):
+            why, mend = reason_of(error), "correct the plug-in"
         if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
             why = f"it asks the device for a number ({error.func})"
             mend = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"

@@ -33,6 +33,15 @@ def placed(path: tuple[str, ...], make: Callable[[], Any], draws: bool = False) 
         raise Trouble(path, error.why, error.mend) from error
 
 
+def unmet(call: Callable[..., Any], offered: Mapping[str, Any]) -> list[str]:
+    """What a bound function's signature must be given, and the host does not offer."""
+    return [
+        name
+        for name, p in inspect.signature(call).parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in offered
+    ]
+
+
 def asked_for(call: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
     """What a function's signature names of the keywords that the host offers; all of them where it takes any."""
     wanted = inspect.signature(call).parameters

@@ -16,6 +16,7 @@ from vlobjectives.errors import Place, PluginError
 from vlobjectives.plugin_loading.helper_files import Files, gathered, load
 from vlobjectives.plugin_loading.side_effects import Foreign, contained
 
+OURS = Path(__file__).parents[1]
 HOOKS = tuple(name for name in vars(Hooks) if name.startswith("vlobj_"))
 
 
@@ -75,6 +76,9 @@ def reason_of(error: BaseException) -> str:
     """Kind and message of an error in one line; a misspelt hook with the one that was probably meant."""
     if isinstance(error, Foreign):
         return str(error)
+    if isinstance(error, NotImplementedError) and not str(error) and error.__traceback__:  # as contracts raise it
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        return f"it does not define {frame.f_code.co_name}, which its contract asks for"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if unknown := re.search(r"unknown hook '(\w+)'", text):  # pluggy's words
         near = get_close_matches(unknown[1], HOOKS, 1)
@@ -101,4 +105,8 @@ def defined(what: Any) -> Place | None:
 
 
 def _foreign(filename: str) -> bool:
-    return filename not in (__file__, sys.modules["importlib"].__file__) and not filename.startswith("<frozen")
+    return (
+        not filename.startswith("<frozen")
+        and filename != sys.modules["importlib"].__file__
+        and not Path(filename).is_relative_to(OURS)
+    )

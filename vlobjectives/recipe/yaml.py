@@ -55,7 +55,7 @@ def read(path: Path, name: str | None = None, first: str = "objectives") -> Docu
         raise _too_large(name)
     document = parse(_text(raw, name), name)
     if document.data is None:
-        return Document({}, {(): Spot(Place(name, 1, 1), Place(name, 1, 1))})
+        raise RecipeError.one("the file holds nothing", f"begin with a key such as `{first}:`", Place(name, 1, 1))
     if not isinstance(document.data, dict):
         tight = isinstance(document.data, str) and ":" in document.data
         raise RecipeError.one(

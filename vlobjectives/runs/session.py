@@ -124,7 +124,8 @@ class Session:
                 ) from error
             self.done = self.saved = found.step
         if self.world.first:
-            self.place.cut_metrics(self.done)
+            if lost := self.place.cut_metrics(self.done):
+                self.log.say(f"metrics.jsonl was damaged: {lost} of its lines could not be read and are left out")
             checkpoint.set_aside(self.place.checkpoints, self.done)
 
     def evaluate(self, splits: tuple[str, ...] | None = None) -> Scored:

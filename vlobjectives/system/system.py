@@ -20,7 +20,7 @@ from vlobjectives.functional.gather import gather
 from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.plugin_loading.attribution import Broke, given, work_among, work_of
-from vlobjectives.plugin_loading.instantiate import asked_for
+from vlobjectives.plugin_loading.instantiate import asked_for, unmet
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
 from vlobjectives.system.averages import Averages, wanted
@@ -174,6 +174,8 @@ class System(nn.Module):
         stage   how passes draw; by default as training does at `step`
         """
         names = self.live(step, batch.source) if names is None else tuple(names)
+        if unknown := [name for name in names if name not in self.objectives]:
+            raise ValueError(f"there is no objective '{unknown[0]}'; there are {', '.join(self.objectives)}")
         stage = stage or self.stage(step, micro, _rank())
         terms: dict[str, Term] = {}
         with _random_state_kept(stage, batch.number.device), self.autocasting():
@@ -266,6 +268,12 @@ class System(nn.Module):
             else self.gathers or (partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
         )
         offered |= objective.config.held("part", dict(self.model.items()))
+        if lacking := unmet(call, offered):
+            raise Broke(
+                f"{call.__name__} asks for {', '.join(lacking)}, and is given {', '.join(offered)}",
+                "call its arguments as its views, and as its Config's names of parts",
+                call,
+            )
         return asked_for(call, offered)
 
     def autocasting(self):
