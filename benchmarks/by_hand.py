@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from vlobjectives import Batch, Draw, Pairs, Reading
+from vlobjectives import Batch, MaskSample, Pairs, RequestedOutputs
 from vlobjectives.api import Built
 from vlobjectives.functional import indices, kept, mark, partners, replaced, sym_nce, take, unit
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.training.schedule import rate_factor
 
-PLAIN = Reading()
+PLAIN = RequestedOutputs()
 
 
 class ByHand:
@@ -48,7 +48,7 @@ class ByHand:
         self.weights = {name: weight_at(entry.weight, step, steps) for name, entry in self.recipe.objectives.items()}
         schedule = optim.schedule
         self.rate = optim.lr * rate_factor(step, steps, schedule.warmup, schedule.then, schedule.floor)
-        spec = system.pieces.fields.spec("image")
+        spec = system.data_module.fields.spec("image")
         self.mean = torch.tensor(spec.mean, device=system.device).view(3, 1, 1) * 255
         self.std = torch.tensor(spec.std, device=system.device).view(3, 1, 1) * 255
         self.site, self.patches = system.sites[""]["text"], system.sites[""]["image"].positions
@@ -142,9 +142,9 @@ class ByHand:
         }
 
 
-def _draw(hidden: torch.Tensor, size: int, fill: str, **more: Any) -> Draw:
+def _draw(hidden: torch.Tensor, size: int, fill: str, **more: Any) -> MaskSample:
     index, ok = indices(hidden, size)
-    return Draw(hidden, hidden, index, ok, fill=fill, **more)
+    return MaskSample(hidden, hidden, index, ok, fill=fill, **more)
 
 
 def _complete(prediction: torch.Tensor, target: torch.Tensor, ok: torch.Tensor | None = None) -> torch.Tensor:

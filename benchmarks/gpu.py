@@ -29,12 +29,12 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.costs import fake
 from vlobjectives.costs.measure import measure
 from vlobjectives.costs.shape_check import specs
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.data.loader import Layout, Loaded
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 RANDOM = ("model.vision.weights=null", "model.text.weights=null")
@@ -95,14 +95,14 @@ def case(name: str, compiled: bool, checkpointed: bool, asked: Any, rate: float)
     recipe, registry, device = load(name, changes).recipe, Registry(), torch.device(asked.device)
     whole = measure(load(name, [c for c in changes if c not in again]).recipe, registry).full
     planned = measure(recipe, registry).full.memory.peak if checkpointed else whole.memory.peak
-    made = pieces_of(recipe, registry, described=True)
+    made = build_data(recipe, registry, described=True)
     system = assemble.system(recipe, registry, made).to(device).train()
     system.autocast = (device.type, torch.bfloat16)
     if compiled:
         for part in system.model.values():
             part.compile()
-    trainer = Trainer(system, Optimiser(system, recipe.optim, recipe.run.steps), Same(), Layout(rows, rows), device)
-    batches = repeat(Loaded(fake.stand_in(specs(made), rows).to(device), (), ()))
+    trainer = Trainer(system, Optimizer(system, recipe.optim, recipe.run.steps), Same(), Layout(rows, rows), device)
+    batches = repeat(Loaded(fake.fake_batch(specs(made), rows).to(device), (), ()))
     last = recipe.run.steps - 1
     begun = time.perf_counter()
     for _ in range(WARM):

@@ -17,7 +17,7 @@ import vlobjectives
 from vlobjectives.api import Built
 from vlobjectives.data.loader import Layout, Loaded, MicroBatches
 from vlobjectives.planning.plan import DrawKey, PairsKey
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 MASKED = {"dropped": "image", "replaced": "image", "noisy_words": "text", "hidden_words": "text"}
@@ -25,13 +25,15 @@ MASKED = {"dropped": "image", "replaced": "image", "noisy_words": "text", "hidde
 
 def in_memory(system: Built, count: int) -> list[Loaded]:
     batch = system.recipe.data.batch
-    data = MicroBatches(system.pieces.source, system.pieces.fields, "train", Layout(batch, batch), system.recipe.seed)
+    data = MicroBatches(
+        system.data_module.source, system.data_module.fields, "train", Layout(batch, batch), system.recipe.seed
+    )
     return [data[item] for item in range(count)]
 
 
 def agree(system: Built, hand: ByHand, loaded: Loaded) -> dict[str, tuple[float, float]]:
     """Both ways' losses on the same draws. Raises SystemExit where they, or the gradients, differ."""
-    batch = system.pieces.fields.normalised(loaded.batch.to(system.device))
+    batch = system.data_module.fields.normalised(loaded.batch.to(system.device))
     stage = system.stage(hand.at)
     drawn = {mask: stage.draw(DrawKey(mask, name), batch, {}) for mask, name in MASKED.items()}
     drawn["others"] = stage.choose(PairsKey("others", 0.5), batch, {})
@@ -66,7 +68,7 @@ def main() -> None:
     hand = ByHand(system, step)
     layout = Layout(recipe.data.batch, recipe.data.batch)
     trainer = Trainer(
-        system, Optimiser(system, recipe.optim, recipe.run.steps), system.pieces.fields, layout, system.device
+        system, Optimizer(system, recipe.optim, recipe.run.steps), system.data_module.fields, layout, system.device
     )
     losses = agree(system, hand, batches[0])
     for_library, for_hand = itertools.cycle(batches), itertools.cycle(batches)

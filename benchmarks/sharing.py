@@ -13,7 +13,7 @@ import paired
 import torch
 
 import vlobjectives
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 
 
 def ways(system: "vlobjectives.api.Built") -> dict[str, str | tuple[tuple[str, ...], ...]]:
@@ -32,7 +32,7 @@ def main() -> None:
     )
     system = vlobjectives.build(asked.recipe, f"data.samples={asked.samples}", device="auto").train()
     step, batch = system.recipe.run.steps - 1, next(system.batches())
-    optimiser = Optimiser(system, system.recipe.optim.model_copy(update={"lr": 1e-12}), system.recipe.run.steps)
+    optimiser = Optimizer(system, system.recipe.optim.model_copy(update={"lr": 1e-12}), system.recipe.run.steps)
     settings = system.settings
 
     def stepping(share: str | tuple[tuple[str, ...], ...]) -> Callable[[], float]:

@@ -19,8 +19,8 @@ def test_exit_codes():
         "RecipeError": 2,
         "DataError": 3,
         "PluginError": 4,
-        "NumbersError": 5,
-        "MeansError": 6,
+        "NonFiniteError": 5,
+        "ResourceError": 6,
         "Stopped": 75,
         "Interrupted": 130,
     }
@@ -49,7 +49,7 @@ def test_recipe_error_prints_every_problem():
     )
     assert str(error) == (
         "recipes/x.yaml:12:5  objectives.mgsc.image_mask  there is no mask 'droped'\n"
-        "    mend: did you mean 'dropped'?\n"
+        "    hint: did you mean 'dropped'?\n"
         "--device nowhere\n"
         "note: x.yaml:1:1  masks.idle  nobody uses it"
     )
@@ -58,11 +58,11 @@ def test_recipe_error_prints_every_problem():
 
 def test_message_of_the_others():
     error = PluginError("it does not load", "install timm", Place("m.py", 3))
-    assert str(error) == "m.py:3  it does not load\n    mend: install timm"
+    assert str(error) == "m.py:3  it does not load\n    hint: install timm"
 
 
 @pytest.mark.parametrize(
-    "error", [RecipeError.one("what", "mend", Place("f", 1, 2), "a.b"), errors.DataError("what", "mend", Place("f", 1))]
+    "error", [RecipeError.one("what", "hint", Place("f", 1, 2), "a.b"), errors.DataError("what", "hint", Place("f", 1))]
 )
 def test_errors_survive_pickling(error):
     again = pickle.loads(pickle.dumps(error))

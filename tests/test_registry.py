@@ -22,7 +22,7 @@ GOOD = """
 """
 
 
-class Site:
+class MaskTarget:
     """A folder on sys.path that distributions are put into."""
 
     def __init__(self, folder):
@@ -52,7 +52,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
-    return Site(tmp_path)
+    return MaskTarget(tmp_path)
 
 
 def strangers(registry: Registry, kind: str = "objective") -> list[str]:
@@ -169,7 +169,7 @@ def test_unknown_names_say_what_is_near_and_where_was_looked():
     with pytest.raises(PluginError) as caught:
         registry.get("objective", "mgcs")
     assert caught.value.what == "there is no objective 'mgcs', did you mean 'mgsc'?"
-    assert all(part in caught.value.mend for part in ("known: ", " itc, itm, ", "looked in vlobjectives"))
+    assert all(part in caught.value.hint for part in ("known: ", " itc, itm, ", "looked in vlobjectives"))
     with pytest.raises(PluginError, match="'timm_vision' is a plug-in of kind encoder, not fusion"):
         registry.get("fusion", "timm_vision")
     with pytest.raises(ValueError, match="no such kind of plug-in: 'loss'; there are objective, mask"):
@@ -199,9 +199,9 @@ def test_targets_that_do_not_load(site):
 
     assert "is no class derived of vlobjectives' Objective" in error("mask_in_disguise").what
     place = error("broken").place
-    assert place.file.endswith(f"{broken}.py") and place.line == 2 and error("broken").mend == "install no_such_thing"
-    assert "AttributeError" in error("absent").what and error("absent").mend == "mend or upgrade acme"
-    assert error("nowhere").mend == "mend or upgrade acme" and error("nowhere").place is None
+    assert place.file.endswith(f"{broken}.py") and place.line == 2 and error("broken").hint == "install no_such_thing"
+    assert "AttributeError" in error("absent").what and error("absent").hint == "mend or upgrade acme"
+    assert error("nowhere").hint == "mend or upgrade acme" and error("nowhere").place is None
     assert registry.get("mask", "right").__name__ == "Mine"
     faulty = {row.name for row in registry.all(load=True) if row.fault and row.package == "acme"}
     assert faulty == {"mask_in_disguise", "broken", "absent", "nowhere"}
@@ -267,7 +267,7 @@ def test_a_local_file_that_is_wrong(tmp_path, text, line, what):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(PluginError, match=what) as caught:
         Registry().add_file(path)
-    assert caught.value.place.file == str(path) and caught.value.place.line == line and caught.value.mend
+    assert caught.value.place.file == str(path) and caught.value.place.line == line and caught.value.hint
 
 
 def test_local_files_that_are_none(tmp_path):

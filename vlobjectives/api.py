@@ -16,7 +16,7 @@ from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import View, joint
 from vlobjectives.data import fit_readers, user_pictures
 from vlobjectives.data.collate import Fields
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.data.loader import Layout, micro_batches
 from vlobjectives.data.streams import training
 from vlobjectives.errors import DataError, RecipeError
@@ -24,7 +24,7 @@ from vlobjectives.evaluation import generation
 from vlobjectives.files import is_file
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.recipe.report import Report
@@ -46,7 +46,7 @@ class Built(System):
     needs a `torch.amp.GradScaler` beside it); `after_step()` after each of its steps.
     """
 
-    pieces: Pieces
+    data_module: DataModule
     recipe: Any
 
     @property
@@ -60,9 +60,9 @@ class Built(System):
             raise ValueError(f"steps count from 0, and {first} is none")
         recipe = self.recipe
         layout = Layout(recipe.data.batch, recipe.data.batch)
-        data = training(self.pieces.feeds, layout, recipe.seed)
+        data = training(self.data_module.feeds, layout, recipe.seed)
         for loaded in micro_batches(data, first, recipe.run.steps, recipe.data.workers, False):
-            yield self.pieces.normalised(loaded.batch.to(self.device))
+            yield self.data_module.normalised(loaded.batch.to(self.device))
 
 
 def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> Built:
@@ -77,11 +77,11 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     loaded = _checked(recipe, overrides, registry, str(device))
     try:
         begun = warm_start.origin(loaded, registry)
-        made = pieces_of(loaded.recipe, registry, kept=kept_fields(loaded))
+        made = build_data(loaded.recipe, registry, kept=kept_fields(loaded))
         fit_readers.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
         system = _built(loaded.recipe, registry, made, device)
-    except Trouble as error:
-        raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
+    except BuildError as error:
+        raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
     if begun:
         warm_start.begin(system, begun, loaded)
         for line in begun.warned:
@@ -106,7 +106,7 @@ def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, d
     return loaded.replaced({("run", "device"): asked})
 
 
-def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> "Towers":
+def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> "TrainedModel":
     """The newest checkpoint of a run, without its data where the source can tell what it would give.
 
     overrides  `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it
@@ -129,14 +129,14 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
             f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
             "train it: `vlobj run` with this folder goes on",
         )
-    made = pieces_of(recipe, registry, samples=False, kept=place / "fields")
+    made = build_data(recipe, registry, samples=False, kept=place / "fields")
     resume.refuse_other_data(RunFolder(place), made)
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
     for line in (*broken, *resume.edited(RunFolder(place), registry)):
         warnings.warn(f"{run}: {line}", stacklevel=2)
     system = _built(recipe, registry, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)
-    return Towers(system.eval(), found.step)
+    return TrainedModel(system.eval(), found.step)
 
 
 def registry_of(recipe: Any) -> Registry:
@@ -147,19 +147,19 @@ def registry_of(recipe: Any) -> Registry:
     return registry
 
 
-def _built(recipe: Any, registry: Registry, made: Pieces, device: str, weights: bool = True) -> Built:
+def _built(recipe: Any, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
     system = assemble.system(recipe, registry, made)
     if weights:
         assemble.load_weights(system)
     system.__class__ = Built
-    system.pieces, system.recipe = made, recipe
+    system.data_module, system.recipe = made, recipe
     place = device_of(device)
     precision, _ = precision_of(recipe.run.precision, place)
     system.autocast = (place.type, KINDS[precision]) if precision in KINDS else None
     return system.to(place)
 
 
-class Towers:
+class TrainedModel:
     """A trained system without its training: `.vision` and the other parts by name, and embeddings in the joint space.
 
     `step` is the training step of the weights. Numbers are those of the run's own evaluations, in its precision.
@@ -191,7 +191,7 @@ class Towers:
             raise TypeError("embed_texts takes a list of texts; one text is a list of one")
         if odd := [text for text in texts if not isinstance(text, str)]:
             raise TypeError(f"embed_texts takes a list of texts, and one of these is of type {type(odd[0]).__name__}")
-        return self._embed(self.system.pieces.fields, "text", list(texts), rows)
+        return self._embed(self.system.data_module.fields, "text", list(texts), rows)
 
     def write_texts(self, pictures: Sequence[Any], beams: int = 1, rows: int = 64) -> list[str]:
         """A text for each picture (as in `embed_images`), by the decoder that some objective trained.
@@ -206,7 +206,7 @@ class Towers:
                 "take a run of a recipe with one that does, such as coca",
                 path="objectives",
             )
-        image = generation.of(self.system, self.system.pieces.fields, able[0]).image
+        image = generation.of(self.system, self.system.data_module.fields, able[0]).image
         (fields, values), found = self._shown(image, pictures), []
         for start in range(0, len(values), rows):
             found += generation.captions(
@@ -215,7 +215,7 @@ class Towers:
         return found
 
     def _shown(self, image: str, pictures: Sequence[Any]) -> tuple[Fields, list[Any]]:
-        return user_pictures.framed(self.system.pieces, image, pictures, self.system.recipe.data.max_pixels)
+        return user_pictures.framed(self.system.data_module, image, pictures, self.system.recipe.data.max_pixels)
 
     def _space(self) -> str:
         """The projection whose joint space is meant: `joint`, or the only one."""

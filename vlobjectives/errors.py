@@ -1,6 +1,6 @@
 """The one family of errors, an exit code each, and the problems that a check collects.
 
-Nobody should see a traceback for what they can mend: every error says what is wrong, where, and how to mend it.
+Nobody should see a traceback for what they can correct: every error says what is wrong, where, and what to change.
 This module imports nothing of the house, so that everything may raise from it.
 """
 
@@ -28,7 +28,7 @@ class Problem:
     place: Place | None
     path: str
     what: str
-    mend: str
+    hint: str
     note: bool = False
 
     def __str__(self) -> str:
@@ -36,23 +36,23 @@ class Problem:
         head = f"{where}  {self.what}" if where else self.what
         if self.note:
             head = f"note: {head}"
-        return f"{head}\n    mend: {self.mend}" if self.mend else head
+        return f"{head}\n    hint: {self.hint}" if self.hint else head
 
 
 class VlobjError(Exception):
     """Base of the family; raised itself only for a bug of ours.
 
-    Its arguments stay `what, mend, place`, so that an error crosses from a worker process whole.
+    Its arguments stay `what, hint, place`, so that an error crosses from a worker process whole.
     """
 
     code: ClassVar[int] = 1
 
-    def __init__(self, what: str, mend: str = "", place: Place | None = None):
-        super().__init__(what, mend, place)
-        self.what, self.mend, self.place = what, mend, place
+    def __init__(self, what: str, hint: str = "", place: Place | None = None):
+        super().__init__(what, hint, place)
+        self.what, self.hint, self.place = what, hint, place
 
     def __str__(self) -> str:
-        return str(Problem(self.place, "", self.what, self.mend))
+        return str(Problem(self.place, "", self.what, self.hint))
 
 
 class Passing(BaseException):
@@ -67,13 +67,13 @@ class RecipeError(VlobjError):
     def __init__(self, problems: Iterable[Problem]):
         self.problems: tuple[Problem, ...] = tuple(problems)
         first = self.problems[0]
-        super().__init__(first.what, first.mend, first.place)
+        super().__init__(first.what, first.hint, first.place)
         self.args = (self.problems,)
 
     @classmethod
-    def one(cls, what: str, mend: str, place: Place | None = None, path: str = "") -> "RecipeError":
+    def one(cls, what: str, hint: str, place: Place | None = None, path: str = "") -> "RecipeError":
         """An error of a single problem."""
-        return cls([Problem(place, path, what, mend)])
+        return cls([Problem(place, path, what, hint)])
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
@@ -91,13 +91,13 @@ class PluginError(VlobjError):
     code = 4
 
 
-class NumbersError(VlobjError):
+class NonFiniteError(VlobjError):
     """A loss, a gradient or a weight went non-finite."""
 
     code = 5
 
 
-class MeansError(VlobjError):
+class ResourceError(VlobjError):
     """Memory, disk or a process ran out or died."""
 
     code = 6

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+from vlobjectives.errors import DataError, Place, RecipeError, ResourceError
 
 OURS = (
     ".lock",
@@ -55,7 +55,8 @@ def _finite(data: Any) -> Any:
 
 
 def read(path: Path) -> bytes:
-    """What a file holds. Raises FileNotFoundError (NotADirectoryError) where there is none, MeansError where it cannot
+    """What a file holds. Raises FileNotFoundError (NotADirectoryError) where there is none, ResourceError where it
+    cannot
     be read."""
     try:
         return path.read_bytes()
@@ -65,19 +66,19 @@ def read(path: Path) -> bytes:
         raise unreadable(path, error) from error
 
 
-def read_json(path: Path, mend: str) -> Any:
+def read_json(path: Path, hint: str) -> Any:
     """What a JSON file holds; as `read` raises, and DataError with this mend where it is damaged."""
     try:
         return json.loads(read(path))
     except GONE as error:
-        raise DataError("there is no such file", mend, Place(str(path))) from error
+        raise DataError("there is no such file", hint, Place(str(path))) from error
     except ValueError as error:  # no JSON, no UTF-8
         what = f"the file is damaged: {error}" if path.stat().st_size else "the file is damaged: it is empty"
-        raise DataError(what, mend, Place(str(path))) from error
+        raise DataError(what, hint, Place(str(path))) from error
 
 
 def there(folder: Path) -> list[Path]:
-    """What lies in a folder, nothing where there is none. Raises MeansError where that cannot be told."""
+    """What lies in a folder, nothing where there is none. Raises ResourceError where that cannot be told."""
     try:
         return sorted(folder.iterdir())
     except GONE:
@@ -87,7 +88,7 @@ def there(folder: Path) -> list[Path]:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file lies there. Raises MeansError where that cannot be told."""
+    """Whether a file lies there. Raises ResourceError where that cannot be told."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except GONE:
@@ -99,7 +100,7 @@ def is_file(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether something lies there. Raises MeansError where that cannot be told."""
+    """Whether something lies there. Raises ResourceError where that cannot be told."""
     try:
         path.lstat()
     except GONE:
@@ -166,20 +167,20 @@ def _below(path: Path) -> Iterator[Path]:
             yield from _below(one)
 
 
-def unreadable(path: Path, error: OSError, verb: str = "read") -> MeansError:
+def unreadable(path: Path, error: OSError, verb: str = "read") -> ResourceError:
     """What to say of a file that the machine does not give (or take): whose it is, and which right is missing."""
     what = f"{path} cannot be {verb}: {error.strerror or error}"
     if error.errno not in (errno.EACCES, errno.EPERM):
-        return MeansError(
+        return ResourceError(
             what, "nothing was changed; the same command goes on when the disk or the network folder is well again"
         )
     place, right = _closed(path, verb)
     try:
         facts = place.stat()
     except OSError:
-        return MeansError(what, "ask its owner for the right; nothing was changed")
+        return ResourceError(what, "ask its owner for the right; nothing was changed")
     letter, may = RIGHTS[right]
-    return MeansError(
+    return ResourceError(
         f"{what}: {place} belongs to {_user(facts.st_uid)}, its mode is "
         f"{stat.S_IMODE(facts.st_mode):04o}, and {_user(os.geteuid())} has no right to {may} it",
         f"its owner gives the right (chmod a+{letter} {place}; with all that a run has: chmod -R a+rX "

@@ -20,7 +20,7 @@ from typing import IO, Any
 from pydantic import BaseModel, ValidationError
 
 from vlobjectives.contracts.evaluation import Score
-from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+from vlobjectives.errors import DataError, Place, RecipeError, ResourceError
 from vlobjectives.files import exists, json_text, read, read_json, refuse_links, reserved, there, unreadable, write
 from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.yaml import parse
@@ -61,7 +61,7 @@ class RunFolder:
             if path.exists():
                 on = f"`vlobj run {path}` goes on with that run; " if (path / "recipe.yaml").is_file() else ""
                 raise RecipeError.one(f"{path} is already there", f"{on}--out names another folder") from error
-            raise MeansError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error
+            raise ResourceError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error
         return cls(path)
 
     def lock(self) -> IO[str]:
@@ -104,7 +104,8 @@ class RunFolder:
 
     @property
     def stepped(self) -> bool:
-        """Whether the run took a step, as far as anything tells of it. Raises MeansError where that cannot be told."""
+        """Whether the run took a step, as far as anything tells of it. Raises ResourceError where that cannot be
+        told."""
         saved = [path.name for path in there(self.checkpoints) if re.fullmatch(r"(damaged-)?step-[0-9]+", path.name)]
         return any(name != "step-000000" for name in saved) or (
             exists(self.metrics) and self.metrics.stat().st_size > 0
@@ -156,7 +157,7 @@ class RunFolder:
         return exists(self.path / name)
 
     def read(self, name: str) -> Any:
-        """What a JSON file holds. Raises DataError where it is damaged, MeansError where it cannot be read."""
+        """What a JSON file holds. Raises DataError where it is damaged, ResourceError where it cannot be read."""
         return read_json(
             self.path / name,
             f"put it back from a copy, or take it away: `vlobj run {self.path}` goes on "

@@ -9,7 +9,7 @@ from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from vlobj_data.counting import captions, clean, shares, words
-from vlobjectives import FieldSpec, Ids, Length, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, TokenEncoding
 from vlobjectives.errors import DataError
 
 SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3}
@@ -79,10 +79,10 @@ class BytePair(Reader):
         self._tokenizer.train_from_iterator(texts, trainer)
         return [tuple(pair) for pair in json.loads(self._tokenizer.to_str())["model"]["merges"]]
 
-    def read(self, value: str) -> Pieces:
+    def read(self, value: str) -> TokenEncoding:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
         pieces = self._tokenizer.encode(clean(value[: self._reach]), add_special_tokens=False)
-        return Pieces(pieces.ids, pieces.offsets, words(pieces))
+        return TokenEncoding(pieces.ids, pieces.offsets, words(pieces))
 
     def text(self, ids: Sequence[int]) -> str:
         """What the pieces spell, without the blank in front; bytes that are no text as U+FFFD."""

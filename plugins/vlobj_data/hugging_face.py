@@ -16,9 +16,9 @@ from vlobjectives import (
     Ids,
     Length,
     PathOrName,
-    Pieces,
     Reader,
     ReaderConfig,
+    TokenEncoding,
     hub_asked,
     hub_missing,
 )
@@ -152,11 +152,11 @@ class HuggingFace(Reader):
             )
         self._spec = replace(self._spec, share=count)
 
-    def read(self, value: str) -> Pieces:
+    def read(self, value: str) -> TokenEncoding:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
         text = clean(value)
         pieces = self._tokenizer.encode(text, add_special_tokens=False)
-        return Pieces(
+        return TokenEncoding(
             pieces.ids,
             [(first + (first < last and text[first].isspace()), last) for first, last in pieces.offsets],
             words(pieces),

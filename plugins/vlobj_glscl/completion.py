@@ -7,16 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobjectives import (
-    Draw,
+    ContrastPair,
     Evaluation,
     EvaluationConfig,
-    Held,
+    EvaluationContext,
+    MaskSample,
     Noise,
     ObjectiveName,
     Samples,
     Score,
     Tokens,
-    Twin,
     encoded,
 )
 from vlobjectives.functional import indices, mark, take, wilson
@@ -74,7 +74,7 @@ class Completion(Evaluation):
         """Spec of the encoder that sees the pictures."""
         return held.part(held.inputs[objectives["global"].config.image].part).spec
 
-    def _decided(self, held, objectives, twins: dict[int, Twin], most: int) -> dict[str, Tensor]:
+    def _decided(self, held, objectives, twins: dict[int, ContrastPair], most: int) -> dict[str, Tensor]:
         """Score -> of each twin that serves the share of right decisions: 0, 1/2 or 1.
 
         twins  by number
@@ -109,7 +109,7 @@ class Completion(Evaluation):
         serves = (left == right).all(1) & words.hidden.chunk(2)[0].any(1)
         return {name: hits[serves] for name, hits in found.items()}
 
-    def _hidden(self, held, masked, batch, touched: Tensor, most: int) -> Draw:
+    def _hidden(self, held, masked, batch, touched: Tensor, most: int) -> MaskSample:
         """What a mask of pictures hides here, touched [R,N] bool among it; as many patches in every row."""
         own = held.values({"own": encoded(masked)}, batch.rows(slice(0, 1)))["own"].draw
         n, hides = touched.shape[1], max(int(own.hidden.sum()), most)
@@ -117,7 +117,7 @@ class Completion(Evaluation):
         rank = noise.order("others", n) + n * ~touched
         order = rank.argsort(dim=-1, stable=True)
         index, ok = indices(touched, most)
-        return Draw(
+        return MaskSample(
             mark(order[:, :hides], n),
             touched,
             index,
@@ -133,7 +133,7 @@ def patches(where: np.ndarray, spec) -> Tensor:
     return torch.from_numpy(np.asarray(where)).reshape(rows, side, columns, side).any(3).any(1).flatten()
 
 
-def hide_words(held: Held, text: str, tokens: Tokens, twins: dict[int, Twin]) -> Draw:
+def hide_words(held: EvaluationContext, text: str, tokens: Tokens, twins: dict[int, ContrastPair]) -> MaskSample:
     """The draw that hides the differing words of left, then of right captions; rows of `tokens` in that order."""
     name, spec = next(iter(held.part(held.inputs[text].part).spec.fields.items()))
     hidden = torch.zeros_like(tokens.special)
@@ -146,7 +146,7 @@ def hide_words(held: Held, text: str, tokens: Tokens, twins: dict[int, Twin]) ->
         hit = [any(first < last and end > start for start, last in spans) for first, end in pieces]
         hidden[row, 1 : 1 + len(hit)] = hidden.new_tensor(hit)
     index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
-    return Draw(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, spec.special["mask"]), fill="mask")
+    return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, spec.special["mask"]), fill="mask")
 
 
 def decided(prediction: Tensor, target: Tensor, ok: Tensor | None = None) -> Tensor:

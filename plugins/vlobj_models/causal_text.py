@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from vlobj_models.blocks import Block, causal_bias, joined
 from vlobjectives import (
     Depth,
-    Draw,
     Encoded,
     Encoder,
     FieldSpec,
     Heads,
+    KeyValueCache,
+    MaskSample,
     PartConfig,
-    Past,
     Ratio,
+    RequestedOutputs,
     Spec,
     Spread,
     Tokens,
-    Want,
     Width,
 )
 from vlobjectives.functional.attention import bias_of
@@ -85,7 +85,7 @@ class CausalText(Encoder):
             can=frozenset({"mask", "causal", "continue", "layers", "maps"}),
         )
 
-    def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         h = self.embed(x.ids if draw is None else draw.ids)
         last = (self.cls + self.positions[-1]).expand(len(h), 1, -1)
         h = torch.cat([h, last.to(h.dtype)], 1)
@@ -101,7 +101,7 @@ class CausalText(Encoder):
             h[:, :-1], x.valid, cls=h[:, -1:], draw=draw, segment=x.segment, special=x.special, layers=layers, maps=maps
         )
 
-    def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+    def decode_step(self, ids: Tensor, past: KeyValueCache | None) -> tuple[Tensor, KeyValueCache]:
         """[CLS] stands behind all words, so that no word sees it: it is left out."""
         h, past = self.embed(ids, past[0][0].shape[2] if past else 0), past or [None] * len(self.blocks)
         kept = []

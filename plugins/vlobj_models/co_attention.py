@@ -24,9 +24,9 @@ from vlobjectives import (
     PartConfig,
     PartName,
     Ratio,
+    RequestedOutputs,
     Spec,
     Spread,
-    Want,
     Width,
 )
 from vlobjectives.functional.attention import attention, bias_of
@@ -108,7 +108,7 @@ class CoAttention(Fusion):
             can=frozenset({"layers", "maps"}),
         )
 
-    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+    def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
         y, seen_y = self._stream(image, "image")
         x, seen_x = self._stream(text, "text")
         y = self.image_transform(y) + self.types.weight[IMAGE_TYPE]

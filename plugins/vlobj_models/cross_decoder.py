@@ -8,7 +8,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlobj_models.blocks import NORM_EPS, Block, causal_bias, joined
-from vlobjectives import Decoder, Depth, Encoded, Heads, PartConfig, PartName, Past, Ratio, Spec, Want, Width
+from vlobjectives import (
+    Decoder,
+    Depth,
+    Encoded,
+    Heads,
+    KeyValueCache,
+    PartConfig,
+    PartName,
+    Ratio,
+    RequestedOutputs,
+    Spec,
+    Width,
+)
 from vlobjectives.functional.attention import bias_of
 from vlobjectives.functional.masking import take
 
@@ -98,7 +110,7 @@ class CrossDecoder(Decoder):
             can=frozenset({"layers", "maps"} | ({"causal", "continue"} if config.causal else set())),
         )
 
-    def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
+    def forward(self, query: Encoded, memory: Encoded | None, want: RequestedOutputs) -> Encoded:
         h, draw = self.query_in(query.tokens), query.draw
         valid = query.valid
         if self.mask_token is not None and draw is not None and draw.keep is not None:
@@ -133,7 +145,9 @@ class CrossDecoder(Decoder):
         tokens = self.memory_in(memory.tokens)
         return [block.keys(tokens) for block in self.cross_blocks]
 
-    def continued(self, query: Tensor, memory: Encoded | None, past: Past | None) -> tuple[Tensor, Past]:
+    def decode_step(
+        self, query: Tensor, memory: Encoded | None, past: KeyValueCache | None
+    ) -> tuple[Tensor, KeyValueCache]:
         if past is None:
             other = () if memory is None else (self.keys(memory), bias_of(memory.valid, query.dtype))
             past = {"self": [None] * len(self.self_blocks), "cross": other}

@@ -15,15 +15,15 @@ from vlobj_models.text_weights import FILES, bare, first_position, load
 from vlobj_models.weights_files import reason
 from vlobjectives import (
     CannotBuild,
-    Draw,
     Encoded,
     Encoder,
     FieldSpec,
+    MaskSample,
     PartConfig,
     PathOrName,
+    RequestedOutputs,
     Spec,
     Tokens,
-    Want,
     Width,
     hub_missing,
 )
@@ -181,7 +181,7 @@ class HFText(Encoder):
             hub_missing(weights, FILES) if weights and not Path(weights).exists() else ""
         )
 
-    def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         ids = x.ids if draw is None else draw.ids
         count = ids.shape[1]
         bias = bias_of(x.valid, torch.float32)

@@ -22,9 +22,9 @@ from vlobjectives import (
     PartConfig,
     PartName,
     Ratio,
+    RequestedOutputs,
     Spec,
     Spread,
-    Want,
     Width,
 )
 from vlobjectives.functional.attention import bias_of
@@ -94,7 +94,7 @@ class MergedAttention(Fusion):
             can=frozenset({"layers", "maps"}),
         )
 
-    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+    def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
         x, seen_x = _stream(text, self.text_classes)
         y, seen_y = _stream(image, self.image_classes)
         x, y = self.text_transform(x), self.image_transform(y)

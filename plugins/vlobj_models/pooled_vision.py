@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vlobj_models.blocks import NORM_EPS, Attention
 from vlobj_models.timm_vision import TimmVision
-from vlobjectives import Draw, Encoded, FieldSpec, Heads, Length, Want, Width
+from vlobjectives import Encoded, FieldSpec, Heads, Length, MaskSample, RequestedOutputs, Width
 
 
 class PooledVision(TimmVision):
@@ -69,7 +69,7 @@ class PooledVision(TimmVision):
             can=self.spec.can - {"drop", "token", "pixels"},
         )
 
-    def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         value = super().forward(x, draw, want)
         every = torch.cat([value.cls, value.tokens], 1)
         tokens = self.caption(every)

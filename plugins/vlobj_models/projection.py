@@ -7,7 +7,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobjectives import Amount, Encoded, Joint, PartConfig, PartName, Projection, Spec, Temperature, Want, Width
+from vlobjectives import (
+    Amount,
+    Encoded,
+    Joint,
+    PartConfig,
+    PartName,
+    Projection,
+    RequestedOutputs,
+    Spec,
+    Temperature,
+    Width,
+)
 from vlobjectives.functional.contrast import unit
 
 Stream = Literal["image", "text"]
@@ -98,7 +109,7 @@ class JointProjection(Projection):
             return {"temperature": (1 / self.scale_bound, math.inf)}
         return {"log_scale": (0.0, math.log(self.scale_bound))}
 
-    def forward(self, x: Encoded, of: Stream, want: Want) -> Joint:
+    def forward(self, x: Encoded, of: Stream, want: RequestedOutputs) -> Joint:
         layers = getattr(self, of)
         scale = 1 / self.temperature if self.config.form == "temperature" else self.log_scale.exp()
         return Joint(

@@ -16,19 +16,19 @@ from torch import nn
 from vlobj_models.transformer import Blocks, Norm, start
 from vlobjectives import (
     Depth,
-    Draw,
     Encoded,
     Encoder,
     Epsilon,
     FieldSpec,
     Heads,
+    MaskSample,
     PartConfig,
     PartName,
     Ratio,
+    RequestedOutputs,
     Spec,
     Spread,
     Tokens,
-    Want,
     Width,
 )
 from vlobjectives.functional.attention import bias_of
@@ -134,7 +134,7 @@ class TaggedRegions(Encoder):
             }
         return found
 
-    def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         ids, regions = x.ids if draw is None else draw.ids, x.beside[self.regions]
         count = ids.shape[1]
         tags = self.norm(self.transform(self.words(ids)) + self.positions.weight[:count] + self.segment)

@@ -26,7 +26,6 @@ from vlobj_models.vision_weights import agreed, load, resampled, unfetched
 from vlobj_models.weights_files import reason
 from vlobjectives import (
     Depth,
-    Draw,
     Encoded,
     Encoder,
     Epsilon,
@@ -34,13 +33,14 @@ from vlobjectives import (
     Frames,
     Heads,
     Length,
+    MaskSample,
     PartConfig,
     PathOrName,
     Ratio,
+    RequestedOutputs,
     Side,
     Spec,
     Spread,
-    Want,
     Width,
 )
 from vlobjectives.functional.masking import take
@@ -269,7 +269,7 @@ class TimmVision(Encoder):
         prefix = 0 if module.no_embed_class else module.num_prefix_tokens
         return resampled(value, tuple(module.patch_embed.grid_size), prefix)
 
-    def embed(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+    def embed(self, x: Tensor, draw: MaskSample | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
         module, batch, frames = self.module, x.shape[0], x.shape[1] if x.dim() == 5 else 1
         hide = draw is not None and draw.fill in ("drop", "token")
@@ -298,7 +298,7 @@ class TimmVision(Encoder):
             patches = take(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
         return torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)
 
-    def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         hidden = self.embed(x, draw)
         if self.slots is not None:
             hidden = torch.cat([hidden, self.slots.to(hidden.dtype).expand(len(hidden), 1, -1, -1)], 2)

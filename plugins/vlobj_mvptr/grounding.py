@@ -4,7 +4,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Evaluation, EvaluationConfig, Held, ObjectiveName, Sample, Score, Spec, fused
+from vlobjectives import (
+    Batch,
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    ObjectiveName,
+    Sample,
+    Score,
+    Spec,
+    fused,
+)
 from vlobjectives.functional import mean_interval, similarities
 
 ROWS = 64
@@ -45,7 +55,9 @@ class Grounding(Evaluation):
         value, low, high = mean_interval(hits)
         return {"box": Score(value, max(sum(guess) / len(guess) for guess in guesses), low, high, len(rows))}
 
-    def _judged(self, held: Held, objective, samples: list[Sample], batch: Batch) -> list[tuple[float, float, float]]:
+    def _judged(
+        self, held: EvaluationContext, objective, samples: list[Sample], batch: Batch
+    ) -> list[tuple[float, float, float]]:
         """Of each sample with phrases: share of hits, box's share of the picture, share of regions in the box."""
         config = objective.config
         image, text = held.inputs[config.image], held.inputs[config.text]

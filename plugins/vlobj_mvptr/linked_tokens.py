@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, FieldName, Mask, MaskConfig, Noise, Site, Tokens, Vectors
+from vlobjectives import Batch, FieldName, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens, Vectors
 from vlobjectives.functional import indices
 
 
@@ -32,15 +32,15 @@ class LinkedTokens(Mask):
 
     config: Config
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         n, ratio = self._pieces(site), self.config.ratio
         likely = math.ceil(n * ratio + 6 * math.sqrt(n * ratio * (1 - ratio)))
         return max(1, min(n - 1, likely))
 
-    def hides(self, site: Site) -> tuple[int, int]:
+    def hides(self, site: MaskTarget) -> tuple[int, int]:
         return 1, min(self.size(site) + site.positions - 2 - self._pieces(site), site.positions - 3)
 
-    def _pieces(self, site: Site) -> int:
+    def _pieces(self, site: MaskTarget) -> int:
         """Word pieces that the first field has room for. Raises CannotBuild where the input is not such a sequence."""
         if "mask" not in site.special:
             raise self.cannot(f"input '{site.input}' has no mask token", "use a tokenizer that has one")
@@ -51,7 +51,7 @@ class LinkedTokens(Mask):
             )
         return next(iter(site.fields.values())).shape[0] - 2
 
-    def draw(self, noise: Noise, site: Site, batch: Batch) -> Draw:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch) -> MaskSample:
         tokens: Tokens = batch[site.input]
         most = self.size(site)
         words, phrases = site.fields.values()
@@ -76,7 +76,7 @@ class LinkedTokens(Mask):
         ids = torch.where(phrase & (how < 1), other, ids)
         ids = torch.where(given_away, site.special["mask"], ids)
         index, ok = indices(scored, most)
-        return Draw(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
+        return MaskSample(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
 
     def _linked(self, scored: Tensor, word: Tensor, links: Tensor) -> Tensor:
         """[B,L] bool, at the place of each phrase whether it covers a scored piece; links [B,M,pieces]."""
@@ -85,11 +85,11 @@ class LinkedTokens(Mask):
         place = torch.arange(word.shape[1], device=word.device) - 1 - word.sum(1, keepdim=True)
         return covers.gather(1, place.clamp(0, covers.shape[1] - 1))
 
-    def _instead(self, how: Tensor, site: Site, tokens: Tokens, random: Tensor) -> Tensor:
+    def _instead(self, how: Tensor, site: MaskTarget, tokens: Tokens, random: Tensor) -> Tensor:
         """[B,L] int64, what a drawn position is replaced by."""
         return torch.where(how < 0.8, site.special["mask"], torch.where(how < 0.9, random, tokens.ids))
 
-    def _words(self, noise: Noise, site: Site, vocabulary: int) -> Tensor:
+    def _words(self, noise: Noise, site: MaskTarget, vocabulary: int) -> Tensor:
         """[B,L] int64, uniform over the word pieces, special ones left out unless Config wants them."""
         special = (
             [] if self.config.special else sorted({number for number in site.special.values() if number < vocabulary})

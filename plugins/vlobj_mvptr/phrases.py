@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vlobj_mvptr.values import captions, found
-from vlobjectives import FieldSpec, Ids, Length, PathName, Pieces, Reader, ReaderConfig, Samples
+from vlobjectives import FieldSpec, Ids, Length, PathName, Reader, ReaderConfig, Samples, TokenEncoding
 from vlobjectives.errors import DataError
 
 Words = tuple[str, ...]
@@ -109,10 +109,10 @@ class Phrases(Reader):
                 "lower `least`, or look at the column that it reads",
             )
 
-    def read(self, value: str | Mapping[str, Any]) -> Pieces:
+    def read(self, value: str | Mapping[str, Any]) -> TokenEncoding:
         """Ids of the phrases with an id; a span reaches from a phrase's first character to its last."""
         known = self.placed(value)
-        return Pieces(
+        return TokenEncoding(
             [number for number, _ in known],
             [
                 (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from vlobjectives import FieldSpec, Length, Pieces, Reader, ReaderConfig
+from vlobjectives import FieldSpec, Length, Reader, ReaderConfig, TokenEncoding
 from vlobjectives.errors import DataError
 
 
@@ -44,7 +44,7 @@ class Tags(Reader):
         counts = Counter(number for value in rows for number in self.read(value).ids[: self.config.length - 2])
         self._shares(counts)
 
-    def read(self, value: Sequence[str]) -> Pieces:
+    def read(self, value: Sequence[str]) -> TokenEncoding:
         """Raises DataError for a text, whose letters are no names."""
         if isinstance(value, str):
             raise DataError(

@@ -6,7 +6,19 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, InputName, Joint, Length, Mask, MaskConfig, Noise, PartName, Site, joint
+from vlobjectives import (
+    Batch,
+    InputName,
+    Joint,
+    Length,
+    Mask,
+    MaskConfig,
+    MaskSample,
+    MaskTarget,
+    Noise,
+    PartName,
+    joint,
+)
 from vlobjectives.functional import (
     best_count,
     indices,
@@ -75,15 +87,15 @@ class AttentivePatches(Mask):
         whole = self.config.score == "class"
         return {"image": image.with_tokens(), "text": text if whole else text.with_tokens()}
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         return site.frames * self._count(site)
 
-    def hides(self, site: Site) -> tuple[int, int]:
+    def hides(self, site: MaskTarget) -> tuple[int, int]:
         return self.size(site), self.size(site)
 
     def draw(
-        self, noise: Noise, site: Site, batch: Batch, image: Joint | None = None, text: Joint | None = None
-    ) -> Draw:
+        self, noise: Noise, site: MaskTarget, batch: Batch, image: Joint | None = None, text: Joint | None = None
+    ) -> MaskSample:
         score = noise("score", site.positions) if image is None else self._score(image, text, batch)
         each, count = site.positions // site.frames, self._count(site)
         if self.config.select == "block":
@@ -98,9 +110,9 @@ class AttentivePatches(Mask):
         hidden = mark(torch.cat(gone, 1), site.positions)
         index, ok = indices(hidden, self.size(site))
         keep = indices(~hidden, site.positions - self.size(site))[0] if self.fill == "drop" else None
-        return Draw(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
+        return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
-    def _count(self, site: Site) -> int:
+    def _count(self, site: MaskTarget) -> int:
         """Patches hidden of each frame."""
         count = best_count if self.config.hide == "most" else worst_count
         return count(site.positions // site.frames, self.config.ratio)

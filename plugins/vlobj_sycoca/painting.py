@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from pydantic import Field
 
-from vlobjectives import Encoded, Evaluation, EvaluationConfig, Held, ObjectiveName, Score
+from vlobjectives import Encoded, Evaluation, EvaluationConfig, EvaluationContext, ObjectiveName, Score
 from vlobjectives.functional import mean_interval
 
 
@@ -25,7 +25,7 @@ class Painting(Evaluation):
     class Config(EvaluationConfig):
         of: ObjectiveName = Field("tgmim", description="objective that paints, and whose mask is taken")
 
-    def run(self, held: Held):
+    def run(self, held: EvaluationContext):
         objective = held.objective(self.config.of)
         config = objective.config
         view = objective.views(held.inputs)["painted"]

@@ -10,7 +10,7 @@ from PIL import Image
 import vlobjectives
 from vlobjectives import api
 from vlobjectives.contracts.views import joint
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.evaluation import context
 from vlobjectives.recipe import load as load_recipe
@@ -63,7 +63,7 @@ def towers(run):
 
 @pytest.fixture
 def scene(towers):
-    return pieces_of(towers.system.recipe, Registry()).source.sample("test", 3, 0, 0)
+    return build_data(towers.system.recipe, Registry()).source.sample("test", 3, 0, 0)
 
 
 def test_first_losses_are_those_of_a_run(tmp_path):
@@ -133,9 +133,9 @@ def test_loaded_weights_are_the_checkpoints(run, towers):
 
 def test_embeddings_are_those_that_the_run_was_scored_with(towers):
     system, recipe = towers.system, towers.system.recipe
-    made = pieces_of(recipe, Registry())
-    made.fields.readers = system.pieces.fields.readers
-    held = context.HeldOut(system, made.source, made.fields, "test", recipe.seed, 8, torch.device("cpu"))
+    made = build_data(recipe, Registry())
+    made.fields.readers = system.data_module.fields.readers
+    held = context.SplitContext(system, made.source, made.fields, "test", recipe.seed, 8, torch.device("cpu"))
     samples = [held.sample(number) for number in range(12)]
     views = {name: joint(held.inputs[name]) for name in ("image", "text")}
     own = held.values(views, held.batch(samples, range(12)))
@@ -182,7 +182,7 @@ def test_load_opens_no_data(run, monkeypatch):
     """A source that can describe itself is not made: a run embeds where its photos are not."""
     from vlobj_data.scenes.scenes import Scenes
 
-    columns = pieces_of(load_recipe(run).recipe, Registry()).source.columns
+    columns = build_data(load_recipe(run).recipe, Registry()).source.columns
     monkeypatch.setattr(Scenes, "described", classmethod(lambda cls, config: columns), raising=False)
     monkeypatch.setattr(Scenes, "__init__", lambda *args: pytest.fail("the source was made"))
     assert vlobjectives.load(run).embed_texts(["a red circle"]).shape == (1, 24)
@@ -214,7 +214,7 @@ def test_no_joint_space(towers):
     system = api.build("itc", *TINY)
     del system.model["joint"]
     with pytest.raises(RecipeError, match="0 projections"):
-        api.Towers(system, 0).embed_texts(["a red circle"])
+        api.TrainedModel(system, 0).embed_texts(["a red circle"])
 
 
 def test_what_is_no_picture(towers, tmp_path):

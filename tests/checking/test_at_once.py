@@ -65,7 +65,7 @@ def told(tmp_path, seed: int) -> None:
         mistakes,
         [str(problem) for problem in report.errors],
     )
-    assert report.code == 2 and all(problem.mend for problem in report.errors)
+    assert report.code == 2 and all(problem.hint for problem in report.errors)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -89,7 +89,7 @@ def test_the_problems_of_check(mistake, tmp_path, monkeypatch):
     error = refused(recipe, *overrides)
     assert isinstance(error, RecipeError) and error.code == code
     assert problems(error) == list(map(str, found))
-    assert all(one.mend for one in error.problems)
+    assert all(one.hint for one in error.problems)
 
 
 def test_what_a_command_line_cannot_say(tmp_path, monkeypatch):

@@ -118,9 +118,9 @@ def test_repeats_are_said_to_those_that_were_not_told(write, capsys):
     path = write([(f"p{at % 4}.png", f"a photo of a {WORDS[at % 2]}", "train") for at in range(40)])
     said = "40 of the first 40 captions stand there more than once"
     ended = vlobj(capsys, "check", path)
-    mend = ended.out.partition(said)[2].partition("mend: ")[2].partition("\n")[0]
-    assert "objectives.itc.positives: equal_captions" in mend and "pairings.others.positives: equal_captions" in mend
-    lines = [line.removeprefix("set ").replace(": ", "=") for line in mend.split("; ")]
+    hint = ended.out.partition(said)[2].partition("hint: ")[2].partition("\n")[0]
+    assert "objectives.itc.positives: equal_captions" in hint and "pairings.others.positives: equal_captions" in hint
+    lines = [line.removeprefix("set ").replace(": ", "=") for line in hint.split("; ")]
     told = vlobj(capsys, "check", path, *lines)
     assert said not in told.out and told.code == ended.code == 0, told.err
     assert said not in vlobj(capsys, "check", write(rows(40))).out
@@ -140,7 +140,7 @@ def test_options_are_called_by_where_they_stand_in_a_mix(write, tmp_path, capsys
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("data.splits={train: train}", "must be a list\n    mend: write [train]"),
+        ("data.splits={train: train}", "must be a list\n    hint: write [train]"),
         ("data.images=[1]", "data.images.0  1 must be text"),
         ("data.images=3", "must be text or a list"),
         ("data.images=gone", "has no 'gone'"),

@@ -13,7 +13,7 @@ from vlobjectives.checking.data import data
 from vlobjectives.checking.evaluations import Trials
 from vlobjectives.contracts.naming import kinds
 from vlobjectives.data import fit_readers
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe import load
 from vlobjectives.recipe.recipes import names as shipped
 from vlobjectives.recipe.report import Report
@@ -56,16 +56,16 @@ def test_refused_at_their_lines(tmp_path, capsys):
     assert ended.code == 2
     told = ended.err.replace("\n    mend", " mend").splitlines()
     assert len(told) == len(CASES), ended.err
-    for number, (entry, option, says, mend) in enumerate(CASES):
+    for number, (entry, option, says, hint) in enumerate(CASES):
         at = f"evaluate.case{number}" + f".{option}" * bool(option)
         (line,) = (line for line in told if f"  {at}  " in line)
         assert f"small.yaml:{line_of(path, entry)}:" in line and says in line, line
-        assert line.endswith("mend: " + mend.replace("NAME", f"case{number}")), line
+        assert line.endswith("hint: " + hint.replace("NAME", f"case{number}")), line
 
 
 def test_two_wrong_options_are_told_in_one_call(tmp_path, capsys):
     ended = vlobj(capsys, "check", changed(tmp_path, {PLAIN: "evaluate: {rerank: {of: itc, fusion: vision}}"}))
-    assert "mend: of: itm" in ended.err and "mend: fusion: fusion" in ended.err
+    assert "hint: of: itm" in ended.err and "hint: fusion: fusion" in ended.err
 
 
 OWN = """
@@ -94,7 +94,7 @@ def test_one_of_a_stranger(tmp_path, capsys):
     plugin(tmp_path, OWN)
     head = {"# Small: five objectives.": "plugins: [./own.py]"}
     ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {own: {}, broken: {}}"}))
-    assert ended.code == 2 and "evaluate.own.by" in ended.err and "mend: by: itm" in ended.err, ended.err
+    assert ended.code == 2 and "evaluate.own.by" in ended.err and "hint: by: itm" in ended.err, ended.err
     assert ended.out.startswith("note:") and "ZeroDivisionError: division by zero" in ended.out
     assert "evaluate.broken" in ended.out and "own.py:14" in ended.out and "1 error, 1 note" in ended.out, ended.out
 
@@ -128,8 +128,8 @@ def test_what_is_not_tried_is_said(tmp_path, capsys):
     plugin(tmp_path, LITTLE)
     head = {"# Small: five objectives.": "plugins: [./own.py]"}
     ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {early: {}, late: {}, retrieval: {}}"}))
-    assert ended.code == 3 and "evaluate.early  its list of words is empty\n    mend: write one" in ended.err, ended.err
-    assert "evaluate.late  no word of the list is in the data\n    mend: write another" in ended.out, ended.out
+    assert ended.code == 3 and "evaluate.early  its list of words is empty\n    hint: write one" in ended.err, ended.err
+    assert "evaluate.late  no word of the list is in the data\n    hint: write another" in ended.out, ended.out
     assert "1 error, 1 note" in ended.out, ended.out
     ended = vlobj(capsys, "check", changed(tmp_path, head | {"type: timm_vision": "type: own"}))
     assert (
@@ -176,7 +176,7 @@ def every_other_name(recipe: str) -> tuple[int, int]:
                 whole = changed.cls(changed.config)
                 if name in (one.entry.sources or (name,)) and whole.needs <= feed.source.has:
                     for split in ("val", "test"):
-                        held = HeldOut(system, feed.source, feed.fields, split, 0, 8, torch.device("cpu"))
+                        held = SplitContext(system, feed.source, feed.fields, split, 0, 8, torch.device("cpu"))
                         with torch.no_grad():
                             assert all(score.value == score.value for score in whole.run(held).values())
             ran += 1

@@ -73,7 +73,7 @@ def test_a_sound_one_passes_and_counts_from_its_file(capsys, tmp_path, there, mo
 def test_what_does_not_fit_is_refused(capsys, tmp_path, there, changes, words, at):
     recipe = begins(tmp_path, there, changes)
     ended = check(capsys, recipe)
-    assert ended.code == 2 and "mend:" in ended.err
+    assert ended.code == 2 and "hint:" in ended.err
     assert all(word in ended.err for word in words), ended.err
     assert f"small.yaml:{line_of(recipe, at)}:" in ended.err
 

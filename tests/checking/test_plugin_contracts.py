@@ -41,8 +41,8 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "code", "what", "line", "mend"), BROKEN)
-def test_said_at_the_objective(tmp_path, capsys, monkeypatch, wrong, code, what, line, mend):
+@pytest.mark.parametrize(("wrong", "code", "what", "line", "hint"), BROKEN)
+def test_said_at_the_objective(tmp_path, capsys, monkeypatch, wrong, code, what, line, hint):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     file = plugin(tmp_path, OWN.format(**{"views": VIEWS, "act": "pass", "how": "square()", "cls": "Own"} | wrong))
     path = changed(
@@ -58,4 +58,4 @@ def test_said_at_the_objective(tmp_path, capsys, monkeypatch, wrong, code, what,
     told = ended.err if code else ended.out
     at = f"{file}:{line_of(file, line)}" if line else ""
     assert ended.code == code and f"small.yaml:{line_of(path, 'own: {}')}:3  objectives.own  " in told, ended
-    assert what in told and at in told and mend in told, told
+    assert what in told and at in told and hint in told, told

@@ -13,14 +13,14 @@ from vlobjectives.data.loader import Layout, MicroBatches, in_order, micro_batch
 from vlobjectives.errors import Place, PluginError, RecipeError
 from vlobjectives.evaluation import context
 from vlobjectives.plugin_loading.attribution import blamed, whose
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 OWN = """
     import torch
     from torch._subclasses import FakeTensor
-    from vlobjectives import (Draw, Encoded, Evaluation, FieldSpec, Mask, MaskConfig, Objective, ObjectiveConfig,
-                              Pairing, Pairs, Pieces, Reader, Sample, Source, Term, fused, hookimpl, joint)
+    from vlobjectives import (MaskSample, Encoded, Evaluation, FieldSpec, Mask, MaskConfig, Objective, ObjectiveConfig,
+                              Pairing, Pairs, TokenEncoding, Reader, Sample, Source, Term, fused, hookimpl, joint)
 
     class Does:
         does = None
@@ -58,7 +58,7 @@ OWN = """
             tokens = batch[site.input]
             none = torch.zeros_like(tokens.valid)
             first = torch.zeros(batch.size, 1, dtype=torch.int64)
-            return Draw(none, none, first, first > 0, ids=tokens.ids)
+            return MaskSample(none, none, first, first > 0, ids=tokens.ids)
 
     class Chooses(Does, Pairing):
         def wrong(self, noise, batch):
@@ -84,7 +84,7 @@ OWN = """
         spec = FieldSpec("tokens", (6,), 32, special={"begin": 0, "end": 1, "pad": 2, "mask": 3, "unknown": 4})
 
         def read(self, value):
-            return self.does(value) if self.does else Pieces([5, 6], [(0, 1), (2, 3)])
+            return self.does(value) if self.does else TokenEncoding([5, 6], [(0, 1), (2, 3)])
 
     class Looks(Does, Evaluation):
         def run(self, held):
@@ -131,7 +131,7 @@ def built(place):
 @pytest.fixture
 def does(built):
     """Lets a plug-in do something else for one test."""
-    pieces, changed = built.pieces, []
+    pieces, changed = built.data_module, []
     holders = {
         "mine": built.objectives["mine"],
         "hidden": built.masks["hidden"],
@@ -154,11 +154,11 @@ def fails(_):
 
 
 def trainer(built) -> Trainer:
-    return Trainer(built, Optimiser(built, built.recipe.optim, 2), built.pieces, Layout(8, 8), torch.device("cpu"))
+    return Trainer(built, Optimizer(built, built.recipe.optim, 2), built.data_module, Layout(8, 8), torch.device("cpu"))
 
 
 def stepped(built, workers: int = 0) -> None:
-    feed = next(iter(built.pieces.feeds.values()))
+    feed = next(iter(built.data_module.feeds.values()))
     data = MicroBatches(feed.source, feed.fields, "train", Layout(8, 8), 0)
     trainer(built).step(0, micro_batches(data, 0, 1, workers, False))
 
@@ -235,13 +235,13 @@ def test_what_a_plug_in_must_return(built, place, does, name, act, what):
     error = told(lambda: stepped(built))
     assert what in error.what and error.what.split(":")[0].split(".")[-1] == name
     assert error.place.file == str(place / "own.py") and error.place.line
-    assert "must return" in error.mend
+    assert "must return" in error.hint
     assert all(torch.equal(a, b) for a, b in zip(built.parameters(), before))
 
 
 def test_an_evaluation_names_itself_and_what_it_is_handed(built, place, does):
-    feed = next(iter(built.pieces.feeds.values()))
-    held = context.HeldOut(built, feed.source, feed.fields, "val", 0, 8, torch.device("cpu"))
+    feed = next(iter(built.data_module.feeds.values()))
+    held = context.SplitContext(built, feed.source, feed.fields, "val", 0, 8, torch.device("cpu"))
     looks = api.registry_of(built.recipe).get("evaluation", "looks")
     one = looks(looks.Config())
 
@@ -277,14 +277,14 @@ def test_a_note_is_the_innermost_and_what_is_no_plug_ins_has_none(built, does):
     assert blamed(ValueError("ours")) is None
     error = blamed(raised.value)
     again = pickle.loads(pickle.dumps(error))
-    assert (again.what, again.mend, again.place) == (error.what, error.mend, error.place)
+    assert (again.what, again.hint, again.place) == (error.what, error.hint, error.place)
     refused = built.objectives["mine"].cannot("no words", "give some")
     does("mine", lambda gap: (_ for _ in ()).throw(refused))
     does("caption", None)
     with pytest.raises(vlobjectives.CannotBuild) as raised:
         stepped(built)
     error = blamed(raised.value)
-    assert isinstance(error, RecipeError) and str(error) == "objectives.mine  no words\n    mend: give some"
+    assert isinstance(error, RecipeError) and str(error) == "objectives.mine  no words\n    hint: give some"
 
 
 def test_on_the_command_line(tmp_path, capsys):

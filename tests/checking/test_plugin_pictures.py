@@ -55,7 +55,7 @@ def recipe(folder, give):
 def test_check_says_what_cannot_be_normalised(tmp_path, capsys, give, why):
     path = recipe(tmp_path, give)
     ended = vlobj(capsys, "check", path)
-    assert ended.code == 4 and why in ended.err and "mend: give" in ended.err, ended
+    assert ended.code == 4 and why in ended.err and "hint: give" in ended.err, ended
     assert f"r.yaml:{line_of(path, 'give:')}:" in ended.err
 
 

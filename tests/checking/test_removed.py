@@ -33,8 +33,8 @@ def base(tmp_path, monkeypatch):
 
 
 def lines(err: str) -> str:
-    assert err.count("mend: ") == 1, err
-    return re.search(r"mend: take away too: (.*)", err)[1]
+    assert err.count("hint: ") == 1, err
+    return re.search(r"hint: take away too: (.*)", err)[1]
 
 
 def looked_at(recipe: Loaded) -> Report:
@@ -62,7 +62,7 @@ def looked_at(recipe: Loaded) -> Report:
 )
 def test_on_the_command_line(out, also, base):
     (problem,) = looked_at(load("base.yaml", out)).errors
-    more = shlex.split(problem.mend.removeprefix("take away too: "))
+    more = shlex.split(problem.hint.removeprefix("take away too: "))
     assert set(also) <= set(more)
     assert not looked_at(load("base.yaml", [*out, *more])).errors
 
@@ -82,7 +82,7 @@ def test_in_a_sweep(base, tmp_path):
     )
     _, (_, row) = loaded(read_sweep("sweep.yaml"))
     (problem,) = looked_at(row).errors
-    assert problem.mend == "take away too: evaluate.words: null"
+    assert problem.hint == "take away too: evaluate.words: null"
 
 
 def test_a_published_schedule_stops_nothing(base, tmp_path, capsys):

@@ -27,7 +27,7 @@ def beside(key: str, text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "mend"),
+    ("changes", "hint"),
     [
         ({OBJECTIVES: "objectives: [itc, itm]\n"}, "objectives: {itc: {}, itm: {}}"),
         (
@@ -86,15 +86,15 @@ def beside(key: str, text: str) -> dict[str, str]:
         (beside("vision", "img_size: 32"), "data.image_size"),
     ],
 )
-def test_a_file(changes, mend, tmp_path, capsys):
+def test_a_file(changes, hint, tmp_path, capsys):
     ended = vlobj(capsys, "plan", changed(tmp_path, changes))
     assert ended.code == 2
-    assert any(mend in line for line in ended.err.splitlines() if "mend: " in line), ended.err
+    assert any(hint in line for line in ended.err.splitlines() if "hint: " in line), ended.err
     assert "is missing" not in ended.err or "steps" not in changes
 
 
 @pytest.mark.parametrize(
-    ("override", "mend"),
+    ("override", "hint"),
     [
         ("lr=1e-3", "did you mean optim.lr?"),
         ("epochs=3", "run.steps=N"),
@@ -115,14 +115,14 @@ def test_a_file(changes, mend, tmp_path, capsys):
         ("init=", "init=null"),
     ],
 )
-def test_an_override(override, mend, tmp_path, capsys):
+def test_an_override(override, hint, tmp_path, capsys):
     ended = vlobj(capsys, "plan", changed(tmp_path, {}), override)
     assert ended.code == 2
-    assert any(mend in line for line in ended.err.splitlines() if "mend: " in line), ended.err
+    assert any(hint in line for line in ended.err.splitlines() if "hint: " in line), ended.err
 
 
 @pytest.mark.parametrize(
-    ("words", "mend"),
+    ("words", "hint"),
     [
         (("run", "itc", "--lr", "1e-4"), "optim.lr"),
         (("run", "itc", "--epochs=3"), "run.steps=N"),
@@ -135,10 +135,10 @@ def test_an_override(override, mend, tmp_path, capsys):
         (("-p", "no:itc", "train", "itc"), "vlobj run"),
     ],
 )
-def test_a_command_line(words, mend, capsys):
+def test_a_command_line(words, hint, capsys):
     ended = vlobj(capsys, *words)
     assert ended.code == 2
-    assert mend in ended.err.splitlines()[-1]
+    assert hint in ended.err.splitlines()[-1]
 
 
 def test_what_yaml_makes_of_it(tmp_path, capsys):
@@ -206,7 +206,7 @@ def test_sweeps_and_recipes_taken_for_each_other(tmp_path, capsys, monkeypatch):
 
 def test_a_batch_of_one_is_one_problem(tmp_path, capsys):
     ended = vlobj(capsys, "check", changed(tmp_path, {"batch: 8": "batch: 1"}))
-    assert ended.err.count("mend: ") == 1
+    assert ended.err.count("hint: ") == 1
     assert "data.batch  a batch of 1 has no other row, and objectives.itc" in ended.err and "data.batch=2" in ended.err
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from small_recipes import changed, line_of, vlobj
 
 from vlobjectives.checking.text_lengths import lengths
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.tiny import tiny
@@ -79,7 +79,7 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
     path = recipe(listed, fields, **{SCENES: LISTED.replace("hold", "columns: {tags: names}, hold")})
     ended = vlobj(capsys, "check", path)
     assert ended.code == 3 and "listed.jsonl:1" in ended.err and "no tags, which data.columns names" in ended.err
-    assert "listed.jsonl:5" not in ended.err and "and 12 more records\n    mend: `vlobj check --data`" in ended.err
+    assert "listed.jsonl:5" not in ended.err and "and 12 more records\n    hint: `vlobj check --data`" in ended.err
     assert "listed.jsonl:16" in vlobj(capsys, "check", path, "--data").err
 
 
@@ -111,7 +111,7 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
             {
                 "fields": FIELDS.replace("of: caption, with", "with")
             },  # scenes have a column of this name, for alignments
-            ("fields.phrases", "phrases are read from a caption, or", "mend: `of: caption`"),
+            ("fields.phrases", "phrases are read from a caption, or", "hint: `of: caption`"),
             "phrases: {type",
         ),
         (
@@ -156,17 +156,17 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
 def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
     path = recipe(tmp_path, **change)
     ended = vlobj(capsys, "check", path)
-    assert ended.code == 2 and "Traceback" not in ended.err and "mend:" in ended.err
+    assert ended.code == 2 and "Traceback" not in ended.err and "hint:" in ended.err
     assert all(word in ended.err for word in words), ended.err
     assert f"small.yaml:{line_of(path, at)}:" in ended.err
-    assert ended.err.count("mend:") == 1  # what reads what cannot be read is told once
+    assert ended.err.count("hint:") == 1  # what reads what cannot be read is told once
 
 
 def test_a_plan_says_how_to_mend_what_a_plugin_refuses(tmp_path, capsys):
     path = recipe(tmp_path, masks=MASKS.replace("linked_tokens", "linked_tokens, links: phrases"))
     ended = vlobj(capsys, "plan", path)
     assert ended.code == 2 and "masks.linked  'phrases' holds no links" in ended.err
-    assert "mend: add under fields: links: {" in ended.err
+    assert "hint: add under fields: links: {" in ended.err
 
 
 def test_phrases_that_no_caption_has_often_enough(tmp_path, capsys):
@@ -188,7 +188,7 @@ def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):
         "links": "caption",
         "tags": "tags",
     }
-    made = pieces_of(small.recipe, registry)
+    made = build_data(small.recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", number, column, 0, 0) for number in range(64)))
     text = made.fields.batch([made.source.sample("train", 0, 0, 0)], [0])["text"]
     assert (text.segment == 1).any() and made.fields.readers["phrases"].state()
@@ -199,7 +199,7 @@ def test_phrases_that_fill_what_the_caption_left_lose_nothing(tmp_path):
     registry = Registry()
     for length, noted in ((34, True), (60, False)):
         loaded = load(recipe(tmp_path, FIELDS.replace("length: 8", "length: 1"), **{"length: 48": f"length: {length}"}))
-        found = [problem.path for problem in lengths(loaded, pieces_of(loaded.recipe, registry))]
+        found = [problem.path for problem in lengths(loaded, build_data(loaded.recipe, registry))]
         assert ("fields.phrases.length" in found) == noted
 
 
@@ -209,5 +209,5 @@ def test_a_plan_needs_no_tokenizer_whatever_shares_its_vocabulary(tmp_path):
         "special: {begin: 101, end: 102, pad: 0, mask: 103}}"
     )
     path = recipe(tmp_path, **{"  caption: {type: byte_pair, size: 400, length: 48}": words})
-    made = pieces_of(load(path).recipe, Registry(), described=True)
+    made = build_data(load(path).recipe, Registry(), described=True)
     assert made.fields.spec("phrases").ids == (30522, 100) and made.fields.spec("links").shape == (41, 33)

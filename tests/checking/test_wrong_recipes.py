@@ -317,7 +317,7 @@ def test_says_what_is_wrong_where_and_how_to_mend_it(case, tmp_path, capsys, mon
     recipe = changed(tmp_path, case.changes)
     ended = vlobj(capsys, "check", "small.yaml", *case.overrides)
     assert ended.code == case.code, ended
-    assert "Traceback" not in ended.err and "mend:" in ended.err
+    assert "Traceback" not in ended.err and "hint:" in ended.err
     for words in case.words:
         assert words in ended.err
     if case.at is not None:

@@ -101,7 +101,7 @@ def test_a_run_that_lost_what_it_learned(capsys, run, pictures, tmp_path, kept):
     for words in (("caption", tmp_path / "run", pictures[0]), ("eval", tmp_path / "run")):
         ended = vlobj(capsys, *words)
         assert ended.code == 3 and f"{learned}  what the field 'caption' learned cannot be read" in ended.err
-        assert "mend: take " in ended.err
+        assert "hint: take " in ended.err
 
 
 def test_a_run_that_trains_no_decoder(capsys, pictures, tmp_path):
@@ -115,7 +115,7 @@ run: {steps: 4, device: cpu, precision: fp32}
     )
     ended = vlobj(capsys, "caption", trained(tmp_path, contrast), pictures[0])
     assert ended.code == 2 and "no objective of this run trains a decoder of texts" in ended.err
-    assert "mend: take a run of a recipe with one that does" in ended.err
+    assert "hint: take a run of a recipe with one that does" in ended.err
 
 
 def test_clips(capsys, tmp_path):
@@ -151,4 +151,4 @@ run: {{steps: 4, device: cpu, precision: fp32}}
     for wrong, why in ((frames / "0.png", "none of MP4"), (tmp_path / "gone", "does not exist"), (cut, "is cut off")):
         ended = vlobj(capsys, "caption", run, wrong)
         assert ended.code == 3 and f"{wrong}  cannot be read as a clip: it " in ended.err and why in ended.err
-        assert "mend: name a video, or a folder of frames" in ended.err
+        assert "hint: name a video, or a folder of frames" in ended.err

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_recipes import vlobj
 
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.planning.plan import runner
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
@@ -37,7 +37,7 @@ SHAPES = {
 def test_its_passes(shape):
     name, overrides, passes = SHAPES[shape]
     recipe, registry = load(name, overrides).recipe, Registry()
-    made = pieces_of(recipe, registry, described=True)
+    made = build_data(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
     assert Counter(runner(work.key) for work in system.plan(tuple(system.objectives)).passes) == passes

@@ -49,7 +49,7 @@ def test_run_folders_take_no_contradictions(capsys, tmp_path):
     assert beside.code == 2 and f"vlobj run {run}/recipe.yaml --out" in beside.err
     (tmp_path / "notes").touch()
     over = vlobj(capsys, "run", run / "recipe.yaml", "--out", tmp_path / "notes")
-    assert over.code == 2 and "is already there\n    mend: --out names another folder" in over.err
+    assert over.code == 2 and "is already there\n    hint: --out names another folder" in over.err
 
 
 def test_several_processes_must_agree_on_a_folder(capsys, monkeypatch):
@@ -69,7 +69,7 @@ def test_module_is_the_command():
     ended = subprocess.run(line, capture_output=True, encoding="utf-8")
     assert ended.returncode == 2 and ended.stdout == ""
     assert ended.stderr == (
-        "there is no file nowhere.yaml\n    mend: correct the path; it counts from the working folder\n"
+        "there is no file nowhere.yaml\n    hint: correct the path; it counts from the working folder\n"
     )
 
 

@@ -11,7 +11,7 @@ from vlobjectives.costs import fake
 from vlobjectives.costs import plan_costs as arithmetic
 from vlobjectives.costs.meter import Meter
 from vlobjectives.costs.shape_check import build, troubles
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.times import weight_at
 
 BASE = "glscl_base"
@@ -111,8 +111,8 @@ def test_rows_tokens_and_askers():
         (16, (325, 50)),
         (16, (65, 50)),
     }
-    assert by_reads["image (dropped) + text"].askers == ("mgsc", "mltc")
-    assert set(by_reads["image"].askers) == {"itc", "itm", "mlm", "mgsc", "mltc"}
+    assert by_reads["image (dropped) + text"].consumers == ("mgsc", "mltc")
+    assert set(by_reads["image"].consumers) == {"itc", "itm", "mlm", "mgsc", "mltc"}
 
 
 def test_the_backward_pass_costs_about_twice_the_forward():
@@ -290,7 +290,7 @@ def test_asking_the_device_for_a_number_is_told(monkeypatch):
         ITM, "_labels", lambda self, pairs, batch: labels(self, pairs, batch) if bool(pairs.pairs.valid.any()) else None
     )
     one, *_ = troubles(recipe("glscl", "data.batch=4"), registry())
-    assert one.path == ("objectives", "itm") and "asks the device for a number" in one.why and "take(" in one.mend
+    assert one.path == ("objectives", "itm") and "asks the device for a number" in one.why and "take(" in one.hint
 
 
 def test_what_is_right_has_no_trouble():
@@ -299,13 +299,13 @@ def test_what_is_right_has_no_trouble():
 
 def test_a_part_that_does_not_fit_is_trouble_and_no_crash():
     one, *_ = troubles(recipe("glscl", "model.vision.patch=7"), registry())
-    assert isinstance(one, Trouble) and one.path == ("model", "vision")
+    assert isinstance(one, BuildError) and one.path == ("model", "vision")
 
 
 def test_a_stand_in_batch_is_what_the_fields_say():
     it = recipe("glscl", "data.batch=4")
     dry = build(it, registry())
-    batch = fake.stand_in(dry.fields[""], 4)
+    batch = fake.fake_batch(dry.fields[""], 4)
     text, spec = batch["text"], dry.fields[""]["text"]["caption"]
     assert batch["image"].shape == (4, 3, 64, 64) and text.ids.shape == (4, spec.shape[0]) and text.valid.all()
     assert text.special.sum(1).tolist() == [2] * 4 and len(set(batch.same.tolist())) == 4

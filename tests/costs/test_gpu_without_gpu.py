@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vlobjectives.costs import fake
 from vlobjectives.costs.shape_check import build
 from vlobjectives.plugin_loading.attribution import whose
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe import load
 from vlobjectives.recipe.recipes import names
 from vlobjectives.recipe.report import Report
@@ -40,13 +40,13 @@ def trouble_on_gpu(recipe, registry) -> list[str]:
     """`path: what` of all that fails while the losses of every live set are computed."""
     dry = build(recipe, registry)
     with dry.mode:
-        fake.hollow(dry.system, "cuda")
+        fake.as_fake(dry.system, "cuda")
     dry.system.autocast, found = None, []
     for source in dry.fields:
         for live, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
             try:
                 with dry.mode, StaysThere():
-                    batch = fake.stand_in(dry.fields[source], dry.rows, source).to(torch.device("cuda"))
+                    batch = fake.fake_batch(dry.fields[source], dry.rows, source).to(torch.device("cuda"))
                     stage = dry.system.stage(step)
                     stage.seed_dropout = False  # a GPU's generator needs its driver
                     losses = dry.system(batch, step, names=live, stage=stage) if live else None
@@ -78,7 +78,7 @@ def test_losses_of_every_live_set_stay_on_the_gpu(name):
     assert add_files(loaded, registry, report)
     try:
         found = trouble_on_gpu(loaded.recipe, registry)
-    except Trouble as error:
+    except BuildError as error:
         assert "is not installed" in str(error), error
         pytest.skip(str(error))
     assert found == []

@@ -12,7 +12,7 @@ from vlobjectives.costs import fake
 from vlobjectives.costs.memory import Storages
 from vlobjectives.costs.meter import Meter
 from vlobjectives.costs.shape_check import build, specs
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.system import assemble
 
 ALL = ("itc", "itm", "mlm", "mgsc", "mltc")
@@ -23,8 +23,8 @@ SMALL = ("data.batch=8", "run.precision=fp32", "run.device=cpu", "run.steps=1000
 def real(overrides=()):
     """The same system with numbers, weights of AdamW aside, and a batch."""
     it = recipe("glscl", *SMALL, *overrides)
-    made = pieces_of(it, registry())
-    return assemble.system(it, registry(), made).train(), fake.stand_in(specs(made), it.data.batch)
+    made = build_data(it, registry())
+    return assemble.system(it, registry(), made).train(), fake.fake_batch(specs(made), it.data.batch)
 
 
 def test_storages_counts_a_storage_once_and_lets_it_go():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vlobjectives import FieldSpec, Pieces, Reader, Sample
+from vlobjectives import FieldSpec, Reader, Sample, TokenEncoding
 from vlobjectives.costs import fake
 from vlobjectives.data.collate import Fields
 from vlobjectives.errors import PluginError
@@ -18,7 +18,7 @@ class Letters(Reader):
     spec = FieldSpec("tokens", (6,), vocabulary=40, special=SPECIAL)
 
     def read(self, value):
-        return Pieces([ord(letter) - 87 for letter in value], [(n, n + 1) for n in range(len(value))])
+        return TokenEncoding([ord(letter) - 87 for letter in value], [(n, n + 1) for n in range(len(value))])
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ class Syllables(Letters):
     """Two letters are a word."""
 
     def read(self, value):
-        return Pieces([ord(letter) - 87 for letter in value], [], [n // 2 for n in range(len(value))])
+        return TokenEncoding([ord(letter) - 87 for letter in value], [], [n // 2 for n in range(len(value))])
 
 
 def test_pieces_know_their_word():
@@ -70,7 +70,7 @@ def test_pieces_know_their_word():
 
 def test_a_stand_in_has_the_same_form(fields):
     names = {"image": fields.specs(("tags", "regions")), "answers": fields.specs(("answers",))}
-    batch = fake.stand_in(names, 5)
+    batch = fake.fake_batch(names, 5)
     assert batch["image"].beside["regions"].values.shape == (5, 3, 2) and batch["answers"].ids.shape == (5, 2)
 
 
@@ -167,7 +167,7 @@ def test_floats_are_normalised_as_bytes_are(read):
 def test_what_the_spec_contradicts_is_refused(read, row, why):
     with pytest.raises(PluginError, match=why) as caught:
         shown([torch.zeros(3, 4, 4, dtype=torch.uint8), row], read=read)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_what_is_normalised_already_says_so():

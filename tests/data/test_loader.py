@@ -11,7 +11,7 @@ from broken_plugins import BAD
 from trial_runs import forked, lines, recipe, run, until
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.source import Bad, Sample
+from vlobjectives.contracts.source import Sample, UnusableSample
 from vlobjectives.data.loader import Layout, MicroBatches, Order, fetch, in_order, micro_batches
 from vlobjectives.errors import DataError
 
@@ -30,7 +30,7 @@ class Numbers:
     def sample(self, split, number, epoch, seed):
         time.sleep(self.busy)
         if number in self.bad:
-            return Bad("cannot be read", f"file {number}")
+            return UnusableSample("cannot be read", f"file {number}")
         return Sample({}, number, str(number))
 
 
@@ -82,7 +82,7 @@ def test_workers_read_a_held_out_split_too():
         assert torch.equal(one.number, other.number) and torch.equal(one.same, other.same)
     met = {}
     list(in_order(items.source, items.fields, "val", 11, 4, 5, met=met))
-    assert met == {3: Bad("cannot be read", "file 3")}, "what others stand in the place of is known"
+    assert met == {3: UnusableSample("cannot be read", "file 3")}, "what others stand in the place of is known"
 
 
 def test_a_bad_sample_has_one_replacement():
@@ -92,7 +92,7 @@ def test_a_bad_sample_has_one_replacement():
     again, _ = fetch(source, "train", 3, 0, 5, 20)
     assert first == again
     assert first.same >= 10
-    assert met[0] == (3, Bad("cannot be read", "file 3"))
+    assert met[0] == (3, UnusableSample("cannot be read", "file 3"))
     assert len({fetch(source, "train", 3, epoch, 5, 20)[0].same for epoch in range(20)}) > 1
     with pytest.raises(DataError, match="64 samples in a row"):
         fetch(Numbers(bad=range(20)), "train", 3, 0, 5, 20)

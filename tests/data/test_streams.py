@@ -13,7 +13,7 @@ from trial_runs import lines, recipe, run, same_weights, stream, until
 import vlobjectives
 from vlobjectives.costs import measure
 from vlobjectives.data import fit_readers
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.data.loader import Layout
 from vlobjectives.data.streams import Turns, training
 from vlobjectives.evaluation import context
@@ -66,7 +66,7 @@ def mixed(tmp_path_factory):
 
 def made(path, *overrides):
     loaded = load(path, overrides)
-    return loaded.recipe, pieces_of(loaded.recipe, Registry())
+    return loaded.recipe, build_data(loaded.recipe, Registry())
 
 
 def test_options_beside_the_mix_are_each_sources(mixed):

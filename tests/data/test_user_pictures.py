@@ -16,7 +16,7 @@ from small_recipes import SMALL
 import vlobjectives
 from vlobjectives import api
 from vlobjectives.data import user_pictures
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import PictureError, read_picture
 from vlobjectives.recipe import load as load_recipe
@@ -86,7 +86,7 @@ def every_kind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def pieces(folder: Path, names: list[str], **options) -> Pieces:
+def data_module(folder: Path, names: list[str], **options) -> DataModule:
     data = {
         "type": "captions",
         "manifest": str(folder / "m.jsonl"),
@@ -103,7 +103,7 @@ def pieces(folder: Path, names: list[str], **options) -> Pieces:
         encoding="utf-8",
     )
     (folder / "r.yaml").write_text(f"data: {json.dumps(data)}\n{TEXT}", encoding="utf-8")
-    return pieces_of(load_recipe(folder / "r.yaml").recipe, Registry())
+    return build_data(load_recipe(folder / "r.yaml").recipe, Registry())
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def pieces(folder: Path, names: list[str], **options) -> Pieces:
 )
 def test_a_picture_is_the_held_out_one_to_the_bit(tmp_path, options):
     names = every_kind(tmp_path)
-    made = pieces(tmp_path, names, **options)
+    made = data_module(tmp_path, names, **options)
     held = [made.source.sample("val", number, 0, 0).values["image"] for number in range(len(names))]
     paths = [tmp_path / name for name in names]
     opened = [Image.open(path) for path in paths]
@@ -137,10 +137,10 @@ def test_a_picture_is_the_held_out_one_to_the_bit(tmp_path, options):
 
 
 def test_a_source_that_only_described_itself_frames_too(tmp_path):
-    made = pieces(tmp_path, every_kind(tmp_path), resize="squash", mean="clip", std="clip")
+    made = data_module(tmp_path, every_kind(tmp_path), resize="squash", mean="clip", std="clip")
     recipe = load_recipe(tmp_path / "r.yaml").recipe
     (tmp_path / "m.jsonl").unlink()
-    told = pieces_of(recipe, Registry(), samples=False)
+    told = build_data(recipe, Registry(), samples=False)
     (_, own), (fields, found) = (
         user_pictures.framed(one, "image", [tmp_path / "tall.png"], LIMIT) for one in (made, told)
     )
@@ -149,8 +149,8 @@ def test_a_source_that_only_described_itself_frames_too(tmp_path):
 
 def test_embeddings_of_files_are_those_of_the_held_out_samples(tmp_path):
     names = every_kind(tmp_path)
-    made = pieces(tmp_path, names, mean="imagenet", std="imagenet")
-    towers = api.Towers(vlobjectives.build(tmp_path / "r.yaml").eval(), 0)
+    made = data_module(tmp_path, names, mean="imagenet", std="imagenet")
+    towers = api.TrainedModel(vlobjectives.build(tmp_path / "r.yaml").eval(), 0)
     samples = [made.source.sample("val", number, 0, 0) for number in range(len(names))]
     held = towers.embed_images([sample.values["image"] for sample in samples])
     assert torch.equal(towers.embed_images([tmp_path / name for name in names]), held)
@@ -169,7 +169,7 @@ def test_what_cannot_be_told_apart_is_refused_in_both(tmp_path):
     (tmp_path / "plain.pgm").write_bytes(b"P5 20 20 65535\n" + ramp.astype(">u2").tobytes())
     Image.fromarray(ramp * 0).save(tmp_path / "black.png")
     names = ["gray.png", "gray.tif", "rgb.png", "plain.pgm", "black.png"]
-    made = pieces(tmp_path, names)
+    made = data_module(tmp_path, names)
     for number, name in enumerate(names):
         sample = made.source.sample("train", number, 0, 0)
         read = partial(user_pictures.framed, made, "image", max_pixels=LIMIT)
@@ -225,8 +225,8 @@ def png(width: int, height: int, rows: bytes) -> bytes:
 def test_what_is_no_picture(tmp_path, given, why):
     Image.fromarray(NOISE).save(tmp_path / "rgb.png")
     with pytest.raises(DataError, match=why) as caught:
-        user_pictures.framed(pieces(tmp_path, ["rgb.png"]), "image", [tmp_path / "rgb.png", given], LIMIT)
-    assert caught.value.mend and "picture" in str(caught.value)
+        user_pictures.framed(data_module(tmp_path, ["rgb.png"]), "image", [tmp_path / "rgb.png", given], LIMIT)
+    assert caught.value.hint and "picture" in str(caught.value)
 
 
 def test_a_source_that_says_nothing_shows_the_whole_squeezed(tmp_path):

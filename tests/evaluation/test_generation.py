@@ -52,7 +52,7 @@ def system(tmp_path_factory):
 
 
 def batch_of(system, rows=5):
-    fields, source = system.pieces.fields, system.pieces.source
+    fields, source = system.data_module.fields, system.data_module.source
     batch = fields.normalised(fields.batch([source.sample("test", n, 0, 0) for n in range(rows)], range(rows)))
     return batch.map(lambda x: x.double() if x.is_floating_point() else x)
 
@@ -60,7 +60,7 @@ def batch_of(system, rows=5):
 @torch.no_grad()
 def stepping(system, batch, cached):
     """What names the next word, and how long a text may be."""
-    how = generation.of(system, system.pieces.fields, "ic")
+    how = generation.of(system, system.data_module.fields, "ic")
     values = execute.run(of_views(system, {"memory": how.memory}, "test"), system.stage("test"), batch)
     return generation.steps(system, how, execute.read(how.memory, values), cached)
 
@@ -85,7 +85,7 @@ def test_what_is_kept_changes_nothing(tmp_path, mlp):
 @torch.no_grad()
 def test_the_logits_are_those_of_training(system):
     """Teacher forcing over the whole caption, [CLS] and padding behind it, and a word at a time."""
-    batch, how = batch_of(system), generation.of(system, system.pieces.fields, "ic")
+    batch, how = batch_of(system), generation.of(system, system.data_module.fields, "ic")
     view = system.objectives["ic"].views(system.bare)["written"]
     values = execute.run(of_views(system, {"x": view}, "test"), system.stage("test"), batch)
     logits = system.model[how.head](execute.read(view, values).tokens)
@@ -100,7 +100,7 @@ def test_the_logits_are_those_of_training(system):
 @torch.no_grad()
 @pytest.mark.parametrize("beams", [1, 3])
 def test_texts_are_the_same_with_and_without_what_is_kept(system, tmp_path, beams):
-    batch, spec = batch_of(system), system.pieces.fields.spec("caption")
+    batch, spec = batch_of(system), system.data_module.fields.spec("caption")
     found = [generation.search(stepping(system, batch, cached), 5, spec, beams) for cached in (True, False)]
     assert found[0] == found[1] and len(set(map(tuple, found[0]))) > 1
     other = built(
@@ -110,7 +110,7 @@ def test_texts_are_the_same_with_and_without_what_is_kept(system, tmp_path, beam
             ROBERTA,
         ),
     )
-    texts = generation.captions(other, other.pieces.fields, "ic", batch, beams)  # of a tower that keeps nothing
+    texts = generation.captions(other, other.data_module.fields, "ic", batch, beams)  # of a tower that keeps nothing
     assert len(texts) == 5 and all(isinstance(text, str) for text in texts)
 
 
@@ -191,4 +191,4 @@ def test_an_objective_that_writes_nothing(tmp_path):
     system = built(tmp_path, joint=("objectives:\n", "  joint: {type: projection, width: 8}\nobjectives:\n  itc: {}\n"))
     assert generation.writers(system) == ["ic"]
     with pytest.raises(RecipeError, match=r"'itc' trains no decoder of texts\n.*name ic"):
-        generation.captions(system, system.pieces.fields, "itc", batch_of(system))
+        generation.captions(system, system.data_module.fields, "itc", batch_of(system))

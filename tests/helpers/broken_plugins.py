@@ -2,14 +2,14 @@
 
 BAD = """
 from vlobj_data.scenes.scenes import Scenes
-from vlobjectives import Bad, hookimpl
+from vlobjectives import UnusableSample, hookimpl
 
 class Torn(Scenes):
     '''Scenes of which every sixth cannot be read, and one of those for the test.'''
 
     def sample(self, split, number, epoch, seed):
         if (split == "train" and number % 6 == 1) or (split, number) == ("test", 5):
-            return Bad("torn", f"picture {number}")
+            return UnusableSample("torn", f"picture {number}")
         return super().sample(split, number, epoch, seed)
 
 @hookimpl

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, Encoded, Noise, Term, Tokens
+from vlobjectives import Batch, Encoded, MaskSample, Noise, Term, Tokens
 from vlobjectives.functional import indices
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "glscl"
@@ -47,16 +47,16 @@ def total(terms: Mapping[str, Term]) -> Tensor:
     return sum(value(term) * term.weight for term in terms.values() if term.weight)
 
 
-def encoded(tokens: Tensor | None = None, cls: Tensor | None = None, draw: Draw | None = None) -> Encoded:
+def encoded(tokens: Tensor | None = None, cls: Tensor | None = None, draw: MaskSample | None = None) -> Encoded:
     if tokens is None:
         tokens = cls[:, :0]
     return Encoded(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), cls=cls, draw=draw)
 
 
-def drawn(mask: Tensor, surplus: int = 0) -> Draw:
+def drawn(mask: Tensor, surplus: int = 0) -> MaskSample:
     """A Draw that hides and scores mask [B,N] bool, with `surplus` positions more than the fullest row needs."""
     index, ok = indices(mask, int(mask.sum(1).max()) + surplus)
-    return Draw(mask, mask, index, ok)
+    return MaskSample(mask, mask, index, ok)
 
 
 def texts(words: list[int], length: int, seed: int = 0) -> Tokens:

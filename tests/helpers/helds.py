@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from vlobj_data.scenes.scenes import Scenes
 
 from vlobjectives import Batch, Encoded, Fused, Input, Joint, Source
-from vlobjectives.data.data_module import pieces_of
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.data.data_module import build_data
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -48,15 +48,15 @@ run: {steps: 1}
 """
 
 
-def real(folder: Path) -> HeldOut:
+def real(folder: Path) -> SplitContext:
     """A small untrained system on 40 test scenes, in batches of 16."""
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
     recipe, registry = load(folder / "tiny.yaml").recipe, Registry()
-    made = pieces_of(recipe, registry)
+    made = build_data(recipe, registry)
     source = made.source
     made.fields.fit(lambda column: (source.sample("train", n, 0, 0).values[column] for n in range(64)))
     system = assemble.system(recipe, registry, made).eval()
-    return HeldOut(system, source, made.fields, "test", 0, 16, torch.device("cpu"))
+    return SplitContext(system, source, made.fields, "test", 0, 16, torch.device("cpu"))
 
 
 @dataclass

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlobjectives import Draw, FieldSpec, Reading, Tokens
+from vlobjectives import FieldSpec, MaskSample, RequestedOutputs, Tokens
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "glscl"
 SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3, "unknown": 4}
-PLAIN, ALL = Reading(), Reading(layers=frozenset({0}), maps=True, tokens=True)
+PLAIN, ALL = RequestedOutputs(), RequestedOutputs(layers=frozenset({0}), maps=True, tokens=True)
 
 
 def golden(name: str, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
@@ -50,13 +50,13 @@ def captions(lengths: tuple[int, ...] = (10, 7, 3), length: int = 10, vocabulary
     return Tokens(ids, valid, ~valid | (place == 0) | (place == last), torch.zeros_like(ids))
 
 
-def kept(keep: Tensor, n: int) -> Draw:
+def kept(keep: Tensor, n: int) -> MaskSample:
     """A draw that drops all of n positions but `keep` [B,k]."""
     hidden = torch.ones(keep.shape[0], n, dtype=torch.bool).scatter(1, keep, False)
-    return Draw(hidden, hidden, keep, torch.ones_like(keep, dtype=torch.bool), keep, fill="drop")
+    return MaskSample(hidden, hidden, keep, torch.ones_like(keep, dtype=torch.bool), keep, fill="drop")
 
 
-def replaced(index: Tensor, n: int) -> Draw:
+def replaced(index: Tensor, n: int) -> MaskSample:
     """A draw that puts the mask token in place of positions `index` [B,K] of n."""
     hidden = torch.zeros(index.shape[0], n, dtype=torch.bool).scatter(1, index, True)
-    return Draw(hidden, hidden, index, torch.ones_like(index, dtype=torch.bool), fill="token")
+    return MaskSample(hidden, hidden, index, torch.ones_like(index, dtype=torch.bool), fill="token")

@@ -2,7 +2,7 @@
 
 import torch
 
-from vlobjectives import FieldSpec, Pieces, Sample
+from vlobjectives import FieldSpec, Sample, TokenEncoding
 from vlobjectives.functional import noise
 from vlobjectives.testing import Toy
 from vlobjectives.testing.toy_data import SPECIAL, VOCABULARY, ToyPairs
@@ -30,7 +30,7 @@ class ToyDetections(ToyPairs):
         numbers, regions = dice[:TAGS].tolist(), dice[TAGS:].reshape(REGIONS, WIDTH)
         pieces = [int(x * (VOCABULARY - len(SPECIAL))) + len(SPECIAL) for x in numbers[2 : 1 + int(numbers[0] * TAGS)]]
         more = {
-            "tags": Pieces(pieces if full else [], []),
+            "tags": TokenEncoding(pieces if full else [], []),
             "regions": regions[: int(numbers[1] * (REGIONS + 1)) if full else 0],
             "concepts": sorted({int(x * CONCEPTS) for x in of_caption[1 : 1 + int(of_caption[0] * 4 * full)]}),
         }

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import torch
 
-from vlobjectives import FieldSpec, Pieces, Sample
+from vlobjectives import FieldSpec, Sample, TokenEncoding
 from vlobjectives.testing import Toy
 from vlobjectives.testing.toy_data import LENGTH, SPECIAL, VOCABULARY, ToyPairs
 
@@ -30,7 +30,7 @@ class ToyPhrases(ToyPairs):
         links = torch.zeros(len(ids), LENGTH - 2)
         for row in range(len(ids)):
             links[row, row : row + 2] = 1
-        return Sample(dict(plain.values) | {"phrases": Pieces(ids, []), "links": links}, plain.same, plain.key)
+        return Sample(dict(plain.values) | {"phrases": TokenEncoding(ids, []), "links": links}, plain.same, plain.key)
 
 
 def toy(**more) -> Toy:

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from vlobjectives import api
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
 from vlobjectives.runs import evaluate_run, session
@@ -79,7 +79,7 @@ def _imported() -> None:
         tiny = load(file.name).recipe
     registry = api.registry_of(tiny)
     with torch.device("meta"):
-        assemble.system(tiny, registry, pieces_of(tiny, registry))
+        assemble.system(tiny, registry, build_data(tiny, registry))
 
 
 @dataclass

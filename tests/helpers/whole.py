@@ -18,8 +18,8 @@ from vlobj_models.weights_names import of_clip
 from vlobj_sycoca.attentive_patches import AttentivePatches
 from vlobj_sycoca.tgmim import TGMIM
 
-from vlobjectives import Batch, Draw, FieldSpec, Input
-from vlobjectives.contracts.mask import Site
+from vlobjectives import Batch, FieldSpec, Input, MaskSample
+from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import Losses, Settings, System
@@ -83,8 +83,8 @@ def system(
     objectives["tgmim"].build(painted=parts["painter"].spec)
     sites = {
         "": {
-            "image": Site("image", image.length, image.grid, fields=picture),
-            "text": Site("text", length, fields=caption),
+            "image": MaskTarget("image", image.length, image.grid, fields=picture),
+            "text": MaskTarget("text", length, fields=caption),
         }
     }
     slots = {("joint", "vision"): "image", ("joint", "text"): "text"}
@@ -195,7 +195,7 @@ class Step:
         return execute.read(view, self.values)
 
 
-def step(whole: System, given: Batch, draws: dict[str, Draw] | None = None) -> Step:
+def step(whole: System, given: Batch, draws: dict[str, MaskSample] | None = None) -> Step:
     """A step in which `draws` replace what masks would draw."""
     stage = whole.stage(0)
     stage.draws = draws or {}
@@ -207,10 +207,10 @@ def step(whole: System, given: Batch, draws: dict[str, Draw] | None = None) -> S
     return Step(whole(given, stage=stage), execute.run(of_views(whole, views, "test"), stage, given))
 
 
-def drawn(whole: System, given: Batch) -> dict[str, Draw]:
+def drawn(whole: System, given: Batch) -> dict[str, MaskSample]:
     """What both masks draw."""
     values = step(whole, given).values
-    return {key.mask: value for key, value in values.items() if isinstance(value, Draw)}
+    return {key.mask: value for key, value in values.items() if isinstance(value, MaskSample)}
 
 
 def other_text(given: Batch, ids: Tensor) -> Batch:

@@ -110,7 +110,7 @@ def test_what_glscl_shares():
     assert [share.objectives for share in authors.shares] == [("itm",), ("mlm",), ("itc",), ("mgsc", "mltc")]
     assert len(shared) == len({title(work.key) for work in shared}) < len(authors.passes) < len(apart)
     clean = [work for work in shared if title(work.key) == "vision(image)"]
-    assert clean[0].askers == names
+    assert clean[0].consumers == names
 
 
 # ---- the list of passes
@@ -190,7 +190,7 @@ def test_pairings_look_at_inputs_as_the_recipe_has_them():
     system = toy.system()
     share = system.plan(("itm",)).shares[0]
     passes = {title(work.key): work for work in share.passes}
-    assert set(passes["text(text * noisy_words)"].askers) == {"pairing hard", "itm"} and "text(text)" not in passes
+    assert set(passes["text(text * noisy_words)"].consumers) == {"pairing hard", "itm"} and "text(text)" not in passes
     assert passes["text(text * noisy_words)"].trained and passes["vision(image)"].trained
     assert [work.key for work in share.work if isinstance(work.key, DrawKey)] == [DrawKey("noisy_words", "text")]
     assert torch.isfinite(system(toy.batch()).total)

@@ -104,7 +104,7 @@ def test_what_is_not_there_is_named_with_the_way_out(tmp_path):
     path.write_text("x = 1\nfrom .absent import y\n", encoding="utf-8")
     with pytest.raises(PluginError, match=r"No module named '\.absent'") as caught:
         Registry().add_file(path)
-    assert caught.value.place.line == 2 and "put absent.py beside the file" in caught.value.mend
+    assert caught.value.place.line == 2 and "put absent.py beside the file" in caught.value.hint
 
 
 def test_a_helper_that_fails_is_named_with_its_line(tmp_path):

@@ -139,13 +139,13 @@ def test_files_are_called_as_seen_from_the_working_folder(write, tmp_path, monke
         ("extends: [b.yaml]", "`extends` takes one recipe", "extends: glscl"),
     ],
 )
-def test_extends_that_fail(write, tmp_path, text, what, mend):
+def test_extends_that_fail(write, tmp_path, text, what, hint):
     write("x: 1\nextends: a.yaml", "b.yaml")
     write(text, "a.yaml")
     with pytest.raises(RecipeError) as caught:
         at(tmp_path, "a.yaml")
     (problem,) = caught.value.problems
-    assert what in problem.what and mend in problem.mend
+    assert what in problem.what and hint in problem.hint
     assert problem.path == "extends" and problem.place.line in (1, 2) and problem.place.column == 10
 
 

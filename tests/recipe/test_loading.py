@@ -67,7 +67,7 @@ def test_places(small):
     assert loaded.place("objectives", "mgsc", "text_mask") == loaded.place("objectives", "mgsc")
     assert loaded.place("inputs", "text", "part").line == 2  # a default: the recipe as a whole
     problem = loaded.problem(("masks", "dropped"), "nobody uses it", "leave it out", note=True)
-    assert str(problem) == f"note: {small}:9:12  masks.dropped  nobody uses it\n    mend: leave it out"
+    assert str(problem) == f"note: {small}:9:12  masks.dropped  nobody uses it\n    hint: leave it out"
 
 
 def test_paths_count_from_the_file_that_they_are_written_in(write, tmp_path, monkeypatch, small):
@@ -131,10 +131,10 @@ def test_what_a_word_means(shipped, tmp_path):
         ("../glscl", "there is no recipe '../glscl'", "shipped are"),
     ],
 )
-def test_words_that_mean_nothing(shipped, word, what, mend):
+def test_words_that_mean_nothing(shipped, word, what, hint):
     with pytest.raises(RecipeError) as caught:
         load(word)
-    assert what in caught.value.what and mend in caught.value.mend and caught.value.code == 2
+    assert what in caught.value.what and hint in caught.value.hint and caught.value.code == 2
 
 
 def test_copy(shipped, tmp_path):

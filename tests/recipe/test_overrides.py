@@ -74,11 +74,11 @@ def test_the_last_one_wins_and_an_element_is_merged(small):
         ("data.batch=1_000", "data.batch", '"1_000" must be a whole number', "write 1000"),
     ],
 )
-def test_what_cannot(small, override, path, what, mend):
+def test_what_cannot(small, override, path, what, hint):
     with pytest.raises(RecipeError) as caught:
         load(small, [override])
     (problem,) = caught.value.problems
-    assert problem.path == path and what in problem.what and mend in problem.mend
+    assert problem.path == path and what in problem.what and hint in problem.hint
     assert problem.place == Place("command line")
 
 

@@ -32,7 +32,7 @@ def told(found) -> list[str]:
 
 
 def note(where: str, old: str = "plan.authors", new: str = "plan.published") -> str:
-    return f"note: {where}  {old}  this key is now {new}; the old name ends in 0.3\n    mend: write {new}"
+    return f"note: {where}  {old}  this key is now {new}; the old name ends in 0.3\n    hint: write {new}"
 
 
 def test_in_a_file_and_in_what_it_extends(tiny, write):
@@ -103,12 +103,12 @@ def test_in_a_run_folder(tiny, tmp_path):
 
 
 def test_old_and_new_together_are_refused(tiny):
-    with pytest.raises(RecipeError, match=r"old name of plan\.published, which stands here too\n *mend: leave authors"):
+    with pytest.raises(RecipeError, match=r"old name of plan\.published, which stands here too\n *hint: leave authors"):
         load(tiny("plan: {authors: [[itc]], published: [[itc]]}\n"))
 
 
 def test_nothing_behind_an_old_key(tiny):
-    with pytest.raises(RecipeError, match=r"plan\.published  null must be a list\n *mend: published: \[\]"):
+    with pytest.raises(RecipeError, match=r"plan\.published  null must be a list\n *hint: published: \[\]"):
         load(tiny("plan:\n  authors:\n"))
 
 
@@ -143,7 +143,7 @@ def test_a_key_of_every_entry_and_a_value(tiny, monkeypatch):
     assert told(found)[1:] == [
         note("command line", "objectives.mlm.factor", "objectives.mlm.weight"),
         "note: command line  run.gradient  'local' is now 'published'; the old value ends in 0.3\n"
-        "    mend: write run.gradient=published",
+        "    hint: write run.gradient=published",
     ]
 
 

@@ -144,10 +144,10 @@ from vlobjectives.recipe.schema import prepared
         ),
     ],
 )
-def test_what_people_get_wrong(problems, old, new, at, what, mend):
+def test_what_people_get_wrong(problems, old, new, at, what, hint):
     (problem,) = problems(old, new)
     assert (problem.path, problem.place.line, problem.place.column) == at
-    assert what in problem.what and mend in problem.mend
+    assert what in problem.what and hint in problem.hint
 
 
 def test_all_problems_at_once_in_order_of_place(problems):

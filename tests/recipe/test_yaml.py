@@ -202,14 +202,14 @@ def test_an_alias_is_written_out_with_the_key_where_it_stands():
         ("a: &x 1\nb: &x 2", 2, 4, "duplicate anchor 'x'", "correct"),
     ],
 )
-def test_what_people_get_wrong(text, line, column, what, mend):
+def test_what_people_get_wrong(text, line, column, what, hint):
     if not what:
         assert parse(text, "f.yaml").data == {"a": "-.NaN"}
         return
     with pytest.raises(RecipeError) as caught:
         parse(text, "f.yaml")
     (problem,) = caught.value.problems
-    assert what in problem.what and mend in problem.mend
+    assert what in problem.what and hint in problem.hint
     assert problem.place == Place("f.yaml", line, column)
 
 

@@ -15,7 +15,7 @@ from process_runs import STILL, compare
 from safetensors.torch import load_file
 from trial_runs import evaluated, forked, lines, processes, recipe, run, until
 
-from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.errors import RecipeError, ResourceError
 from vlobjectives.runtime.launch import launch
 from vlobjectives.system import checkpoint
 
@@ -155,7 +155,7 @@ def launched(path, out, *overrides):
     def work():
         try:
             return launch(2, ["run", str(path), *overrides, "--out", str(out), "--resume"])
-        except MeansError as error:
+        except ResourceError as error:
             print(error)
             return error.code
 

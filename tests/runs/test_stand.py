@@ -15,7 +15,7 @@ from small_recipes import changed, plugin, vlobj
 from vlobjectives import load
 from vlobjectives.cli import main
 from vlobjectives.data.collate import Fields
-from vlobjectives.errors import DataError, MeansError, PluginError, RecipeError
+from vlobjectives.errors import DataError, PluginError, RecipeError, ResourceError
 from vlobjectives.files import json_text, reserved
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
@@ -156,7 +156,7 @@ def test_a_recipe_of_another_version_in_the_manifest_is_said(run):
 def test_a_manifest_that_is_damaged(run, held):
     (run / "manifest.json").write_bytes(held)
     for read in (partial(resume.as_noted, tell=print), partial(resume.edited, registry=Registry())):
-        with pytest.raises(DataError, match=r"manifest.json  the file is damaged(?s:.*)mend: put it back from a copy"):
+        with pytest.raises(DataError, match=r"manifest.json  the file is damaged(?s:.*)hint: put it back from a copy"):
             read(RunFolder(run))
 
 
@@ -322,7 +322,7 @@ def test_a_disk_that_fails_on_the_way_is_the_machines_doing(tmp_path):
         OSError(errno.EIO, "Input/output error", 7),
     ):
         told = termination.explained(error, at, None)
-        assert isinstance(told, MeansError) and told.mend, told
+        assert isinstance(told, ResourceError) and told.hint, told
 
 
 def test_scores_that_a_run_lacks_are_computed_when_a_sweep_comes_by(run):

@@ -16,7 +16,7 @@ from vlobjectives.runtime.distributed import join
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import same, same_gradients
 from vlobjectives.testing.processes import Case, broken, cases
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 MIX = {
@@ -62,9 +62,9 @@ def step(rank: int, ranks: int, micro: int) -> dict:
         pairings={"hard": {"type": "hard_negatives", "group": 8}},
         data={"pictures": 24},
     )
-    pieces, system, layout = toy.pieces, toy.system(), Layout(32, micro, ranks, rank)
+    pieces, system, layout = toy.data_module, toy.system(), Layout(32, micro, ranks, rank)
     fields = Double(**vars(pieces.fields))
-    trainer = Trainer(system, Optimiser(system, toy.recipe.optim, 4), fields, layout, torch.device("cpu"))
+    trainer = Trainer(system, Optimizer(system, toy.recipe.optim, 4), fields, layout, torch.device("cpu"))
     data = MicroBatches(pieces.source, fields, "train", layout, toy.seed)
     metrics = trainer.step(0, micro_batches(data, 0, layout.micro_steps, 0, False))
     return {

@@ -9,7 +9,7 @@ import pytest
 from trial_runs import lines, recipe, run, same_weights, stream, until
 
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.signals import Halt, Signals, taken
+from vlobjectives.runtime.signals import Signals, StopRequest, taken
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_noted_inside_and_raised_outside():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0)
         assert signals.seen == signal.SIGTERM
-        with pytest.raises(Halt), signals.at_once():
+        with pytest.raises(StopRequest), signals.at_once():
             raise AssertionError("a signal that came before is not forgotten")
-    with Signals() as signals, pytest.raises(Halt):
+    with Signals() as signals, pytest.raises(StopRequest):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
     with Signals() as signals, signals.later():

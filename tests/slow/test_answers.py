@@ -10,7 +10,7 @@ import pytest
 import torch
 from vlobj_common.evaluations.answering import answered
 
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.evaluation import context
 from vlobjectives.functional.statistics import paired_interval
 from vlobjectives.recipe import load
@@ -32,11 +32,11 @@ def runs(placed):
 def right(place: Path) -> torch.Tensor:
     """Which questions of the test split a run answers, 0 or 1, [n]."""
     recipe, registry, folder = load(place).recipe, Registry(), RunFolder(place)
-    made = pieces_of(recipe, registry)
+    made = build_data(recipe, registry)
     made.fields.load(folder.fields)
     system = assemble.system(recipe, registry, made).eval()
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
-    held = context.HeldOut(
+    held = context.SplitContext(
         system, made.source, made.fields, "test", recipe.seed, recipe.data.batch, torch.device("cpu")
     )
     return answered(held, context.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]

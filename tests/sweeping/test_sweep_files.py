@@ -160,14 +160,14 @@ WRONG = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_wrong_sweep_files(write, kind):
-    old, new, line, path, what, mend = WRONG[kind]
+    old, new, line, path, what, hint = WRONG[kind]
     assert GOOD.count(old) == 1
     with pytest.raises(RecipeError) as caught:
         file = read_sweep(write(GOOD.replace(old, new)))
         check_metrics(file, loaded(file))
     problem = caught.value.problems[0]
     assert problem.place.file.endswith("mine.yaml") and problem.place.line == line, problem
-    assert problem.path == path and what in problem.what and mend in problem.mend, problem
+    assert problem.path == path and what in problem.what and hint in problem.hint, problem
 
 
 def test_seeds_stand_in_the_file(write):

@@ -92,7 +92,7 @@ def test_a_damaged_note_of_an_earlier_start_is_said(whole):
     for damaged in ("", held[:-9], "[]", '{"rows": {"base": {"digest": "x"}}}', held.replace('"passes"', '"steps"')):
         kept.write_text(damaged, encoding="utf-8")
         known, (note,) = _before(kept.parent)
-        assert not known and note.startswith(f"note: {kept}  the file is damaged: ") and "\n    mend: " in note, note
+        assert not known and note.startswith(f"note: {kept}  the file is damaged: ") and "\n    hint: " in note, note
     code, said = ended(path, "--dry-run")
     assert code == 0 and f"note: {kept}  the file is damaged: " in said and "left to do 0 runs" in said, said
     kept.write_text(held, encoding="utf-8")

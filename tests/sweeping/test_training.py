@@ -57,7 +57,7 @@ def test_the_command_is_vlobj_run(tmp_path, signals):
     """A recipe that is not there: the real command, refused at once."""
     found = outcome(tmp_path, signals)
     assert found.code == 2 and found.why == f"there is no file {tmp_path / 'none.yaml'}" and not found.stopped
-    assert "mend: correct the path" in found.said
+    assert "hint: correct the path" in found.said
 
 
 def test_a_killed_run_says_so(tmp_path, child, signals):
@@ -69,10 +69,10 @@ def test_a_killed_run_says_so(tmp_path, child, signals):
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("a warning\nwhat is wrong\n    mend: this\n", "what is wrong"),
+        ("a warning\nwhat is wrong\n    hint: this\n", "what is wrong"),
         ("one\ntwo\n", "two"),
         ("", "it ended without a word"),
-        ("    mend: nothing before\n", "mend: nothing before"),
+        ("    hint: nothing before\n", "hint: nothing before"),
     ],
 )
 def test_reasons(tmp_path, child, signals, said, why):

@@ -26,7 +26,7 @@ from vlobjectives.system import assemble, checkpoint
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import gradients, same, same_gradients
 from vlobjectives.testing.toy_parts import ToyJoint
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 
 LOOKED = {
     "masks": {"looked": {"type": "cls_attention"}},
@@ -119,7 +119,7 @@ def test_only_what_is_looked_at_has_an_average_and_it_follows():
     assert not Toy().system().averages.names and not list(Toy().system().averages.buffers())
     vision, trained = system.model["vision"], {name for name, _ in system.named_parameters()}
     assert not any("averages" in name for name in trained)
-    assert not any("averages" in name for name in Optimiser(system, Toy(**LOOKED).recipe.optim, 4).named)
+    assert not any("averages" in name for name in Optimizer(system, Toy(**LOOKED).recipe.optim, 4).named)
     wanted = {name: weight.detach().clone() for name, weight in vision.named_parameters()}
     for _ in range(3):
         with torch.no_grad():
@@ -244,7 +244,7 @@ def test_the_plan_counts_and_shows_them(tmp_path):
     at_random = "masks.looked={type: random_patches, ratio: 0.5, fill: drop}"
     found, bare = (measure(load(path, changes).recipe, Registry()) for changes in (less, [*less, at_random]))
     one = next(one for one in found.passes if one.part == "vision~ema")
-    assert one.name == "vision~ema(image)" and one.askers == ("mask looked",) and one.flops > 0
+    assert one.name == "vision~ema(image)" and one.consumers == ("mask looked",) and one.flops > 0
     assert found.averages == {"vision~ema": found.parameters["vision"]}
     assert found.memory.parts["weights"] - bare.memory.parts["weights"] == 4 * found.parameters["vision"]
     assert found.full.passes == bare.full.passes + 1 and bare.averages == {} == table.data(bare)["averages"]

@@ -21,7 +21,7 @@ from trial_runs import forked, recipe, run, same_weights, stream
 
 from vlobjectives import run_folder
 from vlobjectives.data.collate import learned
-from vlobjectives.errors import DataError, MeansError, RecipeError
+from vlobjectives.errors import DataError, RecipeError, ResourceError
 from vlobjectives.files import read
 from vlobjectives.recipe import yaml
 from vlobjectives.recipe.recipes import locate
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_is_no_damage(tmp_path, which):
     mode = closed.stat().st_mode & 0o777
     closed.chmod(0)
     try:
-        with no_special_rights(), pytest.raises(MeansError) as caught:
+        with no_special_rights(), pytest.raises(ResourceError) as caught:
             checkpoint.newest(folder_)
     finally:
         closed.chmod(mode)
@@ -193,14 +193,14 @@ def test_no_file_of_a_run_that_cannot_be_read_is_taken_for_none(tmp_path, which)
         ".lock": place.lock,
         "fields/caption.json": lambda: learned(place.fields, "caption"),
     }
-    with no_special_rights(), pytest.raises(MeansError, match="its mode is 0000"):
+    with no_special_rights(), pytest.raises(ResourceError, match="its mode is 0000"):
         asks[which]()
     (place.path / which).chmod(0o600)
     assert (place.path / which).read_text(encoding="utf-8") == ("seed: 1\n" if which == "recipe.yaml" else "{}")
     place.path.chmod(0)
     try:
         for ask in (lambda: place.stepped, place.manifest, lambda: locate(place.path)):
-            with no_special_rights(), pytest.raises(MeansError, match="has no right to enter it"):
+            with no_special_rights(), pytest.raises(ResourceError, match="has no right to enter it"):
                 ask()
     finally:
         place.path.chmod(0o700)
@@ -213,9 +213,9 @@ def test_a_disk_that_fails_is_no_damage(tmp_path):
     model = tmp_path / "step-000004" / checkpoint.MODEL
     model.unlink()
     model.symlink_to("/proc/self/mem")
-    with pytest.raises(MeansError, match="Input/output error"):
+    with pytest.raises(ResourceError, match="Input/output error"):
         checkpoint.newest(tmp_path)
-    with pytest.raises(MeansError, match="Input/output error"):
+    with pytest.raises(ResourceError, match="Input/output error"):
         read(model)
 
 
@@ -264,7 +264,7 @@ def test_nothing_else_is_unpickled(tmp_path):
 
 
 def test_a_limit_on_file_sizes(tmp_path):
-    """RLIMIT_FSIZE in a process of its own: a MeansError that says what to do, the first checkpoint whole."""
+    """RLIMIT_FSIZE in a process of its own: a ResourceError that says what to do, the first checkpoint whole."""
     saved(tmp_path / "c", 2)
 
     def work():
@@ -272,9 +272,9 @@ def test_a_limit_on_file_sizes(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
         try:
             saved(tmp_path / "c", 4, keep=1)
-        except MeansError as error:
+        except ResourceError as error:
             assert "step 4 could not be written" in str(error)
-            assert "free disk space" in error.mend
+            assert "free disk space" in error.hint
             return 42
 
     child = forked(tmp_path / "said", work)
@@ -332,7 +332,7 @@ def test_a_run_folder_is_made_exclusively(tmp_path):
     assert (tmp_path / "a" / "run" / "recipe.yaml").read_text(encoding="utf-8") == "seed: 1\n"
     assert names(tmp_path / "a") == ["run"]
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(MeansError, match="cannot be made"):
+    with pytest.raises(ResourceError, match="cannot be made"):
         RunFolder.create(tmp_path / "file" / "run", "")
 
 

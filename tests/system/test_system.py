@@ -5,7 +5,19 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from vlobjectives import Draw, Joint, Mask, MaskConfig, Objective, ObjectiveConfig, Pairing, Pairs, Term, encoded, joint
+from vlobjectives import (
+    Joint,
+    Mask,
+    MaskConfig,
+    MaskSample,
+    Objective,
+    ObjectiveConfig,
+    Pairing,
+    Pairs,
+    Term,
+    encoded,
+    joint,
+)
 from vlobjectives.functional import indices
 from vlobjectives.planning import execute
 from vlobjectives.system.system import _random_state_kept
@@ -29,7 +41,7 @@ def test_an_objective_at_weight_0_costs_nothing_and_moves_nothing():
     toy = Toy(objectives={"itc": {}, "mlm": {"mask": "noisy_words", "weight": [[2, 0], [4, 1]]}})
     system = toy.system()
     assert system.live(0) == ("itc",) and system.live(3) == ("itc", "mlm")
-    assert not [work for work in system.plan(system.live(0)).passes if "mlm" in work.askers]
+    assert not [work for work in system.plan(system.live(0)).passes if "mlm" in work.consumers]
     found = gradients(system, system(toy.batch(), 0).total)
     assert not [key for key in found if key.startswith(("model.fusion", "model.words"))]
     losses = system(toy.batch(), 3)
@@ -207,7 +219,7 @@ class Looking(Mask):
         tokens = batch[site.input]
         hidden = (torch.arange(site.positions) == 1) & ~tokens.special
         index, ok = indices(hidden, 1)
-        return Draw(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, 3))
+        return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, 3))
 
 
 def test_masks_pairings_and_losses_are_computed_in_full_precision_under_autocast():

@@ -8,11 +8,11 @@ from torch import nn
 from vlobj_models.causal_text import CausalText
 
 from vlobjectives import (
-    Draw,
     Encoder,
     Mask,
     MaskConfig,
     MaskName,
+    MaskSample,
     Objective,
     ObjectiveConfig,
     Pairing,
@@ -140,7 +140,7 @@ def law(laws, name):
 
 @pytest.mark.parametrize(("name", "cls", "says"), OBJECTIVES)
 def test_objectives(name, cls, says):
-    with pytest.raises(Broken, match=rf"(?s)objectives.it breaks the law '{name}'.*{says}.*mend: "):
+    with pytest.raises(Broken, match=rf"(?s)objectives.it breaks the law '{name}'.*{says}.*hint: "):
         law(objective_laws(), name).check("it", Toy(objectives={"it": {}}, components={"objective:it": cls}))
 
 
@@ -171,7 +171,7 @@ class First(Mask):
         hidden = self.hidden(noise, site, batch)
         index, ok = indices(hidden, self.size(site))
         ids = batch[site.input].ids.masked_fill(hidden, site.special["mask"])
-        return Draw(hidden, hidden, index, ok, ids=ids, fill="mask")
+        return MaskSample(hidden, hidden, index, ok, ids=ids, fill="mask")
 
     def hides(self, site):
         return 0, self.size(site)
@@ -406,8 +406,8 @@ def test_a_text_encoder_that_sees_padding():
 class Forgets(CausalText):
     """Reads each piece as if it were the beginning."""
 
-    def continued(self, ids, past):
-        return super().continued(ids, None)
+    def decode_step(self, ids, past):
+        return super().decode_step(ids, None)
 
 
 def test_a_causal_encoder_that_forgets_what_it_read():

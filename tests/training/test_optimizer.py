@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.schedule import rate_factor
 
 THEN = st.sampled_from(["constant", "linear", "cosine"])
@@ -39,7 +39,7 @@ def test_nothing_of_a_group_moves_before_its_start(start, warmup):
         groups=[late],
         schedule=SimpleNamespace(warmup=warmup, then="constant", floor=0.0),
     )
-    optimiser = Optimiser(module, optim, 6)
+    optimiser = Optimizer(module, optim, 6)
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     for step in range(6):
         optimiser.set_rates(step)

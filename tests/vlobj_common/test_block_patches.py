@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from vlobj_common.masks.block_patches import BLOCKS, BlockPatches
 from vlobj_common.masks.random_patches import RandomPatches
 
-from vlobjectives import CannotBuild, Draw, Site
+from vlobjectives import CannotBuild, MaskSample, MaskTarget
 from vlobjectives.functional import kept, replaced
 
 
-def site(rows: int, columns: int, frames: int = 1) -> Site:
-    return Site("image", rows * columns * frames, grid=(rows, columns), frames=frames)
+def site(rows: int, columns: int, frames: int = 1) -> MaskTarget:
+    return MaskTarget("image", rows * columns * frames, grid=(rows, columns), frames=frames)
 
 
-def draw(where: Site, of: int = 5, seed: int = 0, **config) -> Draw:
+def draw(where: MaskTarget, of: int = 5, seed: int = 0, **config) -> MaskSample:
     mask = BlockPatches(BlockPatches.Config(**{"ratio": 0.4, "fill": "token"} | config))
     return mask.draw(noise(of, seed), where, batch(of))
 
@@ -87,4 +87,4 @@ def test_a_share_that_the_blocks_do_not_meet_is_met():
 def test_positions_without_a_grid_are_refused():
     mask = BlockPatches(BlockPatches.Config(ratio=0.4, fill="token"))
     with pytest.raises(CannotBuild, match="lie on no grid"):
-        mask.size(Site("image", 49))
+        mask.size(MaskTarget("image", 49))

@@ -11,9 +11,9 @@ from vlobj_common.objectives.itc import ITC
 from vlobj_data.captions.captions import Captions
 
 from vlobjectives import CannotBuild
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.data.loader import in_order
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -128,8 +128,10 @@ run: {steps: 1}
     )
     (tmp_path / "coca.yaml").write_text(made, encoding="utf-8")
     recipe, registry = load(tmp_path / "coca.yaml").recipe, Registry()
-    pieces = pieces_of(recipe, registry)
+    pieces = build_data(recipe, registry)
     pieces.fields.fit(lambda column: (pieces.source.value("train", n, column, 0, 0) for n in range(64)))
-    held = HeldOut(assemble.system(recipe, registry, pieces).eval(), pieces.source, pieces.fields, "test", 0, 16, "cpu")
+    held = SplitContext(
+        assemble.system(recipe, registry, pieces).eval(), pieces.source, pieces.fields, "test", 0, 16, "cpu"
+    )
     scores = run(held, count=20)
     assert scores["cider"].n == 20 and scores == run(held, count=20)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_common.masks.cls_attention import ClsAttention
 
-from vlobjectives import Site
+from vlobjectives import MaskTarget
 from vlobjectives.testing import Toy, mask_laws
 from vlobjectives.testing.mask_laws import drawn
 
@@ -21,8 +21,8 @@ def mask(**options) -> ClsAttention:
     return ClsAttention(ClsAttention.Config(**options))
 
 
-def site(rows: int, columns: int, frames: int = 1) -> Site:
-    return Site("image", positions=rows * columns * frames, grid=(rows, columns), frames=frames)
+def site(rows: int, columns: int, frames: int = 1) -> MaskTarget:
+    return MaskTarget("image", positions=rows * columns * frames, grid=(rows, columns), frames=frames)
 
 
 def seen(looks: torch.Tensor, layers: int = 2, heads: int = 2):

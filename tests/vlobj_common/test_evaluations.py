@@ -191,7 +191,7 @@ def test_preferred_counts_a_tie_as_half():
 
 
 class Reads:
-    """A real HeldOut whose matching reads captions and pictures by keys: `sees(sample)` against `says(sample)`."""
+    """A real SplitContext whose matching reads captions and pictures by keys: `sees(sample)` against `says(sample)`."""
 
     def __init__(self, held, sees, says):
         self.held, self.sees, self.says = held, sees, says
@@ -240,7 +240,7 @@ def test_binding_and_matching_on_a_real_system(held):
 
 
 class Naming:
-    """A real HeldOut whose fusion hands the head one-hot word pieces: those that stand there, or those seen."""
+    """A real SplitContext whose fusion hands the head one-hot word pieces: those that stand there, or those seen."""
 
     def __init__(self, held, cheats: bool):
         self.held, self.cheats, self.last = held, cheats, None

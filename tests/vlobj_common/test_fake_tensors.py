@@ -12,7 +12,7 @@ from vlobj_common.objectives.itm import ITM
 from vlobj_common.objectives.mlm import MLM
 from vlobj_common.pairings.negatives import AllPairs, HardNegatives, RandomNegatives
 
-from vlobjectives import FieldSpec, Fused, Joint, Pairs, Site, Spec
+from vlobjectives import FieldSpec, Fused, Joint, MaskTarget, Pairs, Spec
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_mlm(rows, features, draw, fake):
 def test_random_tokens(rows, how, fill, fake):
     mask, site = (
         RandomTokens(RandomTokens.Config(ratio=0.4, draw=how, fill=fill)),
-        Site("text", 8, special=SPECIAL, vocabulary=VOCABULARY),
+        MaskTarget("text", 8, special=SPECIAL, vocabulary=VOCABULARY),
     )
     drawn = mask.draw(noise(4), site, fake(rows))
     assert isinstance(drawn.ids, FakeTensor) and drawn.index.shape == (4, mask.size(site))
@@ -85,7 +85,7 @@ def test_random_tokens(rows, how, fill, fake):
 @pytest.mark.parametrize("fill", ["drop", "token"])
 @pytest.mark.parametrize("mask", [RandomPatches, RandomTubes])
 def test_random_patches(rows, mask, fill, fake):
-    site = Site("image", 12, grid=(2, 3), frames=2)
+    site = MaskTarget("image", 12, grid=(2, 3), frames=2)
     drawn = mask(mask.Config(ratio=0.5, fill=fill)).draw(noise(4), site, fake(rows))
     assert isinstance(drawn.hidden, FakeTensor) and drawn.hidden.shape == (4, 12)
 

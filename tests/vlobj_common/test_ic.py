@@ -141,4 +141,4 @@ def test_what_the_decoder_reads(config, memory):
 def test_a_decoder_that_sees_what_comes_is_refused():
     with pytest.raises(CannotBuild, match="sees the words") as refused:
         IC(IC.Config()).build(written=Spec(8), head=Spec(11))
-    assert "causal: true" in refused.value.mend
+    assert "causal: true" in refused.value.hint

@@ -7,18 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_common.masks.random_patches import RandomPatches, RandomTubes
 
-from vlobjectives import Draw, Site
+from vlobjectives import MaskSample, MaskTarget
 from vlobjectives.functional import take
 
 FILLS = ("drop", "token", "pixels")
 
 
-def draw(ratio: float, fill: str, site: Site, given_noise, cls=RandomPatches) -> Draw:
+def draw(ratio: float, fill: str, site: MaskTarget, given_noise, cls=RandomPatches) -> MaskSample:
     return cls(cls.Config(ratio=ratio, fill=fill)).draw(given_noise, site, batch(len(given_noise.number)))
 
 
-def site(n: int, frames: int = 1) -> Site:
-    return Site("image", positions=n * frames, grid=(1, n), frames=frames)
+def site(n: int, frames: int = 1) -> MaskTarget:
+    return MaskTarget("image", positions=n * frames, grid=(1, n), frames=frames)
 
 
 def test_counts_are_the_published_ones():

@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_common.masks.random_tokens import RandomTokens
 
-from vlobjectives import CannotBuild, Draw, Site, Tokens
+from vlobjectives import CannotBuild, MaskSample, MaskTarget, Tokens
 
 DRAWS = ("exact", "with_replacement", "of_padded")
 
 
-def site(length: int) -> Site:
-    return Site("text", positions=length, special=SPECIAL, vocabulary=VOCABULARY)
+def site(length: int) -> MaskTarget:
+    return MaskTarget("text", positions=length, special=SPECIAL, vocabulary=VOCABULARY)
 
 
 def mask(ratio: float, **config) -> RandomTokens:
     return RandomTokens(RandomTokens.Config(ratio=ratio, **config))
 
 
-def draw(of: RandomTokens, tokens: Tokens, numbers) -> Draw:
+def draw(of: RandomTokens, tokens: Tokens, numbers) -> MaskSample:
     return of.draw(numbers, site(tokens.ids.shape[1]), batch(len(tokens.ids), text=tokens))
 
 
@@ -33,7 +33,7 @@ def test_given_the_published_draws_the_same_words_are_hidden(k):
     length = real.sum(1, keepdim=True)
     place = torch.arange(ids.shape[1])
     tokens = Tokens(ids, real, (place == 0) | (place >= length - 1), torch.zeros_like(ids))
-    where = Site("text", ids.shape[1], special={"mask": int(z["in_mask_token_id"])}, vocabulary=50265)
+    where = MaskTarget("text", ids.shape[1], special={"mask": int(z["in_mask_token_id"])}, vocabulary=50265)
     ratio = z["in_ratio"].item()
     used = int((ids.shape[1] - 2) * ratio) + 1
     # the middle of the interval of uniforms that falls on the published position
@@ -132,4 +132,4 @@ def test_of_padded_leaves_short_captions_whole_as_often_as_published():
 
 def test_a_tokenizer_without_a_mask_token_cannot_mask():
     with pytest.raises(CannotBuild, match="mask token"):
-        mask(0.15).size(Site("text", 12, special={"begin": 0}))
+        mask(0.15).size(MaskTarget("text", 12, special={"begin": 0}))

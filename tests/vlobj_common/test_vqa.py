@@ -16,9 +16,9 @@ from vlobj_common.objectives.vqa import VQA
 from vlobj_common.readers.answers import Answers
 
 from vlobjectives import CannotBuild, FieldSpec, Fused, Input, Labels, Spec, fused
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.errors import DataError
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -167,15 +167,15 @@ def held(tmp_path_factory):
         asks[: asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:") :], "utf-8"
     )
     recipe, registry = load(path).recipe, Registry()
-    made = pieces_of(recipe, registry)
+    made = build_data(recipe, registry)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))
-    return HeldOut(
+    return SplitContext(
         assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
     )
 
 
 class Knows:
-    """A real HeldOut whose head gives what `says` answers to the questions in order."""
+    """A real SplitContext whose head gives what `says` answers to the questions in order."""
 
     def __init__(self, held, says):
         self.held, self.says = held, iter(says)

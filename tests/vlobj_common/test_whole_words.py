@@ -11,7 +11,7 @@ from vlobj_common.masks.span_tokens import SpanTokens
 from vlobj_common.masks.text_mask import budget
 from vlobj_common.masks.whole_words import WholeWords
 
-from vlobjectives import CannotBuild, Draw, Site, Tokens
+from vlobjectives import CannotBuild, MaskSample, MaskTarget, Tokens
 
 LENGTH = 14
 
@@ -26,9 +26,9 @@ def words_of(lengths: list[list[int]], seed: int = 0) -> Tokens:
     return Tokens(tokens.ids, tokens.valid, tokens.special, tokens.segment, word=word)
 
 
-def draw(cls, tokens: Tokens, seed: int = 0, first: int = 0, **config) -> Draw:
+def draw(cls, tokens: Tokens, seed: int = 0, first: int = 0, **config) -> MaskSample:
     rows, length = tokens.ids.shape
-    site = Site("text", length, special=SPECIAL, vocabulary=VOCABULARY)
+    site = MaskTarget("text", length, special=SPECIAL, vocabulary=VOCABULARY)
     return cls(cls.Config(**config)).draw(noise(rows, seed, first=first), site, batch(rows, text=tokens))
 
 
@@ -130,4 +130,4 @@ def test_bert_decides_for_a_span():
 def test_a_text_without_mask_token_is_refused():
     for cls in (WholeWords, SpanTokens):
         with pytest.raises(CannotBuild, match="has no mask token"):
-            cls(cls.Config(ratio=0.2)).size(Site("text", 12, special={"pad": 0}))
+            cls(cls.Config(ratio=0.2)).size(MaskTarget("text", 12, special={"pad": 0}))

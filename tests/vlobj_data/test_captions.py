@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 from vlobj_data.captions.captions import Captions
 
-from vlobjectives import Bad, Sample
+from vlobjectives import Sample, UnusableSample
 from vlobjectives.errors import DataError
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions"
@@ -251,7 +251,7 @@ def test_problems_look_at_a_hundred_or_at_all(folder):
     made = Captions(Captions.Config(manifest=str(path), hold_out={}))
     assert made.problems() == []
     [line] = made.problems(thorough=True)
-    assert "m.jsonl:151" in line and "photos/none.png does not exist" in line and "mend: " in line
+    assert "m.jsonl:151" in line and "photos/none.png does not exist" in line and "hint: " in line
     (folder / "photos" / "3.png").unlink()
     (folder / "photos" / "3.png").write_text("<html>", encoding="utf-8")
     assert ["m.jsonl:4" in line for line in made.problems()] == [True]
@@ -263,7 +263,7 @@ def test_bad_pictures_name_line_and_file(folder):
     (folder / "photos" / "c.png").write_bytes((folder / "photos" / "c.png").read_bytes()[:200])
     made = source(folder)
     found = made.sample("train", 3, 0, 0)
-    assert isinstance(found, Bad) and "manifest.jsonl:3: photos/c.png is damaged" in found.reason
+    assert isinstance(found, UnusableSample) and "manifest.jsonl:3: photos/c.png is damaged" in found.reason
     assert isinstance(made.sample("train", 0, 0, 0), Sample)
     small = Captions(made.config, max_pixels=20 * 30)
     assert isinstance(small.sample("train", 0, 0, 0), Sample)
@@ -360,7 +360,7 @@ def test_what_a_detector_gave_is_enough(folder):
     sample = made.sample("train", 0, 0, 0)
     assert list(sample.values) == list(made.columns) and (sample.same, sample.key) == (0, "far away.jpg")
     assert made.problems() == [] and made.value("train", 0, "tags", 0, 0) == ["dog", "ball", "dog"]
-    assert isinstance(with_columns(folder, image="far away.jpg").sample("train", 0, 0, 0), Bad)
+    assert isinstance(with_columns(folder, image="far away.jpg").sample("train", 0, 0, 0), UnusableSample)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_broken_columns_are_bad_samples_that_say_why(folder, changes, why):
     (folder / "broken.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
     made = with_columns(folder, **changes)
     sample = made.sample("train", 0, 0, 0)
-    assert isinstance(sample, Bad)
+    assert isinstance(sample, UnusableSample)
     (problem,) = made.problems()
     for said in (sample.reason, problem):
         assert re.search(why, said) and "more.jsonl:1" in said

@@ -11,7 +11,7 @@ from vlobj_data.byte_pair import BytePair
 from vlobj_data.captions.captions import Captions
 from vlobj_data.videos.videos import VideoCaptions
 
-from vlobjectives import Bad, Sample
+from vlobjectives import Sample, UnusableSample
 from vlobjectives.errors import DataError
 
 HOSTILE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "hostile"
@@ -84,12 +84,12 @@ def source(manifest: Path, images: Path = HOSTILE, **more) -> Captions:
     return Captions(Captions.Config(manifest=str(manifest), images=str(images), hold_out={}, image_size=32, **more))
 
 
-def all_of(made: Captions, split: str = "train") -> list[Sample | Bad]:
+def all_of(made: Captions, split: str = "train") -> list[Sample | UnusableSample]:
     return [made.sample(split, number, 0, 0) for number in range(made.size(split))]
 
 
 def bad(made: Captions) -> list[str]:
-    return [sample.reason for sample in all_of(made) if isinstance(sample, Bad)]
+    return [sample.reason for sample in all_of(made) if isinstance(sample, UnusableSample)]
 
 
 def test_every_entry_of_these_forms_has_a_test():
@@ -116,9 +116,9 @@ def test_picture(entry, tmp_path):
     found = source(manifest, folder, resize="squash").sample("train", 0, 0, 0)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown < 150, f"{grown:.0f} MiB more"
-    if entry["expect"] == "reject" or isinstance(found, Bad):
+    if entry["expect"] == "reject" or isinstance(found, UnusableSample):
         assert entry["expect"] != "decode", found
-        assert isinstance(found, Bad) and name in found.reason and found.key == name
+        assert isinstance(found, UnusableSample) and name in found.reason and found.key == name
     else:
         assert found.values["image"].shape == (3, 32, 32) and found.values["image"].dtype == torch.uint8
         assert source(manifest, folder, resize="crop").sample("train", 0, 0, 0).values["image"].shape == (3, 32, 32)
@@ -161,7 +161,7 @@ def test_pictures_of_odd_depth():
 def test_broken_manifest_stops_with_file_line_and_mend(name, says):
     with pytest.raises(DataError) as caught:
         source(HOSTILE / "captions" / name)
-    assert caught.value.mend and all(word in str(caught.value) for word in says), str(caught.value)
+    assert caught.value.hint and all(word in str(caught.value) for word in says), str(caught.value)
 
 
 @pytest.mark.parametrize("name", OTHER_LAYOUTS)
@@ -177,14 +177,14 @@ def test_odd_manifest_is_read(name, captions):
 
 def test_missing_image():
     made = source(HOSTILE / "captions" / "missing_image.jsonl")
-    assert [type(sample) for sample in all_of(made)] == [Sample, Bad]
+    assert [type(sample) for sample in all_of(made)] == [Sample, UnusableSample]
     assert "missing_image.jsonl:2: images/does_not_exist.jpg does not exist" in bad(made)[0]
     assert any("missing_image.jsonl:2" in line and "does_not_exist" in line for line in made.problems())
 
 
 def test_paths_that_leave_the_root_and_urls():
     made = source(HOSTILE / "captions" / "path_traversal.jsonl")
-    assert [type(sample) for sample in all_of(made)] == [Bad, Bad, Sample]
+    assert [type(sample) for sample in all_of(made)] == [UnusableSample, UnusableSample, Sample]
     assert all("relative to the folder" in reason for reason in bad(made)) and len(made.problems()) == 2
     assert "nothing is fetched" in bad(source(HOSTILE / "captions" / "url_image.jsonl"))[0]
 
@@ -228,7 +228,7 @@ def test_odd_captions_reach_the_pieces(name, count):
 def test_karpathy_splits():
     made = source(HOSTILE / "captions" / "karpathy_odd_splits.json", HOSTILE / "images")
     assert [sample.values["caption"] for sample in all_of(made)] == ["a restval image"]
-    assert isinstance(made.sample("test", 0, 0, 0), Bad)
+    assert isinstance(made.sample("test", 0, 0, 0), UnusableSample)
     said = "\n".join(made.problems())
     for what in ("2 records are left out: holdout (1), no split (1)", "entry 4  no caption"):
         assert what in said
@@ -267,7 +267,7 @@ def clips(manifest: Path, folder: Path = HOSTILE, frames: int = 4, size: int = 3
     )
 
 
-def clip(tmp_path: Path, name: str, **more) -> Sample | Bad:
+def clip(tmp_path: Path, name: str, **more) -> Sample | UnusableSample:
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text(json.dumps({"video": name, "caption": "a caption"}), encoding="utf-8")
     return clips(manifest, **more).sample("train", 0, 0, 0)
@@ -277,7 +277,7 @@ def clip(tmp_path: Path, name: str, **more) -> Sample | Bad:
 def test_clip(entry, tmp_path):
     found = clip(tmp_path, entry["file"])
     if entry["expect"] == "reject":
-        assert isinstance(found, Bad) and entry["file"] in found.reason and found.key == entry["file"]
+        assert isinstance(found, UnusableSample) and entry["file"] in found.reason and found.key == entry["file"]
     else:
         assert isinstance(found, Sample), found
         assert found.values["clip"].shape == (4, 3, 32, 32) and found.values["clip"].dtype == torch.uint8

@@ -51,7 +51,7 @@ def test_a_missing_mask_is_left_out_and_other_missing_tokens_are_refused(tmp_pat
     assert made.spec.special == {"begin": 0, "pad": 1, "end": 2}
     with pytest.raises(CannotBuild, match="no token for end, pad") as caught:
         reader(folder(tmp_path / "b", bos_token="<s>"))
-    assert "eos_token, sep_token, pad_token" in caught.value.mend
+    assert "eos_token, sep_token, pad_token" in caught.value.hint
 
 
 def test_begin_and_end_may_be_cls_and_sep(tmp_path):
@@ -106,7 +106,7 @@ def test_what_is_no_tokenizer_is_said_with_a_mend(tmp_path, monkeypatch):
     for name in (str(tmp_path), "no-such-owner/no-such-model"):
         with pytest.raises(CannotBuild, match=name) as caught:
             reader(name)
-        assert "tokenizer.json" in caught.value.mend
+        assert "tokenizer.json" in caught.value.hint
     with pytest.raises(CannotBuild, match="of its own"):
         HuggingFace(HuggingFace.Config(name="x", length=9), **{"with": None})
 
@@ -117,7 +117,7 @@ def test_a_folder_without_vocabulary_is_no_tokenizer(kind, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}), encoding="utf-8")
     with pytest.raises(CannotBuild, match="no vocabulary") as caught:
         reader(str(tmp_path))
-    assert str(tmp_path) in caught.value.why and "tokenizer.json" in caught.value.mend
+    assert str(tmp_path) in caught.value.why and "tokenizer.json" in caught.value.hint
 
 
 def test_captions_of_which_no_word_is_known_are_refused(tmp_path):
@@ -143,7 +143,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
         for _ in range(2):
             with pytest.raises(CannotBuild, match="never fetched to this machine") as no:
                 reader("bert-base-uncased")
-            assert "does not answer" in no.value.why and "tokenizer.json" in no.value.mend and not asked
+            assert "does not answer" in no.value.why and "tokenizer.json" in no.value.hint and not asked
         with hub_asked():
             assert constants.is_offline_mode(), "what was fetched before is taken as it is"
         assert not constants.is_offline_mode()
@@ -166,7 +166,7 @@ def test_code_that_a_folder_brings_is_not_run(tmp_path):
     (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
     with pytest.raises(CannotBuild) as caught:
         reader(str(tmp_path))
-    assert "trust_remote_code" not in caught.value.why + caught.value.mend and not (tmp_path / "ran").exists()
+    assert "trust_remote_code" not in caught.value.why + caught.value.hint and not (tmp_path / "ran").exists()
 
 
 def test_a_real_tokenizer():

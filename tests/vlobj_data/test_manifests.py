@@ -16,7 +16,7 @@ from vlobj_data.captions.captions import Captions
 from vlobj_data.captions.layouts import _no_key_twice
 from vlobj_data.videos.videos import VideoCaptions
 
-from vlobjectives import Bad
+from vlobjectives import UnusableSample
 from vlobjectives.errors import DataError
 from vlobjectives.recipe.yaml import parse
 
@@ -62,7 +62,7 @@ def packed(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("held", "what", "mend"),
+    ("held", "what", "hint"),
     [
         (b"", "is empty", "name the manifest"),
         (b" \n\n", "is empty", "name the manifest"),
@@ -80,15 +80,15 @@ def packed(kind: str) -> bytes:
     ],
     ids=brief,
 )
-def test_what_is_no_manifest_is_named(folder, held, what, mend):
+def test_what_is_no_manifest_is_named(folder, held, what, hint):
     error = refused(folder, "m.any", held)
-    assert what in error.what and mend in error.mend and "UTF-8 text" not in error.mend, str(error)
+    assert what in error.what and hint in error.hint and "UTF-8 text" not in error.hint, str(error)
 
 
 def test_what_is_no_file_is_not_waited_for(folder):
     (folder / "m.csv").write_text(HEADER + ROW, encoding="utf-8")
     os.mkfifo(folder / "pipe")
-    for name, what, mend in (
+    for name, what, hint in (
         (".", "is a folder", "m.csv"),
         ("pipe", "no plain file", "set data.manifest"),
         ("n.csv", "No such file", "did you mean"),
@@ -98,7 +98,7 @@ def test_what_is_no_file_is_not_waited_for(folder):
     ):
         with pytest.raises(DataError) as caught:
             Captions(Captions.Config(manifest=os.path.join(folder, name)))
-        assert what in caught.value.what and mend in caught.value.mend, str(caught.value)
+        assert what in caught.value.what and hint in caught.value.hint, str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_what_is_no_file_is_not_waited_for(folder):
 )
 def test_encodings(folder, encoding, says):
     error = refused(folder, "m.csv", (HEADER + "a.png,un été,train\n").encode(encoding))
-    assert says in error.what and "iconv -f" in error.mend
-    named = re.search(r"-f (UTF\S+)", error.mend)
+    assert says in error.what and "iconv -f" in error.hint
+    named = re.search(r"-f (UTF\S+)", error.hint)
     if named:  # what iconv would be told is right
         assert (HEADER + ROW).encode(encoding).decode(named[1]) == HEADER + ROW
 
 
 @pytest.mark.parametrize(
-    ("name", "held", "what", "mend"),
+    ("name", "held", "what", "hint"),
     [
         ("m.csv", (HEADER + "a.png,un été").encode()[:-1], "middle of a letter", "again"),
         ("m.jsonl", b'{"image": "a.png", "caption": "x"}\n' + b"\0" * 512, "512 NUL", "tr -d"),
@@ -138,9 +138,9 @@ def test_encodings(folder, encoding, says):
     ],
     ids=brief,
 )
-def test_damaged_manifests(folder, name, held, what, mend):
+def test_damaged_manifests(folder, name, held, what, hint):
     error = refused(folder, name, held)
-    assert what in error.what and mend in error.mend, str(error)
+    assert what in error.what and hint in error.hint, str(error)
     assert error.place and name in error.place.file
 
 
@@ -182,7 +182,7 @@ def test_common_forms_are_read(folder, name, held):
 
 
 @pytest.mark.parametrize(
-    ("name", "held", "what", "mend"),
+    ("name", "held", "what", "hint"),
     [
         ("m.json", '{"image": "a.png", "caption": "x"}', "an object with the keys image, caption", "JSON lines"),
         ("m.json", json.dumps({f"{n}.png": ["x"] for n in range(9)}), "keys 0.png, 1.png", "JSON lines"),
@@ -206,9 +206,9 @@ def test_common_forms_are_read(folder, name, held):
     ],
     ids=brief,
 )
-def test_other_layouts_are_described(folder, name, held, what, mend):
+def test_other_layouts_are_described(folder, name, held, what, hint):
     error = refused(folder, name, held)
-    assert what in error.what and mend in error.mend and "data.form" not in error.mend, str(error)
+    assert what in error.what and hint in error.hint and "data.form" not in error.hint, str(error)
 
 
 def test_a_form_is_advised_that_reads_it(folder):
@@ -224,9 +224,9 @@ def test_a_form_is_advised_that_reads_it(folder):
         (coco, "karpathy"),
         ('[\n{"image": "a.png", "caption": "x"}]', "jsonl"),
     ):
-        advised = re.search(r"set data.form to (\w+)", refused(folder, "m.json", held, form=wrong).mend)[1]
+        advised = re.search(r"set data.form to (\w+)", refused(folder, "m.json", held, form=wrong).hint)[1]
         assert captions(made(folder, "m.json", held, form=advised, hold_out={}))[0] == "x"
-    assert "set data.type" in refused(folder, "m.json", coco, VideoCaptions).mend, "clips have no such form"
+    assert "set data.type" in refused(folder, "m.json", coco, VideoCaptions).hint, "clips have no such form"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_form_is_advised_that_reads_it(folder):
 def test_a_missing_header_is_written_as_advised(folder, name, held, caption):
     error = refused(folder, name, held)
     assert "has no header" in error.what
-    line = re.search(r"printf '(.*)\\n'", error.mend)[1].replace("\\t", "\t")
+    line = re.search(r"printf '(.*)\\n'", error.hint)[1].replace("\\t", "\t")
     assert captions(made(folder, name, f"{line}\n{held}", hold_out={}))[0] == caption
 
 
@@ -294,7 +294,7 @@ def test_splits_that_are_drawn_are_said_with_their_sizes(folder):
     for key in ("Split", "set"):
         held = json.dumps([{"image": "a.png", "caption": "x", key: "train"}])
         assert f"the key '{key}' is not read" in made(folder, "m.json", held).problems()[0]
-    assert "{} to train on all" in refused(folder, "m.csv", "image,caption\nb.png,x\n", hold_out={"val": 0.999}).mend
+    assert "{} to train on all" in refused(folder, "m.csv", "image,caption\nb.png,x\n", hold_out={"val": 0.999}).hint
 
 
 def advised(text: str) -> list[dict]:
@@ -316,7 +316,7 @@ def advised(text: str) -> list[dict]:
 def test_names_of_splits_are_told_with_the_line_to_write(folder, names):
     rows = HEADER + "".join(f'a{at}.png,x,"{name}"\n' for at, name in enumerate(names)) + f'b.png,x,"{names[0]}"\n'
     error = refused(folder, "m.csv", rows)
-    (line,) = advised(error.mend)
+    (line,) = advised(error.hint)
     assert "(2)" in error.what and all(name in error.what for name in names)
     source = made(folder, "m.csv", rows, splits=line)
     assert source.size("train") == 2 and sum(map(source.size, source.splits())) == 1 + len(names)
@@ -392,11 +392,13 @@ def test_whatever_is_damaged_ends_in_a_refusal_or_is_counted(folder, name):
         try:
             source = made(folder, name, bytes(held))
         except DataError as error:
-            assert error.mend and error.place, str(error)
+            assert error.hint and error.place, str(error)
             continue
         read += 1
         flaws = source.problems(thorough=True)
         for split in source.splits():
-            bad = sum(isinstance(source.sample(split, number, 0, 0), Bad) for number in range(source.size(split)))
+            bad = sum(
+                isinstance(source.sample(split, number, 0, 0), UnusableSample) for number in range(source.size(split))
+            )
             assert sum(flaw.samples for flaw in flaws if flaw.split == split) == bad
     assert read

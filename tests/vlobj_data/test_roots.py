@@ -10,7 +10,7 @@ from PIL import Image
 from vlobj_data.captions.captions import Captions
 from vlobj_data.videos.videos import VideoCaptions
 
-from vlobjectives import Bad, Sample
+from vlobjectives import Sample, UnusableSample
 from vlobjectives.errors import DataError
 from vlobjectives.recipe.yaml import parse
 
@@ -35,16 +35,16 @@ def source(folder: Path, name: str, cls=Captions, **options):
     return cls(cls.Config(manifest=str(path), image_size=4, **options))
 
 
-def shown(made) -> Sample | Bad:
+def shown(made) -> Sample | UnusableSample:
     return made.sample("train", 0, 0, 0)
 
 
 def test_links_are_followed_to_named_folders_or_everywhere(folder):
     closed = source(folder, "linked.png")
     (flaw,) = closed.problems()
-    assert isinstance(shown(closed), Bad) and (flaw.split, flaw.samples) == ("train", 1)
+    assert isinstance(shown(closed), UnusableSample) and (flaw.split, flaw.samples) == ("train", 1)
     assert f"a link that leads out of the folder of pictures (data.images), to {folder / 'blobs'}" in flaw
-    advised = parse(flaw.problem.mend.partition("data.images: ")[2].partition(";")[0], "x").data
+    advised = parse(flaw.problem.hint.partition("data.images: ")[2].partition(";")[0], "x").data
     assert advised == [str(folder / "snap"), str(folder / "blobs")] and "data.links: true" in flaw
     open_, everywhere = source(folder, "linked.png", images=advised), source(folder, "linked.png", links=True)
     for made in (open_, everywhere):
@@ -61,7 +61,7 @@ def test_a_path_may_be_absolute_or_go_up_as_long_as_it_stays(folder):
             assert why in shown(made).reason and "relative to the folder" in shown(made).reason
             assert f"{folder / 'blobs'}]" in made.problems()[0]
         assert isinstance(shown(source(folder, name, images=[str(folder / "snap"), str(folder / "blobs")])), Sample)
-    assert "mend: mend it" in source(folder, "../nothing.png").problems()[0], "what is nowhere is no reason to open"
+    assert "hint: mend it" in source(folder, "../nothing.png").problems()[0], "what is nowhere is no reason to open"
 
 
 def test_a_name_counts_from_the_first_folder_that_has_it(folder):
@@ -102,7 +102,7 @@ def test_frames_are_not_followed_out_either(folder):
 def test_names_that_nearly_fit_are_pointed_out(folder, name, says):
     (flaw,) = source(folder, name).problems()
     assert (f"there is {says}" in flaw or says in flaw) if says else "there" not in flaw.problem.what, str(flaw)
-    assert isinstance(shown(source(folder, name)), Bad)
+    assert isinstance(shown(source(folder, name)), UnusableSample)
 
 
 def test_what_nearly_fits_is_looked_for_once(folder, monkeypatch):
@@ -118,23 +118,23 @@ def test_files_that_lie_in_a_folder_further_down_are_found(folder):
     (folder / "snap" / "Ünder.png").rename(folder / "snap" / "sub" / "Ünder.png")
     (flaw,) = source(folder, "Ünder.png").problems()
     assert "there is 'sub/Ünder.png'" in flaw
-    advised = parse(flaw.problem.mend.partition("data.images: ")[2], "x").data
+    advised = parse(flaw.problem.hint.partition("data.images: ")[2], "x").data
     assert isinstance(shown(source(folder, "Ünder.png", images=advised)), Sample)
 
 
 @pytest.mark.parametrize(
-    ("named", "what", "mend"),
+    ("named", "what", "hint"),
     [
         ("snip", "does not exist", "did you mean 'snap'?"),
         ("snap/Ünder.png", "is a file", "snap"),
         ("nowhere/at/all", "does not exist", "has no 'nowhere'"),
     ],
 )
-def test_a_folder_that_is_none_is_told(folder, named, what, mend):
+def test_a_folder_that_is_none_is_told(folder, named, what, hint):
     for images in (str(folder / named), [str(folder / "blobs"), str(folder / named)]):
         with pytest.raises(DataError) as caught:
             source(folder, "a.png", images=images)
-        assert what in caught.value.what and mend in caught.value.mend, str(caught.value)
+        assert what in caught.value.what and hint in caught.value.hint, str(caught.value)
 
 
 def test_a_manifest_that_is_a_link_lies_where_the_link_is(folder):
@@ -172,5 +172,5 @@ def test_vectors_may_lie_in_several_folders(folder):
         return Captions(Captions.Config(manifest=str(path), pictures=False, columns={"seen": (2, 3)}, **more))
 
     closed = made(vectors=str(folder / "snap"))
-    advised = parse(closed.problems()[0].problem.mend.partition("data.vectors: ")[2].partition(";")[0], "x").data
-    assert isinstance(shown(closed), Bad) and isinstance(shown(made(vectors=advised)), Sample)
+    advised = parse(closed.problems()[0].problem.hint.partition("data.vectors: ")[2].partition(";")[0], "x").data
+    assert isinstance(shown(closed), UnusableSample) and isinstance(shown(made(vectors=advised)), Sample)

@@ -21,7 +21,7 @@ from vlobj_data.videos.manifests import form_of
 from vlobj_data.videos.sampling import frame_numbers
 from vlobj_data.videos.videos import VideoCaptions
 
-from vlobjectives import Bad, Sample
+from vlobjectives import Sample, UnusableSample
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import PictureError
 
@@ -333,7 +333,7 @@ def made(tmp_path, rows, name="manifest.jsonl", **more) -> VideoCaptions:
     )
 
 
-def all_of(source: VideoCaptions, split: str = "train") -> list[Sample | Bad]:
+def all_of(source: VideoCaptions, split: str = "train") -> list[Sample | UnusableSample]:
     return [source.sample(split, number, 0, 0) for number in range(source.size(split))]
 
 
@@ -360,7 +360,7 @@ def test_a_sample_is_a_pure_function(tmp_path):
 def test_captions_are_read_without_decoding(tmp_path):
     source = made(tmp_path, [{"video": "gone.mp4", "caption": "a caption"}])
     assert source.value("train", 0, "caption", 0, 0) == "a caption"
-    assert isinstance(source.sample("train", 0, 0, 0), Bad)
+    assert isinstance(source.sample("train", 0, 0, 0), UnusableSample)
     assert ["gone.mp4 does not exist" in line for line in source.problems()] == [True]
 
 

@@ -68,7 +68,7 @@ def test_spans_become_the_tokens_that_the_benchmark_joins(name):
 
 
 class Looks:
-    """A real HeldOut whose text looks at the picture as `maps(sample, attention [heads,L,1+N])` fills in."""
+    """A real SplitContext whose text looks at the picture as `maps(sample, attention [heads,L,1+N])` fills in."""
 
     def __init__(self, held, source, maps):
         self.held, self.source, self.maps = held, source, maps

@@ -14,7 +14,8 @@ def held(tmp_path_factory):
 
 
 class Watched:
-    """A real HeldOut that keeps what each call of `values` was asked and gave; `change` may alter what it gives."""
+    """A real SplitContext that keeps what each call of `values` was asked and gave; `change` may alter what it
+    gives."""
 
     def __init__(self, held, change=lambda values, batch: values):
         self.held, self.change, self.calls = held, change, []

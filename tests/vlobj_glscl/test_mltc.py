@@ -8,14 +8,14 @@ from handmade import close, drawn, encoded, golden, itself, leaf, total, value
 from torch._subclasses.fake_tensor import FakeTensorMode
 from vlobj_glscl.mltc import MLTC
 
-from vlobjectives import CannotBuild, Draw, Fused, Input, fused
+from vlobjectives import CannotBuild, Fused, Input, MaskSample, fused
 
 MASKS = {"image_mask": "replaced", "text_mask": "hidden", "context_mask": "dropped"}
 FLOATS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 FEATURES = ("pred_image_tokens", "target_image_tokens", "pred_text", "target_text")
 
 
-def passes(pred_image, target_image, pred_text, target_text, image_draw: Draw, text_draw: Draw):
+def passes(pred_image, target_image, pred_text, target_text, image_draw: MaskSample, text_draw: MaskSample):
     return {
         "a": Fused(encoded(target_image[:, :2]), encoded(target_text)),
         "b": Fused(encoded(pred_image, draw=image_draw), encoded(target_text)),
@@ -137,7 +137,9 @@ def test_views_and_a_mask_that_drops_what_is_to_be_completed():
     }
     features, masks = random_features()
     draw = drawn(masks[0])
-    dropped = Draw(draw.hidden, draw.scored, draw.index, draw.index_ok, keep=torch.zeros(3, 1).long(), fill="drop")
+    dropped = MaskSample(
+        draw.hidden, draw.scored, draw.index, draw.index_ok, keep=torch.zeros(3, 1).long(), fill="drop"
+    )
     with pytest.raises(CannotBuild, match="drops"):
         MLTC(MLTC.Config(**MASKS))(**passes(*features, dropped, drawn(masks[1])), gather=itself)
 

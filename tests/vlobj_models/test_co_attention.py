@@ -8,7 +8,7 @@ from small_inputs import PLAIN, agrees, golden
 from torch import Tensor
 from vlobj_models.co_attention import CoAttention
 
-from vlobjectives import CannotBuild, Encoded, Reading, Spec
+from vlobjectives import CannotBuild, Encoded, RequestedOutputs, Spec
 from vlobjectives.functional.attention import bias_of
 
 LINEAR = {
@@ -67,7 +67,7 @@ def test_published_numbers(name: str, dtype: torch.dtype):
         cls=g["in_image"][:, :frames],
     )
     text = Encoded(g["in_text"], g["in_text_mask"].bool(), cls=g["in_text"][:, :1])
-    for want in (Reading(layers=frozenset({0})), Reading(layers=frozenset({0}), maps=True)):
+    for want in (RequestedOutputs(layers=frozenset({0})), RequestedOutputs(layers=frozenset({0}), maps=True)):
         fused = part(image, text, want)
         agrees(fused.text.layers[0], g["out_text_layer0"])
         agrees(fused.image.layers[0], g["out_image_layer0"])
@@ -92,8 +92,8 @@ def made(**changes) -> tuple[CoAttention, Encoded, Encoded]:
     return part, image, Encoded(tokens, valid, cls=tokens[:, :1])
 
 
-@pytest.mark.parametrize("want", [PLAIN, Reading(maps=True)])
-def test_what_stands_in_padding_changes_nothing(want: Reading):
+@pytest.mark.parametrize("want", [PLAIN, RequestedOutputs(maps=True)])
+def test_what_stands_in_padding_changes_nothing(want: RequestedOutputs):
     part, image, text = made()
     before = part(image, text, want)
     other = torch.where(text.valid[..., None], text.tokens, 50 * torch.randn_like(text.tokens))
@@ -110,7 +110,7 @@ def test_hidden_patches_are_looked_at_by_nobody():
     valid = torch.tensor([True, False, True, False]).expand(3, 4)
     image = replace(image, valid=valid)
     other = torch.where(valid[..., None], image.tokens, 9.0)
-    before, after = part(image, text, Reading(maps=True)), part(replace(image, tokens=other), text, PLAIN)
+    before, after = part(image, text, RequestedOutputs(maps=True)), part(replace(image, tokens=other), text, PLAIN)
     agrees(after.text.tokens, before.text.tokens)
     agrees(after.pooled, before.pooled)
     assert before.text.maps["cross"][:, :, :, 2].max() == 0  # one class token, then patch 1
@@ -148,7 +148,7 @@ def test_both_streams_read_the_layer_before():
 def test_where_the_text_alone_looks_the_picture_stays_as_it_is():
     """Block by block by hand, and it has half of the weights."""
     part, image, text = made(looks="text")
-    fused = part(image, text, Reading(layers=frozenset({0, 1}), maps=True))
+    fused = part(image, text, RequestedOutputs(layers=frozenset({0, 1}), maps=True))
     y = torch.cat([image.cls, image.tokens], 1) + part.types.weight[1]
     x, seen_x = text.tokens + part.types.weight[0], bias_of(text.valid, torch.float64)
     for block in part.text_blocks:

@@ -133,7 +133,7 @@ def test_presets_have_the_sizes_of_the_specification():
 def test_what_cannot_be_is_refused():
     with pytest.raises(CannotBuild, match="not causal") as refused:
         decoder(replace(TEXT, can=frozenset()), causal=True)
-    assert "causal_text" in refused.value.mend
+    assert "causal_text" in refused.value.hint
     with pytest.raises(CannotBuild, match="no patches"):
         decoder(restore=True)
     with pytest.raises(CannotBuild, match="do not divide"):

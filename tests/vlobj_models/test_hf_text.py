@@ -12,7 +12,7 @@ from transformers import AutoModel
 from vlobj_models import hf_asked
 from vlobj_models.hf_text import HFText
 
-from vlobjectives import CannotBuild, Draw, FieldSpec, Reading
+from vlobjectives import CannotBuild, FieldSpec, MaskSample, RequestedOutputs
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 KINDS = {
@@ -38,7 +38,7 @@ def test_equals_transformers_own_forward(kind: str):
     own = AutoModel.from_config(part.module.config, attn_implementation="eager").double().eval()
     own.load_state_dict(part.module.state_dict(), strict=False)
     expected = own(input_ids=x.ids, attention_mask=x.valid.long(), output_hidden_states=True, output_attentions=True)
-    for want in (Reading(layers=frozenset({0, 1})), Reading(layers=frozenset({0, 1}), maps=True)):
+    for want in (RequestedOutputs(layers=frozenset({0, 1})), RequestedOutputs(layers=frozenset({0, 1}), maps=True)):
         found = part(x, None, want)
         agrees(found.tokens[x.valid], expected.last_hidden_state[x.valid])
         agrees(found.cls, found.tokens[:, :1])
@@ -75,7 +75,7 @@ def test_masked_ids_are_the_draws():
     hidden[:, 1] = True
     ids = torch.where(hidden, SPECIAL["mask"], x.ids)
     index = torch.ones(3, 1, dtype=torch.int64)
-    draw = Draw(hidden, hidden, index, index > 0, ids=ids, fill="mask")
+    draw = MaskSample(hidden, hidden, index, index > 0, ids=ids, fill="mask")
     found = part(x, draw, PLAIN)
     agrees(found.tokens, part(replace(x, ids=ids), None, PLAIN).tokens)
     assert found.draw is draw and found.valid is x.valid and found.special is x.special and found.segment is x.segment
@@ -176,10 +176,10 @@ def test_out_is_a_linear_map():
         ({"model_type": "deberta", **SIZES}, {}, "computes attention by itself", ""),
     ],
 )
-def test_what_cannot_be_is_refused(config: dict, more: dict, why: str, mend: str):
+def test_what_cannot_be_is_refused(config: dict, more: dict, why: str, hint: str):
     with pytest.raises(CannotBuild, match=why) as caught:
         HFText(HFText.Config(config=config, **more), words())
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("config", [*KINDS.values(), GPT2])
@@ -294,7 +294,7 @@ def test_a_pickle_in_a_folder_is_not_run_and_no_message_says_to(tmp_path):
     with pytest.raises(CannotBuild, match="is never run") as other:
         part.load_weights()
     for error in (caught.value, other.value):
-        assert not {"weights_only", "trust_remote_code"} & set((error.why + error.mend).replace("=", " ").split())
+        assert not {"weights_only", "trust_remote_code"} & set((error.why + error.hint).replace("=", " ").split())
     assert not (tmp_path / "ran").exists()
 
 

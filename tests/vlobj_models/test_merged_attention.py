@@ -7,7 +7,7 @@ import torch
 from small_inputs import PLAIN, agrees
 from vlobj_models.merged_attention import MergedAttention
 
-from vlobjectives import CannotBuild, Encoded, Reading, Spec
+from vlobjectives import CannotBuild, Encoded, RequestedOutputs, Spec
 
 FORMS = pytest.mark.parametrize("norm", ["pre", "post"])
 
@@ -90,7 +90,7 @@ def test_exchanged_regions_exchange_their_outputs_and_nothing_else():
 
 def test_maps_are_what_a_stream_looked_at_in_the_other():
     part, image, text = made(depth=1)
-    fused = part(image, text, Reading(layers=frozenset({0}), maps=True))
+    fused = part(image, text, RequestedOutputs(layers=frozenset({0}), maps=True))
     assert fused.text.maps["cross"].shape == (3, 2, 5, 5) and fused.image.maps["cross"].shape == (3, 2, 5, 5)
     agrees(fused.text.maps["cross"].sum(-1), torch.ones(3, 2, 5).double())
     assert fused.image.maps["cross"][1, :, :, 3:].max() == 0  # padding

@@ -15,7 +15,7 @@ from vlobj_models.projection import JointProjection
 from vlobj_models.timm_vision import TimmVision
 from vlobj_models.vocabulary_head import VocabularyHead
 
-from vlobjectives import Draw, Reading, Tokens
+from vlobjectives import MaskSample, RequestedOutputs, Tokens
 
 KINDS = ("roberta-prelayernorm", "bert", "distilbert")
 FRAMES = 2
@@ -47,8 +47,8 @@ class Tower(nn.Module):
         self,
         x: Tensor,
         tokens: Tokens,
-        draw: Draw | None,
-        want: Reading = PLAIN,
+        draw: MaskSample | None,
+        want: RequestedOutputs = PLAIN,
         call: Callable = lambda part, *given: part(*given),
     ) -> Tensor:
         image, text = call(self.vision, x, draw, want), call(self.text, tokens, None, want)
@@ -63,7 +63,7 @@ class Tower(nn.Module):
         )
 
 
-def inputs(fill: str | None = None) -> tuple[Tensor, Tokens, Draw | None]:
+def inputs(fill: str | None = None) -> tuple[Tensor, Tokens, MaskSample | None]:
     generator = torch.Generator().manual_seed(0)
     index = torch.arange(0, 32, 2).expand(3, -1)
     draw = {None: None, "drop": kept(index, 32), "token": replaced(index, 32)}[fill]
@@ -81,7 +81,7 @@ fills = pytest.mark.parametrize("fill", [None, "drop", "token"])
 @fills
 @pytest.mark.parametrize("want", [PLAIN, ALL], ids=["plain", "all"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_forward_and_backward_on_fake_tensors(kind: str, want: Reading, fill: str | None):
+def test_forward_and_backward_on_fake_tensors(kind: str, want: RequestedOutputs, fill: str | None):
     with torch.device("meta"):
         whole = Tower(kind)
     x, tokens, draw = inputs(fill)

@@ -9,7 +9,7 @@ from small_inputs import PLAIN, agrees, kept, pictures, replaced
 from torch import Tensor
 from vlobj_models.timm_vision import TimmVision
 
-from vlobjectives import CannotBuild, Draw, Reading
+from vlobjectives import CannotBuild, MaskSample, RequestedOutputs
 from vlobjectives.functional.pixels import fill
 
 NONE = {"patch": None, "width": None, "depth": None, "heads": None}
@@ -116,8 +116,8 @@ def test_with_temporal_vectors_frames_have_places():
     assert (part(x[:, order], None, PLAIN).cls - part(x, None, PLAIN).cls[:, order]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("want", [PLAIN, Reading(maps=True)])
-def test_frames_meet_through_class_tokens_after_two_blocks(want: Reading):
+@pytest.mark.parametrize("want", [PLAIN, RequestedOutputs(maps=True)])
+def test_frames_meet_through_class_tokens_after_two_blocks(want: RequestedOutputs):
     x = shown(3)
     other = x.clone()
     other[:, 2] += 1
@@ -133,7 +133,7 @@ def test_frames_meet_through_class_tokens_after_two_blocks(want: Reading):
 
 def test_maps_say_who_sees_whom():
     part, x = made(3), shown(3)
-    seen = part(x, None, Reading(maps=True)).maps["block0"]
+    seen = part(x, None, RequestedOutputs(maps=True)).maps["block0"]
     assert seen.shape == (2, 2, 51, 51)
     agrees(seen.sum(-1), torch.ones(2, 2, 51).double())
     frame = torch.cat([torch.arange(3), torch.arange(3).repeat_interleave(16)])
@@ -144,12 +144,12 @@ def test_maps_say_who_sees_whom():
 @pytest.mark.parametrize("frames", [0, 3])
 def test_maps_change_no_output(frames: int):
     part, x = made(frames), shown(frames)
-    agrees(part(x, None, Reading(maps=True)).tokens, part(x, None, PLAIN).tokens)
+    agrees(part(x, None, RequestedOutputs(maps=True)).tokens, part(x, None, PLAIN).tokens)
 
 
 def test_layers_are_before_the_final_norm():
     part, x = made(3), shown(3)
-    value = part(x, None, Reading(layers=frozenset({1})))
+    value = part(x, None, RequestedOutputs(layers=frozenset({1})))
     agrees(part.module.norm(value.layers[1]), torch.cat([value.cls, value.tokens], 1))
 
 
@@ -168,7 +168,7 @@ def test_keeping_all_is_the_clean_pass():
     agrees(part(x, kept(torch.arange(16).expand(2, -1), 16), PLAIN).tokens, part(x, None, PLAIN).tokens)
 
 
-def hiding(fill: str, frames: int) -> Draw:
+def hiding(fill: str, frames: int) -> MaskSample:
     """Half of the patches of each frame, every second one."""
     if fill == "drop":
         return kept(torch.arange(0, 16 * max(frames, 1), 2).expand(2, -1), 16 * max(frames, 1))

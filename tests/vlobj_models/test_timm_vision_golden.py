@@ -7,7 +7,7 @@ from torch import Tensor
 from vlobj_models.frame_attention import attended
 from vlobj_models.timm_vision import TimmVision
 
-from vlobjectives import FieldSpec, Reading
+from vlobjectives import FieldSpec, RequestedOutputs
 from vlobjectives.functional.masking import keep_order
 from vlobjectives.functional.masking import kept as how_many
 
@@ -64,7 +64,7 @@ def test_clips(name: str, dtype: torch.dtype):
     agrees(attended(block.attn, block.norm1(part.module.norm_pre(embed)), frames)[0], g["out_attn0"])
     with_maps = attended(block.attn, block.norm1(part.module.norm_pre(embed)), frames, maps=True)
     agrees(with_maps[0], g["out_attn0"])
-    value = part(x, None, Reading(layers=frozenset({0})))
+    value = part(x, None, RequestedOutputs(layers=frozenset({0})))
     agrees(joined(value), g["out_tokens"])
     frame_major = torch.cat([torch.arange(frames)[:, None], frames + torch.arange(frames * n).reshape(frames, n)], 1)
     agrees(value.layers[0][:, frame_major.flatten()], g["out_block0"])

@@ -187,7 +187,7 @@ def test_no_message_says_to_run_what_a_file_holds(kind: str, tmp_path: Path):
         path.write_bytes(pickle.dumps({"cls_token": Runs(tmp_path / "ran")}))
     with pytest.raises(CannotBuild, match="is never run") as caught:
         made(path).load_weights()
-    assert "weights_only" not in caught.value.why + caught.value.mend and not (tmp_path / "ran").exists()
+    assert "weights_only" not in caught.value.why + caught.value.hint and not (tmp_path / "ran").exists()
 
 
 @dataclass
@@ -235,7 +235,7 @@ def test_two_models_in_a_file_are_not_chosen_from(tmp_path: Path):
     torch.save(held, tmp_path / "model.pth")
     with pytest.raises(CannotBuild, match=r"student\.backbone\., teacher\.backbone\.") as caught:
         made(tmp_path / "model.pth").load_weights()
-    assert "torch.save" in caught.value.mend
+    assert "torch.save" in caught.value.hint
 
 
 def test_of_many_tensors_four_are_named(tmp_path: Path):
@@ -243,7 +243,7 @@ def test_of_many_tensors_four_are_named(tmp_path: Path):
     with pytest.raises(CannotBuild, match="and 5 more") as caught:
         made(tmp_path / "model.pth").load_weights()
     assert caught.value.why.count("is missing") == caught.value.why.count("is not known") == 4
-    assert "cls_token" in caught.value.mend
+    assert "cls_token" in caught.value.hint
 
 
 def test_names_of_transformers_are_told(tmp_path: Path):
@@ -251,7 +251,7 @@ def test_names_of_transformers_are_told(tmp_path: Path):
     torch.save(held | {"blocks.odd": torch.zeros(1)}, tmp_path / "model.pth")
     with pytest.raises(CannotBuild, match="cls_token is missing") as caught:
         made(tmp_path / "model.pth").load_weights()
-    assert "transformers' names" in caught.value.mend
+    assert "transformers' names" in caught.value.hint
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -276,7 +276,7 @@ def test_what_a_name_stands_for_is_held_against_the_recipe_before_anything_is_fe
     name = "vit_base_patch16_clip_224.openai"
     with torch.device("meta"), pytest.raises(CannotBuild, match="act is GELU, written QuickGELU") as caught:
         made(name, 32, **fitting, act="quick_gelu")
-    assert caught.value.mend == "weights: vit_base_patch16_clip_quickgelu_224.openai"
+    assert caught.value.hint == "weights: vit_base_patch16_clip_quickgelu_224.openai"
     with torch.device("meta"):
         made("vit_base_patch16_clip_quickgelu_224.openai", 32, **fitting, act="quick_gelu")
         with pytest.raises(CannotBuild, match="heads is 12, written 6; norm_eps"):
@@ -287,7 +287,7 @@ def test_a_pointer_is_not_the_file(tmp_path: Path):
     (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(CannotBuild, match="Git LFS") as caught:
         made(tmp_path).load_weights()
-    assert caught.value.mend == "git lfs pull"
+    assert caught.value.hint == "git lfs pull"
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):

@@ -21,11 +21,11 @@ from vlobj_models.vocabulary_head import VocabularyHead
 from vlobj_mvptr.mcr import MCR
 from vlobj_mvptr.wpg import WPG
 
-from vlobjectives import Batch, Draw, FieldSpec, Noise, Pairs, Reading, Spec, Term, Tokens, Vectors
+from vlobjectives import Batch, FieldSpec, MaskSample, Noise, Pairs, RequestedOutputs, Spec, Term, Tokens, Vectors
 from vlobjectives.functional import indices
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mvptr"
-PLAIN = Reading()
+PLAIN = RequestedOutputs()
 BLOCK = {
     "own.query": "q",
     "own.key": "k",
@@ -159,11 +159,11 @@ def sequence(ids: Tensor, valid: Tensor, segment: Tensor) -> Tokens:
     return Tokens(ids, valid, ~valid | (place == 0) | (place == last), segment)
 
 
-def labelled(labels: Tensor, ids: Tensor) -> tuple[Draw, Tensor]:
+def labelled(labels: Tensor, ids: Tensor) -> tuple[MaskSample, Tensor]:
     """What the masks drew, given the corrupted ids, and the ids that stood there."""
     scored = labels >= 0
     index, ok = indices(scored, int(scored.sum(1).max()))
-    return Draw(scored, scored, index, ok, ids=ids), torch.where(scored, labels, ids)
+    return MaskSample(scored, scored, index, ok, ids=ids), torch.where(scored, labels, ids)
 
 
 @pytest.mark.parametrize("name", ["stack_a", "step_a", "step_b"])

@@ -9,10 +9,10 @@ from vlobj_mvptr.grounding import Grounding, centres, within
 from vlobj_mvptr.recovery import Recovery, exchanged
 
 from vlobjectives import Batch, CannotBuild, Spec, Tokens, Vectors
-from vlobjectives.api import Towers
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.api import TrainedModel
+from vlobjectives.data.data_module import build_data
 from vlobjectives.errors import RecipeError
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -47,13 +47,13 @@ run: {steps: 1}
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory) -> HeldOut:
+def held(tmp_path_factory) -> SplitContext:
     path = tmp_path_factory.mktemp("small") / "small.yaml"
     path.write_text(RECIPE, encoding="utf-8")
     recipe, registry = load(path).recipe, Registry()
-    made = pieces_of(recipe, registry)
+    made = build_data(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
-    return HeldOut(
+    return SplitContext(
         assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
     )
 
@@ -94,9 +94,11 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
 
 def test_pictures_alone_cannot_be_embedded_where_regions_are_read(held):
     system = SimpleNamespace(
-        pieces=SimpleNamespace(feeds={"": held}), model={}, recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1))
+        data_module=SimpleNamespace(feeds={"": held}),
+        model={},
+        recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1)),
     )
-    towers = Towers(system, 0)
+    towers = TrainedModel(system, 0)
     with pytest.raises(RecipeError, match="reads tags, regions, which a picture alone does not tell"):
         towers.embed_images([])
 

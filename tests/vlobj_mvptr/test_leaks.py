@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from toy_detections import toy
 
-from vlobjectives import Batch, Reading, Tokens, encoded, fused, joint
+from vlobjectives import Batch, RequestedOutputs, Tokens, encoded, fused, joint
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import FusedView, of_views
 from vlobjectives.testing.law import tensors
 
 BOTH = pytest.mark.parametrize("form", ["regions", "patches"])
-PLAIN = Reading()
+PLAIN = RequestedOutputs()
 WORDS = {"phrases": "caption"}
 MCR = {"regions": {}, "patches": {"source": "slots", "targets": "concepts"}}
 

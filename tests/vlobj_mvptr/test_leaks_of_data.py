@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from vlobj_mvptr.linked_tokens import LinkedTokens
 
-from vlobjectives import Bad, Batch, Draw, Noise, Site
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives import Batch, MaskSample, MaskTarget, Noise, UnusableSample
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.functional import take
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
@@ -33,7 +33,7 @@ BERT = {
 }
 
 
-def made(data: dict, **fields) -> Pieces:
+def made(data: dict, **fields) -> DataModule:
     """The pieces of a recipe, its readers fitted on its training split as a run fits them."""
     recipe = Recipe.model_validate_json(
         json.dumps(
@@ -55,17 +55,17 @@ def made(data: dict, **fields) -> Pieces:
         ),
         strict=True,
     )
-    pieces = pieces_of(recipe, REGISTRY)
+    data_module = build_data(recipe, REGISTRY)
 
     def rows(column: str):
         values = [
-            pieces.source.value("train", number, column, pieces.source.settled_epoch, 0)
-            for number in range(pieces.source.size("train"))
+            data_module.source.value("train", number, column, data_module.source.settled_epoch, 0)
+            for number in range(data_module.source.size("train"))
         ]
-        return [value for value in values if not isinstance(value, Bad)]
+        return [value for value in values if not isinstance(value, UnusableSample)]
 
-    pieces.fields.fit(rows)
-    return pieces
+    data_module.fields.fit(rows)
+    return data_module
 
 
 def test_held_out_captions_have_no_say_in_any_vocabulary(tmp_path):
@@ -80,8 +80,8 @@ def test_held_out_captions_have_no_say_in_any_vocabulary(tmp_path):
         path = tmp_path / "rows.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         data = {"type": "captions", "manifest": str(path), "image_size": 32, "columns": {"tags": "names"}}
-        pieces = made(data, tags={"type": "tags", "with": "caption", "length": 9})
-        learned.append({name: reader.state() for name, reader in pieces.fields.readers.items()})
+        data_module = made(data, tags={"type": "tags", "with": "caption", "length": 9})
+        learned.append({name: reader.state() for name, reader in data_module.fields.readers.items()})
     assert learned[0] == learned[1]
     assert ["dog", "red"] in learned[0]["concepts"]["concepts"]
 
@@ -91,9 +91,11 @@ def scenes():
     return made({"type": "scenes", "image_size": 32, "samples": 200, "val": 64, "test": 16, "test_new": 0})
 
 
-def hide(pieces: Pieces, batch: Batch, step: int = 0) -> Draw:
-    specs = pieces.fields.specs(["caption", "phrases"])
-    site = Site("text", sum(spec.shape[0] for spec in specs.values()), fields=specs, special=specs["caption"].special)
+def hide(data_module: DataModule, batch: Batch, step: int = 0) -> MaskSample:
+    specs = data_module.fields.specs(["caption", "phrases"])
+    site = MaskTarget(
+        "text", sum(spec.shape[0] for spec in specs.values()), fields=specs, special=specs["caption"].special
+    )
     return LinkedTokens(LinkedTokens.Config(ratio=0.3)).draw(Noise(0, "linked", step, batch.number), site, batch)
 
 

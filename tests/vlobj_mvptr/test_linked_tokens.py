@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from toy_phrases import toy
 from vlobj_mvptr.linked_tokens import LinkedTokens
 
-from vlobjectives import CannotBuild, FieldSpec, Pieces, Sample, Site, Tokens, Vectors
+from vlobjectives import CannotBuild, FieldSpec, MaskTarget, Sample, TokenEncoding, Tokens, Vectors
 from vlobjectives.data.collate import Fields
 from vlobjectives.testing import mask_laws
 
@@ -21,19 +21,20 @@ WORDS, PHRASES = 40, 25
 SPECIAL = {"pad": 0, "begin": 1, "end": 2, "mask": 3}
 
 
-def site(text: int, phrases: int) -> Site:
+def site(text: int, phrases: int) -> MaskTarget:
     fields = {
         "caption": FieldSpec("tokens", (text,), WORDS, special=SPECIAL),
         "phrases": FieldSpec("tokens", (phrases,), WORDS + PHRASES, ids=(WORDS, PHRASES), special=SPECIAL),
     }
-    return Site("text", text + phrases, fields=fields, special=SPECIAL, vocabulary=WORDS + PHRASES)
+    return MaskTarget("text", text + phrases, fields=fields, special=SPECIAL, vocabulary=WORDS + PHRASES)
 
 
-def made(where: Site, texts: list[list[int]], phrases: list[list[int]]) -> Tokens:
+def made(where: MaskTarget, texts: list[list[int]], phrases: list[list[int]]) -> Tokens:
     """The sequences as the host puts them together."""
     columns = {**where.fields, "image": FieldSpec("number")}
     samples = [
-        Sample({"caption": Pieces(words, []), "phrases": Pieces(these, [])}, 0) for words, these in zip(texts, phrases)
+        Sample({"caption": TokenEncoding(words, []), "phrases": TokenEncoding(these, [])}, 0)
+        for words, these in zip(texts, phrases)
     ]
     return Fields(columns, {}, {}, {"text": list(where.fields)}).batch(samples, range(len(samples)))["text"]
 
@@ -47,7 +48,7 @@ def linked(pairs: list[list[tuple[int, int]]], phrases: int, pieces: int) -> Vec
     return Vectors(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
 
-def draw(where: Site, tokens: Tokens, links: Vectors, numbers, ratio: float = 0.15, special: bool = False):
+def draw(where: MaskTarget, tokens: Tokens, links: Vectors, numbers, ratio: float = 0.15, special: bool = False):
     of = LinkedTokens(LinkedTokens.Config(ratio=ratio, special=special))
     return of.draw(numbers, where, batch(len(tokens.ids), text=tokens, links=links))
 
@@ -160,9 +161,9 @@ def test_what_it_cannot_work_on():
     of = LinkedTokens(LinkedTokens.Config())
     alone = {"caption": FieldSpec("tokens", (10,), WORDS, special=SPECIAL)}
     with pytest.raises(CannotBuild, match=r"caption, not a caption and its phrases"):
-        of.size(Site("text", 10, fields=alone, special=SPECIAL))
+        of.size(MaskTarget("text", 10, fields=alone, special=SPECIAL))
     with pytest.raises(CannotBuild, match="mask token"):
-        of.size(Site("text", 10, fields=alone, special={"begin": 0}))
+        of.size(MaskTarget("text", 10, fields=alone, special={"begin": 0}))
 
 
 @pytest.mark.parametrize("n", [8, 16, 33, 68])

@@ -80,7 +80,7 @@ def test_what_cannot_be_is_refused():
     assert MCR(MCR.Config(source="slots", targets="concepts")).views({"image": image}) == {"picture": encoded(image)}
     with pytest.raises(CannotBuild, match="gives no 'slots'") as error:
         MCR(MCR.Config(source="slots", targets="concepts")).build(Spec(6), Zero().spec)
-    assert "slots: 8" in error.value.mend
+    assert "slots: 8" in error.value.hint
     with pytest.raises(CannotBuild, match="gives no 'slots'") as error:
         MCR(MCR.Config(source="slots", targets="concepts")).build(TAGS, Zero().spec)
-    assert error.value.mend == "source: tags"
+    assert error.value.hint == "source: tags"

@@ -214,13 +214,13 @@ def test_broken_files(tmp_path, content, why):
 def test_what_is_missing_is_said():
     with pytest.raises(CannotBuild) as error:
         Phrases(Phrases.Config(length=6))
-    assert "with: caption" in error.value.mend
+    assert "with: caption" in error.value.hint
     with pytest.raises(CannotBuild) as error:
         Links(ReaderConfig(), **{"of": WORDS, "with": WORDS})
-    assert "of: phrases" in error.value.mend
+    assert "of: phrases" in error.value.hint
     with pytest.raises(CannotBuild) as error:
         Links(ReaderConfig(), of=phrases())
-    assert "with: caption" in error.value.mend
+    assert "with: caption" in error.value.hint
 
 
 def test_real_captions():

@@ -71,4 +71,4 @@ def test_state_travels_as_json_and_no_tags_at_all_are_no_shares():
 def test_without_a_tokenizer():
     with pytest.raises(CannotBuild) as error:
         Tags(Tags.Config(length=8))
-    assert "with: caption" in error.value.mend
+    assert "with: caption" in error.value.hint

@@ -141,4 +141,4 @@ def test_what_cannot_be_is_refused():
         WPG.Config(mode="reencoded", negatives="hard", positives="equal_captions")
     with pytest.raises(CannotBuild, match="has no field 'phrases'") as error:
         WPG(WPG.Config()).build(Spec(4, fields={"caption": FieldSpec("tokens", (4,))}))
-    assert error.value.mend == "inputs.text.fields: [caption, phrases]"
+    assert error.value.hint == "inputs.text.fields: [caption, phrases]"

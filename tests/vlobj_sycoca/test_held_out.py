@@ -9,8 +9,8 @@ from torch import nn
 from vlobj_common.evaluations.next_words import Naming
 from vlobj_sycoca.painting import Painting
 
-from vlobjectives.data.data_module import pieces_of
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.data.data_module import build_data
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -34,12 +34,12 @@ CHANGES = [
 
 
 @pytest.fixture(scope="module")
-def held() -> HeldOut:
+def held() -> SplitContext:
     recipe, registry = load("sycoca", CHANGES).recipe, Registry()
-    made = pieces_of(recipe, registry)
+    made = build_data(recipe, registry)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
     system = assemble.system(recipe, registry, made).eval()
-    return HeldOut(system, made.source, made.fields, "test", 0, 16, torch.device("cpu"))
+    return SplitContext(system, made.source, made.fields, "test", 0, 16, torch.device("cpu"))
 
 
 def run(cls: type, held: Any, **config):
@@ -51,7 +51,7 @@ def run(cls: type, held: Any, **config):
 class Knowing:
     """A captioner that writes the true next word, or always the begin token; it has looked at `asked`."""
 
-    held: HeldOut
+    held: SplitContext
     knows: bool
 
     def __getattr__(self, name: str) -> Any:

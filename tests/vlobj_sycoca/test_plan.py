@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vlobjectives.cli import main
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -23,7 +23,7 @@ PASSES = {
 def test_passes(name):
     planned, alone = PASSES[name]
     recipe, registry = load(name).recipe, Registry()
-    made = pieces_of(recipe, registry, described=True)
+    made = build_data(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
     found, apart = (

@@ -75,14 +75,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_refused(case):
-    (recipe, *changes), path, what, mend = CASES[case]
+    (recipe, *changes), path, what, hint = CASES[case]
     try:
         errors = check(load(recipe, (*SMALL, *changes)), Registry())[1].errors
     except RecipeError as error:
         errors = error.problems
     found = [problem for problem in errors if str(problem.path).startswith(path) and what in problem.what]
     assert found, [(str(problem.path), problem.what) for problem in errors]
-    assert any(mend in problem.mend for problem in found), [problem.mend for problem in found]
+    assert any(hint in problem.hint for problem in found), [problem.hint for problem in found]
 
 
 def test_a_text_tower_that_is_not_causal_is_refused(tmp_path):
@@ -91,4 +91,4 @@ def test_a_text_tower_that_is_not_causal_is_refused(tmp_path):
     bert.write_text("extends: bare.yaml\n" + BERT, encoding="utf-8")
     (problem,) = check(load(bert, SMALL), Registry())[1].errors
     assert str(problem.path) == "model.captioner" and "'text' is not causal" in problem.what
-    assert "model.text: type: causal_text" in problem.mend
+    assert "model.text: type: causal_text" in problem.hint

@@ -101,6 +101,6 @@ def test_what_cannot_be_is_refused():
     kept = encoded(torch.randn(2, 8, 12).double(), draw=drawn(torch.rand(2, 16) < 0.5))
     with pytest.raises(CannotBuild, match="drops the very patches") as refused:
         tgmim()(painted=kept, batch=batch(2, image=pictures()))
-    assert "fill: token" in refused.value.mend and "restore: true" in refused.value.mend
+    assert "fill: token" in refused.value.hint and "restore: true" in refused.value.hint
     with pytest.raises(ValueError, match="mask"):  # never a silent default
         TGMIM.Config()

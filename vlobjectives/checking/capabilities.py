@@ -9,11 +9,11 @@ from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.planning.plan import make, seen_input
-from vlobjectives.plugin_loading.attribution import Broke, an, given, line_of, whose
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.attribution import ContractError, an, given, line_of, whose
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import defined, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 from vlobjectives.recipe.loading import Loaded
@@ -33,15 +33,15 @@ FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
 def capabilities(
-    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: Pieces, processes: int, report: Report
+    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: DataModule, processes: int, report: Report
 ) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
     """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
     None where no part is."""
-    failed: list[Trouble] = []
+    failed: list[BuildError] = []
     with torch.device("meta"):
         try:
             parts = assemble.build_parts(loaded.recipe, registry, made, failed)
-        except Trouble as error:
+        except BuildError as error:
             failed.append(error)
             parts = {}
         except Exception as error:  # a plug-in's own code
@@ -75,7 +75,7 @@ def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[P
         with contained(dotted(path)):
             built.of(one.kind)[str(path[1])] = one.cls(one.config)
     except CannotBuild as error:
-        yield loaded.problem(path, error.why, error.mend, key=True)
+        yield loaded.problem(path, error.why, error.hint, key=True)
 
 
 def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
@@ -90,11 +90,11 @@ def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterat
                 built.made.fields_on(one.entry.sources),
                 loaded.recipe.seed,
             )
-        except Trouble as error:
+        except BuildError as error:
             yield told(loaded, error)
 
 
-def _forms(loaded: Loaded, made: Pieces, parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Any]) -> Iterator[Problem]:
     """Pictures of sources that are mixed: of one size, and of several lengths only for an encoder that takes them."""
     for name, x in made.inputs.items():
         specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
@@ -129,12 +129,12 @@ def _by(size: Sequence[int]) -> str:
 def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = None) -> Problem:
     """A plug-in that raised what it should not."""
     place = line_of(error, ()) or where_raised(error) or (cls and defined(cls))
-    what, mend = (
-        (error.why, error.mend)
-        if isinstance(error, Broke)
+    what, hint = (
+        (error.why, error.hint)
+        if isinstance(error, ContractError)
         else (f"its plug-in fails: {reason_of(error)}", "mend the plug-in; `vlobj --debug run` shows the traceback")
     )
-    return loaded.problem(path, what + (f" ({place})" if place else ""), mend, key=True)
+    return loaded.problem(path, what + (f" ({place})" if place else ""), hint, key=True)
 
 
 def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
@@ -143,22 +143,22 @@ def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[
     try:
         views = views_of(whole, built.bare if one.kind == "mask" else built.made.inputs)
         for view in views.values():
-            for view_path, what, mend in asked_in_vain(view, path, one, built):
-                yield loaded.problem(view_path, what, mend)
+            for view_path, what, hint in asked_in_vain(view, path, one, built):
+                yield loaded.problem(view_path, what, hint)
         if one.kind == "objective":
             make(built, [(name,)])
     except ViewError as error:
         yield loaded.problem(path, str(error), f"`vlobj plugins {one.entry.type}` shows its views", key=True)
     except CannotBuild as error:
-        yield loaded.problem(path, error.why, error.mend, key=True)
+        yield loaded.problem(path, error.why, error.hint, key=True)
 
 
 def views_of(whole: Any, inputs: Mapping[str, Input]) -> Mapping[str, View]:
-    """The views of an objective, mask, pairing or evaluation. Raises Broke where it gives something else."""
+    """The views of an objective, mask, pairing or evaluation. Raises ContractError where it gives something else."""
     views = given(whole.views(inputs), Mapping, whole.views, VIEWS)
     for name, view in views.items():
         if not isinstance(view, View):
-            raise Broke(f"views returned under '{name}' {an(view)}", f"views must return {VIEWS}", whole.views)
+            raise ContractError(f"views returned under '{name}' {an(view)}", f"views must return {VIEWS}", whole.views)
     return views
 
 

@@ -12,11 +12,11 @@ from vlobjectives.checking.repeated_captions import repeats
 from vlobjectives.checking.text_lengths import lengths
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
-from vlobjectives.data.data_module import Pieces, make_reader, make_source, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data, make_reader, make_source
 from vlobjectives.errors import DataError, PluginError, Problem
 from vlobjectives.evaluation.context import held_out
 from vlobjectives.plugin_loading.attribution import work_of
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.report import Report, where
@@ -35,8 +35,9 @@ def data(
     thorough: bool,
     report: Report,
     kept: Path | None = None,
-) -> tuple[Loaded, Mapping[KeyPath, Named], Pieces | None]:
-    """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `pieces_of`); None where something
+) -> tuple[Loaded, Mapping[KeyPath, Named], DataModule | None]:
+    """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `build_data`); None where
+    something
     is wrong with them."""
     recipe, sources, readers = loaded.recipe, {}, {}
     found: list[Problem] = []
@@ -47,9 +48,9 @@ def data(
         except DataError as error:
             cls, path = registry.get("source", recipe.sources[name].type), source_path(name)
             what = f"{error.what} ({error.place})" if error.place else error.what
-            stops = [loaded.problem(path, keys_of(path, cls, what), keys_of(path, cls, error.mend))]
+            stops = [loaded.problem(path, keys_of(path, cls, what), keys_of(path, cls, error.hint))]
             report.add(STAGE, stops, DataError.code)
-        except Trouble as error:
+        except BuildError as error:
             report.add(STAGE, [told(loaded, error)])
     if len(sources) < len(recipe.sources):
         return loaded, named, None
@@ -59,7 +60,7 @@ def data(
                 readers[name] = make_reader(recipe, registry, name, readers, kept=kept)
             else:
                 broken.add(name)
-        except Trouble as error:
+        except BuildError as error:
             broken.add(name)
             found.append(told(loaded, error))
     for name, source in sources.items():
@@ -79,7 +80,7 @@ def data(
     if any(where(problem)[0] == "data" and not problem.note for problem in found):
         return loaded, named, None
     loaded, named = rest(loaded, named, report.errors_of(STAGE))
-    made = pieces_of(
+    made = build_data(
         loaded.recipe,
         registry,
         kept=kept,
@@ -93,11 +94,11 @@ def data(
     return loaded, named, made.of_inputs(loaded.recipe.inputs)
 
 
-def told(loaded: Loaded, error: Trouble) -> Problem:
+def told(loaded: Loaded, error: BuildError) -> Problem:
     """What cannot be made, at the key where it stands."""
     entry = getattr(loaded.recipe, error.path[0]).get(error.path[1]) if len(error.path) == 2 else None
-    mend = error.mend or (f"`vlobj plugins {entry.type}` explains its options" if entry is not None else "")
-    return loaded.problem(error.path, error.why, mend, key=len(error.path) > 1)
+    hint = error.hint or (f"`vlobj plugins {entry.type}` explains its options" if entry is not None else "")
+    return loaded.problem(error.path, error.why, hint, key=len(error.path) > 1)
 
 
 def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]:
@@ -141,11 +142,11 @@ def _columns(
         if column not in columns and (not name or field in fed.values()):
             path = ("fields", field, "of") if entry.of else ("fields", field)
             who = f"the source '{recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else "")
-            mend = source.offer(column) or _near(column, columns, "it has")
+            hint = source.offer(column) or _near(column, columns, "it has")
             yield loaded.problem(
                 path,
                 f"{who} has no column '{column}'",
-                mend + (f"; data.mix.{name}.rename can call another so" if name else ""),
+                hint + (f"; data.mix.{name}.rename can call another so" if name else ""),
                 key=not entry.of,
             )
 
@@ -228,7 +229,7 @@ def _missing(loaded: Loaded, there: Collection[str]) -> Iterator[Problem]:
             )
 
 
-def _kinds(loaded: Loaded, made: Pieces) -> Iterator[Problem]:
+def _kinds(loaded: Loaded, made: DataModule) -> Iterator[Problem]:
     """An input is one column of pictures (or numbers), or fields of tokens, with vectors or labels beside them."""
     for name, fields in made.fields.inputs.items():
         kinds = [made.fields.spec(field).kind for field in fields]

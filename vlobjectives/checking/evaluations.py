@@ -24,7 +24,7 @@ from vlobjectives.contracts.naming import kinds
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.views import View, ViewError
 from vlobjectives.errors import DataError, Place, PluginError, Problem, RecipeError
-from vlobjectives.evaluation.context import HeldOut
+from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.plugin_loading.load import reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 from vlobjectives.recipe import hints
@@ -171,7 +171,7 @@ class Trials:
                         float(score.value)
 
     @property
-    def held(self) -> Mapping[str, HeldOut]:
+    def held(self) -> Mapping[str, SplitContext]:
         """Source -> a few samples of a split that is evaluated; none where `untried` says why."""
         return self._little[0]
 
@@ -181,7 +181,7 @@ class Trials:
         return self._little[1]
 
     @cached_property
-    def _little(self) -> tuple[Mapping[str, HeldOut], str]:
+    def _little(self) -> tuple[Mapping[str, SplitContext], str]:
         return little(self.loaded, self.registry, self.named, self.built)
 
     def mended(self, path: KeyPath, one: Named, fault: Fault) -> Iterator[Problem]:
@@ -222,14 +222,14 @@ class Trials:
         if fault.foreign or not what:
             shown = hints.written(option, value)
             what = f"`{shown}` cannot serve" + f" ({meaning})" * bool(meaning) + f": {what}" * bool(what)
-        mend = hints.written(option, fit[0]) if len(fit) == 1 else f"name one of {', '.join(map(str, fit))}"
-        return self.loaded.problem((*path, option), what, mend)
+        hint = hints.written(option, fit[0]) if len(fit) == 1 else f"name one of {', '.join(map(str, fit))}"
+        return self.loaded.problem((*path, option), what, hint)
 
 
 def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trials, runs: bool, report: Report) -> None:
     """A fault that no other value mends."""
     away = f"leave it out: evaluate.{path[1]}=false"
-    report.add(STAGE, [loaded.problem(where, what, mend) for where, what, mend in fault.found])
+    report.add(STAGE, [loaded.problem(where, what, hint) for where, what, hint in fault.found])
     if fault.error is None:
         return
     if not fault.foreign:
@@ -240,7 +240,7 @@ def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trial
             STAGE,
             [
                 loaded.problem(
-                    path, fault.why, getattr(fault.error, "mend", "") or away, key=True, note=of_data and fault.ran
+                    path, fault.why, getattr(fault.error, "hint", "") or away, key=True, note=of_data and fault.ran
                 )
             ],  # in few samples: others may do
             DataError.code if of_data else RecipeError.code,

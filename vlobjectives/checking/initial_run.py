@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import RecipeError
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
@@ -15,7 +15,7 @@ from vlobjectives.system import assemble, warm_start
 STAGE = "capabilities"
 
 
-def begun(loaded: Loaded, registry: Registry, made: Pieces, run: Path | None, report: Report) -> bool:
+def begun(loaded: Loaded, registry: Registry, made: DataModule, run: Path | None, report: Report) -> bool:
     """Whether a run could begin with those weights; no other run is asked for where one (`run`) goes on from a
     checkpoint."""
     if loaded.recipe.init is None or has_checkpoint(run):

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.views import Input
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.planning.plan import bare
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.system import assemble
@@ -24,9 +24,9 @@ class Built:
     rows   pairing -> consecutive rows that partners are found among
     """
 
-    made: Pieces
+    made: DataModule
     parts: Mapping[str, Part]
-    sites: Mapping[str, Mapping[str, Site]]
+    sites: Mapping[str, Mapping[str, MaskTarget]]
     slots: Mapping[tuple[str, str], str]
     rows: Mapping[str, int]
     masks: dict[str, Mask] = field(default_factory=dict)

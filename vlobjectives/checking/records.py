@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vlobjectives.contracts.source import Bad, Flaw, Sample, Source
+from vlobjectives.contracts.source import Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import DataError, Problem
 from vlobjectives.plugin_loading.attribution import given
 from vlobjectives.recipe.loading import Loaded
@@ -27,7 +27,7 @@ def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> It
     def ours(found: Flaw) -> Flaw:
         one, cls = found.problem, type(source)
         return Flaw(
-            replace(one, what=keys_of(path, cls, one.what), mend=keys_of(path, cls, one.mend)),
+            replace(one, what=keys_of(path, cls, one.what), hint=keys_of(path, cls, one.hint)),
             found.split,
             found.samples,
         )
@@ -51,8 +51,8 @@ def keys_of(path: KeyPath, source: type[Source], text: str) -> str:
 def _flaw(found: str) -> Flaw:
     if isinstance(found, Flaw):
         return found
-    what, _, mend = found.partition("\n    mend: ")
-    return Flaw(Problem(None, "", what, mend), "train", 1)
+    what, _, hint = found.partition("\n    hint: ")
+    return Flaw(Problem(None, "", what, hint), "train", 1)
 
 
 def _lost(
@@ -77,13 +77,17 @@ def _lost(
     yield from _some(loaded, path, flaws, thorough, "more records", note, may)
     try:
         samples = [
-            given(source.sample(split, number, source.settled_epoch, loaded.recipe.seed), Sample | Bad, source.sample)
+            given(
+                source.sample(split, number, source.settled_epoch, loaded.recipe.seed),
+                Sample | UnusableSample,
+                source.sample,
+            )
             for number in range(min(FIRST, size))
         ]
     except DataError as error:
-        yield loaded.problem(path, error.what, error.mend)
+        yield loaded.problem(path, error.what, error.hint)
         return
-    if samples and lost < len(samples) and all(isinstance(sample, Bad) for sample in samples):
+    if samples and lost < len(samples) and all(isinstance(sample, UnusableSample) for sample in samples):
         yield loaded.problem(
             path,
             f"none of the first {len(samples)} samples of split '{split}' can be used: {samples[0].reason}",
@@ -104,6 +108,6 @@ def _some(
     for flaw in shown:
         found = flaw.problem
         what = f"{found.place}  {found.what}" if found.place else found.what
-        yield loaded.problem(path, what, "; ".join(text for text in (found.mend, skips) if text), note=note)
+        yield loaded.problem(path, what, "; ".join(text for text in (found.hint, skips) if text), note=note)
     if len(shown) < len(flaws):
         yield loaded.problem(path, f"and {len(flaws) - len(shown)} {more}", "`vlobj check --data` names all", note=note)

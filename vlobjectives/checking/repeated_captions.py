@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlobjectives.data.data_module import Pieces
-from vlobjectives.data.streams import Feed
+from vlobjectives.data.data_module import DataModule
+from vlobjectives.data.streams import DataStream
 from vlobjectives.errors import Problem
 from vlobjectives.plugin_loading.attribution import work_of
 from vlobjectives.plugin_loading.instantiate import config_of
@@ -22,12 +22,12 @@ OPTION, VALUE = "positives", "equal_captions"
 """The option by which pairings and contrasts are told that equal captions are right for each other's pictures."""
 
 
-def repeats(loaded: Loaded, registry: Registry, made: Pieces) -> Iterator[Problem]:
+def repeats(loaded: Loaded, registry: Registry, made: DataModule) -> Iterator[Problem]:
     """A note for each source whose first captions repeat, where something is made of wrong pairs and was not told."""
     deaf, lines = _unaware(loaded, registry)
     if not deaf and not lines:
         return
-    mend = "; ".join([*(f"set {line}" for line in lines), *(f"{name} has no option for it" for name in deaf)])
+    hint = "; ".join([*(f"set {line}" for line in lines), *(f"{name} has no option for it" for name in deaf)])
     for name, feed in made.feeds.items():
         texts = _captions(loaded, feed)
         again = sum(count for count in Counter(texts).values() if count > 1)
@@ -36,12 +36,12 @@ def repeats(loaded: Loaded, registry: Registry, made: Pieces) -> Iterator[Proble
                 source_path(name),
                 f"{again} of the first {len(texts)} captions stand there more than "
                 "once, and are taught to be wrong for each other's pictures",
-                mend,
+                hint,
                 note=True,
             )
 
 
-def _captions(loaded: Loaded, feed: Feed) -> list[str]:
+def _captions(loaded: Loaded, feed: DataStream) -> list[str]:
     source = feed.source
     columns = [name for name, spec in source.columns.items() if spec.kind == "raw" and spec.of_caption]
     with work_of(source_path(feed.fields.source), "reading its captions", source):

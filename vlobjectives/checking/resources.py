@@ -9,7 +9,7 @@ import torch
 
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.costs import shape_check
-from vlobjectives.errors import MeansError, Problem
+from vlobjectives.errors import Problem, ResourceError
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
 from vlobjectives.runtime.resources import device_of
@@ -34,15 +34,15 @@ def means(
     found = [*_device(loaded, processes), *([] if going_on else _weights(loaded, built))]
     if step is not None:
         found += [*_disk(loaded, step, place), *([] if found else _memory(loaded, step))]
-    report.add(STAGE, found, MeansError.code)
+    report.add(STAGE, found, ResourceError.code)
 
 
 def _device(loaded: Loaded, processes: int) -> Iterator[Problem]:
     run = loaded.recipe.run
     try:
         device = device_of(run.device)
-    except MeansError as error:
-        yield loaded.problem(("run", "device"), error.what, error.mend)
+    except ResourceError as error:
+        yield loaded.problem(("run", "device"), error.what, error.hint)
         return
     if device.type == "cuda":
         count = torch.cuda.device_count()

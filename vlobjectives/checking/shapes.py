@@ -9,10 +9,10 @@ from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.costs import shape_check
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import Problem
 from vlobjectives.plugin_loading.attribution import line_of, whose
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
@@ -25,13 +25,13 @@ SHOWN = 4
 
 
 def shapes(
-    loaded: Loaded, registry: Registry, made: Pieces, built: Built, processes: int, report: Report
+    loaded: Loaded, registry: Registry, made: DataModule, built: Built, processes: int, report: Report
 ) -> shape_check.Step | None:
     """The step that needs most memory; None where one fails."""
     recipe, steps, failed, reached = loaded.recipe, [], {}, set()
     try:
         system = shape_check.build(recipe, registry, processes, made)
-    except Trouble as error:
+    except BuildError as error:
         report.add(STAGE, [told(loaded, error)])
         return None
     system.accumulates = False  # gradients of earlier micro-batches would look like reached parameters
@@ -41,7 +41,7 @@ def shapes(
             for names in _largest(system.system, live):
                 try:
                     steps.append(system.step(names, live[names], source))
-                except Trouble as error:
+                except BuildError as error:
                     failed.setdefault(str(error), _told(loaded, error))
                 reached |= {id(p) for p in system.system.parameters() if p.grad is not None}
     if not report.add(STAGE, failed.values()):
@@ -78,16 +78,16 @@ def _largest(system: System, live: Iterable[tuple[str, ...]]) -> list[tuple[str,
     ]
 
 
-def _told(loaded: Loaded, error: Trouble) -> Problem:
+def _told(loaded: Loaded, error: BuildError) -> Problem:
     """With the line of the plug-in where it happened, but where the plug-in itself refuses."""
     cause, what = error.__cause__, error.why
     note = None if cause is None or isinstance(cause, CannotBuild) else whose(cause)
     if note is not None and (place := line_of(cause, note.files)):
         what += f" ({place})"
-    return loaded.problem(error.path, what, error.mend, key=True)
+    return loaded.problem(error.path, what, error.hint, key=True)
 
 
-def _fixed(loaded: Loaded, system: shape_check.Dry) -> Iterator[Problem]:
+def _fixed(loaded: Loaded, system: shape_check.ShapeCheck) -> Iterator[Problem]:
     """Terms that train nothing, and do not say that they are metrics."""
     for name, term in (name.split("/", 1) for name in sorted(system.fixed)):
         yield loaded.problem(
@@ -99,7 +99,7 @@ def _fixed(loaded: Loaded, system: shape_check.Dry) -> Iterator[Problem]:
         )
 
 
-def _unreached(loaded: Loaded, system: shape_check.Dry, reached: set[int]) -> Iterator[Problem]:
+def _unreached(loaded: Loaded, system: shape_check.ShapeCheck, reached: set[int]) -> Iterator[Problem]:
     """Trained parameters that get no gradient at any time."""
     for section, holder in (("model", system.system.model), ("objectives", system.system.objectives)):
         for name, module in holder.items():

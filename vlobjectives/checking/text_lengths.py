@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.reader import Pieces
-from vlobjectives.contracts.source import Bad
+from vlobjectives.contracts.reader import TokenEncoding
+from vlobjectives.contracts.source import UnusableSample
 from vlobjectives.data.collate import Fields, room
-from vlobjectives.data.data_module import Pieces as Made
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import Problem, VlobjError
-from vlobjectives.plugin_loading.attribution import Broke, files_of, line_of, work_of
+from vlobjectives.plugin_loading.attribution import ContractError, files_of, line_of, work_of
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
@@ -20,7 +20,7 @@ from vlobjectives.recipe.model import source_path
 FIRST = 100
 
 
-def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
+def lengths(loaded: Loaded, made: DataModule) -> Iterator[Problem]:
     """An error on a field whose reader cannot read its column, or that holds no word; a note on one that cuts texts.
 
     Readers that learn do so from these records alone, which gives at most as many pieces as all of them would.
@@ -47,7 +47,7 @@ def lengths(loaded: Loaded, made: Made) -> Iterator[Problem]:
 
 
 def _unread(
-    loaded: Loaded, made: Made, fields: Fields, rows: Mapping[str, Sequence[Any]], short: list[str]
+    loaded: Loaded, made: DataModule, fields: Fields, rows: Mapping[str, Sequence[Any]], short: list[str]
 ) -> Iterator[Problem]:
     """Fits the readers, and lets those that a batch needs read; one problem for each that cannot.
 
@@ -78,19 +78,20 @@ def _unread(
         if error is not None:
             broken.add(name)
             place = line_of(error, files_of(reader))
-            what, mend = (
-                (error.what, error.mend)
+            what, hint = (
+                (error.what, error.hint)
                 if isinstance(error, VlobjError)
                 else (
                     f"its reader fails on the column '{column}', which holds {_brief(value)}: "
-                    f"{error.why if isinstance(error, Broke) else reason_of(error)}" + (f" ({place})" if place else ""),
-                    error.mend if isinstance(error, Broke) else "",
+                    f"{error.why if isinstance(error, ContractError) else reason_of(error)}"
+                    + (f" ({place})" if place else ""),
+                    error.hint if isinstance(error, ContractError) else "",
                 )
             )
             yield loaded.problem(
                 ("fields", name, *(["of"] if entry.of else [])),
                 what,
-                mend or f"name with `of` a column that it reads; `vlobj plugins {entry.type}` explains it",
+                hint or f"name with `of` a column that it reads; `vlobj plugins {entry.type}` explains it",
                 key=not entry.of,
             )
 
@@ -114,7 +115,7 @@ def _fits(
     place: int,
     name: str,
     values: Sequence[Any],
-    read: Sequence[Pieces],
+    read: Sequence[TokenEncoding],
     spare: Sequence[int],
 ) -> Iterator[Problem]:
     path = ("fields", name, *(["length"] if "length" in loaded.recipe.fields[name].options else []))
@@ -145,7 +146,7 @@ def _texts(fields: Fields) -> Iterator[list[tuple[int, str]]]:
         yield [(place, name) for place, name in enumerate(tokens) if name in fields.readers]
 
 
-def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
+def _rows(loaded: Loaded, made: DataModule, column: str) -> list[Any]:
     rows = []
     for feed in made.feeds.values():
         source, own = feed.source, feed.fields.renamed.get(column, column)
@@ -155,10 +156,10 @@ def _rows(loaded: Loaded, made: Made, column: str) -> list[Any]:
                     source.value("train", number, own, source.settled_epoch, loaded.recipe.seed)
                     for number in range(min(FIRST, source.size("train")))
                 ]
-    return [row for row in rows if not isinstance(row, Bad)]
+    return [row for row in rows if not isinstance(row, UnusableSample)]
 
 
-def _word(value: Any, pieces: Pieces, holds: int) -> bool:
+def _word(value: Any, pieces: TokenEncoding, holds: int) -> bool:
     """Whether the first word of a text is there whole; what is no text counts by its pieces."""
     first = re.match(r"\s*\S+", value) if isinstance(value, str) else None
     kept: Sequence[tuple[int, int]] = pieces.spans[:holds]

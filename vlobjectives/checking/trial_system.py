@@ -8,9 +8,9 @@ import torch
 
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.source import Source
-from vlobjectives.data.data_module import Pieces
-from vlobjectives.evaluation.context import HeldOut, held_out
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.data.data_module import DataModule
+from vlobjectives.evaluation.context import SplitContext, held_out
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import PartEntry
@@ -26,7 +26,7 @@ SAMPLES, ROWS, TWINS = 8, 4, 2
 
 def little(
     loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built
-) -> tuple[Mapping[str, HeldOut], str]:
+) -> tuple[Mapping[str, SplitContext], str]:
     """Source -> a few samples of a split that is evaluated, with the small form; nothing, and why, where that cannot
     be had."""
     recipe, made = loaded.recipe, built.made
@@ -39,16 +39,18 @@ def little(
     parts = {str(path[1]): PartEntry(**small_part(one)) for path, one in named.items() if one.kind == "part"}
     try:
         system = assemble.system(
-            recipe.model_copy(update={"model": parts}), registry, Pieces(feeds, made.inputs)
+            recipe.model_copy(update={"model": parts}), registry, DataModule(feeds, made.inputs)
         ).eval()
     except Exception as error:  # a part that has no small form for this data
-        why = f"{dotted(error.path)}: {error.why}" if isinstance(error, Trouble) else reason_of(error)
+        why = f"{dotted(error.path)}: {error.why}" if isinstance(error, BuildError) else reason_of(error)
         return {}, f"a small form of the model cannot be made ({why})"
     found = {}
     for name, feed in feeds.items():
         wished = (*(recipe.evaluate.splits or ()), *held_out(feed.source))
         if split := next((split for split in wished if feed.source.size(split)), ""):
-            found[name] = HeldOut(system, Few(feed.source), feed.fields, split, recipe.seed, ROWS, torch.device("cpu"))
+            found[name] = SplitContext(
+                system, Few(feed.source), feed.fields, split, recipe.seed, ROWS, torch.device("cpu")
+            )
     return found, ""
 
 

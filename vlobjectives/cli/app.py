@@ -80,7 +80,7 @@ def _run(arguments: Sequence[str] | None, options: Options) -> int:
         app(arguments, obj=options)
     except SystemExit as end:  # how typer ends
         if end.code == USAGE and (hint := meant(typer.main.get_command(app), arguments)):
-            print(f"    mend: {hint}", file=sys.stderr)
+            print(f"    hint: {hint}", file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
         return told(error, options.debug)

@@ -16,7 +16,7 @@ def told(error: BaseException, debug: bool) -> int:
         print(
             meant
             or f"a bug of vlobjectives, or of a plug-in: {type(error).__name__}{f': {text}' if text else ''}\n"
-            f"    mend: `{_again()}` shows where; please report it",
+            f"    hint: `{_again()}` shows where; please report it",
             file=sys.stderr,
             flush=True,
         )

@@ -30,7 +30,7 @@ def plan(
     from vlobjectives.costs import table
     from vlobjectives.costs.measure import measure
     from vlobjectives.errors import RecipeError
-    from vlobjectives.plugin_loading.instantiate import Trouble
+    from vlobjectives.plugin_loading.instantiate import BuildError
     from vlobjectives.recipe import load
     from vlobjectives.recipe.report import Report
     from vlobjectives.resolved.absolute_paths import taken_in
@@ -50,8 +50,8 @@ def plan(
         found = [
             measure(loaded.recipe, registry, nproc, source, kept_fields(loaded)) for source in loaded.recipe.sources
         ]
-    except Trouble as error:
-        raise RecipeError([loaded.problem(error.path, error.why, error.mend)]) from error
+    except BuildError as error:
+        raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
     except ViewError as error:
         raise RecipeError([loaded.problem(("objectives",), str(error), "`vlobj check` says where")]) from error
     if as_json:

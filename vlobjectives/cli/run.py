@@ -54,7 +54,7 @@ def run(
     from vlobjectives.recipe import load
 
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
-    from vlobjectives.plugin_loading.instantiate import Trouble
+    from vlobjectives.plugin_loading.instantiate import BuildError
     from vlobjectives.runs import session, start
     from vlobjectives.runtime import distributed
     from vlobjectives.runtime.launch import launch
@@ -75,7 +75,7 @@ def run(
             words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
             raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
         session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)
-    except Trouble as error:
-        raise RecipeError([ready.loaded.problem(error.path, error.why, error.mend)]) from error
+    except BuildError as error:
+        raise RecipeError([ready.loaded.problem(error.path, error.why, error.hint)]) from error
     finally:
         ready.leave()

@@ -12,7 +12,7 @@ from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild, Part
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source
-from vlobjectives.contracts.values import Draw
+from vlobjectives.contracts.values import MaskSample
 from vlobjectives.contracts.views import Input, View
 
 
@@ -31,7 +31,7 @@ class Score:
     per_cent: bool = True
 
 
-class Held(Protocol):
+class EvaluationContext(Protocol):
     """A trained system on one split, as an evaluation sees it: no gradients, modules in eval mode."""
 
     split: str
@@ -56,7 +56,7 @@ class Held(Protocol):
         self,
         views: Mapping[str, View],
         batch: Batch,
-        draws: Mapping[str, Draw] | None = None,
+        draws: Mapping[str, MaskSample] | None = None,
         pairs: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The views of this batch; `draws` (by mask name) and `pairs` (by pairing name) replace what would be drawn."""
@@ -93,12 +93,12 @@ class Evaluation:
     def suits(self, objectives: Mapping[str, Objective]) -> None:
         """Raises `self.cannot(why, mend)` where an objective that Config names is none that it can judge."""
 
-    def run(self, held: Held) -> Mapping[str, Score]:
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         """Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`."""
         raise NotImplementedError
 
-    def cannot(self, why: str, mend: str = "") -> CannotBuild:
-        return CannotBuild(why, mend)
+    def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        return CannotBuild(why, hint)
 
 
 def accuracy(hits: Tensor, chance: float | None) -> Score:

@@ -9,12 +9,12 @@ from vlobjectives.contracts.config import MaskConfig
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.values import Draw
+from vlobjectives.contracts.values import MaskSample
 from vlobjectives.contracts.views import Input, View
 
 
 @dataclass(frozen=True)
-class Site:
+class MaskTarget:
     """Where a mask works.
 
     input      name of the input: `batch[site.input]` is what its encoder gets before any mask
@@ -56,16 +56,16 @@ class Mask:
         none by default."""
         return {}
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         """K, the most positions that `draw.index` can hold for this site; static. 1 at least."""
         raise NotImplementedError
 
-    def hides(self, site: Site) -> tuple[int, int]:
+    def hides(self, site: MaskTarget) -> tuple[int, int]:
         """(fewest, most) positions of a full input that are hidden; `check` wants something hidden and seen."""
         return 1, self.size(site)
 
-    def draw(self, noise: Noise, site: Site, batch: Batch, **views: Any) -> Draw:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch, **views: Any) -> MaskSample:
         raise NotImplementedError
 
-    def cannot(self, why: str, mend: str = "") -> CannotBuild:
-        return CannotBuild(why, mend)
+    def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        return CannotBuild(why, hint)

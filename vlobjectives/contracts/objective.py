@@ -14,7 +14,7 @@ from vlobjectives.contracts.views import Input, View
 
 
 @dataclass(frozen=True)
-class Writing:
+class GenerationSpec:
     """How an objective has learned to write: head(decoder(text encoder(words so far), memory)) names the next word.
 
     image    the input that the memory is made of
@@ -64,7 +64,7 @@ class Objective(nn.Module):
         May `raise self.cannot(why)`.
         """
 
-    def writes(self, inputs: Mapping[str, Input]) -> Writing | None:
+    def writes(self, inputs: Mapping[str, Input]) -> GenerationSpec | None:
         """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
         return None
 
@@ -72,8 +72,8 @@ class Objective(nn.Module):
         """Term name -> Term; logged as `objective/term`."""
         raise NotImplementedError
 
-    def cannot(self, why: str, mend: str = "") -> CannotBuild:
-        return CannotBuild(why, mend)
+    def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        return CannotBuild(why, hint)
 
 
 RETURNS = "forward must return {name: Term(total, count)}: a sum over what it scored, and how many that were"

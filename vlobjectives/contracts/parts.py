@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.values import Draw, Encoded, Fused, Joint
-from vlobjectives.contracts.views import Reading
+from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
+from vlobjectives.contracts.views import RequestedOutputs
 
-Want = Reading
-"""What a part is asked for beyond its plain output: `want.layers`, `want.maps`, `want.tokens`."""
-Past = Any
+KeyValueCache = Any
 """Keys and values of the positions so far: tensors with the row axis in front, in lists, tuples or mappings."""
 
 
@@ -55,9 +53,9 @@ class Spec:
 class CannotBuild(ValueError):
     """What a plug-in was asked for cannot be; `check` prints it at the plug-in's key, with `mend` if it has one."""
 
-    def __init__(self, why: str, mend: str = ""):
+    def __init__(self, why: str, hint: str = ""):
         super().__init__(why)
-        self.why, self.mend = why, mend
+        self.why, self.hint = why, hint
 
 
 class Part(nn.Module):
@@ -101,8 +99,8 @@ class Part(nn.Module):
         of another grid can be interpolated. None (the default) where that has no meaning; the run is then refused."""
         return None
 
-    def cannot(self, why: str, mend: str = "") -> CannotBuild:
-        return CannotBuild(why, mend)
+    def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        return CannotBuild(why, hint)
 
 
 class Encoder(Part):
@@ -115,12 +113,12 @@ class Encoder(Part):
     def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec], **named: "Spec"):
         super().__init__(config)
 
-    def forward(self, x: Any, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Any, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         """x: pictures [B,C,H,W] / [B,F,C,H,W] or Tokens, before any mask. With a draw the encoder hides as
         `draw.fill` says (pixels were hidden before; ids are `draw.ids`)."""
         raise NotImplementedError
 
-    def continued(self, ids: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+    def decode_step(self, ids: Tensor, past: KeyValueCache | None) -> tuple[Tensor, KeyValueCache]:
         """Tokens [B,n,D] of ids [B,n] that stand behind those of `past` (None: at the start), and the past with them.
 
         Of a causal encoder that says `continue` in `can`: equal to `forward` on the whole sequence, without padding.
@@ -134,7 +132,7 @@ class Fusion(Part):
     def __init__(self, config: PartConfig, image: Spec, text: Spec):
         super().__init__(config)
 
-    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+    def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
         raise NotImplementedError
 
 
@@ -144,10 +142,12 @@ class Decoder(Part):
     def __init__(self, config: PartConfig, query: Spec, memory: Spec | None = None):
         super().__init__(config)
 
-    def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
+    def forward(self, query: Encoded, memory: Encoded | None, want: RequestedOutputs) -> Encoded:
         raise NotImplementedError
 
-    def continued(self, query: Tensor, memory: Encoded | None, past: Past | None) -> tuple[Tensor, Past]:
+    def decode_step(
+        self, query: Tensor, memory: Encoded | None, past: KeyValueCache | None
+    ) -> tuple[Tensor, KeyValueCache]:
         """Tokens [B,n,D] of query positions [B,n,Dq] that stand behind those of `past`; as an encoder's. Memory is
         looked at where `past` is None, and kept in it."""
         raise NotImplementedError
@@ -159,7 +159,7 @@ class Projection(Part):
     def __init__(self, config: PartConfig, image: Spec, text: Spec):
         super().__init__(config)
 
-    def forward(self, x: Encoded, of: str, want: Want) -> Joint:
+    def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
         raise NotImplementedError
 
 

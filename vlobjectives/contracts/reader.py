@@ -10,7 +10,7 @@ from vlobjectives.contracts.parts import CannotBuild
 
 
 @dataclass(frozen=True)
-class Pieces:
+class TokenEncoding:
     """A text in pieces: ids without begin and end, and for each its (first, last+1) character in the text.
 
     words  the number of each piece's word, in order; None: every piece is a word
@@ -46,7 +46,8 @@ class Reader:
         """Learns from the training split's values of the column, in order of number; nothing to learn by default."""
 
     def read(self, value: Any) -> Any:
-        """A row of the field: Pieces for kind tokens (the host adds begin, end and padding and cuts at the length),
+        """A row of the field: TokenEncoding for kind tokens (the host adds begin, end and padding and cuts at the
+        length),
         a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number, a picture as a Sample
         holds it. Raises DataError for a
         value of another kind than it reads: `check` fits and reads the first records."""
@@ -71,5 +72,5 @@ class Reader:
         made.load(state)
         return made
 
-    def cannot(self, why: str, mend: str = "") -> CannotBuild:
-        return CannotBuild(why, mend)
+    def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        return CannotBuild(why, hint)

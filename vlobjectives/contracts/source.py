@@ -24,7 +24,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Bad:
+class UnusableSample:
     """A sample that cannot be used: why, and what a person calls it."""
 
     reason: str
@@ -51,7 +51,7 @@ class Flaw(str):
 
 
 @dataclass(frozen=True)
-class Twin:
+class ContrastPair:
     """Two samples that differ in one thing only.
 
     left, right  samples with the columns `image` and `caption`; same caption template, same words but the differing
@@ -116,16 +116,16 @@ class Source:
         """Samples in a split; 0 if it has none."""
         raise NotImplementedError
 
-    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | Bad:
+    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | UnusableSample:
         """Sample `number` of a split as epoch `epoch` shows it; the same arguments give the same sample."""
         raise NotImplementedError
 
-    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
+    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | UnusableSample:
         """One column of a sample; override where it can be had without decoding a picture (readers are fitted so)."""
         sample = self.sample(split, number, epoch, seed)
-        return sample if isinstance(sample, Bad) else sample.values[column]
+        return sample if isinstance(sample, UnusableSample) else sample.values[column]
 
-    def twins(self, split: str, kind: str, count: int) -> list[Twin]:
+    def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
         """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
         raise NotImplementedError
 

@@ -11,7 +11,7 @@ from vlobjectives.contracts.batch import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class Draw(Rows):
+class MaskSample(Rows):
     """What a mask drew for one input.
 
     hidden    [B,N] bool, positions that were changed or dropped
@@ -58,7 +58,7 @@ class Encoded(Rows):
     valid    [B,N] bool
     cls      [B,F,D] class tokens (text: F = 1, a copy of the first position where the begin token is the class)
     pooled   [B,P] or None
-    draw     the input's Draw or None
+    draw     the input's MaskSample or None
     segment, special  the input's [B,N], None for pictures
     layers   block number -> [B,N',D]; maps: name -> [B,heads,N',M']; only on request
     extra    outputs that no other pass is fed
@@ -68,7 +68,7 @@ class Encoded(Rows):
     valid: Tensor
     cls: Tensor | None = None
     pooled: Tensor | None = None
-    draw: Draw | None = None
+    draw: MaskSample | None = None
     segment: Tensor | None = None
     special: Tensor | None = None
     layers: Mapping[int, Tensor] = field(default_factory=dict)
@@ -152,6 +152,6 @@ def _wide(value: Any) -> Any:
     return value
 
 
-def only_visible(value: Encoded, draw: Draw) -> Encoded:
+def only_visible(value: Encoded, draw: MaskSample) -> Encoded:
     """The reading `.visible(mask)`: positions that the draw hides leave `valid`."""
     return replace(value, valid=value.valid & ~draw.hidden)

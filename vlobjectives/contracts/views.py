@@ -32,7 +32,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Reading:
+class RequestedOutputs:
     """What to take from a pass: hidden states of layers, attention maps, projected tokens, only visible positions."""
 
     layers: frozenset[int] = frozenset()
@@ -40,9 +40,9 @@ class Reading:
     tokens: bool = False
     visible: str | None = None
 
-    def __or__(self, other: "Reading") -> "Reading":
+    def __or__(self, other: "RequestedOutputs") -> "RequestedOutputs":
         """What a pass must deliver to serve both readings (`visible` is applied afterwards, by each reader)."""
-        return Reading(self.layers | other.layers, self.maps or other.maps, self.tokens or other.tokens)
+        return RequestedOutputs(self.layers | other.layers, self.maps or other.maps, self.tokens or other.tokens)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class View:
     """Base of the four kinds. `averaged`: the part runs on the average of its weights over the steps so far."""
 
     part: str
-    reading: Reading = field(default=Reading(), kw_only=True)
+    reading: RequestedOutputs = field(default=RequestedOutputs(), kw_only=True)
     averaged: bool = field(default=False, kw_only=True)
     feeding: ClassVar[tuple[str, ...]] = ()
     """The fields that hold the views which this pass is fed; None among them is nothing."""
@@ -83,7 +83,7 @@ class View:
     @property
     def run(self) -> Self:
         """The pass: this view without its reading."""
-        return replace(self, reading=Reading())
+        return replace(self, reading=RequestedOutputs())
 
     @property
     def fed(self) -> "tuple[View, ...]":

@@ -14,7 +14,7 @@ from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 
 
-def hollow(module: nn.Module, device: str = "cpu") -> nn.Module:
+def as_fake(module: nn.Module, device: str = "cpu") -> nn.Module:
     """Replaces the parameters and buffers of a module by fake ones on a device, shared ones shared.
 
     Call it under a FakeTensorMode. The meta device itself does not do: its operators choose other kernels, and some
@@ -36,7 +36,7 @@ def hollow(module: nn.Module, device: str = "cpu") -> nn.Module:
     return module
 
 
-def stand_in(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int, source: str = "") -> Batch:
+def fake_batch(fields: Mapping[str, Mapping[str, FieldSpec]], rows: int, source: str = "") -> Batch:
     """A batch of striped pictures and texts of full length; `fields`: input or lone field -> what it is made of.
 
     Under a FakeTensorMode a fake one. Numbers count from 0, and no two samples show the same picture.

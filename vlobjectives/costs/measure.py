@@ -12,8 +12,8 @@ from vlobjectives.contracts.values import Term
 from vlobjectives.costs import fake, plan_costs
 from vlobjectives.costs.extrapolate import continued
 from vlobjectives.costs.plan_costs import Costs
-from vlobjectives.costs.shape_check import Dry, Step, build, specs
-from vlobjectives.data.data_module import pieces_of
+from vlobjectives.costs.shape_check import ShapeCheck, Step, build, specs
+from vlobjectives.data.data_module import build_data
 from vlobjectives.data.streams import turns
 from vlobjectives.planning.plan import runner, title
 from vlobjectives.plugin_loading.instantiate import config_of
@@ -34,10 +34,10 @@ def measure(
     """What a recipe's plan costs a process; losses that gather have the rows of all of them.
 
     source  of a mix the source whose steps are meant; None: the first
-    kept    the folder of a run's fields (see `pieces_of`)
-    Raises Trouble where a step fails or the recipe cannot be built.
+    kept    the folder of a run's fields (see `build_data`)
+    Raises BuildError where a step fails or the recipe cannot be built.
     """
-    made = pieces_of(recipe, registry, described=True, kept=kept)
+    made = build_data(recipe, registry, described=True, kept=kept)
     dry = build(recipe, registry, processes, made)
     who = list(made.feeds).index(source) if source is not None else 0
     source = list(made.feeds)[who]
@@ -90,7 +90,7 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_cost
             plan_costs.kind(work.key),
             plan_costs.reads(work.key),
             *step.shapes[title(work.key)],
-            work.askers,
+            work.consumers,
             step.forward.get(title(work.key), 0),
         )
         for work in system.plan(names).passes
@@ -100,13 +100,13 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_cost
 def _objectives(
     recipe: Any,
     registry: Registry,
-    dry: Dry,
+    dry: ShapeCheck,
     names: Sequence[str],
     step: Step,
     processes: int,
     source: str,
     kept: Path | None,
-) -> tuple[plan_costs.Work, ...]:
+) -> tuple[plan_costs.ObjectiveCost, ...]:
     settings = dry.system.settings
     seen = {name: plan_costs.together(settings.group[name], dry.rows, processes) for name in names}
     terms = _terms(recipe, registry, names, dry.rows * processes, seen, source, kept)
@@ -120,7 +120,7 @@ def _objectives(
         )
         group = settings.group[name]
         heads = [part for part in dry.system.objectives[name].config.named("part").values() if part not in through]
-        found.append(plan_costs.Work(name, losses, seen[name], group, tuple(heads), step.forward.get(name, 0)))
+        found.append(plan_costs.ObjectiveCost(name, losses, seen[name], group, tuple(heads), step.forward.get(name, 0)))
     return tuple(found)
 
 
@@ -136,12 +136,12 @@ def _terms(
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
-    made = pieces_of(small, registry, described=True, kept=kept)
+    made = build_data(small, registry, described=True, kept=kept)
     system = assemble.system(small, registry, made).eval()
 
     def step(rows: int) -> Mapping[str, Term]:
         with torch.no_grad():
-            return system(fake.stand_in(specs(made, source), rows, source), 0, names=names).terms
+            return system(fake.fake_batch(specs(made, source), rows, source), 0, names=names).terms
 
     if rows <= SMALL:
         return step(rows)

@@ -6,9 +6,9 @@ from typing import Any
 
 from vlobjectives.costs import shape_check
 from vlobjectives.costs.table import PARTS, sized
-from vlobjectives.data.data_module import Pieces
-from vlobjectives.errors import MeansError
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.data.data_module import DataModule
+from vlobjectives.errors import ResourceError
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.registry import Registry
 from vlobjectives.runtime import distributed
 
@@ -18,15 +18,15 @@ SHOWN = 3
 def exhausted(
     error: BaseException,
     when: str,
-    mend: str,
+    hint: str,
     recipe: Any,
     registry: Registry,
     names: Sequence[str],
     step: int = 0,
     processes: int = 1,
-    made: Pieces | None = None,
+    made: DataModule | None = None,
     source: str = "",
-) -> MeansError:
+) -> ResourceError:
     """The error that ends a command with exit 6. Frees what the failed call still holds, to count the plan in it.
 
     when   what was at work, which "memory ran out" continues
@@ -36,11 +36,17 @@ def exhausted(
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     traceback.clear_frames(error.__traceback__)
     held = _holders(recipe, registry, names, step, processes, made, source)
-    return MeansError(f"{when}: {reason}" + (f"; of a step the plan gives most to {held}" if held else ""), mend)
+    return ResourceError(f"{when}: {reason}" + (f"; of a step the plan gives most to {held}" if held else ""), hint)
 
 
 def _holders(
-    recipe: Any, registry: Registry, names: Sequence[str], step: int, processes: int, made: Pieces | None, source: str
+    recipe: Any,
+    registry: Registry,
+    names: Sequence[str],
+    step: int,
+    processes: int,
+    made: DataModule | None,
+    source: str,
 ) -> str:
     """The largest holders of a dry step; empty where there is no memory for that either."""
     try:
@@ -50,6 +56,6 @@ def _holders(
                 .step(names, step, source or next(iter(recipe.sources)))
                 .memory
             )
-    except (Trouble, MemoryError, RuntimeError):
+    except (BuildError, MemoryError, RuntimeError):
         return ""
     return ", ".join(f"{PARTS.get(name, name)} ({sized(size)})" for name, size in memory.largest_holders(SHOWN))

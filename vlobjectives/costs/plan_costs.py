@@ -27,7 +27,7 @@ class Pass:
     reads: str
     rows: int
     tokens: tuple[int, ...]
-    askers: tuple[str, ...]
+    consumers: tuple[str, ...]
     flops: int
 
 
@@ -42,7 +42,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Work:
+class ObjectiveCost:
     """An objective: its losses, the rows that it sees together, its own forward work (heads, similarities).
 
     heads  parts that it calls itself: no pass runs through them
@@ -127,7 +127,7 @@ class Costs:
     processes: int
     steps: int
     passes: tuple[Pass, ...]
-    objectives: tuple[Work, ...]
+    objectives: tuple[ObjectiveCost, ...]
     parameters: Mapping[str, int]
     phases: tuple[Phase, ...]
     schedules: Mapping[str, Schedule]

@@ -21,10 +21,10 @@ from vlobjectives.contracts.views import View
 from vlobjectives.costs import fake
 from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
 from vlobjectives.costs.plan_costs import Memory
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.planning.plan import Key, title
-from vlobjectives.plugin_loading.attribution import Broke, whose
-from vlobjectives.plugin_loading.instantiate import Trouble
+from vlobjectives.plugin_loading.attribution import ContractError, whose
+from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.resources import KINDS, precision_of
@@ -53,7 +53,7 @@ class Step:
 
 
 @dataclass
-class Dry:
+class ShapeCheck:
     """A system without numbers.
 
     fields       source -> input or lone field -> the FieldSpecs of its row
@@ -74,7 +74,8 @@ class Dry:
     _keys: dict[str, Key | str] = field(default_factory=dict)
 
     def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
-        """Forward and backward with these objectives live, on a batch of this source. Raises Trouble at who fails."""
+        """Forward and backward with these objectives live, on a batch of this source. Raises BuildError at who
+        fails."""
         meter, shapes = Meter(), {}
         gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
         try:
@@ -106,7 +107,7 @@ class Dry:
             self._gradients(meter, names)
         with meter:
             with meter.work(BATCH):
-                batch = fake.stand_in(self.fields[source], self.rows, source)
+                batch = fake.fake_batch(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
             losses = self.system(batch, step, names=names, stage=stage)
@@ -160,20 +161,20 @@ class Dry:
         return name
 
     @staticmethod
-    def _trouble(error: Exception) -> Trouble:
+    def _trouble(error: Exception) -> BuildError:
         """Who failed, in words, at the key of the recipe where it stands."""
         note = whose(error)
         path, what = (note.path, note.what) if note else (("objectives",), "the sum of the losses")
-        if isinstance(error, CannotBuild | Broke):  # what a plug-in says itself, or is told that it should give
-            return Trouble(path, error.why, error.mend)
+        if isinstance(error, CannotBuild | ContractError):  # what a plug-in says itself, or is told that it should give
+            return BuildError(path, error.why, error.hint)
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        mend = "look at the shapes that it is given"
+        hint = "look at the shapes that it is given"
         if note and not isinstance(error, RuntimeError | ValueError | IndexError | AssertionError):
-            why, mend = reason_of(error), "correct the plug-in"
+            why, hint = reason_of(error), "correct the plug-in"
         if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
             why = f"it asks the device for a number ({error.func})"
-            mend = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"
-        return Trouble(path, f"{what} failed: {why}", mend)
+            hint = "keep shapes fixed and numbers on the device: take(tokens, draw.index) in place of tokens[mask]"
+        return BuildError(path, f"{what} failed: {why}", hint)
 
 
 def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:
@@ -194,13 +195,13 @@ def _classes(part: nn.Module, out: Encoded) -> int:
     return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
 
 
-def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | None = None) -> Dry:
-    """The dry system of a recipe, in training mode. Raises Trouble where it cannot be made."""
-    made = made or pieces_of(recipe, registry, described=True)
+def build(recipe: Any, registry: Registry, processes: int = 1, made: DataModule | None = None) -> ShapeCheck:
+    """The dry system of a recipe, in training mode. Raises BuildError where it cannot be made."""
+    made = made or build_data(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made, processes)
     with FakeTensorMode() as mode:
-        fake.hollow(system)
+        fake.as_fake(system)
     system.train()
     device, precision = means(recipe)
     if precision in KINDS:
@@ -209,7 +210,7 @@ def build(recipe: Any, registry: Registry, processes: int = 1, made: Pieces | No
     if processes > 1:
         system.gathers = partial(fake.gathered, processes=processes)
     fields = {name: specs(made, name) for name in made.feeds}
-    return Dry(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
+    return ShapeCheck(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
 
 
 def means(recipe: Any) -> tuple[str, str]:
@@ -222,25 +223,25 @@ def means(recipe: Any) -> tuple[str, str]:
     return device, "bf16" if device == "cuda" else "fp32"
 
 
-def specs(made: Pieces, source: str = "") -> dict[str, dict[str, FieldSpec]]:
+def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]:
     """Input or lone field -> the FieldSpecs of its row, as a source fills them."""
     of = made.feeds[source].fields
     named = {**of.inputs, **{name: (name,) for name in of.lone}}
     return {name: of.specs(fields) for name, fields in named.items()}
 
 
-def troubles(recipe: Any, registry: Registry, made: Pieces | None = None) -> list[Trouble]:
+def troubles(recipe: Any, registry: Registry, made: DataModule | None = None) -> list[BuildError]:
     """What fails in a dry step, forward and backward, of every set of objectives that is ever live."""
     try:
         dry = build(recipe, registry, made=made)
-    except Trouble as error:
+    except BuildError as error:
         return [error]
-    found: dict[str, Trouble] = {}
+    found: dict[str, BuildError] = {}
     for source in dry.fields:
         for names, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
             try:
                 if names:
                     dry.step(names, step, source)
-            except Trouble as error:
+            except BuildError as error:
                 found.setdefault(str(error), error)
     return list(found.values())

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vlobjectives.contracts.source import Bad
+from vlobjectives.contracts.source import UnusableSample
 from vlobjectives.errors import DataError
 from vlobjectives.runtime.log import Log
 
-Met = tuple[tuple[int, Bad], ...]
+Met = tuple[tuple[int, UnusableSample], ...]
 
 
 @dataclass
@@ -25,7 +25,7 @@ class BadSamples:
     numbers: set[int] = field(default_factory=set)
     first: list[str] = field(default_factory=list)
 
-    def add(self, met: Iterable[tuple[int, Bad]]) -> None:
+    def add(self, met: Iterable[tuple[int, UnusableSample]]) -> None:
         """Counts these. Raises DataError when they are too many; every process must be told of the same ones."""
         for number, bad in met:
             if number in self.numbers:

@@ -15,7 +15,7 @@ from torch import Tensor
 from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.reader import Pieces, Reader
+from vlobjectives.contracts.reader import Reader, TokenEncoding
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import Input
 from vlobjectives.data.normalize import normalised, stacked
@@ -143,7 +143,7 @@ class Fields:
         """What a field's reader makes of a value of its column."""
         reader = self.readers[name]
         read = reader.read(value)
-        return given(read, Pieces, reader.read) if reader.spec.kind == "tokens" else read
+        return given(read, TokenEncoding, reader.read) if reader.spec.kind == "tokens" else read
 
     def _plain(self, name: str, samples: Sequence[Sample]) -> Any:
         """A field of samples side by side; what cannot stand so is its reader's fault, or without one its source's."""
@@ -165,7 +165,7 @@ class Fields:
         for row, sample in enumerate(samples):
             line, where, words, end = [special["begin"]], [0], [0], -1
             for place, (name, spec) in enumerate(zip(names, specs)):
-                pieces: Pieces = self._read(name, sample)
+                pieces: TokenEncoding = self._read(name, sample)
                 end += spec.shape[0]  # what fields before it left is a field's too
                 kept = pieces.ids[: end - len(line)]
                 line += kept
@@ -192,7 +192,7 @@ def _side_by_side(name: str, spec: FieldSpec, rows: Sequence[Any]) -> Any:
 
 def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -> Any:
     """What a field learned, as `Fields.save` wrote it. Raises DataError where it is damaged or no more what the run
-    learned, MeansError where it cannot be read.
+    learned, ResourceError where it cannot be read.
 
     digests  field -> sha256 of the file, as the run's manifest has it
     """
@@ -229,7 +229,7 @@ def room(spec: FieldSpec, place: int) -> int:
     return spec.shape[0] - (2 if place == 0 else 0)
 
 
-def _words(pieces: Pieces, count: int, last: int) -> list[int]:
+def _words(pieces: TokenEncoding, count: int, last: int) -> list[int]:
     """The numbers of the words of a field's first `count` pieces, counted on from `last`."""
     numbers = (pieces.words or range(count))[:count]
     starts = [place == 0 or number != numbers[place - 1] for place, number in enumerate(numbers)]

@@ -13,7 +13,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import Input
 from vlobjectives.data.collate import Fields, input_fields, learned
-from vlobjectives.data.streams import Feed, turns
+from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
 from vlobjectives.recipe.model import source_path
@@ -21,13 +21,13 @@ from vlobjectives.registry import Registry
 
 
 @dataclass
-class Pieces:
+class DataModule:
     """What a recipe names, made but not yet joined. Readers are the same for all sources.
 
     first  the fields with readers that learned from the first records alone, where a check has let them
     """
 
-    feeds: Mapping[str, Feed]
+    feeds: Mapping[str, DataStream]
     inputs: Mapping[str, Input]
     first: Fields | None = None
 
@@ -72,7 +72,7 @@ class Pieces:
         text = "\n".join(f"{name} {digest}" for name, digest in found.items())
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def of_inputs(self, entries: Mapping[str, Any]) -> "Pieces":
+    def of_inputs(self, entries: Mapping[str, Any]) -> "DataModule":
         """The same with the inputs of these entries alone."""
         inputs = {name: Input(name, entry.part, entry.mask) for name, entry in entries.items()}
         return replace(self, inputs=inputs)
@@ -87,7 +87,7 @@ class Pieces:
         return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
 
 
-def pieces_of(
+def build_data(
     recipe: Any,
     registry: Registry,
     described: bool = False,
@@ -95,7 +95,7 @@ def pieces_of(
     kept: Path | None = None,
     sources: Mapping[str, Source] | None = None,
     readers: Mapping[str, Any] | None = None,
-) -> Pieces:
+) -> DataModule:
     """Sources, readers and inputs of a recipe; readers are not fitted yet, but those that `kept` knows.
 
     described  a source or reader that can tell from its Config alone what it gives (a classmethod `described`) does
@@ -115,9 +115,9 @@ def pieces_of(
     readers = {name: made[name] for name in recipe.fields}
     inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
     weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
-    return Pieces(
+    return DataModule(
         {
-            name: Feed(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
+            name: DataStream(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
             for name, source in sources.items()
         },
         inputs,
@@ -125,7 +125,7 @@ def pieces_of(
 
 
 def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
-    """A source of a recipe. Raises Trouble, or DataError where the data is not what it should be."""
+    """A source of a recipe. Raises BuildError, or DataError where the data is not what it should be."""
     entry = recipe.sources[name]
     cls = registry.get("source", entry.type)
     with work_of(source_path(name), "opening it", cls):
@@ -146,7 +146,7 @@ def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers:
         readers,
         {field: recipe.column(field) for field in recipe.fields},
         {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
-        lone_fields(recipe, registry, name),
+        extra_fields(recipe, registry, name),
         renamed,
         name,
     )
@@ -186,7 +186,7 @@ def _told(cls: type, described: bool) -> Any:
     return make
 
 
-def lone_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
+def extra_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
     """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
     found: dict[str, None] = {}
     objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}

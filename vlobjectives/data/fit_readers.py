@@ -4,15 +4,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from vlobjectives.contracts.source import Bad
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.contracts.source import UnusableSample
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.plugin_loading.attribution import work_of
 from vlobjectives.recipe.model import source_path
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runtime.log import Log
 
 
-def learned(made: Pieces, seed: int, place: RunFolder, log: Log, brought: Mapping[str, Any]) -> None:
+def learned(made: DataModule, seed: int, place: RunFolder, log: Log, brought: Mapping[str, Any]) -> None:
     """Fits and saves what readers learn; the folder appears whole or not at all."""
     if not place.fields.is_dir():
         aside = place.path / f".fields-{os.getpid()}"
@@ -21,7 +21,7 @@ def learned(made: Pieces, seed: int, place: RunFolder, log: Log, brought: Mappin
         aside.rename(place.fields)
 
 
-def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
+def fit(made: DataModule, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
     """Lets readers learn from the training splits of all sources, one after the other, in order of number; those of
     fields that are brought do not. Weights of sources do not matter here: every sample is read once."""
 
@@ -35,7 +35,7 @@ def fit(made: Pieces, seed: int, log: Log, brought: Mapping[str, Any]) -> None:
                 for number in range(source.size("train")):
                     with work_of(source_path(feed.fields.source), f"reading '{own}' of number {number}", source):
                         value = source.value("train", number, own, source.settled_epoch, seed)
-                    if not isinstance(value, Bad):
+                    if not isinstance(value, UnusableSample):
                         yield value
                     if done % 256 == 0:
                         bar.to(done)

@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.source import Bad, Sample, Source
+from vlobjectives.contracts.source import Sample, Source, UnusableSample
 from vlobjectives.data.collate import Fields
-from vlobjectives.errors import DataError, MeansError, RecipeError, VlobjError
+from vlobjectives.errors import DataError, RecipeError, ResourceError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.plugin_loading.attribution import blamed, given, work_of
 from vlobjectives.recipe.model import source_path
@@ -87,15 +87,15 @@ class Order:
 
 def fetch(
     source: Source, split: str, number: int, epoch: int, seed: int, size: int, name: str = ""
-) -> tuple[Sample, list[tuple[int, Bad]]]:
+) -> tuple[Sample, list[tuple[int, UnusableSample]]]:
     """A sample, or the deterministic replacement of a bad one, and the bad ones met on the way (number, why).
 
     name  the source's in a mix
     """
-    bad: list[tuple[int, Bad]] = []
+    bad: list[tuple[int, UnusableSample]] = []
     for attempt in range(REPLACEMENTS):
         with work_of(source_path(name), f"reading sample {number} of {split}", source):
-            sample = given(source.sample(split, number, epoch, seed), Sample | Bad, source.sample)
+            sample = given(source.sample(split, number, epoch, seed), Sample | UnusableSample, source.sample)
         if isinstance(sample, Sample):
             return sample, bad
         bad.append((number, sample))
@@ -112,7 +112,7 @@ class Loaded:
 
     batch: Batch
     keys: tuple[str, ...]
-    bad: tuple[tuple[int, Bad], ...]
+    bad: tuple[tuple[int, UnusableSample], ...]
 
     def pin_memory(self) -> "Loaded":
         return Loaded(self.batch.pin_memory(), self.keys, self.bad)
@@ -158,7 +158,8 @@ class _Kept(Dataset):
 def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
     """Items first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
-    Raises what reading raises, and MeansError when a worker died while handing over; else torch says so wherever this
+    Raises what reading raises, and ResourceError when a worker died while handing over; else torch says so wherever
+    this
     process then is (`means.worker_died`).
     """
     if workers == 0:
@@ -182,7 +183,7 @@ def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool)
     except (ConnectionError, EOFError) as error:  # a worker died while it handed a batch over
         if str(error).startswith("Caught "):  # the source's own, which torch passes on
             raise
-        raise MeansError(
+        raise ResourceError(
             f"a loader worker died: {str(error) or type(error).__name__}",
             "free memory, or lower data.workers; the run folder goes on from its last checkpoint",
         ) from error
@@ -232,7 +233,7 @@ def in_order(
     seed: int,
     workers: int = 0,
     pin: bool = False,
-    met: dict[int, Bad] | None = None,
+    met: dict[int, UnusableSample] | None = None,
 ) -> Iterator[Batch]:
     """A held-out split in order of number, read ahead as `micro_batches` are.
 

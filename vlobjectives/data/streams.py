@@ -17,7 +17,7 @@ FINEST = 10**6
 
 
 @dataclass(frozen=True)
-class Feed:
+class DataStream:
     """A source of a recipe, the fields that its samples fill, and its weight beside the other sources."""
 
     source: Source
@@ -84,12 +84,12 @@ class Mixture(Dataset):
         return replace(loaded, bad=tuple((self.first[who] + number, bad) for number, bad in loaded.bad))
 
 
-def turns(feeds: Mapping[str, Feed]) -> Turns:
+def turns(feeds: Mapping[str, DataStream]) -> Turns:
     """Whose turn a step is, by number of the source."""
     return Turns([feed.weight for feed in feeds.values()])
 
 
-def training(feeds: Mapping[str, Feed], layout: Layout, seed: int) -> Mixture:
+def training(feeds: Mapping[str, DataStream], layout: Layout, seed: int) -> Mixture:
     """The training micro-batches of all sources."""
     return Mixture(
         [MicroBatches(feed.source, feed.fields, "train", layout, seed) for feed in feeds.values()], turns(feeds)

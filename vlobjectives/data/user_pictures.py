@@ -6,13 +6,13 @@ from typing import Any
 
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.data.collate import Fields
-from vlobjectives.data.data_module import Pieces
-from vlobjectives.data.streams import Feed
+from vlobjectives.data.data_module import DataModule
+from vlobjectives.data.streams import DataStream
 from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.pictures import PictureError
 
 
-def framed(pieces: Pieces, image: str, pictures: Sequence[Any], max_pixels: int) -> tuple[Fields, list[Any]]:
+def framed(data_module: DataModule, image: str, pictures: Sequence[Any], max_pixels: int) -> tuple[Fields, list[Any]]:
     """What the input `image` is shown of each picture, and the fields of the source that read them: of a mix the first
     that takes all.
 
@@ -22,7 +22,7 @@ def framed(pieces: Pieces, image: str, pictures: Sequence[Any], max_pixels: int)
     if isinstance(pictures, str | bytes | PathLike):
         raise TypeError("pictures are given as a list; one picture is a list of one")
     failed: list[tuple[int, DataError]] = []
-    for feed in pieces.feeds.values():
+    for feed in data_module.feeds.values():
         spec, values = _spec(feed, image), []
         try:
             for picture in pictures:
@@ -34,7 +34,7 @@ def framed(pieces: Pieces, image: str, pictures: Sequence[Any], max_pixels: int)
     raise max(failed, key=lambda one: one[0])[1]
 
 
-def _seen(feed: Feed, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+def _seen(feed: DataStream, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
     try:
         return feed.source.framed(feed.source.config, spec, picture, max_pixels)
     except PictureError as error:
@@ -47,7 +47,7 @@ def _seen(feed: Feed, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
         ) from error
 
 
-def _spec(feed: Feed, image: str) -> FieldSpec:
+def _spec(feed: DataStream, image: str) -> FieldSpec:
     """The field that shows the picture."""
     read = feed.fields.inputs[image]
     spec = feed.fields.spec(read[0])

@@ -11,31 +11,31 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.contracts.objective import RETURNS
 from vlobjectives.contracts.reader import Reader
-from vlobjectives.contracts.source import Bad, Sample, Source
-from vlobjectives.contracts.values import Draw, Pairs, Term, widened
+from vlobjectives.contracts.source import Sample, Source, UnusableSample
+from vlobjectives.contracts.values import MaskSample, Pairs, Term, widened
 from vlobjectives.contracts.views import View
 from vlobjectives.costs.out_of_memory import exhausted
 from vlobjectives.data.collate import Fields
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.data.loader import fetch, in_order
 from vlobjectives.evaluation.failures import Scored, failure
 from vlobjectives.evaluation.generation import captions
 from vlobjectives.functional.statistics import mean_interval
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
-from vlobjectives.plugin_loading.attribution import Broke, given, work_of
+from vlobjectives.plugin_loading.attribution import ContractError, given, work_of
 from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import out_of_memory
-from vlobjectives.runtime.signals import Halt
+from vlobjectives.runtime.signals import StopRequest
 from vlobjectives.system.system import System
 
 SCORES = "{name: Score(value, chance, low, high, n)}"
 
 
 @dataclass
-class HeldOut:
+class SplitContext:
     """A system on one split of a source; implements `contracts.evaluation.Held`.
 
     rows     of a batch: as in training, so that losses which compare rows mean the same
@@ -51,7 +51,7 @@ class HeldOut:
     rows: int
     device: torch.device
     workers: int = 0
-    met: dict[int, Bad] = field(default_factory=dict)
+    met: dict[int, UnusableSample] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -96,7 +96,7 @@ class HeldOut:
         self,
         views: Mapping[str, View],
         batch: Batch,
-        draws: Mapping[str, Draw] | None = None,
+        draws: Mapping[str, MaskSample] | None = None,
         pairs: Mapping[str, Pairs] | None = None,
     ) -> dict[str, Any]:
         stage = self._stage()
@@ -115,10 +115,10 @@ class HeldOut:
     def objective(self, name: str):
         return self.system.objectives[name]
 
-    def part(self, name: str) -> "Called":
-        return Called(self.system.model[name], self.system, name)
+    def part(self, name: str) -> "CallablePart":
+        return CallablePart(self.system.model[name], self.system, name)
 
-    def _stage(self) -> execute.Stage:
+    def _stage(self) -> execute.ExecutionContext:
         return self.system.stage(f"held out: {self.split}")
 
     def _there(self, batch: Batch) -> Batch:
@@ -126,7 +126,7 @@ class HeldOut:
 
 
 @dataclass
-class Called:
+class CallablePart:
     """A part that an evaluation calls by itself: in the precision of passes, its floats given back in float32."""
 
     part: torch.nn.Module
@@ -142,7 +142,7 @@ class Called:
         return getattr(self.part, name)
 
 
-def losses(held: HeldOut) -> dict[str, Score]:
+def losses(held: SplitContext) -> dict[str, Score]:
     """`objective/term` -> its mean over held-out samples, the interval over full batches."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     for batch in held.batches():
@@ -163,16 +163,16 @@ def losses(held: HeldOut) -> dict[str, Score]:
     return scores
 
 
-def _counted(held: HeldOut, name: str, term: Term) -> float:
-    """A term's count. Raises Broke where it is none, as a training step does."""
+def _counted(held: SplitContext, name: str, term: Term) -> float:
+    """A term's count. Raises ContractError where it is none, as a training step does."""
     count = float(term.count)
     if not 0 <= count < inf:
-        raise Broke(f"the count of '{name}' is {count}", RETURNS, held.objective(name.split("/")[0]).forward)
+        raise ContractError(f"the count of '{name}' is {count}", RETURNS, held.objective(name.split("/")[0]).forward)
     return count
 
 
 def evaluate(
-    held: HeldOut,
+    held: SplitContext,
     evaluations: Mapping[str, Evaluation],
     with_losses: bool,
     begun: Callable[[str], None],
@@ -184,7 +184,9 @@ def evaluate(
     explained  what an error means, if not that the plug-in is wrong
     """
     was, found = held.system.training, Scored()
-    work: dict[str, Callable[[HeldOut], Mapping[str, Score]]] = {name: one.run for name, one in evaluations.items()}
+    work: dict[str, Callable[[SplitContext], Mapping[str, Score]]] = {
+        name: one.run for name, one in evaluations.items()
+    }
     if with_losses:
         work["losses"] = losses
     try:
@@ -199,7 +201,7 @@ def evaluate(
                         for key, score in given(run(held), Mapping, run, SCORES).items()
                     }
                 found.scores.update(scores)
-            except (Halt, KeyboardInterrupt):
+            except (StopRequest, KeyboardInterrupt):
                 raise
             except BaseException as error:  # a stranger's code, and sys.exit in it
                 found.failed[what] = failure(error, name, what, evaluations.get(name), explained)
@@ -219,7 +221,7 @@ def _sound(score: Any) -> Score:
 def scored(
     recipe: Any,
     registry: Registry,
-    made: Pieces,
+    made: DataModule,
     system: Any,
     splits: tuple[str, ...] | None,
     rows: int,
@@ -236,7 +238,9 @@ def scored(
         chosen = evaluations(recipe, registry, name, feed.source.has)
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
-                held = HeldOut(system, feed.source, feed.fields, split, recipe.seed, rows, device, recipe.data.workers)
+                held = SplitContext(
+                    system, feed.source, feed.fields, split, recipe.seed, rows, device, recipe.data.workers
+                )
                 todo.append((held, chosen))
 
     def explained(error: Exception, what: str) -> Exception:

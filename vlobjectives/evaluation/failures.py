@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlobjectives.contracts.evaluation import Evaluation, Score
-from vlobjectives.errors import MeansError, Place, PluginError, Problem, VlobjError
-from vlobjectives.plugin_loading.attribution import Broke, blamed
+from vlobjectives.errors import Place, PluginError, Problem, ResourceError, VlobjError
+from vlobjectives.plugin_loading.attribution import ContractError, blamed
 from vlobjectives.plugin_loading.load import reason_of, where_raised
 from vlobjectives.run_folder import scores_as_data
 
@@ -43,7 +43,7 @@ class Failed(VlobjError):
 
     def __init__(self, failed: Mapping[str, tuple[Problem, int]]):
         self.problems = [problem for problem, _ in failed.values()]
-        super().__init__(self.problems[0].what, self.problems[0].mend, self.problems[0].place)
+        super().__init__(self.problems[0].what, self.problems[0].hint, self.problems[0].place)
         codes = {code for _, code in failed.values()}
         self.code = codes.pop() if len(codes) == 1 else PluginError.code
 
@@ -63,18 +63,18 @@ def failure(
     what       evaluation and split; `evaluation` None: the losses
     explained  what an error means, if not that the plug-in is wrong
     """
-    mend = f"mend it, or leave it out: evaluate.{name}=false"
+    hint = f"mend it, or leave it out: evaluate.{name}=false"
     if isinstance(error, Exception):
         error = explained(error, what)
         error = blamed(error) or error  # of a part, a source or a reader that the evaluation asked
-    if isinstance(error, MeansError):
-        return Problem(error.place, "", error.what, error.mend), error.code
+    if isinstance(error, ResourceError):
+        return Problem(error.place, "", error.what, error.hint), error.code
     if isinstance(error, VlobjError):
-        mend = f"{error.mend}, or {mend}" if error.mend else mend
-        return Problem(error.place, "", f"{what} failed: {error.what}", mend), PluginError.code
-    if isinstance(error, Broke):
-        return Problem(error.place, "", f"{what} failed: {error.why}", f"{error.mend}, or {mend}"), PluginError.code
-    return Problem(_place(error, evaluation), "", f"{what} failed: {reason_of(error)}", mend), PluginError.code
+        hint = f"{error.hint}, or {hint}" if error.hint else hint
+        return Problem(error.place, "", f"{what} failed: {error.what}", hint), PluginError.code
+    if isinstance(error, ContractError):
+        return Problem(error.place, "", f"{what} failed: {error.why}", f"{error.hint}, or {hint}"), PluginError.code
+    return Problem(_place(error, evaluation), "", f"{what} failed: {reason_of(error)}", hint), PluginError.code
 
 
 def _place(error: BaseException, evaluation: Evaluation | None) -> Place | None:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch, Rows, Tokens
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.objective import Writing
-from vlobjectives.contracts.parts import Want
+from vlobjectives.contracts.objective import GenerationSpec
+from vlobjectives.contracts.parts import RequestedOutputs
 from vlobjectives.contracts.values import Encoded
 from vlobjectives.data.collate import Fields
 from vlobjectives.errors import RecipeError
@@ -22,7 +22,12 @@ NEVER = float("-inf")
 
 
 def captions(
-    system: System, fields: Fields, name: str, batch: Batch, beams: int = 1, stage: execute.Stage | None = None
+    system: System,
+    fields: Fields,
+    name: str,
+    batch: Batch,
+    beams: int = 1,
+    stage: execute.ExecutionContext | None = None,
 ) -> list[str]:
     """A text for each picture of a batch; of it only what the objective's memory looks at needs to be there.
 
@@ -45,7 +50,7 @@ def captions(
     return [fields.readers[field].text(ids) for ids in written]
 
 
-def of(system: System, fields: Fields, name: str) -> Writing:
+def of(system: System, fields: Fields, name: str) -> GenerationSpec:
     """How the objective writes. Raises RecipeError where it does not, or where no reader gives its text back."""
     writing = system.objectives[name].writes(system.bare)
     if writing is None:
@@ -74,7 +79,7 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 """(ids [R,n] that come next, past) -> (logits [R,V] of what follows the last of them, past with them)."""
 
 
-def steps(system: System, writing: Writing, memory: Encoded, cached: bool | None = None) -> Step:
+def steps(system: System, writing: GenerationSpec, memory: Encoded, cached: bool | None = None) -> Step:
     """What names the next word. `cached`: by default where both parts can continue."""
     text, decoder = system.model[writing.text.part], system.model[writing.decoder]
     head = system.model[writing.head]
@@ -82,15 +87,15 @@ def steps(system: System, writing: Writing, memory: Encoded, cached: bool | None
 
     def onward(ids: Tensor, past: Any) -> tuple[Tensor, Any]:
         before, kept = past or (None, None)
-        tokens, before = text.continued(ids, before)
-        tokens, kept = decoder.continued(tokens, memory, kept)
+        tokens, before = text.decode_step(ids, before)
+        tokens, kept = decoder.decode_step(tokens, memory, kept)
         return head(tokens[:, -1:])[:, 0], (before, kept)
 
     def afresh(ids: Tensor, past: Any) -> tuple[Tensor, Any]:
         ids, looked = (ids, memory) if past is None else (torch.cat([past[0], ids], 1), past[1])
         valid = torch.ones_like(ids, dtype=torch.bool)
-        query = text(Tokens(ids, valid, torch.zeros_like(valid), torch.zeros_like(ids)), None, Want())
-        tokens = decoder(query, looked, Want()).tokens
+        query = text(Tokens(ids, valid, torch.zeros_like(valid), torch.zeros_like(ids)), None, RequestedOutputs())
+        tokens = decoder(query, looked, RequestedOutputs()).tokens
         return head(tokens[:, -1:])[:, 0], (ids, looked)
 
     return onward if (able if cached is None else cached) else afresh

@@ -12,14 +12,14 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.values import Draw, Encoded, Fused, Joint, Pairs, only_visible, widened
+from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample, Pairs, only_visible, widened
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
 from vlobjectives.functional import noise as arithmetic
 from vlobjectives.functional import pixels
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, place_of, seen_input, title
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, PassGroup, bare, place_of, seen_input, title
 from vlobjectives.plugin_loading.attribution import given, work_of
 
 HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
@@ -32,7 +32,7 @@ def seed_torch(number: int) -> None:
 
 
 @dataclass
-class Stage:
+class ExecutionContext:
     """What passes need besides a batch.
 
     inputs     the recipe's inputs: what pairings look at, and, without their own masks, masks
@@ -53,7 +53,7 @@ class Stage:
     parts: Mapping[str, nn.Module]
     masks: Mapping[str, Mask]
     pairings: Mapping[str, Pairing]
-    sites: Mapping[str, Mapping[str, Site]]
+    sites: Mapping[str, Mapping[str, MaskTarget]]
     streams: Mapping[str, str]
     groups: Mapping[str, int]
     slots: Mapping[tuple[str, str], str]
@@ -63,7 +63,7 @@ class Stage:
     averages: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     recompute: frozenset[str] = frozenset()
     seed_dropout: bool = False
-    draws: Mapping[str, Draw] = field(default_factory=dict)
+    draws: Mapping[str, MaskSample] = field(default_factory=dict)
     pairs: Mapping[str, Pairs] = field(default_factory=dict)
     around: Callable[[Key], AbstractContextManager] = lambda key: nullcontext()
 
@@ -75,7 +75,7 @@ class Stage:
         if self.seed_dropout:
             seed_torch(arithmetic.key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
 
-    def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> Draw:
+    def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> MaskSample:
         if key.mask in self.draws:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
@@ -83,7 +83,7 @@ class Stage:
             drawn = mask.draw(
                 self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch, **values
             )
-        return given(drawn, Draw, mask.draw)
+        return given(drawn, MaskSample, mask.draw)
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
         pairs = self.pairs[key.pairing] if key.pairing in self.pairs else self._wrong(key.pairing, batch, values)
@@ -136,7 +136,7 @@ def shifted(pairs: Pairs, by: int) -> Pairs:
     return replace(pairs, image=pairs.image + by, text=pairs.text + by, anchor=pairs.anchor + by)
 
 
-def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
+def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, Any]:
     """The values of all work of a share, by key (passes by their view without its reading)."""
     values: dict[Key, Any] = {}
     for work in share.work:
@@ -154,7 +154,7 @@ def read(view: View, values: Mapping[Key, Any]) -> Any:
     return value
 
 
-def _one(work, stage: Stage, batch: Batch, values: dict[Key, Any]) -> Any:
+def _one(work, stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
     key = work.key
     if isinstance(key, DrawKey):
         return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))
@@ -182,7 +182,7 @@ def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, 
     return {name: widened(read(view, values).map(Tensor.detach)) for name, view in views.items()}
 
 
-def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Any:
+def _pass(key: View, want, stage: ExecutionContext, batch: Batch, values: Mapping[Key, Any]) -> Any:
     part = stage.parts[key.part]
     call = partial(_call, part, stage, key, batch)
     if isinstance(key, EncodedView):
@@ -206,7 +206,7 @@ def _pass(key: View, want, stage: Stage, batch: Batch, values: Mapping[Key, Any]
     raise TypeError(f"no such view: {type(key).__name__}")
 
 
-def _call(part: nn.Module, stage: Stage, key: View, batch: Batch, *inputs: Any) -> Any:
+def _call(part: nn.Module, stage: ExecutionContext, key: View, batch: Batch, *inputs: Any) -> Any:
     """One pass."""
     stage.reseed(title(key))
     if key.averaged:
@@ -218,7 +218,7 @@ def _call(part: nn.Module, stage: Stage, key: View, batch: Batch, *inputs: Any) 
     return part(*inputs)
 
 
-def _averaged(key: View, part: nn.Module, stage: Stage) -> dict[str, Tensor]:
+def _averaged(key: View, part: nn.Module, stage: ExecutionContext) -> dict[str, Tensor]:
     """What stands in place of a part's own weights, and copies of its buffers, which the pass may change."""
     if key.part not in stage.averages:
         raise ViewError(f"no average of the part '{key.part}' is kept: nothing that trains looks at it by .ema()")

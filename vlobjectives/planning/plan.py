@@ -7,7 +7,7 @@ from typing import Protocol
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, Reading, View, ViewError
+from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, RequestedOutputs, View, ViewError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ Key = View | DrawKey | PairsKey
 
 
 @dataclass(frozen=True)
-class Work:
+class PlanNode:
     """One entry of a plan: a pass, a draw or a choice of pairs.
 
     reading  what all askers together take from the pass
@@ -39,21 +39,21 @@ class Work:
     """
 
     key: Key
-    reading: Reading
-    askers: tuple[str, ...]
+    reading: RequestedOutputs
+    consumers: tuple[str, ...]
     trained: bool
 
 
 @dataclass(frozen=True)
-class Share:
+class PassGroup:
     """Objectives that share passes, and the work that they need, each entry after what it is fed."""
 
     objectives: tuple[str, ...]
-    work: tuple[Work, ...]
+    work: tuple[PlanNode, ...]
     views: Mapping[str, Mapping[str, View]] = field(repr=False)
 
     @property
-    def passes(self) -> tuple[Work, ...]:
+    def passes(self) -> tuple[PlanNode, ...]:
         return tuple(work for work in self.work if isinstance(work.key, View))
 
 
@@ -61,14 +61,14 @@ class Share:
 class Plan:
     """Shares that run one after the other. One share holds all live objectives unless `plan.share` is `none`."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[PassGroup, ...]
 
     @property
-    def passes(self) -> tuple[Work, ...]:
+    def passes(self) -> tuple[PlanNode, ...]:
         return tuple(work for share in self.shares for work in share.passes)
 
 
-class Cast(Protocol):
+class PlanContext(Protocol):
     """Who plays: everything named in a recipe that declares views or is named by one."""
 
     inputs: Mapping[str, Input]
@@ -77,7 +77,7 @@ class Cast(Protocol):
     objectives: Mapping[str, Objective]
 
 
-def make(cast: Cast, groups: Iterable[Sequence[str]]) -> Plan:
+def make(cast: PlanContext, groups: Iterable[Sequence[str]]) -> Plan:
     """The plan in which the objectives of each group share passes, and groups share nothing.
 
     One group of all is the planned schedule, a group for each objective the unshared one; an author's published
@@ -86,71 +86,71 @@ def make(cast: Cast, groups: Iterable[Sequence[str]]) -> Plan:
     return Plan(tuple(_share(cast, tuple(group)) for group in groups))
 
 
-def of_views(cast: Cast, views: Mapping[str, View], asker: str) -> Share:
+def of_views(cast: PlanContext, views: Mapping[str, View], consumer: str) -> PassGroup:
     """The work that a few views need, for whoever is no objective (an evaluation)."""
     collector = _Collector(cast)
     for view in views.values():
-        collector.add(view, asker, trained=False)
-    return Share((), tuple(collector.work.values()), {asker: dict(views)})
+        collector.add(view, consumer, trained=False)
+    return PassGroup((), tuple(collector.work.values()), {consumer: dict(views)})
 
 
-def _share(cast: Cast, names: tuple[str, ...]) -> Share:
+def _share(cast: PlanContext, names: tuple[str, ...]) -> PassGroup:
     collector = _Collector(cast)
     views = {name: dict(cast.objectives[name].views(cast.inputs)) for name in names}
     for name in names:
         for view in views[name].values():
             collector.add(view, name, trained=True)
-    return Share(names, tuple(collector.work.values()), views)
+    return PassGroup(names, tuple(collector.work.values()), views)
 
 
 class _Collector:
     """Walks views depth first; a key is entered after everything that it is fed."""
 
-    def __init__(self, cast: Cast):
+    def __init__(self, cast: PlanContext):
         self.cast = cast
-        self.work: dict[Key, Work] = {}
+        self.work: dict[Key, PlanNode] = {}
         self.open: list[Key] = []
 
-    def add(self, view: View, asker: str, trained: bool) -> None:
+    def add(self, view: View, consumer: str, trained: bool) -> None:
         key = view.run
         if isinstance(key, EncodedView) and key.input.mask:
-            self.draw(DrawKey(key.input.mask, key.input.name), asker)
+            self.draw(DrawKey(key.input.mask, key.input.name), consumer)
         if isinstance(key, FusedView) and key.pairing:
-            self.pairs(PairsKey(key.pairing, key.keep), asker)
+            self.pairs(PairsKey(key.pairing, key.keep), consumer)
         if view.reading.visible:
-            self.draw(DrawKey(view.reading.visible, seen_input(view).name), asker)
+            self.draw(DrawKey(view.reading.visible, seen_input(view).name), consumer)
         trained = trained and not key.averaged
         for fed in key.fed:
-            self.add(fed, asker, trained)
-        self.enter(key, view.reading, asker, trained)
+            self.add(fed, consumer, trained)
+        self.enter(key, view.reading, consumer, trained)
 
-    def draw(self, key: DrawKey, asker: str) -> None:
+    def draw(self, key: DrawKey, consumer: str) -> None:
         mask = self._named(self.cast.masks, key.mask, "mask")
         self._before(key, mask.views(bare(self.cast.inputs)), f"mask {key.mask}")
-        self.enter(key, Reading(), asker, trained=False)
+        self.enter(key, RequestedOutputs(), consumer, trained=False)
 
-    def pairs(self, key: PairsKey, asker: str) -> None:
+    def pairs(self, key: PairsKey, consumer: str) -> None:
         pairing = self._named(self.cast.pairings, key.pairing, "pairing")
         self._before(key, pairing.views(self.cast.inputs), f"pairing {key.pairing}")
-        self.enter(key, Reading(), asker, trained=False)
+        self.enter(key, RequestedOutputs(), consumer, trained=False)
 
-    def _before(self, key: Key, views: Mapping[str, View], asker: str) -> None:
+    def _before(self, key: Key, views: Mapping[str, View], consumer: str) -> None:
         if key in self.open:
-            raise ViewError(f"{asker} looks at a view that needs its own draw")
+            raise ViewError(f"{consumer} looks at a view that needs its own draw")
         if key in self.work:
             return
         self.open.append(key)
         for view in views.values():
-            self.add(view, asker, trained=False)
+            self.add(view, consumer, trained=False)
         self.open.pop()
 
-    def enter(self, key: Key, reading: Reading, asker: str, trained: bool) -> None:
+    def enter(self, key: Key, reading: RequestedOutputs, consumer: str, trained: bool) -> None:
         old = self.work.get(key)
         if old is None:
-            self.work[key] = Work(key, Reading() | reading, (asker,), trained)
+            self.work[key] = PlanNode(key, RequestedOutputs() | reading, (consumer,), trained)
             return
-        askers = old.askers if asker in old.askers else (*old.askers, asker)
-        self.work[key] = Work(key, old.reading | reading, askers, old.trained or trained)
+        consumers = old.consumers if consumer in old.consumers else (*old.consumers, consumer)
+        self.work[key] = PlanNode(key, old.reading | reading, consumers, old.trained or trained)
 
     @staticmethod
     def _named(known: Mapping, name: str, kind: str):

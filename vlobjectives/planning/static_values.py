@@ -8,13 +8,13 @@ from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.parts import Spec
-from vlobjectives.contracts.values import Draw, Encoded, Fused
+from vlobjectives.contracts.values import Encoded, Fused, MaskSample
 from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, View
-from vlobjectives.planning.execute import Stage, read
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Share, bare, seen_input
+from vlobjectives.planning.execute import ExecutionContext, read
+from vlobjectives.planning.plan import DrawKey, Key, PairsKey, PassGroup, bare, seen_input
 
 
-def run(share: Share, stage: Stage, batch: Batch) -> dict[Key, Any]:
+def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, Any]:
     """Values without features (width 0); whatever hangs on a mask or pairing that looks at views is left out."""
     values: dict[Key, Any] = {}
     for work in share.work:
@@ -38,7 +38,7 @@ def whole(view: View, values: Mapping[Key, Any]) -> bool:
     return view.run in values and (not seen or DrawKey(seen, seen_input(view).name) in values)
 
 
-def _known(key: View, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> Encoded | Fused | None:
+def _known(key: View, stage: ExecutionContext, batch: Batch, values: Mapping[Key, Any]) -> Encoded | Fused | None:
     if not all(whole(fed, values) for fed in key.fed):
         return None
     if isinstance(key, EncodedView):
@@ -59,7 +59,7 @@ def _known(key: View, stage: Stage, batch: Batch, values: Mapping[Key, Any]) -> 
     return None
 
 
-def _encoded(x: Tensor | Tokens, draw: Draw | None, spec: Spec) -> Encoded:
+def _encoded(x: Tensor | Tokens, draw: MaskSample | None, spec: Spec) -> Encoded:
     if isinstance(x, Tokens) and spec.beside:
         valid = x.beside[spec.beside].valid
         return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)

@@ -20,12 +20,12 @@ KeyPath = tuple[str | int, ...]
 MEND = "correct the plug-in; `vlobj --debug` and then the command's other words shows the traceback"
 
 
-class Broke(TypeError):
+class ContractError(TypeError):
     """A plug-in did not give what its contract says: why, how to mend it, and which of its functions it was."""
 
-    def __init__(self, why: str, mend: str, call: Any):
+    def __init__(self, why: str, hint: str, call: Any):
         super().__init__(why)
-        self.why, self.mend = why, mend
+        self.why, self.hint = why, hint
         code = getattr(call, "__code__", None)
         self.place = Place(code.co_filename, code.co_firstlineno) if code else None
 
@@ -73,13 +73,13 @@ def work_among(wholes: Mapping[KeyPath, Any], what: str) -> Iterator[None]:
 
 
 def given(value: Any, kind: type | UnionType, call: Any, words: str = "") -> Any:
-    """What a plug-in's function returned. Raises Broke where it is not of the kind that its contract says.
+    """What a plug-in's function returned. Raises ContractError where it is not of the kind that its contract says.
 
     words  what it must return, where the kind alone does not say that
     """
     if not isinstance(value, kind):
         must = words or " or ".join(f"a {one.__name__}" for one in getattr(kind, "__args__", (kind,)))
-        raise Broke(f"{call.__name__} returned {an(value)}", f"{call.__name__} must return {must}", call)
+        raise ContractError(f"{call.__name__} returned {an(value)}", f"{call.__name__} must return {must}", call)
     return value
 
 
@@ -101,16 +101,16 @@ def blamed(error: BaseException) -> VlobjError | None:
     if note is None or isinstance(error, VlobjError):
         return error if isinstance(error, VlobjError) else None
     at = ".".join(map(str, note.path))
-    if isinstance(error, Broke):
-        return PluginError(f"{at}: {error.why}", error.mend, error.place)
-    if hasattr(error, "why") and hasattr(error, "mend"):  # CannotBuild: the plug-in itself says what it cannot
-        return RecipeError.one(error.why, error.mend, path=at)
+    if isinstance(error, ContractError):
+        return PluginError(f"{at}: {error.why}", error.hint, error.place)
+    if hasattr(error, "why") and hasattr(error, "hint"):  # CannotBuild: the plug-in itself says what it cannot
+        return RecipeError.one(error.why, error.hint, path=at)
     return PluginError(f"{at}: {note.what} failed: {reason_of(error)}", MEND, line_of(error, note.files))
 
 
 def line_of(error: BaseException, files: Iterable[str]) -> Place | None:
     """The last line of these files that took part in an error; None where none did."""
-    if isinstance(error, Broke):
+    if isinstance(error, ContractError):
         return error.place
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     return next((Place(file, line) for file, line in reversed(lines) if file in files), None)
@@ -119,7 +119,7 @@ def line_of(error: BaseException, files: Iterable[str]) -> Place | None:
 def refused(error: BaseException, cls: type) -> bool:
     """Whether an error is a library's answer to what a plug-in asked of it for a recipe's values (heads that do not
     divide a width), or an assertion of its own, and no mistake in its lines."""
-    if isinstance(error, AttributeError | NameError | ImportError | NotImplementedError | Broke):
+    if isinstance(error, AttributeError | NameError | ImportError | NotImplementedError | ContractError):
         return False
     frames = [Path(code.co_filename) for code in _codes(error)]
     whole = sys.modules.get(cls.__module__.split(".")[0])

@@ -10,12 +10,12 @@ from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.plugin_loading.side_effects import contained
 
 
-class Trouble(Exception):
+class BuildError(Exception):
     """Something in a recipe cannot be made; `path` is where it stands. `check` turns it into a Problem."""
 
-    def __init__(self, path: tuple[str, ...], why: str, mend: str = ""):
+    def __init__(self, path: tuple[str, ...], why: str, hint: str = ""):
         super().__init__(why)
-        self.path, self.why, self.mend = path, why, mend
+        self.path, self.why, self.hint = path, why, hint
 
 
 def config_of(cls: type, options: Mapping[str, Any]) -> Config:
@@ -24,13 +24,14 @@ def config_of(cls: type, options: Mapping[str, Any]) -> Config:
 
 
 def placed(path: tuple[str, ...], make: Callable[[], Any], draws: bool = False) -> Any:
-    """What `make` gives. A plug-in that refuses raises Trouble at its path. What it does to the process as a whole is
+    """What `make` gives. A plug-in that refuses raises BuildError at its path. What it does to the process as a whole
+    is
     put back; `draws`: first weights come from torch's random state."""
     try:
         with contained(".".join(path), draws=draws):
             return make()
     except CannotBuild as error:
-        raise Trouble(path, error.why, error.mend) from error
+        raise BuildError(path, error.why, error.hint) from error
 
 
 def unmet(call: Callable[..., Any], offered: Mapping[str, Any]) -> list[str]:

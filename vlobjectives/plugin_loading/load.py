@@ -46,13 +46,13 @@ def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
             return load(files)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-        mend = (
+        hint = (
             f"put {missing.split('.')[-1]}.py beside the file, or install {missing}" if missing else "correct the file"
         )
         reason = reason_of(error).replace(f"{files.name}.", ".").replace(files.name, files.path.stem)
         raise PluginError(
             f"the plug-in file does not load: {reason}",
-            mend,
+            hint,
             where_raised(error, *(files.path.parent / below for below in files.sources)),
         ) from error
 
@@ -66,9 +66,9 @@ def load_target(target: str, label: str, package: str) -> Any:
     except Exception as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")
-        mend = f"install {missing}" if missing and not own else f"mend or upgrade {package}"
+        hint = f"install {missing}" if missing and not own else f"mend or upgrade {package}"
         raise PluginError(
-            f"{label} does not load from {target}: {reason_of(error)}", mend, where_raised(error)
+            f"{label} does not load from {target}: {reason_of(error)}", hint, where_raised(error)
         ) from error
 
 

@@ -226,7 +226,7 @@ def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place
         try:
             return find(base).resolve()
         except RecipeError as error:
-            raise RecipeError.one(error.what, error.mend, place, "extends") from error
+            raise RecipeError.one(error.what, error.hint, place, "extends") from error
     path = (folder / Path(base).expanduser()).resolve()
     if not path.is_file():
         raise RecipeError.one(f"there is no file {base}", f"`extends` counts from {folder}", place, "extends")

@@ -34,9 +34,9 @@ class Loaded:
         spot = self.layered.spot(path)
         return spot and (spot.key if key else spot.value)
 
-    def problem(self, path: KeyPath, what: str, mend: str, note: bool = False, key: bool = False) -> Problem:
+    def problem(self, path: KeyPath, what: str, hint: str, note: bool = False, key: bool = False) -> Problem:
         """A Problem at a key path."""
-        return Problem(self.place(*path, key=key), dotted(path), what, mend, note)
+        return Problem(self.place(*path, key=key), dotted(path), what, hint, note)
 
     def own(self, *path: str | int) -> bool:
         """Whether it is the user who wrote this, or named the file that says so, and not a run folder."""

@@ -127,7 +127,7 @@ def _read(text: str) -> tuple[str, Document]:
     try:
         document = parse(value, COMMAND_LINE)
     except RecipeError as error:
-        raise RecipeError(Problem(_HERE, name, problem.what, problem.mend) for problem in error.problems) from error
+        raise RecipeError(Problem(_HERE, name, problem.what, problem.hint) for problem in error.problems) from error
     return name, Document(document.data, dict.fromkeys([(), *document.spots], Spot(_HERE, _HERE)))
 
 

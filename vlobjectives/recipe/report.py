@@ -21,7 +21,7 @@ def where(problem: Problem) -> KeyPath:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnostic:
     """A problem, the stage that found it, and the exit code that it asks for."""
 
     problem: Problem
@@ -46,13 +46,13 @@ class Report:
     left     entries that some stage did not look at, because they need what is wrong
     """
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Diagnostic] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
     def add(self, stage: str, problems: Iterable[Problem], code: int = RecipeError.code) -> bool:
         """Takes problems in; whether there was none but notes."""
-        found = [Finding(problem, stage, code) for problem in problems]
+        found = [Diagnostic(problem, stage, code) for problem in problems]
         known = {one.problem for one in self.findings}
         self.findings += [one for one in dict.fromkeys(found) if one.problem not in known]
         return all(one.problem.note for one in found)
@@ -93,7 +93,7 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """Everything as JSON would have it."""
 
-        def one(finding: Finding) -> dict[str, Any]:
+        def one(finding: Diagnostic) -> dict[str, Any]:
             problem, place = finding.problem, finding.problem.place or Place(None)
             return {
                 "stage": finding.stage,
@@ -103,7 +103,7 @@ class Report:
                 "column": place.column,
                 "path": problem.path,
                 "what": problem.what,
-                "mend": problem.mend,
+                "hint": problem.hint,
             }
 
         return {

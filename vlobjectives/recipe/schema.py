@@ -165,8 +165,8 @@ def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root
         )
     if first["type"] == "extra_forbidden":
         here = known_keys.keys(path[:-1], root)
-        mend = synonyms.key(path, here) or f"keys here: {', '.join(here)}"
-        return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", mend)
+        hint = synonyms.key(path, here) or f"keys here: {', '.join(here)}"
+        return Problem(place, dotted(path), f"there is no key '{path[-1]}' here", hint)
     if "[key]" in first["loc"]:
         return Problem(place, dotted(path), f"'{path[-1]}' is no name", "letters, digits and _, no digit first")
     value = layered.at(path)
@@ -247,9 +247,9 @@ def _shown(value: Any) -> str:
 def _inconsistent(recipe: Recipe, layered: Layered):
     """What no single key shows."""
 
-    def problem(path: KeyPath, what: str, mend: str) -> Problem:
+    def problem(path: KeyPath, what: str, hint: str) -> Problem:
         spot = layered.spot(path)
-        return Problem(spot.value if spot else None, dotted(path), what, mend)
+        return Problem(spot.value if spot else None, dotted(path), what, hint)
 
     data, steps = recipe.data, recipe.run.steps
     for key in data.options if data.mix else ():

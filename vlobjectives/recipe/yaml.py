@@ -115,22 +115,22 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     what = ", ".join(part for part in (error.context, error.problem) if part)
     if "'\\t'" in what:
-        mend = "indent with spaces, not tabs"
+        hint = "indent with spaces, not tabs"
     elif "single document" in what:
-        mend = "one recipe a file: take the second `---` away"
+        hint = "one recipe a file: take the second `---` away"
     elif "mapping values are not allowed" in what:
-        mend = "put the value in quotes if it holds `: `, or correct the indentation of this line"
+        hint = "put the value in quotes if it holds `: `, or correct the indentation of this line"
     elif "cannot start any token" in what:
-        mend = "put the value in quotes"
+        hint = "put the value in quotes"
     elif "alias" in what or "scanning an anchor" in what:
-        mend = 'put the value in quotes, such as "*.bias": YAML takes * and & for aliases; or correct the alias'
+        hint = 'put the value in quotes, such as "*.bias": YAML takes * and & for aliases; or correct the alias'
     elif "escape" in what:
-        mend = "put it in single quotes, in which \\ is a letter"
+        hint = "put it in single quotes, in which \\ is a letter"
     elif "scanning a quoted scalar" in what:
-        mend = "close the quotes"
+        hint = "close the quotes"
     else:
-        mend = error.note or "correct the YAML here; look at brackets, quotes and indentation of the lines before"
-    return Problem(Place(name, mark.line + 1, mark.column + 1) if mark else Place(name), "", what, mend)
+        hint = error.note or "correct the YAML here; look at brackets, quotes and indentation of the lines before"
+    return Problem(Place(name, mark.line + 1, mark.column + 1) if mark else Place(name), "", what, hint)
 
 
 class _Loader(yaml.SafeLoader):
@@ -243,8 +243,8 @@ class _Reading:
             return key.value
         return None
 
-    def _problem(self, node: yaml.Node, path: KeyPath, what: str, mend: str) -> None:
-        self.problems.append(Problem(self._place(node), dotted(path), what, mend))
+    def _problem(self, node: yaml.Node, path: KeyPath, what: str, hint: str) -> None:
+        self.problems.append(Problem(self._place(node), dotted(path), what, hint))
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self.name, node.start_mark.line + 1, node.start_mark.column + 1)

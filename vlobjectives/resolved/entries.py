@@ -61,7 +61,7 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
         try:
             registry.add_file(path, loaded.own("plugins", number))
         except PluginError as error:
-            broken.append(loaded.problem(("plugins", number), _with_place(error), error.mend))
+            broken.append(loaded.problem(("plugins", number), _with_place(error), error.hint))
     idle = [
         Problem(
             Place(fault.distribution),
@@ -102,7 +102,7 @@ def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = 
         try:
             cls = registry.get(kind, entry.type)
         except PluginError as error:
-            faults.append(_at_type(loaded, path, _with_place(error), error.mend))
+            faults.append(_at_type(loaded, path, _with_place(error), error.hint))
             continue
         try:
             with contained(dotted(path)):
@@ -194,8 +194,8 @@ def _refused(
         meaning = field.description if field is not None and field.description else "it has no default"
         return loaded.problem(whole, f"the key '{inner[-1]}' is missing", f"give it: {meaning}", key=True)
     if first["type"] == "extra_forbidden":
-        mend = "leave it out" if len(inner) > 1 else synonyms.key(whole, here) or f"keys here: {', '.join(here)}"
-        return loaded.problem(whole, f"there is no key '{inner[-1]}' here", mend, key=True)
+        hint = "leave it out" if len(inner) > 1 else synonyms.key(whole, here) or f"keys here: {', '.join(here)}"
+        return loaded.problem(whole, f"there is no key '{inner[-1]}' here", hint, key=True)
     if first["type"] == "value_error":
         return loaded.problem(
             whole,
@@ -221,15 +221,15 @@ def _fitting(loaded: Loaded, cls: type, inner: KeyPath, value: Any) -> str:
 
 def _unknown(loaded: Loaded, path: KeyPath, error: PluginError) -> Problem:
     written = (*path, "type") in loaded.layered.spots
-    mend = error.mend if written else f"{error.mend}; `type` says which plug-in it is where the name does not"
-    return _at_type(loaded, path, error.what, mend)
+    hint = error.hint if written else f"{error.hint}; `type` says which plug-in it is where the name does not"
+    return _at_type(loaded, path, error.what, hint)
 
 
-def _at_type(loaded: Loaded, path: KeyPath, what: str, mend: str) -> Problem:
+def _at_type(loaded: Loaded, path: KeyPath, what: str, hint: str) -> Problem:
     """A problem with an entry's `type`, or with its name where that stands for the type."""
     if (*path, "type") in loaded.layered.spots:
-        return loaded.problem((*path, "type"), what, mend)
-    return loaded.problem(path, what, mend, key=True)
+        return loaded.problem((*path, "type"), what, hint)
+    return loaded.problem(path, what, hint, key=True)
 
 
 def _with_place(error: PluginError) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from vlobjectives.checking import check
 from vlobjectives.costs.out_of_memory import exhausted
-from vlobjectives.data.data_module import Pieces, pieces_of
-from vlobjectives.errors import DataError, MeansError, Place, RecipeError
+from vlobjectives.data.data_module import DataModule, build_data
+from vlobjectives.errors import DataError, Place, RecipeError, ResourceError
 from vlobjectives.evaluation.context import scored
 from vlobjectives.evaluation.failures import Scored
 from vlobjectives.files import is_file, unreadable
@@ -35,10 +35,10 @@ class Rescored(Scored):
     step: int = 0
     path: Path | None = None
     warned: list[str] = field(default_factory=list)
-    unwritten: MeansError | None = None
+    unwritten: ResourceError | None = None
 
     def refuse(self) -> None:
-        """Raises Failed, and MeansError where the file could not be written."""
+        """Raises Failed, and ResourceError where the file could not be written."""
         super().refuse()
         if self.unwritten:
             raise self.unwritten
@@ -66,7 +66,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
         why = "".join(f"; {line}" for line in broken)
         raise DataError(f"{run} has no whole checkpoint{why}", f"`vlobj run {run}` goes on with it")
     device = device_of(recipe.run.device)
-    made = pieces_of(recipe, registry, kept=place.fields)
+    made = build_data(recipe, registry, kept=place.fields)
     resume.refuse_other_data(place, made)
     made.fields.load(place.fields, place.manifest()["fields"])
     processes = place.processes()  # what they saw together is judged together
@@ -101,7 +101,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
     return replace(whole, path=file)
 
 
-def _refuse_splits(splits: Sequence[str], made: Pieces) -> None:
+def _refuse_splits(splits: Sequence[str], made: DataModule) -> None:
     there = made.splits()
     for split in splits:
         if split not in there:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import DataError, Place, Problem, RecipeError
 from vlobjectives.files import refuse_links
 from vlobjectives.recipe import Loaded, Recipe, dump, load
@@ -85,15 +85,15 @@ def differences(
     was       manifest of the run as it began
     free      options that may change: they say where data lies, and whether it is the same its digest tells
     """
-    mend = "take it back, or take the change with --accept-changes, which the run's manifest notes"
+    hint = "take it back, or take the change with --accept-changes, which the run's manifest notes"
     found = [
-        loaded.problem(tuple(path.split(".")), changed(old, new), mend)
+        loaded.problem(tuple(path.split(".")), changed(old, new), hint)
         for path, old, new in _changed(before, loaded.recipe)
         if not _under(path, (*FREE, *NO_MATTER)) and not any(_under(one, (path,)) for one in free)
     ]
     here = Place("manifest.json")
     for what, old, new in _manifests_changed(was, manifest):
-        found.append(Problem(here, what, changed(old, new), mend))
+        found.append(Problem(here, what, changed(old, new), hint))
     return found
 
 
@@ -112,7 +112,7 @@ def refuse_moved(overrides: Sequence[str], loaded: Loaded, registry: Registry, m
             )
 
 
-def refuse_other_data(place: RunFolder, made: Pieces) -> None:
+def refuse_other_data(place: RunFolder, made: DataModule) -> None:
     """Raises DataError where the data at hand is not that of the run; where it lies does not matter."""
     was = place.manifest()["data"]
     if (

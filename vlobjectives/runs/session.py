@@ -12,7 +12,7 @@ import torch
 
 from vlobjectives import run_folder
 from vlobjectives.data.bad_samples import BadSamples
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.data.fit_readers import learned
 from vlobjectives.data.loader import layout_of, micro_batches
 from vlobjectives.data.streams import training
@@ -29,10 +29,10 @@ from vlobjectives.runs import plugin_copies, resume, termination
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import KINDS, device_of, die_with_parent, peak_memory, precision_of
-from vlobjectives.runtime.signals import Halt, Signals
+from vlobjectives.runtime.signals import Signals, StopRequest
 from vlobjectives.system import assemble, checkpoint, warm_start
 from vlobjectives.training import schedule
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 
@@ -43,7 +43,7 @@ class Session:
     recipe: Any
     registry: Registry
     place: RunFolder
-    pieces: Pieces
+    data_module: DataModule
     trainer: Trainer
     world: distributed.World
     log: Log
@@ -59,9 +59,10 @@ class Session:
         return self.trainer.system
 
     def train(self) -> None:
-        """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises Halt then."""
+        """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises StopRequest
+        then."""
         recipe, steps = self.recipe, self.recipe.run.steps
-        data = training(self.pieces.feeds, self.trainer.layout, recipe.seed)
+        data = training(self.data_module.feeds, self.trainer.layout, recipe.seed)
         each = self.trainer.layout.micro_steps
         batches = micro_batches(
             data, self.done * each, steps * each, recipe.data.workers, self.trainer.device.type == "cuda"
@@ -81,7 +82,7 @@ class Session:
                     self.save()
                 if stop:
                     self.signals.seen = stop  # also where another process got it
-                    raise Halt
+                    raise StopRequest
                 if self.done in looks and self.done < steps:
                     self._look()
 
@@ -138,7 +139,7 @@ class Session:
                 found = context.scored(
                     self.recipe,
                     self.registry,
-                    self.pieces,
+                    self.data_module,
                     self.system,
                     splits,
                     self.recipe.data.together(layout.ranks),
@@ -158,7 +159,7 @@ class Session:
         if self.saved < self.done:
             self.save()
         with self.signals.at_once():
-            self.evaluate(("val",) if "val" in self.pieces.splits() else None)
+            self.evaluate(("val",) if "val" in self.data_module.splits() else None)
 
     def _count_bad(self) -> None:
         """Unusable samples that any process met, counted by all of them alike."""
@@ -184,7 +185,7 @@ def prepare(
     world: distributed.World,
     device: torch.device,
     signals: Signals,
-    made: Pieces,
+    made: DataModule,
     origin: warm_start.Origin | None = None,
     begins: bool = True,
 ) -> Session:
@@ -213,7 +214,7 @@ def prepare(
     )
     trainer = Trainer(
         system,
-        Optimiser(system, recipe.optim, recipe.run.steps),
+        Optimizer(system, recipe.optim, recipe.run.steps),
         made,
         layout_of(loaded, world),
         device,
@@ -256,7 +257,7 @@ def run(
     with Signals() as signals, ExitStack() as held:
         try:
             return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
-        except (Halt, KeyboardInterrupt, Exception) as error:
+        except (StopRequest, KeyboardInterrupt, Exception) as error:
             signals.leave_children()
             told = termination.explained(error, at, signals.seen)
             with suppress(OSError):  # the disk may be what is full
@@ -303,7 +304,7 @@ def _run(
 
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
-    made = pieces_of(recipe, registry, kept=folder_.fields)
+    made = build_data(recipe, registry, kept=folder_.fields)
     found, broken = checkpoint.newest(folder_.checkpoints)
     if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
         raise DataError(

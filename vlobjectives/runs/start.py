@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlobjectives.checking import check
-from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.errors import RecipeError, ResourceError
 from vlobjectives.files import numbered
 from vlobjectives.recipe import Loaded
 from vlobjectives.registry import Registry
@@ -116,5 +116,5 @@ def _made(place: Path) -> Path:
                 path.mkdir()
                 return path
     except OSError as error:
-        raise MeansError(f"{place} cannot be made: {error.strerror}", "name another folder with --out") from error
+        raise ResourceError(f"{place} cannot be made: {error.strerror}", "name another folder with --out") from error
     raise AssertionError("numbers do not end")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from vlobjectives.costs.out_of_memory import exhausted
-from vlobjectives.errors import Interrupted, MeansError, Stopped, VlobjError
+from vlobjectives.errors import Interrupted, ResourceError, Stopped, VlobjError
 from vlobjectives.files import unreadable
 from vlobjectives.plugin_loading.attribution import blamed
 from vlobjectives.registry import Registry
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.resources import disk_full, out_of_memory, worker_died
-from vlobjectives.runtime.signals import Halt, word
+from vlobjectives.runtime.signals import StopRequest, word
 
 
 @dataclass
@@ -31,28 +31,28 @@ def explained(error: BaseException, at: Where, seen: int | None) -> BaseExceptio
 
     seen  the signal that arrived, if one did: what breaks afterwards (a process that left first) is its doing
     """
-    if isinstance(error, Halt | KeyboardInterrupt) or (seen is not None and distributed.lost(error)):
+    if isinstance(error, StopRequest | KeyboardInterrupt) or (seen is not None and distributed.lost(error)):
         return _stopped(at, seen or signal.SIGINT)
     if isinstance(error, VlobjError):
         return error
     if out_of_memory(error):
         return _memory(error, at)
     if disk_full(error):
-        return MeansError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
+        return ResourceError(f"the disk is full: {error}", f"free space; `vlobj run {at.path}` goes on with the run")
     if isinstance(error, OSError) and isinstance(error.filename, str) and Path(error.filename).is_relative_to(at.path):
         return unreadable(Path(error.filename), error, "written")  # what is read says so itself
     if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
-        return MeansError(
+        return ResourceError(
             f"a disk or a network folder fails: {error}",
             f"when it is well again, `vlobj run {at.path}` goes on from the last checkpoint",
         )
     if worker_died(error):
-        return MeansError(
+        return ResourceError(
             f"a loader worker died: {error}",
             f"free memory, or lower data.workers; `vlobj run {at.path}` goes on from the last checkpoint",
         )
     if distributed.lost(error):
-        return MeansError(
+        return ResourceError(
             "lost another process of this run",
             f"its own words say why; `vlobj run {at.path}` goes on from the last checkpoint",
         )
@@ -80,7 +80,7 @@ def _memory(error: BaseException, at: Where) -> VlobjError:
         return exhausted(
             error, "memory ran out while the run was built", "make the model smaller", at.recipe, at.registry, names
         )
-    source = run.pieces.source_at(run.done)
+    source = run.data_module.source_at(run.done)
     live, now = run.system.live(run.done, source), run.trainer.layout.micro
     parts = ", ".join(run.system.model)
     return exhausted(
@@ -93,6 +93,6 @@ def _memory(error: BaseException, at: Where) -> VlobjError:
         live,
         run.done,
         run.world.size,
-        run.pieces,
+        run.data_module,
         source,
     )

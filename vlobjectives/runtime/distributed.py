@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vlobjectives.errors import MeansError, VlobjError
+from vlobjectives.errors import ResourceError, VlobjError
 
 COLLECTIVE = timedelta(minutes=10)
 """How long one message of a step may take before its process is taken for lost."""
@@ -48,7 +48,7 @@ def world() -> World:
 def join(device: torch.device) -> None:
     """Makes a GPU this process's own, and joins the process group that the environment announces, if any.
 
-    Raises MeansError if that does not come about.
+    Raises ResourceError if that does not come about.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else pinned memory and whatever names no device would be the first GPU's
@@ -59,7 +59,7 @@ def join(device: torch.device) -> None:
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE)
         _State.host = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise MeansError(
+        raise ResourceError(
             f"the processes of this run did not find each other: {error}",
             "start them with --nproc or torchrun, which say where to meet",
         ) from error

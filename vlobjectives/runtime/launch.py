@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
-from vlobjectives.errors import MeansError, RecipeError
+from vlobjectives.errors import RecipeError, ResourceError
 from vlobjectives.runtime.signals import taken
 
 GRACE = 15.0
@@ -153,7 +153,7 @@ def _verdict(processes: Sequence[Process], ended: Sequence[Process]) -> int:
             sys.stderr.flush()
     if cause.running.returncode < 0:
         name = signal.Signals(-cause.running.returncode).name
-        raise MeansError(
+        raise ResourceError(
             f"process {cause.rank} of {len(processes)} was ended by {name}; the others were stopped",
             "if nobody did that, memory may have run out; the run folder goes on from its last checkpoint",
         )

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from vlobjectives.errors import MeansError
+from vlobjectives.errors import ResourceError
 
 KINDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -19,10 +19,10 @@ def device_of(asked: str, local_rank: int = 0) -> torch.device:
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda"):
         if not torch.cuda.is_available():
-            raise MeansError(f"run.device is {asked}, and torch sees no GPU", "set run.device=cpu or auto")
+            raise ResourceError(f"run.device is {asked}, and torch sees no GPU", "set run.device=cpu or auto")
         device = torch.device(asked if ":" in asked else f"cuda:{local_rank}")
         if device.index >= torch.cuda.device_count():
-            raise MeansError(
+            raise ResourceError(
                 f"there is no {device}: torch sees {torch.cuda.device_count()} GPU(s)",
                 "one process a GPU: lower --nproc, or set run.device=cpu",
             )

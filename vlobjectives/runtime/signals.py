@@ -29,12 +29,13 @@ def word(number: int) -> str:
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-class Halt(Passing):
+class StopRequest(Passing):
     """A signal arrived where nothing has to end first. No Exception, so that a plug-in's hook does not swallow it."""
 
 
 class Signals(AbstractContextManager):
-    """Notes what asks to stop. Outside of `later` it raises Halt; inside, the caller asks `seen` after each step.
+    """Notes what asks to stop. Outside of `later` it raises StopRequest; inside, the caller asks `seen` after each
+    step.
 
     A second Ctrl-C raises KeyboardInterrupt wherever it is. In a thread beside the main one nothing is caught.
     """
@@ -62,11 +63,11 @@ class Signals(AbstractContextManager):
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, a signal raises Halt again; so does one that was noted before."""
+        """Inside, a signal raises StopRequest again; so does one that was noted before."""
         was, self.waiting = self.waiting, False
         try:
             if self.seen is not None:
-                raise Halt
+                raise StopRequest
             yield
         finally:
             self.waiting = was
@@ -86,4 +87,4 @@ class Signals(AbstractContextManager):
         self.seen = self.seen or number
         if not self.waiting:
             self.waiting = True  # once: what cleans up after it is not stopped again
-            raise Halt
+            raise StopRequest

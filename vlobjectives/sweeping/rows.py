@@ -66,7 +66,7 @@ def of_rows(problem: Problem, rows: Iterable[str]) -> Problem:
     """The problem with the rows that have it."""
     rows = list(rows)
     what = f"row{'s' * (len(rows) > 1)} {', '.join(rows)}: {problem.what}"
-    return Problem(problem.place, problem.path, what, problem.mend, problem.note)
+    return Problem(problem.place, problem.path, what, problem.hint, problem.note)
 
 
 def _rows(file: SweepFile, objectives: Sequence[str]) -> Iterator[Row]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
-from vlobjectives.errors import Interrupted, MeansError, RecipeError, Stopped
+from vlobjectives.errors import Interrupted, RecipeError, ResourceError, Stopped
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe.recipes import describe
 from vlobjectives.registry import Registry
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.signals import Halt, Signals, word
+from vlobjectives.runtime.signals import Signals, StopRequest, word
 from vlobjectives.sweeping import show, tables
 from vlobjectives.sweeping.prepare import Prepared, Run, keep, prepare
 from vlobjectives.sweeping.rows import Row
@@ -52,7 +52,8 @@ class Sweep:
         self.done = {run for run in self.prepared.runs if run.state == "finished"}
 
     def train(self, signals: Signals) -> None:
-        """Every run that is left, one after the other. Raises Halt when a signal or a run's own stop ends the sweep."""
+        """Every run that is left, one after the other. Raises StopRequest when a signal or a run's own stop ends the
+        sweep."""
         steps = {one.row.name: one.recipe.run.steps for one in self.prepared.rows}
         runs = self.prepared.runs
         for number, run in enumerate(runs, 1):
@@ -72,7 +73,7 @@ class Sweep:
             )
             if signals.seen is not None or outcome.stopped:
                 signals.seen = signals.seen or (SIGTERM if outcome.code == Stopped.code else SIGINT)
-                raise Halt
+                raise StopRequest
             if outcome.code:
                 self._failed(run, outcome)
             else:
@@ -147,7 +148,7 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
             keep(prepared, out)
             whole = Sweep(order, prepared, out, log)
             whole.train(signals)
-        except (Halt, KeyboardInterrupt) as error:
+        except (StopRequest, KeyboardInterrupt) as error:
             number = signals.seen or SIGINT
             kind = Interrupted if number == SIGINT else Stopped
             raise kind(f"stopped by {word(number)}", "the same command goes on; finished runs are kept") from error
@@ -187,4 +188,4 @@ def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MeansError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error
+        raise ResourceError(f"{path} cannot be made: {error.strerror}", "name another folder with --out") from error

@@ -67,9 +67,9 @@ class SweepFile:
             return Path.cwd() / "runs" / self.name
         return (self.path.parent / Path(self.sweep.out).expanduser()).resolve()
 
-    def problem(self, path: KeyPath, what: str, mend: str) -> Problem:
+    def problem(self, path: KeyPath, what: str, hint: str) -> Problem:
         """A Problem at a key path of the sweep file."""
-        return _problem(self.layered, path, what, mend)
+        return _problem(self.layered, path, what, hint)
 
     def change(self, name: str, path: KeyPath) -> Change:
         """The value at a key path of the sweep file, to be laid over the recipe's entry `name`."""
@@ -103,7 +103,7 @@ def read_sweep(word: str | Path) -> SweepFile:
     try:
         base = _base(sweep.base, path.parent)
     except RecipeError as error:
-        problems += [_problem(layered, ("base",), one.what, one.mend) for one in error.problems]
+        problems += [_problem(layered, ("base",), one.what, one.hint) for one in error.problems]
     if base is None or problems:
         raise RecipeError(problems)
     return SweepFile(sweep, layered, path, base)
@@ -164,6 +164,6 @@ def _inconsistent(sweep: Sweep, layered: Layered):
             )
 
 
-def _problem(layered: Layered, path: KeyPath, what: str, mend: str) -> Problem:
+def _problem(layered: Layered, path: KeyPath, what: str, hint: str) -> Problem:
     spot = layered.spot(path)
-    return Problem(spot.value if spot else None, dotted(path), what, mend)
+    return Problem(spot.value if spot else None, dotted(path), what, hint)

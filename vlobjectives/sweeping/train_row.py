@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from vlobjectives.errors import Interrupted, MeansError, Stopped
+from vlobjectives.errors import Interrupted, ResourceError, Stopped
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals
 from vlobjectives.sweeping.prepare import Run
@@ -83,7 +83,9 @@ def train(
         text = said.read().decode(errors="replace")
     if code < 0:
         return Outcome(
-            MeansError.code, f"ended by {signal.Signals(-code).name}; if nobody did that, memory may have run out", text
+            ResourceError.code,
+            f"ended by {signal.Signals(-code).name}; if nobody did that, memory may have run out",
+            text,
         )
     return Outcome(code, _reason(text) if code else "", text)
 
@@ -115,7 +117,7 @@ def _done(place: Path) -> int:
 def _reason(said: str) -> str:
     """What an error said: the line over its mend, else the last one."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    mends = [place for place, line in enumerate(lines) if line.startswith("mend: ")]
-    if mends and mends[0]:
-        return lines[mends[0] - 1]
+    hints = [place for place, line in enumerate(lines) if line.startswith("hint: ")]
+    if hints and hints[0]:
+        return lines[hints[0] - 1]
     return lines[-1] if lines else "it ended without a word"

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.mask import Site
+from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, Projection, Spec
 from vlobjectives.contracts.views import Input, View
 from vlobjectives.data.collate import Fields
-from vlobjectives.data.data_module import Pieces
+from vlobjectives.data.data_module import DataModule
 from vlobjectives.functional import noise
 from vlobjectives.planning import execute
 from vlobjectives.plugin_loading.attribution import refused, work_of
-from vlobjectives.plugin_loading.instantiate import Trouble, asked_for, config_of, placed
+from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, config_of, placed
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.registry import Registry
 from vlobjectives.system.system import Settings, System
@@ -26,7 +26,7 @@ SHOWN = 4
 """Tensors that are named one by one."""
 
 
-def system(recipe: Any, registry: Registry, made: Pieces, processes: int = 1) -> System:
+def system(recipe: Any, registry: Registry, made: DataModule, processes: int = 1) -> System:
     """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
     parts = build_parts(recipe, registry, made)
     masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
@@ -66,7 +66,9 @@ def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> 
     return placed(path, lambda: cls(config_of(cls, entry.options)))
 
 
-def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trouble] | None = None) -> dict[str, Part]:
+def build_parts(
+    recipe: Any, registry: Registry, made: DataModule, failed: list[BuildError] | None = None
+) -> dict[str, Part]:
     """Parts in the order in which they name each other, each with first weights of its own dotted name.
 
     failed  takes in what cannot be built, instead of raising the first; what needs such a part is left out
@@ -81,7 +83,7 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
             break
         if not ready:
             name = waiting[0]
-            raise Trouble(
+            raise BuildError(
                 ("model", name),
                 "needs a part that is missing or that needs this one: "
                 + ", ".join(configs[name].named("part").values()),
@@ -92,33 +94,33 @@ def build_parts(recipe: Any, registry: Registry, made: Pieces, failed: list[Trou
             try:
                 with seeded(recipe.seed, f"model.{name}"):
                     parts[name] = _built(classes[name], configs[name], name, parts, made)
-            except Trouble as error:
+            except BuildError as error:
                 if failed is None:
                     raise
                 failed.append(error)
     return {name: parts[name] for name in recipe.model if name in parts}
 
 
-def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
     """A part. What a library asserts, asked for the recipe's values, is as good as the part's own refusal."""
     path = ("model", name)
     try:
         with work_of(path, "building it", cls):
             return placed(path, lambda: _part(cls, config, name, parts, made), draws=True)
-    except Trouble:
+    except BuildError:
         raise
     except Exception as error:
         if not refused(error, cls):
             raise
-        raise Trouble(path, f"it cannot be built so: {reason_of(error)}") from error
+        raise BuildError(path, f"it cannot be built so: {reason_of(error)}") from error
 
 
-def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: Pieces) -> Part:
+def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
     named = config.held("part", {other: part.spec for other, part in parts.items()})
     if issubclass(cls, Encoder):
         return cls(config, made.read(name), **named)
     if not issubclass(cls, (Fusion, Decoder, Projection, Head)):
-        raise Trouble(("model", name), f"{cls.__name__} is no part of a model")
+        raise BuildError(("model", name), f"{cls.__name__} is no part of a model")
     return cls(config, **named, **config.held("field", made.fields.specs(config.named("field").values())))
 
 
@@ -155,7 +157,7 @@ def build_objective(
 
 
 def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping[str, Part]) -> None:
-    """Raises Trouble where a head cannot read what any of its objective's views gives."""
+    """Raises BuildError where a head cannot read what any of its objective's views gives."""
     given = {part: parts[part].spec for part in sorted(seen) if part in parts}
     for head in objective.config.named("part").values():
         width = getattr(parts.get(head), "width", 0) if isinstance(parts.get(head), Head) else 0
@@ -163,20 +165,20 @@ def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping
             of = ", ".join(parts[head].config.named("part").values())
             wide = " and ".join(f"'{part}' (width {spec.width})" for part, spec in given.items())
             own = next(iter(given.values())).width
-            mend = f"model.{head}.width={own}, or " if "width" in type(parts[head].config).model_fields else ""
-            raise Trouble(
+            hint = f"model.{head}.width={own}, or " if "width" in type(parts[head].config).model_fields else ""
+            raise BuildError(
                 ("model", head),
                 f"'{head}' (of: {of}, width {width}) cannot read {wide}, which objectives.{name} hands it",
-                f"make them equal: {mend}width {width} for " + " and ".join(given),
+                f"make them equal: {hint}width {width} for " + " and ".join(given),
             )
 
 
-def sites(made: Pieces, parts: Mapping[str, Part]) -> dict[str, dict[str, Site]]:
+def sites(made: DataModule, parts: Mapping[str, Part]) -> dict[str, dict[str, MaskTarget]]:
     """Where masks work: source -> for each input whose encoder is there."""
     return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
 
 
-def _sites(made: Pieces, of: Fields, parts: Mapping[str, Part]) -> dict[str, Site]:
+def _sites(made: DataModule, of: Fields, parts: Mapping[str, Part]) -> dict[str, MaskTarget]:
     found = {}
     for name, x in made.inputs.items():
         if x.part not in parts:
@@ -186,7 +188,7 @@ def _sites(made: Pieces, of: Fields, parts: Mapping[str, Part]) -> dict[str, Sit
         frames = max(field.frames for field in fields.values()) if "frames" in spec.can else spec.frames
         length = sum(field.shape[0] for field in tokens) if tokens else spec.length // spec.frames * frames
         special = tokens[0].special if tokens else {}
-        found[name] = Site(
+        found[name] = MaskTarget(
             name, length, spec.grid, frames, fields, special, max(field.vocabulary for field in fields.values())
         )
     return found
@@ -213,7 +215,7 @@ def tie(whole: System) -> None:
             try:
                 shared = whole.model.get_parameter(other)
             except AttributeError as error:
-                raise Trouble(("model", name), f"is tied to '{other}', which the model does not have") from error
+                raise BuildError(("model", name), f"is tied to '{other}', which the model does not have") from error
             setattr(part.get_submodule(holder), leaf, shared)
 
 
@@ -223,7 +225,7 @@ def load_weights(whole: System) -> list[str]:
     for name, part in whole.model.items():
         said = placed(("model", name), part.load_weights, draws=True)
         if said and (wrong := unfinite(dict(part.named_parameters()))):
-            raise Trouble(
+            raise BuildError(
                 ("model", name),
                 f"the weights that it loaded hold NaN or infinity: {wrong}",
                 "take weights of a training that went well, or leave `weights` out",

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from vlobjectives.errors import DataError, MeansError, Place
+from vlobjectives.errors import DataError, Place, ResourceError
 from vlobjectives.files import GONE, json_text, read, there, unreadable
 
 MODEL, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
@@ -48,7 +48,7 @@ def weights(module: nn.Module) -> dict[str, torch.Tensor]:
 def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], keep: int) -> Checkpoint:
     """Writes `folder/step-NNNNNN` and removes all but the newest `keep` of those up to it.
 
-    The folder appears under its name only when all of it is on disk. Raises MeansError when the disk is full; what
+    The folder appears under its name only when all of it is on disk. Raises ResourceError when the disk is full; what
     was there stays.
     """
     target = folder / f"step-{step:06d}"
@@ -74,7 +74,7 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
         shutil.rmtree(aside, ignore_errors=True)
         if isinstance(error, PermissionError):
             raise unreadable(folder, error, "written") from error
-        raise MeansError(
+        raise ResourceError(
             f"the checkpoint of step {step} could not be written: {error}",
             f"free disk space under {folder} ({_free(folder)} free) and go on with the run folder: the "
             "checkpoints that were there are whole",
@@ -88,7 +88,7 @@ def save(folder: Path, step: int, module: nn.Module, state: Mapping[str, Any], k
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint whose hashes hold, and a line for each newer one that does not.
 
-    Raises MeansError where one cannot be read: whether it is whole cannot be told then.
+    Raises ResourceError where one cannot be read: whether it is whole cannot be told then.
     """
     broken = []
     for path in reversed(_all(folder)):

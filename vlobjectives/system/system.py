@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.mask import Mask, Site
+from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
 from vlobjectives.contracts.pairing import Pairing
@@ -19,7 +19,7 @@ from vlobjectives.contracts.views import Input
 from vlobjectives.functional.gather import gather
 from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
-from vlobjectives.plugin_loading.attribution import Broke, given, work_among, work_of
+from vlobjectives.plugin_loading.attribution import ContractError, given, work_among, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, unmet
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
@@ -97,7 +97,7 @@ class System(nn.Module):
         masks: Mapping[str, Mask],
         pairings: Mapping[str, Pairing],
         inputs: Mapping[str, Input],
-        sites: Mapping[str, Mapping[str, Site]],
+        sites: Mapping[str, Mapping[str, MaskTarget]],
         slots: Mapping[tuple[str, str], str],
         settings: Settings,
     ):
@@ -137,9 +137,9 @@ class System(nn.Module):
             self._plans[groups] = make(self, [group for group in groups if group])
         return self._plans[groups]
 
-    def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.Stage:
+    def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.ExecutionContext:
         settings = self.settings
-        return execute.Stage(
+        return execute.ExecutionContext(
             inputs=self.inputs,
             parts=self.model,
             masks=self.masks,
@@ -164,7 +164,7 @@ class System(nn.Module):
         micro_steps: int = 1,
         counts: Mapping[str, Tensor] | None = None,
         names: Sequence[str] | None = None,
-        stage: execute.Stage | None = None,
+        stage: execute.ExecutionContext | None = None,
     ) -> Losses:
         """Losses of one micro-batch.
 
@@ -226,14 +226,16 @@ class System(nn.Module):
                             found[key] = found.get(key, 0) + _tensor(count, batch.number)
         return found
 
-    def _terms(self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.Stage) -> Mapping[str, Term]:
+    def _terms(
+        self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.ExecutionContext
+    ) -> Mapping[str, Term]:
         objective, joined = self.objectives[name], {}
         stage.reseed(f"objective {name}")
         with work_of(("objectives", name), "the loss", objective):
             for piece in self._pieces(name, views, batch):
                 terms = objective(**self._asked(objective.forward, name, piece, stage, batch))
                 if why := no_terms(terms):
-                    raise Broke(why, RETURNS, objective.forward)
+                    raise ContractError(why, RETURNS, objective.forward)
                 for term, value in terms.items():
                     joined[term] = _added(joined[term], value) if term in joined else value
         return joined
@@ -256,7 +258,9 @@ class System(nn.Module):
             for start in range(0, batch.size, group)
         ]
 
-    def _asked(self, call, name: str, piece: Mapping[str, Any], stage: execute.Stage, batch: Batch) -> dict[str, Any]:
+    def _asked(
+        self, call, name: str, piece: Mapping[str, Any], stage: execute.ExecutionContext, batch: Batch
+    ) -> dict[str, Any]:
         """The keywords that a function's signature names."""
         local = self.settings.group[name] != "all"
         objective = self.objectives[name]
@@ -269,7 +273,7 @@ class System(nn.Module):
         )
         offered |= objective.config.held("part", dict(self.model.items()))
         if lacking := unmet(call, offered):
-            raise Broke(
+            raise ContractError(
                 f"{call.__name__} asks for {', '.join(lacking)}, and is given {', '.join(offered)}",
                 "call its arguments as its views, and as its Config's names of parts",
                 call,
@@ -298,7 +302,7 @@ class System(nn.Module):
         self.averages.follow(self.model)
 
 
-def _random_state_kept(stage: execute.Stage, device: torch.device):
+def _random_state_kept(stage: execute.ExecutionContext, device: torch.device):
     """Dropout is seeded by pass; the caller's own random state, on the CPU and on this device, is left as it was.
 
     Without a list of devices torch would make a context on every GPU of the machine, in every process.

@@ -95,7 +95,7 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     try:
         known.learned(loaded.recipe)
     except DataError as error:
-        raise RecipeError([loaded.problem(KEY, f"{error.what} ({error.place})", error.mend)]) from error
+        raise RecipeError([loaded.problem(KEY, f"{error.what} ({error.place})", error.hint)]) from error
     return known
 
 

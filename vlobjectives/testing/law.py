@@ -32,7 +32,7 @@ class Law:
     section: str
     name: str
     says: str
-    mend: str
+    hint: str
     prove: Callable[[Toy, str], None]
     expected: str = ""
 
@@ -52,12 +52,12 @@ class Law:
                 return
             raise Broken(
                 f"{self.section}.{name} breaks the law '{self.name}': {error}\n"
-                f"    law:  {self.says}\n    mend: {self.mend}"
+                f"    law:  {self.says}\n    hint: {self.hint}"
             ) from None
         if self.expected:
             raise Broken(
                 f"{self.section}.{name} keeps the law '{self.name}', which was expected to be broken "
-                f"({self.expected})\n    mend: take it out of the expected failures"
+                f"({self.expected})\n    hint: take it out of the expected failures"
             )
 
 

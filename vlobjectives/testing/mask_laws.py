@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from vlobjectives.contracts.batch import Batch, Tokens
-from vlobjectives.contracts.mask import Site
-from vlobjectives.contracts.values import Draw
+from vlobjectives.contracts.mask import MaskTarget
+from vlobjectives.contracts.values import MaskSample
 from vlobjectives.contracts.views import Input, encoded
 from vlobjectives.functional import mark
 from vlobjectives.planning import execute
@@ -31,7 +31,7 @@ def inputs_for(system: System, name: str) -> list[str]:
     return [key for key, site in system.sites[""].items() if bool(site.special) == text]
 
 
-def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around=None) -> Draw:
+def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around=None) -> MaskSample:
     """What the host gets of the mask on input `x`, whatever the mask looks at included."""
     share = of_views(system, {"it": encoded(Input(x, system.bare[x].part, name))}, "law")
     stage = system.stage(step)
@@ -40,7 +40,7 @@ def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around
     return execute.run(share, stage, batch)[DrawKey(name, x)]
 
 
-def each(toy: Toy, name: str) -> Iterator[tuple[System, Site, Batch, Draw]]:
+def each(toy: Toy, name: str) -> Iterator[tuple[System, MaskTarget, Batch, MaskSample]]:
     """Pictures and clips for masks of pictures, captions of all lengths for masks of texts."""
     text = toy.system().masks[name].fill in TEXT_FILLS
     for one in (toy, toy.with_data(words=(0, 0))) if text else (toy, toy.with_data(frames=3)):
@@ -49,7 +49,7 @@ def each(toy: Toy, name: str) -> Iterator[tuple[System, Site, Batch, Draw]]:
             yield system, system.sites[""][x], batch, drawn(system, name, x, batch)
 
 
-def equal_draws(one: Draw, other: Draw) -> bool:
+def equal_draws(one: MaskSample, other: MaskSample) -> bool:
     """Equal where it counts: what surplus places of `index` hold is nobody's business."""
     a, b = ({**dict(tensors(x)), "index": x.index.where(x.index_ok, -1)} for x in (one, other))
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
@@ -81,7 +81,7 @@ def well_formed(toy: Toy, name: str) -> None:
         (_text if site.special else _picture)(draw, site, batch)
 
 
-def _picture(draw: Draw, site: Site, batch: Batch) -> None:
+def _picture(draw: MaskSample, site: MaskTarget, batch: Batch) -> None:
     demand(draw.ids is None, "a draw of pictures holds ids")
     demand((draw.keep is not None) == (draw.fill == "drop"), f"keep goes with drop and with nothing else ({draw.fill})")
     if draw.keep is not None:
@@ -96,7 +96,7 @@ def _picture(draw: Draw, site: Site, batch: Batch) -> None:
         )
 
 
-def _text(draw: Draw, site: Site, batch: Batch) -> None:
+def _text(draw: MaskSample, site: MaskTarget, batch: Batch) -> None:
     tokens: Tokens = batch[site.input]
     demand(draw.ids is not None, "a draw of texts needs ids")
     demand(not (draw.scored & tokens.special).any(), "begin, end or padding is scored")
@@ -135,7 +135,7 @@ def same_seed_same_draw(toy: Toy, name: str) -> None:
         demand(equal_draws(again, draw), "the same seed draws something else")
 
 
-def _like(toy: Toy, site: Site) -> System:
+def _like(toy: Toy, site: MaskTarget) -> System:
     return (toy.with_data(frames=site.frames) if site.frames > 1 else toy).system()
 
 
@@ -163,7 +163,7 @@ _LAWS = [
     Law(
         "masks",
         "well_formed",
-        "A draw has the shapes and types of Draw, and its fields tell the same story.",
+        "A draw has the shapes and types of MaskSample, and its fields tell the same story.",
         "make hidden [B,N] first and index with functional.indices(hidden, self.size(site)).",
         well_formed,
     ),

@@ -242,8 +242,8 @@ def static(toy: Toy, name: str) -> None:
     on_fake_tensors(step, batch)
 
 
-def _law(name: str, says: str, mend: str, prove) -> Law:
-    return Law("objectives", name, says, mend, prove)
+def _law(name: str, says: str, hint: str, prove) -> Law:
+    return Law("objectives", name, says, hint, prove)
 
 
 _LAWS = [

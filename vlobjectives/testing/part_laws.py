@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from vlobjectives.contracts.batch import Rows, Tokens
 from vlobjectives.contracts.parts import Encoder
 from vlobjectives.contracts.values import Encoded, Fused, Joint
-from vlobjectives.contracts.views import Reading
+from vlobjectives.contracts.views import RequestedOutputs
 from vlobjectives.functional import pixels, take
 from vlobjectives.system import assemble
 from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
@@ -120,9 +120,11 @@ def kept_in_order(toy: Toy, name: str) -> None:
 def asked_for(toy: Toy, name: str) -> None:
     for call in each(toy, name):
         can = call.part.spec.can & {"layers", "maps"}
-        if not can or not isinstance(call.args[-1], Reading):
+        if not can or not isinstance(call.args[-1], RequestedOutputs):
             continue
-        value = call(*call.args[:-1], Reading(frozenset({0}) if "layers" in can else frozenset(), "maps" in can))
+        value = call(
+            *call.args[:-1], RequestedOutputs(frozenset({0}) if "layers" in can else frozenset(), "maps" in can)
+        )
         plain = call()
         streams = (lambda x: [x]) if isinstance(value, Encoded) else lambda x: [x.image, x.text]
         for found, wanted in zip(streams(value), streams(plain)):
@@ -153,13 +155,13 @@ def quiet_in_eval(toy: Toy, name: str) -> None:
         equal(call(), call(), "a second time in eval mode, ", 0.0)
 
 
-def continued(toy: Toy, name: str) -> None:
+def decode_step(toy: Toy, name: str) -> None:
     for call in calls(toy, name) if "continue" in toy.system().model[name].spec.can else ():
         x, other, *_ = call.args
         steps, more = (x.ids, ()) if isinstance(x, Tokens) else (x.tokens, (other,))
         found, past = [], None
         for piece in (steps[:, :1], steps[:, 1:2], steps[:, 2:]):  # a word, a word, and several at once
-            tokens, past = call.part.continued(piece, *more, past)
+            tokens, past = call.part.decode_step(piece, *more, past)
             found.append(tokens)
         wanted = call()
         equal(at_valid(replace(wanted, tokens=torch.cat(found, 1))), at_valid(wanted), "piece by piece, ")
@@ -184,7 +186,7 @@ def tiny(toy: Toy, name: str) -> None:
 
 def built_on_meta(toy: Toy, name: str) -> None:
     with torch.device("meta"):
-        system = assemble.system(toy.recipe, toy.registry, toy.pieces)
+        system = assemble.system(toy.recipe, toy.registry, toy.data_module)
     for key, x in system.model[name].named_parameters():
         demand(x.is_meta, f"{key} is made on {x.device}")
 
@@ -206,8 +208,8 @@ class _Arguments:
         return _Arguments(tuple(change(x) if isinstance(x, Tensor) else x.map(change) for x in self.values))
 
 
-def _law(name: str, says: str, mend: str, prove: Callable[[Toy, str], None]) -> Law:
-    return Law("model", name, says, mend, prove)
+def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:
+    return Law("model", name, says, hint, prove)
 
 
 _LAWS = [
@@ -270,7 +272,7 @@ _LAWS = [
         "continued",
         "A part that says `continue` in Spec.can gives piece by piece what it gives at once.",
         "keep keys and values of all positions so far, and count positions from there.",
-        continued,
+        decode_step,
     ),
     _law(
         "starts_in_bounds",

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from vlobjectives.contracts.config import ReaderConfig, SourceConfig
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.reader import Pieces, Reader
+from vlobjectives.contracts.reader import Reader, TokenEncoding
 from vlobjectives.contracts.source import Sample, Source
 from vlobjectives.functional import noise
 
@@ -71,10 +71,10 @@ class ToyWords(Reader):
     def spec(self) -> FieldSpec:
         return FieldSpec("tokens", (LENGTH,), VOCABULARY, special=SPECIAL)
 
-    def read(self, value: str) -> Pieces:
+    def read(self, value: str) -> TokenEncoding:
         words = value.split()
         ends = [sum(len(word) + 1 for word in words[:count]) - 1 for count in range(1, len(words) + 1)]
-        return Pieces(
+        return TokenEncoding(
             [int(word[1:]) + len(SPECIAL) for word in words],
             [(end - len(word), end) for word, end in zip(words, ends)],
             [n // 2 for n in range(len(words))],

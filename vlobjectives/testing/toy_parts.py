@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from vlobjectives.contracts.batch import Tokens
 from vlobjectives.contracts.config import PartConfig, PartName
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Projection, Spec, Want
-from vlobjectives.contracts.values import Draw, Encoded, Fused, Joint
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Projection, RequestedOutputs, Spec
+from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
 from vlobjectives.functional import take, unit
 from vlobjectives.functional.attention import attention, bias_of
 from vlobjectives.functional.pixels import patchify
@@ -40,7 +40,7 @@ class Block(nn.Module):
         return h + torch.tanh(self.mix(h)), seen
 
 
-def _asked(want: Want, layer: Tensor, seen: Tensor | None) -> dict[str, dict]:
+def _asked(want: RequestedOutputs, layer: Tensor, seen: Tensor | None) -> dict[str, dict]:
     return {"layers": dict.fromkeys(want.layers, layer), "maps": {"block0": seen} if want.maps else {}}
 
 
@@ -70,7 +70,7 @@ class ToyVision(Encoder):
             can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
         )
 
-    def forward(self, x: Tensor, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         patches = self.embed(patchify(x, self.config.patch))
         if draw is not None and draw.fill == "token":
             patches = torch.where(draw.hidden[..., None], self.mask_token, patches)
@@ -103,7 +103,7 @@ class ToyText(Encoder):
             can=frozenset({"mask", "layers", "maps"}),
         )
 
-    def forward(self, x: Tokens, draw: Draw | None, want: Want) -> Encoded:
+    def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         h = self.words(x.ids if draw is None else draw.ids) + self.places
         h, seen = self.block(h, h, x.valid, want.maps)
         return Encoded(
@@ -135,7 +135,7 @@ class ToyFusion(Fusion):
             can=frozenset({"layers", "maps"}),
         )
 
-    def forward(self, image: Encoded, text: Encoded, want: Want) -> Fused:
+    def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
         y, x = self.image_in(torch.cat([image.cls, image.tokens], 1)), self.text_in(text.tokens)
         seen_y = torch.cat([image.valid.new_ones(image.cls.shape[:2]), image.valid], 1)
         (y, map_y), (x, map_x) = (self.image(y, x, text.valid, want.maps), self.text(x, y, seen_y, want.maps))
@@ -160,7 +160,7 @@ class ToyDecoder(Decoder):
         self.query_in, self.memory_in = (nn.Linear(spec.width, config.width) for spec in (query, memory))
         self.spec = replace(query, width=config.width, can=frozenset({"layers"}))
 
-    def forward(self, query: Encoded, memory: Encoded | None, want: Want) -> Encoded:
+    def forward(self, query: Encoded, memory: Encoded | None, want: RequestedOutputs) -> Encoded:
         h = self.query_in(query.tokens)
         h, _ = self.own(h, h, query.valid)
         if memory is not None:
@@ -184,7 +184,7 @@ class ToyJoint(Projection):
     def bounds(self) -> dict[str, tuple[float, float]]:
         return {"temperature": (0.01, 1.0)}
 
-    def forward(self, x: Encoded, of: str, want: Want) -> Joint:
+    def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
         layer = getattr(self, of)
         return Joint(
             unit(layer(x.cls.mean(1))),

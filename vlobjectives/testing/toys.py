@@ -11,7 +11,7 @@ import torch
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.hooks import hookimpl
-from vlobjectives.data.data_module import Pieces, pieces_of
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
@@ -134,18 +134,18 @@ class Toy:
         )
 
     @cached_property
-    def pieces(self) -> Pieces:
-        return pieces_of(self.recipe, self.registry)
+    def data_module(self) -> DataModule:
+        return build_data(self.recipe, self.registry)
 
     def system(self, train: bool = False) -> System:
         """A fresh system in float64, in eval mode unless `train`; first weights by seed, so always the same."""
-        return assemble.system(self.recipe, self.registry, self.pieces).double().train(train)
+        return assemble.system(self.recipe, self.registry, self.data_module).double().train(train)
 
     def batch(self, rows: int | None = None, first: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
         """Samples first, first+1, ... of the training split, as encoders get them; `rows` by default a step's."""
         numbers = range(first, first + (rows or self.rows))
-        samples = [self.pieces.source.sample("train", number, 0, self.seed) for number in numbers]
-        batch = self.pieces.fields.normalised(self.pieces.fields.batch(samples, numbers))
+        samples = [self.data_module.source.sample("train", number, 0, self.seed) for number in numbers]
+        batch = self.data_module.fields.normalised(self.data_module.fields.batch(samples, numbers))
         return batch.map(lambda x: x.to(dtype) if x.is_floating_point() else x)
 
     def __getstate__(self) -> dict[str, Any]:

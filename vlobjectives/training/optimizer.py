@@ -21,7 +21,7 @@ def assign(names: Sequence[str], patterns: Sequence[str]) -> tuple[dict[str, int
     return owner, idle
 
 
-class Optimiser:
+class Optimizer:
     """torch's fused AdamW with a learning rate of its own for each group of the recipe.
 
     A parameter whose gradient is None (its objectives are not live) is left alone: no decay, no momentum.

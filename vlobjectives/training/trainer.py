@@ -10,19 +10,19 @@ import torch
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.objective import RETURNS
-from vlobjectives.contracts.source import Bad
+from vlobjectives.contracts.source import UnusableSample
 from vlobjectives.data.loader import Layout, Loaded
-from vlobjectives.errors import NumbersError, Place, PluginError
+from vlobjectives.errors import NonFiniteError, Place, PluginError
 from vlobjectives.runtime import distributed
 from vlobjectives.system.system import Losses, System, summed
-from vlobjectives.training.optimizer import Optimiser
+from vlobjectives.training.optimizer import Optimizer
 
 SHOWN = 16
 """So many sample keys stand in an error's message; log.txt has all."""
 
 
-class Normaliser(Protocol):
-    """Makes of what was loaded what encoders get; a recipe's Pieces, or the Fields of one source."""
+class Normalizer(Protocol):
+    """Makes of what was loaded what encoders get; a recipe's TokenEncoding, or the Fields of one source."""
 
     def normalised(self, batch: Batch) -> Batch: ...
 
@@ -35,17 +35,17 @@ class Trainer:
     """
 
     system: System
-    optimiser: Optimiser
-    fields: Normaliser
+    optimiser: Optimizer
+    fields: Normalizer
     layout: Layout
     device: torch.device
     scaler: torch.amp.GradScaler | None = None
     clock: "Clock" = field(default_factory=lambda: Clock())
-    bad: list[tuple[int, Bad]] = field(default_factory=list)
+    bad: list[tuple[int, UnusableSample]] = field(default_factory=list)
     """Unusable samples that this process met since somebody emptied the list."""
 
     def step(self, step: int, batches: Iterator[Loaded]) -> dict[str, Any]:
-        """One optimiser step; gives its metrics. Raises NumbersError before the optimiser moves.
+        """One optimiser step; gives its metrics. Raises NonFiniteError before the optimiser moves.
 
         Where no objective has a weight the samples go by, nothing is computed and the optimiser does not move.
         """
@@ -188,7 +188,7 @@ class Trainer:
         keys = [key for process in told for key in process[0]] or [key for process in told for key in process[1]]
         names = dict.fromkeys(name for process in told for name in process[2])
         what = ", ".join(bad) or f"the gradient of {', '.join(names) or 'all objectives together'}"
-        error = NumbersError(
+        error = NonFiniteError(
             f"step {step}: {what} went non-finite; samples {', '.join(keys[:SHOWN])}"
             + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""),
             "the optimiser has not moved; look at these samples, lower optim.lr, set optim.clip, or "
@@ -214,7 +214,7 @@ class Ready(Sequence):
     """The micro-batches of a step as encoders get them, made one by one: a device holds one at a time."""
 
     loaded: list[Loaded]
-    fields: Normaliser
+    fields: Normalizer
     device: torch.device
 
     def __len__(self) -> int:

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from vlobj_common.evaluations.retrieval import share
 from vlobj_common.readers.answers import Answer, scores
-from vlobjectives import Bad, Evaluation, EvaluationConfig, Held, InputName, ObjectiveName, PartName, fused
+from vlobjectives import (
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    InputName,
+    ObjectiveName,
+    PartName,
+    UnusableSample,
+    fused,
+)
 
 WORDS = 4
 """A question is known by its first 1, ..., WORDS words, or as a whole."""
@@ -51,16 +60,16 @@ class Answering(Evaluation):
         guess = share(blind, None)
         return {"accuracy": share(right, guess.value), "question_only": guess}
 
-    def _training(self, held: Held) -> list[Asked]:
+    def _training(self, held: EvaluationContext) -> list[Asked]:
         source, found = held.source, []
         for number in range(source.size("train")):
             pair = [source.value("train", number, name, source.settled_epoch, held.seed) for name in COLUMNS]
-            if not any(isinstance(value, Bad) for value in pair):
+            if not any(isinstance(value, UnusableSample) for value in pair):
                 found.append((pair[0], pair[1]))
         return found
 
 
-def answered(held: Held, evaluation: Answering) -> tuple[list[Asked], Tensor]:
+def answered(held: EvaluationContext, evaluation: Answering) -> tuple[list[Asked], Tensor]:
     """The questions of the split with their answers, and the score of what the objective answers, float64 [n].
 
     By the latter two runs are compared question by question.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vlobj_common.evaluations.matching_accuracy import MatchingConfig, log_odds
 from vlobj_common.evaluations.retrieval import share
-from vlobjectives import Evaluation, Samples, Twin, encoded
+from vlobjectives import ContrastPair, Evaluation, Samples, encoded
 
 TWINS = 64
 """Twins encoded at once."""
@@ -42,7 +42,7 @@ class Binding(Evaluation):
             scores[f"{kind}/picture"] = share(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)
         return scores
 
-    def _odds(self, held, twins: list[Twin], first: int) -> Tensor:
+    def _odds(self, held, twins: list[ContrastPair], first: int) -> Tensor:
         """Log odds [twins, 2 pictures, 2 captions] that picture and caption match."""
         samples = [side for twin in twins for side in (twin.left, twin.right)]
         numbers = [k for k in range(first, first + len(twins)) for _ in range(2)]

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from vlobj_common.evaluations.caption_scores import Cider, bleu, bleu_counts, bootstrap
 from vlobjectives import (
-    Bad,
     Evaluation,
     EvaluationConfig,
-    Held,
+    EvaluationContext,
     InputName,
     Kept,
     Objective,
     ObjectiveName,
     Samples,
     Score,
+    UnusableSample,
     encoded,
 )
 
@@ -93,7 +93,7 @@ class Described:
     references: list[str]
 
 
-def described(held: Held, config: Captioning.Config) -> list[Described]:
+def described(held: EvaluationContext, config: Captioning.Config) -> list[Described]:
     """The first `count` pictures of a split with a caption each."""
     column = "captions" if "captions" in held.source.columns else "caption"
     found: dict[int, Described] = {}
@@ -102,7 +102,7 @@ def described(held: Held, config: Captioning.Config) -> list[Described]:
         fresh = {}
         for row, (number, same) in enumerate(zip(batch.number.tolist(), batch.same.tolist())):
             value = held.source.value(held.split, number, column, 0, held.seed)
-            references = [] if isinstance(value, Bad) else [value] if isinstance(value, str) else list(value)
+            references = [] if isinstance(value, UnusableSample) else [value] if isinstance(value, str) else list(value)
             if same in found:
                 found[same].references += references
             elif len(found) < most and references:

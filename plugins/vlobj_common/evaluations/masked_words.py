@@ -8,17 +8,17 @@ from torch import Tensor
 
 from vlobjectives import (
     Batch,
-    Draw,
     Encoded,
     Evaluation,
     EvaluationConfig,
-    Held,
+    EvaluationContext,
     InputName,
     MaskName,
+    MaskSample,
     Noise,
     ObjectiveName,
     PartName,
-    Reading,
+    RequestedOutputs,
     Sample,
     Tokens,
     accuracy,
@@ -99,10 +99,12 @@ class Words(Evaluation):
                 scores[name] = accuracy(guess == truth, unigram(truth, spec.share))
         return scores
 
-    def _named(self, held: Held, objective, image: Encoded, batch: Batch, mask: str, draw: Draw) -> Tensor:
+    def _named(
+        self, held: EvaluationContext, objective, image: Encoded, batch: Batch, mask: str, draw: MaskSample
+    ) -> Tensor:
         """[B,K] the id that the objective's head finds most likely at each hidden position."""
         text = held.values({"text": encoded(held.inputs[self.config.text].masked(mask))}, batch, {mask: draw})["text"]
-        tokens = held.part(self.config.fusion)(image, text, Reading()).text.tokens
+        tokens = held.part(self.config.fusion)(image, text, RequestedOutputs()).text.tokens
         return held.part(objective.config.head)(take(tokens, draw.index)).argmax(-1) + objective.first
 
 
@@ -115,7 +117,13 @@ def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:
 
 
 def one_word(
-    held: Held, text: str, tokens: Tokens, samples: list[Sample], noise: Noise, name: str, pattern: re.Pattern
+    held: EvaluationContext,
+    text: str,
+    tokens: Tokens,
+    samples: list[Sample],
+    noise: Noise,
+    name: str,
+    pattern: re.Pattern,
 ) -> Tensor:
     """[B,L] bool, the pieces of one word of each caption that fits the pattern; none where no such word was read."""
     reader = held.readers[next(iter(held.part(held.inputs[text].part).spec.fields))]
@@ -136,10 +144,10 @@ def one_word(
     return hidden
 
 
-def hide(tokens: Tokens, hidden: Tensor, mask: int) -> Draw:
+def hide(tokens: Tokens, hidden: Tensor, mask: int) -> MaskSample:
     """The draw that puts the mask token in place of the hidden positions [B,L] and scores just these."""
     index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
-    return Draw(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, mask), fill="mask")
+    return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, mask), fill="mask")
 
 
 def unigram(truth: Tensor, shares: tuple[float, ...]) -> float:

@@ -11,12 +11,12 @@ from vlobjectives import (
     Encoded,
     Evaluation,
     EvaluationConfig,
-    Held,
+    EvaluationContext,
     InputName,
     Noise,
     ObjectiveName,
     PartName,
-    Reading,
+    RequestedOutputs,
     accuracy,
     encoded,
 )
@@ -72,7 +72,9 @@ class MatchingAccuracy(Evaluation):
         return {"accuracy": accuracy(torch.cat(hits), 0.5)} if hits else {}
 
 
-def log_odds(held: Held, config: MatchingConfig, image: Encoded, text: Encoded, i: Tensor, t: Tensor) -> Tensor:
+def log_odds(
+    held: EvaluationContext, config: MatchingConfig, image: Encoded, text: Encoded, i: Tensor, t: Tensor
+) -> Tensor:
     """[R] log odds that picture i[r] and caption t[r] match; i, t [R] int64, rows of the encoded sides.
 
     The fusion alone runs for each pair: the encoders ran once.
@@ -80,6 +82,6 @@ def log_odds(held: Held, config: MatchingConfig, image: Encoded, text: Encoded, 
     fusion, objective = held.part(config.fusion), held.objective(config.of)
     found = []
     for a, b in zip(i.split(PAIRS), t.split(PAIRS)):
-        wrong, matched = objective.head(fusion(image.rows(a), text.rows(b), Reading()).pooled).unbind(-1)
+        wrong, matched = objective.head(fusion(image.rows(a), text.rows(b), RequestedOutputs()).pooled).unbind(-1)
         found.append(matched - wrong)
     return torch.cat(found)

@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.evaluations.masked_words import ROWS, one_word, pattern, unigram
-from vlobjectives import Evaluation, EvaluationConfig, Held, Noise, ObjectiveName, accuracy
+from vlobjectives import Evaluation, EvaluationConfig, EvaluationContext, Noise, ObjectiveName, accuracy
 
 
 class Naming(Evaluation):
@@ -24,7 +24,7 @@ class Naming(Evaluation):
         )
         kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words scored by themselves")
 
-    def run(self, held: Held):
+    def run(self, held: EvaluationContext):
         objective = held.objective(self.config.of)
         config = objective.config
         bare = type(objective)(config.model_copy(update={"mask": None}))

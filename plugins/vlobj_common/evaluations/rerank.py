@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vlobj_common.evaluations.matching_accuracy import MatchingConfig, log_odds
 from vlobj_common.evaluations.retrieval import Gallery, galleries, share, within
-from vlobjectives import Evaluation, Held, Length, PartName, Samples, encoded, joint
+from vlobjectives import Evaluation, EvaluationContext, Length, PartName, Samples, encoded, joint
 
 
 class Rerank(Evaluation):
@@ -58,7 +58,7 @@ class Rerank(Evaluation):
         top = min(self.config.top, len(similar))
         return {"image_to_text": similar.T.topk(top, 1).indices, "text_to_image": similar.topk(top, 1).indices}
 
-    def _odds(self, held: Held, gallery: Gallery, right: Tensor, near: dict[str, Tensor]) -> Tensor:
+    def _odds(self, held: EvaluationContext, gallery: Gallery, right: Tensor, near: dict[str, Tensor]) -> Tensor:
         """Log odds [captions, pictures], -inf where nobody asks."""
         asked = torch.zeros_like(right)
         for way, answers in near.items():

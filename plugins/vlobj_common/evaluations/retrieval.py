@@ -9,7 +9,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Evaluation, EvaluationConfig, Held, InputName, PartName, Rows, Samples, Score, View, joint
+from vlobjectives import (
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    InputName,
+    PartName,
+    Rows,
+    Samples,
+    Score,
+    View,
+    joint,
+)
 from vlobjectives.functional import wilson
 
 BLOCK = 1024
@@ -79,7 +90,9 @@ class Gallery(Rows):
     ids: Tensor | None = None
 
 
-def galleries(held: Held, views: Mapping[str, View], size: int | None, text: str | None = None) -> Iterator[Gallery]:
+def galleries(
+    held: EvaluationContext, views: Mapping[str, View], size: int | None, text: str | None = None
+) -> Iterator[Gallery]:
     """The split in galleries of `size` samples (None: one of all), whatever the host's batches are.
 
     text  the input whose tokens `ids` holds

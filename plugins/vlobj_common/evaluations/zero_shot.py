@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from vlobj_common.evaluations.retrieval import share
 from vlobjectives import (
-    Bad,
     Evaluation,
     EvaluationConfig,
-    Held,
+    EvaluationContext,
     InputName,
     PartName,
     Sample,
+    UnusableSample,
     joint,
 )
 
@@ -83,16 +83,16 @@ class ZeroShot(Evaluation):
                 scores[name] = share(hits, there[asked].double().mean(0).max().item())
         return scores
 
-    def _kinds(self, held: Held) -> dict[str, Sequence[str]]:
+    def _kinds(self, held: EvaluationContext) -> dict[str, Sequence[str]]:
         return {kind: held.source.words(kind) for kind in self.config.kinds}
 
-    def _said(self, held: Held, number: int) -> str:
+    def _said(self, held: EvaluationContext, number: int) -> str:
         """All that a sample says of its picture."""
         column = "tags" if "tags" in held.source.columns else "caption"
         value = held.source.value(held.split, number, column, 0, held.seed)
-        return "" if isinstance(value, Bad) else value if isinstance(value, str) else " ".join(value)
+        return "" if isinstance(value, UnusableSample) else value if isinstance(value, str) else " ".join(value)
 
-    def _sentences(self, held: Held, view, classes: Sequence[str]) -> Tensor:
+    def _sentences(self, held: EvaluationContext, view, classes: Sequence[str]) -> Tensor:
         """[C,E] of unit length: the mean direction of each class's sentences."""
         sample, found = held.sample(0), []
         for prompt in self.config.prompts:

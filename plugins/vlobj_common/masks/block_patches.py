@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.masks.random_patches import RandomPatches
-from vlobjectives import Length, Noise, Site
+from vlobjectives import Length, MaskTarget, Noise
 
 BLOCKS = 16
 """Blocks drawn a frame. Those that are not needed are not used."""
@@ -30,18 +30,18 @@ class BlockPatches(RandomPatches):
         least: Length = Field(16, description="patches of a block at least, if the share is that large (BEiT: 16)")
         aspect: float = Field(0.3, gt=0, le=1, description="the flattest block, its height over its width (BEiT: 0.3)")
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         if site.grid is None:
             raise self.cannot(f"the positions of input '{site.input}' lie on no grid", "use random_patches")
         return super().size(site)
 
-    def _order(self, noise: Noise, site: Site) -> Tensor:
+    def _order(self, noise: Noise, site: MaskTarget) -> Tensor:
         n = site.positions // site.frames
         frames = [self._when(noise, site, frame).argsort(dim=1) + frame * n for frame in range(site.frames)]
         order = torch.stack(frames, dim=1)
         return order.flip(2) if self.fill == "drop" else order  # whoever drops hides the end of the order
 
-    def _when(self, noise: Noise, site: Site, frame: int) -> Tensor:
+    def _when(self, noise: Noise, site: MaskTarget, frame: int) -> Tensor:
         """[B,n] int64, when a patch is met: number of the block x n + place, then the rest in random order."""
         rows, columns = site.grid
         n, share = rows * columns, max(1, self._count(site) // site.frames)

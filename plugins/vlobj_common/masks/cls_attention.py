@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, Encoded, InputName, Length, Mask, MaskConfig, Noise, Site, encoded
+from vlobjectives import Batch, Encoded, InputName, Length, Mask, MaskConfig, MaskSample, MaskTarget, Noise, encoded
 from vlobjectives.functional import by_tiles, half_up, indices, mark
 
 
@@ -44,13 +44,13 @@ class ClsAttention(Mask):
     def views(self, inputs):
         return {"seen": encoded(inputs[self.config.image]).ema().with_maps()}
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         return max(1, self._each(site) * site.frames)
 
-    def hides(self, site: Site) -> tuple[int, int]:
+    def hides(self, site: MaskTarget) -> tuple[int, int]:
         return (self._each(site) * site.frames,) * 2
 
-    def draw(self, noise: Noise, site: Site, batch: Batch, seen: Encoded) -> Draw:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch, seen: Encoded) -> MaskSample:
         n = site.positions // site.frames
         order = by_tiles(self.scores(seen, site), site.grid, self.config.tile)
         hides = self._each(site)
@@ -59,9 +59,9 @@ class ClsAttention(Mask):
         hidden = mark((gone + first).flatten(1), site.positions)
         index, ok = indices(hidden, self.size(site))
         keep = indices(~hidden, site.positions - hides * site.frames)[0] if self.fill == "drop" else None
-        return Draw(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
+        return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
-    def scores(self, seen: Encoded, site: Site) -> Tensor:
+    def scores(self, seen: Encoded, site: MaskTarget) -> Tensor:
         """[B,F,n] of maps [B,heads,N',N'], which count the class tokens of all F frames first, then the patches."""
         if seen.cls is None:
             raise ValueError(f"the encoder of '{self.config.image}' has no class token whose attention could choose")
@@ -75,7 +75,7 @@ class ClsAttention(Mask):
         looks = maps[:, :frames, frames : frames + site.positions].unflatten(2, (frames, -1))
         return looks.diagonal(dim1=1, dim2=2).mT
 
-    def _each(self, site: Site) -> int:
+    def _each(self, site: MaskTarget) -> int:
         """How many patches of a frame are hidden."""
         tile, n = self.config.tile, site.positions // site.frames
         unit = tile * tile if site.grid[0] % tile == site.grid[1] % tile == 0 else 1

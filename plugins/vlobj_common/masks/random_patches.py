@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, Mask, MaskConfig, Noise, Site
+from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise
 from vlobjectives.functional import indices, kept, mark, replaced
 
 
@@ -30,13 +30,13 @@ class RandomPatches(Mask):
             "before positions are added; pixels: the picture's mean colour, which works with every encoder"
         )
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         return max(1, self._count(site))
 
-    def hides(self, site: Site) -> tuple[int, int]:
+    def hides(self, site: MaskTarget) -> tuple[int, int]:
         return self._count(site), self._count(site)
 
-    def draw(self, noise: Noise, site: Site, batch: Batch) -> Draw:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch) -> MaskSample:
         order = self._order(noise, site)
         hides = self._count(site) // site.frames
         keep, gone = None, order[:, :, :hides]
@@ -45,14 +45,14 @@ class RandomPatches(Mask):
             keep = keep.flatten(1)
         hidden = mark(gone.flatten(1), site.positions)
         index, ok = indices(hidden, self.size(site))
-        return Draw(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
+        return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
-    def _count(self, site: Site) -> int:
+    def _count(self, site: MaskTarget) -> int:
         n = site.positions // site.frames
         hidden = n - kept(n, self.config.ratio) if self.fill == "drop" else replaced(n, self.config.ratio)
         return hidden * site.frames
 
-    def _order(self, noise: Noise, site: Site) -> Tensor:
+    def _order(self, noise: Noise, site: MaskTarget) -> Tensor:
         """[B,F,n] int64: the positions of each frame in random order, counted through the frames."""
         n = site.positions // site.frames
         frames = [noise.order(self._name(frame), n) + frame * n for frame in range(site.frames)]

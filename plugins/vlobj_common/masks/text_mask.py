@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Draw, Mask, MaskConfig, Noise, Site, Tokens
+from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens
 from vlobjectives.functional import indices
 
 
@@ -35,19 +35,19 @@ class TextMask(Mask):
         """[B,L] uniforms that say how `bert` replaces a drawn token."""
         return noise("how", tokens.ids.shape[1])
 
-    def size(self, site: Site) -> int:
+    def size(self, site: MaskTarget) -> int:
         if "mask" not in site.special:
             raise self.cannot(f"input '{site.input}' has no mask token", "use a tokenizer that has one")
         return self.most(site.positions)
 
-    def draw(self, noise: Noise, site: Site, batch: Batch) -> Draw:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch) -> MaskSample:
         tokens: Tokens = batch[site.input]
         scored = self.drawn(noise, tokens)
         ids = torch.where(scored, self._instead(noise, site, tokens), tokens.ids)
         index, ok = indices(scored, self.size(site))
-        return Draw(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
+        return MaskSample(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
 
-    def _instead(self, noise: Noise, site: Site, tokens: Tokens) -> Tensor:
+    def _instead(self, noise: Noise, site: MaskTarget, tokens: Tokens) -> Tensor:
         """[B,L] int64, what a drawn token is replaced by."""
         masked = torch.full_like(tokens.ids, site.special["mask"])
         if self.fill == "mask":
@@ -55,7 +55,7 @@ class TextMask(Mask):
         dice = self.dice(noise, tokens)
         return masked.where(dice < 0.8, self._random(noise, site, tokens).where(dice < 0.9, tokens.ids))
 
-    def _random(self, noise: Noise, site: Site, tokens: Tokens) -> Tensor:
+    def _random(self, noise: Noise, site: MaskTarget, tokens: Tokens) -> Tensor:
         """[B,L] int64, uniform over the ids that are not special."""
         special = sorted({id for id in site.special.values() if id < site.vocabulary})
         ids = noise.integers("instead", site.vocabulary - len(special), tokens.ids.shape[1])

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from vlobjectives import (
+    GenerationSpec,
     InputName,
     MaskName,
     Objective,
@@ -15,7 +16,6 @@ from vlobjectives import (
     PartName,
     Spec,
     Term,
-    Writing,
     decoded,
     encoded,
 )
@@ -73,7 +73,7 @@ class IC(Objective):
     def writes(self, inputs):
         config = self.config
         image = inputs[config.image]
-        return Writing(image.name, encoded(image), inputs[config.text], config.decoder, config.head, self.first)
+        return GenerationSpec(image.name, encoded(image), inputs[config.text], config.decoder, config.head, self.first)
 
     def forward(self, written, head, batch):
         logits = head(written.tokens[:, :-1])

@@ -175,7 +175,7 @@ OTHERS = {
 def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
     """What stops a manifest of another layout: what it looks like, and what to write."""
     looks, reads = _looks(whole)
-    mend = (
+    hint = (
         f"set data.form to {reads}"
         if reads in kind.forms
         else OTHERS.get(reads)
@@ -184,7 +184,7 @@ def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
             "file that ends in .jsonl"
         )
     )
-    return DataError(f"the JSON is not {form}: it is {looks}", mend, manifest.place())
+    return DataError(f"the JSON is not {form}: it is {looks}", hint, manifest.place())
 
 
 def _looks(whole: Any) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
 from vlobj_data.captions.text import Manifest, read
-from vlobjectives import Bad, FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig
+from vlobjectives import FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError
 
@@ -173,12 +173,12 @@ class Listed(Source):
     def size(self, split: str) -> int:
         return self._catalogue.size(split)
 
-    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | Bad:
+    def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | UnusableSample:
         """Raises IndexError for a number that the split does not have."""
         entry, which = self._catalogue.at(split, number)
         place = str(self._catalogue.manifest.place(entry.at))
         if entry.fault:
-            return Bad(f"{place}: {entry.fault}", entry.file or place)
+            return UnusableSample(f"{place}: {entry.fault}", entry.file or place)
         draw = _draws(seed, split, number, epoch) if split == "train" else None
         which = _which(entry, which, draw)
         caption = entry.captions[which]
@@ -188,7 +188,7 @@ class Listed(Source):
                 return Sample({"caption": caption, **beside}, entry.number, entry.file)
             whole = self.seen(self.config, self._roots(entry.file), self.max_pixels, draw)
         except (PathError, PictureError) as error:
-            return Bad(f"{place}: {entry.file} {error}", entry.file)
+            return UnusableSample(f"{place}: {entry.file} {error}", entry.file)
         small = self._cut(self.config, whole, draw)
         if (
             draw
@@ -214,7 +214,7 @@ class Listed(Source):
             box = (0, 0, height, width) if config.resize == "squash" else framing.centre(height, width)
         return framing.square(whole, box, config.image_size, config.interpolation)
 
-    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | Bad:
+    def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | UnusableSample:
         """A caption, or what is said of it, without its file: readers learn from all of them."""
         entry, which = self._catalogue.at(split, number)
         if column == self.column or self.columns[column].kind != "raw" or entry.fault:
@@ -229,13 +229,13 @@ class Listed(Source):
         found = [Flaw(one) for one in self._catalogue.problems("splits" in self.config.model_fields_set)]
         if self.config.flip and framing.of_another_writing(self._captions(FIRST), self.config.flip_unless):
             what = "data.flip mirrors pictures, and its words for left and right are in letters that most captions lack"
-            mend = "set data.flip_unless: how these words begin in the captions' language"
-            found.append(Flaw(Problem(self._catalogue.manifest.place(), "", what, mend, note=True)))
+            hint = "set data.flip_unless: how these words begin in the captions' language"
+            found.append(Flaw(Problem(self._catalogue.manifest.place(), "", what, hint, note=True)))
         near, known = Near(self._roots), {}
         for split, before, entry in self._catalogue.entries():
-            what, mend, lost = entry.fault, "", 1
+            what, hint, lost = entry.fault, "", 1
             if not what and (thorough or before < FIRST):
-                what, mend, lost = self._faults(entry, known, near)
+                what, hint, lost = self._faults(entry, known, near)
             if what:
                 found.append(
                     Flaw(
@@ -243,7 +243,7 @@ class Listed(Source):
                             self._catalogue.manifest.place(entry.at),
                             "",
                             what,
-                            mend or "mend it, or take the record out",
+                            hint or "mend it, or take the record out",
                         ),
                         split,
                         lost,
@@ -264,23 +264,23 @@ class Listed(Source):
         each = self.config.captions == "each"
         if entry.number not in known and self.column in self.columns:
             known[entry.number] = self._file_fault(entry.file, near)
-        what, mend = known.get(entry.number, ("", ""))
+        what, hint = known.get(entry.number, ("", ""))
         if what:
-            return what, mend, len(entry.captions) if each else 1
+            return what, hint, len(entry.captions) if each else 1
         lost = 0
         for caption, more in zip(entry.captions, entry.more) if self._further else ():
             try:
                 for name in self._further:
                     self.beside(name, more, caption)
             except (PathError, PictureError) as error:
-                what, mend, lost = what or f"{entry.file} {error}", getattr(error, "mend", ""), lost + 1
-        return what, mend, lost if each else min(lost, 1)
+                what, hint, lost = what or f"{entry.file} {error}", getattr(error, "hint", ""), lost + 1
+        return what, hint, lost if each else min(lost, 1)
 
     def _file_fault(self, file: str, near: Near) -> tuple[str, str]:
         try:
             self.looked_at(path := self._roots(file))
         except PathError as error:
-            return f"{file} {error}", error.mend
+            return f"{file} {error}", error.hint
         except PictureError as error:
             like = None if os.path.exists(path) else near(file)
             return f"{file} {error}{f'; {like[0]}' if like else ''}", like[1] if like else ""

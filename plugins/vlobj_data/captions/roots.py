@@ -15,9 +15,9 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 class PathError(ValueError):
     """A name that is not followed; the message says why, `mend` what to write."""
 
-    def __init__(self, why: str, mend: str = ""):
+    def __init__(self, why: str, hint: str = ""):
         super().__init__(why)
-        self.mend = mend
+        self.hint = hint
 
 
 class Roots:

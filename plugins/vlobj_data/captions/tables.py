@@ -97,11 +97,11 @@ def _rows(
         )
     if ragged:
         cut = ragged == [(rows.line_num, ragged[0][1])] and ragged[0][1] < width and manifest.text[-1] not in "\r\n"
-        mend = "the file is cut off there: fetch or write it again" if cut else MARKS[mark]
+        hint = "the file is cut off there: fetch or write it again" if cut else MARKS[mark]
         raise DataError(
             f"{_count(ragged, 'row does', 'rows do')} not have the header's {width} fields "
             f"({_some(f'line {line}: {fields}' for line, fields in ragged)})",
-            mend,
+            hint,
             manifest.place(ragged[0][0]),
         )
     if spans:

@@ -61,8 +61,8 @@ class Manifest:
             return Place(f"{self.path}, entry {at}")
         return Place(str(self.path), at, column)
 
-    def note(self, what: str, mend: str, at: int | None = None) -> None:
-        self.notes.append(Problem(self.place(at), "", what, mend, note=True))
+    def note(self, what: str, hint: str, at: int | None = None) -> None:
+        self.notes.append(Problem(self.place(at), "", what, hint, note=True))
 
 
 def read(path: Path, plural: str) -> bytes:
@@ -120,7 +120,7 @@ def _other(head: bytes, path: Path, plural: str) -> tuple[str, str] | None:
     """What a file is that is no text, by its first bytes, and what to do."""
     small, name = head[:64].lower(), shlex.quote(path.name)
     found = next(
-        ((what, mend) for start, what, mend in STARTS if head.startswith(start) or small.startswith(start)), None
+        ((what, hint) for start, what, hint in STARTS if head.startswith(start) or small.startswith(start)), None
     )
     if head.startswith(b"PK\x03\x04"):
         found = (

@@ -17,7 +17,20 @@ from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
-from vlobjectives import Amount, FieldSpec, Flaw, Frames, Sample, Samples, Seed, Share, Side, Source, SourceConfig, Twin
+from vlobjectives import (
+    Amount,
+    ContrastPair,
+    FieldSpec,
+    Flaw,
+    Frames,
+    Sample,
+    Samples,
+    Seed,
+    Share,
+    Side,
+    Source,
+    SourceConfig,
+)
 from vlobjectives.errors import DataError, Problem
 
 # Of 3,000 training pictures of 64 pixels, over all channels alike; rounded.
@@ -153,7 +166,7 @@ class Scenes(Source):
             caption, same = cut(caption, word), -1 - kind
         return self._sample(scene, caption, partial(self._paint, scene), same, f"train/start/{number}", asking)
 
-    def twins(self, split: str, kind: str, count: int) -> list[Twin]:
+    def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
         """Pairs of pictures that differ in a `colour`, a `shape`, or in two colours exchanged (`swap`).
 
         Neither caption is true of the other picture. Left and right carry all columns; their `same` are 2k, 2k + 1.
@@ -177,7 +190,7 @@ class Scenes(Source):
                 )
                 for side, (scene, caption) in enumerate(zip(pair.scenes, pair.captions, strict=True))
             )
-            found.append(Twin(left, right, where(pair, self.config.image_size), pair.spans))
+            found.append(ContrastPair(left, right, where(pair, self.config.image_size), pair.spans))
         return found
 
     def oracle(self, split: str, numbers: Sequence[int], gallery: int | None = None, reads: Reads = "all") -> Ceiling:
