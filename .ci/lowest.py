@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-for line in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]):
-    name, bound = re.fullmatch(r"([\w.-]+)>=([\d.]+)", line).groups()
-    print(f"{name}=={bound}")
+LISTS = (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+for line in dict.fromkeys(line for requirements in LISTS for line in requirements):
+    if not line.startswith(f"{PROJECT['name']}["):  # an extra that takes in another
+        name, bound = re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\d.]+)", line).groups()
+        print(f"{name}=={bound}")

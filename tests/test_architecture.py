@@ -110,6 +110,19 @@ def test_plug_ins_import_what_a_stranger_may():
     assert not wrong, "\n".join(wrong)
 
 
+def test_contracts_functional_and_planning_need_torch_and_no_models_or_pictures():
+    """So that they can be used, and tested, without timm, transformers, torchvision and PyAV."""
+    may = {"torch", "pydantic", "pluggy", "huggingface_hub", "vlobjectives"} | sys.stdlib_module_names
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for package in ("contracts", "functional", "planning")
+        for path in files(HOST / package)
+        for name, line in imported(path)
+        if name.split(".")[0] not in may
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 BINARY = {"Image", "av", "os", "wave", "tarfile", "zipfile"}
 """Whose `open` opens no text."""
 

@@ -65,7 +65,7 @@ def test_contents(wheel):
     assert shipped == {str(path.relative_to(ROOT / "recipes")) for path in (ROOT / "recipes").rglob("*.yaml")}
     assert {Path(name).stem for name in shipped if "/" not in name} == RECIPES
     assert "sweeps/glscl_ablation.yaml" in shipped
-    assert "vlobjectives/py.typed" in names
+    assert {f"{package}/py.typed" for package in ("vlobjectives", *plugins)} <= set(names)
     assert not [name for name in names if "__pycache__" in name or "test_" in name or "shared" in name]
     assert {Path(name).suffix for name in names if "dist-info" not in name} == {".py", ".yaml", ".typed"}
 

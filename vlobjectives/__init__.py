@@ -72,7 +72,7 @@ _MODULE = {name: f"vlobjectives.contracts.{module}" for module, names in _HOME.i
 _MODULE |= {"build": "vlobjectives.api", "load": "vlobjectives.api"}
 
 __all__ = sorted(_MODULE)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str):

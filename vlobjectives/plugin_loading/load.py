@@ -4,9 +4,11 @@ import inspect
 import re
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,8 @@ from vlobjectives.plugin_loading.helper_files import Files, gathered, load
 from vlobjectives.plugin_loading.side_effects import Foreign, contained
 
 OURS = Path(__file__).parents[1]
+_EXTRA = re.compile(r"(?P<name>[\w.-]+).*;.*\bextra == ['\"](?P<extra>[\w.-]+)['\"]")
+"""A line of a distribution's metadata that says what an extra requires."""
 HOOKS = tuple(name for name in vars(Hooks) if name.startswith("vlobj_"))
 
 
@@ -66,10 +70,25 @@ def load_target(target: str, label: str, package: str) -> Any:
     except Exception as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")
-        hint = f"install {missing}" if missing and not own else f"mend or upgrade {package}"
+        hint = installing(missing, package) if missing and not own else f"mend or upgrade {package}"
         raise PluginError(
             f"{label} does not load from {target}: {reason_of(error)}", hint, where_raised(error)
         ) from error
+
+
+def installing(module: str, package: str) -> str:
+    """How to install a module that is not there: by the smallest extra of a distribution that brings it, if any does.
+    A module is taken to be called as its own distribution."""
+    top = module.partition(".")[0]
+    try:
+        requirements = [_EXTRA.match(line) for line in distribution(package).requires or ()]
+    except PackageNotFoundError:  # a file's stem
+        requirements = []
+    extras = [found for found in requirements if found]
+    size = Counter(found["extra"] for found in extras)
+    bringing = {found["extra"] for found in extras if re.sub(r"[-_.]+", "_", found["name"]).lower() == top.lower()}
+    smallest = min(bringing, key=lambda extra: (size[extra], extra), default=None)
+    return f"pip install '{package}[{smallest}]'" if smallest else f"install {top}"
 
 
 def reason_of(error: BaseException) -> str:
