@@ -17,7 +17,7 @@ OWN = """
 
         def forward(self, image, text):
             {act}
-            return {{"x": Term(image.tokens.{how}.sum() + text.tokens.{how}.sum(), 1)}}
+            return {{"x": Term(image.tokens.{how}.sum() + text.tokens.{how}.sum(), {count})}}
 
     @hookimpl
     def vlobj_components():
@@ -37,6 +37,7 @@ BROKEN = [
     ),
     ({"act": "input()"}, 2, "the loss failed: EOFError: EOF when reading a line", "input()", "correct the plug-in"),
     ({"act": "{}['x']"}, 2, "the loss failed: KeyError: 'x'", "{}['x']", "correct the plug-in"),
+    ({"count": 0}, 0, "its term 'x' says that nothing went into it (count 0), and moves no weight", "", ""),
     ({"how": "detach()"}, 0, "its term 'x' hangs on nothing that is trained, and moves no weight", "", "of weight 0"),
 ]
 
@@ -44,7 +45,9 @@ BROKEN = [
 @pytest.mark.parametrize(("wrong", "code", "what", "line", "hint"), BROKEN)
 def test_said_at_the_objective(tmp_path, capsys, monkeypatch, wrong, code, what, line, hint):
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    file = plugin(tmp_path, OWN.format(**{"views": VIEWS, "act": "pass", "how": "square()", "cls": "Own"} | wrong))
+    file = plugin(
+        tmp_path, OWN.format(**{"views": VIEWS, "act": "pass", "how": "square()", "count": 1, "cls": "Own"} | wrong)
+    )
     path = changed(
         tmp_path,
         {

@@ -47,7 +47,7 @@ def shapes(
     if not report.add(STAGE, failed.values()):
         return None
     if not report.errors:
-        report.add("sense", [*_fixed(loaded, system), *_unreached(loaded, system, reached)])
+        report.add("sense", [*_idle(loaded, system), *_unreached(loaded, system, reached)])
     return max(steps, key=lambda step: step.memory.peak)
 
 
@@ -87,12 +87,13 @@ def _told(loaded: Loaded, error: BuildError) -> Problem:
     return loaded.problem(error.path, what, error.hint, key=True)
 
 
-def _fixed(loaded: Loaded, system: shape_check.ShapeCheck) -> Iterator[Problem]:
+def _idle(loaded: Loaded, system: shape_check.ShapeCheck) -> Iterator[Problem]:
     """Terms that train nothing, and do not say that they are metrics."""
-    for name, term in (name.split("/", 1) for name in sorted(system.fixed)):
+    for key, why in sorted(system.idle.items()):
+        name, term = key.split("/", 1)
         yield loaded.problem(
             ("objectives", name),
-            f"its term '{term}' hangs on nothing that is trained, and moves no weight",
+            f"its term '{term}' {why}, and moves no weight",
             "nothing, if all that it looks at is frozen; a metric is a Term of weight 0",
             note=True,
             key=True,

@@ -60,7 +60,7 @@ class ShapeCheck:
     rows         of a micro-batch
     device, precision  what is counted for; GPU attention is fused, whatever computes it here
     accumulates  gradients of earlier micro-batches are there when a micro-batch begins
-    fixed        terms, as `objective/term`, that hung on nothing that is trained in a step so far
+    idle         terms, as `objective/term`, that trained nothing in a step so far, and why
     """
 
     system: System
@@ -70,7 +70,7 @@ class ShapeCheck:
     device: str = "cpu"
     precision: str = "fp32"
     accumulates: bool = False
-    fixed: set[str] = field(default_factory=set)
+    idle: dict[str, str] = field(default_factory=dict)
     _keys: dict[str, Key | str] = field(default_factory=dict)
 
     def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
@@ -111,7 +111,11 @@ class ShapeCheck:
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
             losses = self.system(batch, step, names=names, stage=stage)
-            self.fixed |= {name for name, term in losses.terms.items() if term.weight and not term.total.requires_grad}
+            for name, term in losses.terms.items():
+                if term.weight and not term.total.requires_grad:
+                    self.idle[name] = "hangs on nothing that is trained"
+                elif isinstance(term.count, int | float) and not term.count:
+                    self.idle[name] = "says that nothing went into it (count 0)"
             total = losses.total
             held = dict(meter.memory.alive)
             with meter.work(BACKWARD), self.system.backward_blamed():
