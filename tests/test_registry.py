@@ -98,7 +98,7 @@ def test_builtins_are_entry_points_like_any_other():
         (GOOD.format(components={"objective:a/b": "a:B"}), "'objective:a/b' is not kind:name"),
         (GOOD.format(components={3: "a:B"}), "3 is not kind:name"),
         (GOOD.format(components={"objective:x": "a.B"}), "objective:x: 'a.B' is neither module:Class nor a class"),
-        ("VLOBJ_API = 2\n" + textwrap.dedent(GOOD.format(components={})), "it asks for plug-in API 2"),
+        ("VLOBJ_API = 3\n" + textwrap.dedent(GOOD.format(components={})), "it asks for plug-in API 3"),
         (
             GOOD.format(components={}).replace("components():", "component():"),
             "there is no hook vlobj_component, did you mean vlobj_components?",

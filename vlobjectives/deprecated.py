@@ -18,9 +18,21 @@ class Renamed(NamedTuple):
     ends: str
 
 
-NAMES: dict[str, Renamed] = {}
-"""Dotted Python name -> its new one: `"vlobjectives.functional.take": Renamed("vlobjectives.functional.gather_tokens",
-"0.3")`. The module of the old name calls `attribute` in its `__getattr__`."""
+NAMES: dict[str, Renamed] = {
+    "vlobjectives.Bad": Renamed("vlobjectives.UnusableSample", "0.3"),
+    "vlobjectives.Draw": Renamed("vlobjectives.MaskSample", "0.3"),
+    "vlobjectives.Held": Renamed("vlobjectives.EvaluationContext", "0.3"),
+    "vlobjectives.Past": Renamed("vlobjectives.KeyValueCache", "0.3"),
+    "vlobjectives.Pieces": Renamed("vlobjectives.TokenEncoding", "0.3"),
+    "vlobjectives.Reading": Renamed("vlobjectives.RequestedOutputs", "0.3"),
+    "vlobjectives.Site": Renamed("vlobjectives.MaskTarget", "0.3"),
+    "vlobjectives.Twin": Renamed("vlobjectives.ContrastPair", "0.3"),
+    "vlobjectives.Want": Renamed("vlobjectives.RequestedOutputs", "0.3"),
+    "vlobjectives.Writing": Renamed("vlobjectives.GenerationSpec", "0.3"),
+    "vlobjectives.errors.MeansError": Renamed("vlobjectives.errors.ResourceError", "0.3"),
+    "vlobjectives.errors.NumbersError": Renamed("vlobjectives.errors.NonFiniteError", "0.3"),
+}
+"""Dotted Python name -> its new one. The module of the old name calls `attribute` in its `__getattr__`."""
 
 KEYS: dict[str, Renamed] = {
     "plan.authors": Renamed("plan.published", "0.3"),

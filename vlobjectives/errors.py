@@ -1,12 +1,14 @@
 """The one family of errors, an exit code each, and the problems that a check collects.
 
 Nobody should see a traceback for what they can correct: every error says what is wrong, where, and what to change.
-This module imports nothing of the house, so that everything may raise from it.
+This module imports no more than the table of old names, so that everything may raise from it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from vlobjectives import deprecated
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,8 @@ class Interrupted(VlobjError):
     """Ctrl-C stopped the run; it can be resumed (128 + SIGINT)."""
 
     code = 130
+
+
+def __getattr__(name: str) -> Any:
+    """Errors under the names that they had in earlier releases."""
+    return deprecated.attribute(__name__, name)

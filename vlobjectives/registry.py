@@ -26,7 +26,8 @@ from vlobjectives.plugin_loading.helper_files import Files
 from vlobjectives.plugin_loading.load import HOOKS, defined, found_file, load_file, load_target, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 
-API = 1
+API = 2
+"""The version of hooks and contracts: 1 with 0.1, 2 with 0.2. Plug-ins of earlier versions are taken as well."""
 GROUP = PROJECT
 PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
 KINDS = ("objective", "mask", "pairing", *PART_KINDS, "reader", "source", "evaluation", "tracker")

@@ -10,7 +10,7 @@ recipe names under `plugins`. It marks its functions with `hookimpl` and takes o
         return {"objective:mgsc": "vlobj_glscl.mgsc:MGSC"}
 
 Such a module should import nothing heavy: it is imported by every command, `vlobj --help` aside. It may say
-`VLOBJ_API = 1`, the version of these hooks and contracts that it was written for.
+`VLOBJ_API = 2`, the version of these hooks and contracts that it was written for.
 """
 
 from collections.abc import Mapping
