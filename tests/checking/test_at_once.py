@@ -60,7 +60,9 @@ def mixed(seed: int) -> list[tuple[str, str]]:
 
 def told(tmp_path, seed: int) -> None:
     mistakes = mixed(seed)
-    _, report = check(load(changed(tmp_path, {}), [override for override, _ in mistakes], check=True), Registry())
+    _, report = check(
+        load(changed(tmp_path, {}, whole=True), [override for override, _ in mistakes], check=True), Registry()
+    )
     assert sorted(problem.path for problem in report.errors) == sorted(path for _, path in mistakes), (
         mistakes,
         [str(problem) for problem in report.errors],

@@ -79,7 +79,7 @@ def refused(recipe: object, *overrides: object, **options: object) -> VlobjError
 def test_the_problems_of_check(mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = [mistake] if mistake.startswith("evaluate") else [LESS, mistake]
-    recipe = changed(tmp_path, {})
+    recipe = changed(tmp_path, {}, whole=True)
     try:
         _, report = check(load(recipe, overrides), Registry())
         found, code = report.errors, report.code

@@ -51,6 +51,7 @@ def test_refused_at_their_lines(tmp_path, capsys):
     path = changed(
         tmp_path,
         {PLAIN: "evaluate:\n" + "\n".join(f"  case{number}: {{{entry}}}" for number, (entry, *_) in enumerate(CASES))},
+        whole=True,
     )
     ended = vlobj(capsys, "check", path)
     assert ended.code == 2
@@ -92,8 +93,8 @@ OWN = """
 def test_one_of_a_stranger(tmp_path, capsys):
     """What nobody declared is found all the same; a fault that no option mends does not stop a run."""
     plugin(tmp_path, OWN)
-    head = {"# Small: five objectives.": "plugins: [./own.py]"}
-    ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {own: {}, broken: {}}"}))
+    head = {"# Small: few objectives.": "plugins: [./own.py]"}
+    ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {own: {}, broken: {}}"}, whole=True))
     assert ended.code == 2 and "evaluate.own.by" in ended.err and "hint: by: itm" in ended.err, ended.err
     assert ended.out.startswith("note:") and "ZeroDivisionError: division by zero" in ended.out
     assert "evaluate.broken" in ended.out and "own.py:14" in ended.out and "1 error, 1 note" in ended.out, ended.out
@@ -126,12 +127,14 @@ LITTLE = """
 def test_what_is_not_tried_is_said(tmp_path, capsys):
     """A part has no small form; what an evaluation says of data is told, as a note where few samples may be why."""
     plugin(tmp_path, LITTLE)
-    head = {"# Small: five objectives.": "plugins: [./own.py]"}
-    ended = vlobj(capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {early: {}, late: {}, retrieval: {}}"}))
+    head = {"# Small: few objectives.": "plugins: [./own.py]"}
+    ended = vlobj(
+        capsys, "check", changed(tmp_path, head | {PLAIN: "evaluate: {early: {}, late: {}, retrieval: {}}"}, whole=True)
+    )
     assert ended.code == 3 and "evaluate.early  its list of words is empty\n    hint: write one" in ended.err, ended.err
     assert "evaluate.late  no word of the list is in the data\n    hint: write another" in ended.out, ended.out
     assert "1 error, 1 note" in ended.out, ended.out
-    ended = vlobj(capsys, "check", changed(tmp_path, head | {"type: timm_vision": "type: own"}))
+    ended = vlobj(capsys, "check", changed(tmp_path, head | {"type: timm_vision": "type: own"}, whole=True))
     assert (
         ended.code == 0
         and "  evaluate  not tried: retrieval; a small form of the model cannot be made (model.vision: " in ended.out

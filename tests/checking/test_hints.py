@@ -78,5 +78,5 @@ def test_of_several_names_all_are_offered():
     ],
 )
 def test_in_a_check(change, override, says, tmp_path, capsys):
-    ended = vlobj(capsys, "plan", changed(tmp_path, change), override)
+    ended = vlobj(capsys, "plan", changed(tmp_path, change, whole=True), override)
     assert ended.code == 2 and says in ended.err, ended.err

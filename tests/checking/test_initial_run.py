@@ -32,7 +32,7 @@ def there(tmp_path_factory):
 
 
 def begins(folder, there, changes=(), name="small.yaml"):
-    return changed(folder, {"# Small: five objectives.": f"init: {there}"} | dict(changes), name)
+    return changed(folder, {"# Small: few objectives.": f"init: {there}"} | dict(changes), name)
 
 
 def check(capsys, recipe, *words):
@@ -46,7 +46,8 @@ def test_a_sound_one_passes_and_counts_from_its_file(capsys, tmp_path, there, mo
     recipe = begins(tmp_path, "./there")
     monkeypatch.chdir("/")
     ended = check(capsys, recipe)
-    assert (ended.code, ended.err) == (0, "") and "no errors, no notes" in ended.out
+    assert (ended.code, ended.err) == (0, "")
+    assert "no errors, 1 note" in ended.out and "reaches model.vision.mask_token" in ended.out
     assert load(recipe).recipe.init == str(tmp_path / "there")
     assert load(recipe, ["init=null"]).recipe.init is None
 

@@ -121,6 +121,7 @@ def own(tmp_path):
                 "# Small": "plugins: [own.py]\n# Small",
                 "evaluate: {": f"evaluate: {{{evaluations}",
             },
+            whole=True,
         )
 
     return recipe

@@ -40,7 +40,7 @@ PART = """
 def test_who_is_to_blame_where_a_part_is_built(line: str, words: str, code: int, tmp_path, capsys):
     own = plugin(tmp_path, PART.replace("LINE", line))
     recipe = changed(
-        tmp_path, {"  joint: {": "  mine: {type: own}\n  joint: {", "# Small: five objectives.": "plugins: [./own.py]"}
+        tmp_path, {"  joint: {": "  mine: {type: own}\n  joint: {", "# Small: few objectives.": "plugins: [./own.py]"}
     )
     ended = vlobj(capsys, "check", recipe)
     assert ended.code == code and words in ended.err
@@ -74,7 +74,7 @@ def test_weights_of_a_strangers_part_that_are_no_numbers_are_refused(tmp_path, c
             return ["2 tensors"]"""
     plugin(tmp_path, PART.replace("LINE", loads))
     recipe = changed(
-        tmp_path, {"  joint: {": "  mine: {type: own}\n  joint: {", "# Small: five objectives.": "plugins: [./own.py]"}
+        tmp_path, {"  joint: {": "  mine: {type: own}\n  joint: {", "# Small: few objectives.": "plugins: [./own.py]"}
     )
     ended = vlobj(capsys, "run", recipe, "--out", tmp_path / "out")
     assert ended.code == 2 and "model.mine  the weights that it loaded hold NaN or infinity: own.bias" in ended.err

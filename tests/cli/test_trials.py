@@ -109,7 +109,7 @@ def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, 
     recipe = changed(
         tmp_path / "recipes",
         {
-            "# Small: five objectives.": "plugins: [own.py]",
+            "# Small: few objectives.": "plugins: [own.py]",
             "dropped: {type: random_patches, ": "dropped: {type: listed, order: ../order.txt, ",
         },
     )

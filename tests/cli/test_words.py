@@ -150,7 +150,7 @@ def test_check_as_data(capsys, tmp_path):
     data = json.loads(ended.out)
     assert ended.code == data["code"] == 2
     [problem] = data["problems"]
-    assert (problem["stage"], problem["path"], problem["line"]) == ("names", "objectives.itx", 20)
+    assert (problem["stage"], problem["path"], problem["line"]) == ("names", "objectives.itx", 18)
     assert problem["note"] is False
     assert data["skipped"] == {} and data["left_out"] == []
 
@@ -180,7 +180,7 @@ def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypa
     recipe = changed(
         tmp_path,
         {
-            "# Small: five objectives.": "plugins: [./own.py]",
+            "# Small: few objectives.": "plugins: [./own.py]",
             "{type: scenes, image_size: 32, "
             "samples: 64, val: 16, test: 16, test_new: 0, batch: 8}": "{type: broken, batch: 8}",
         },

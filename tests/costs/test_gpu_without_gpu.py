@@ -115,7 +115,7 @@ def test_what_is_left_or_fetched_is_seen_and_its_owner_named(what, tmp_path):
             return {{"objective:own": Own}}
         """,
     )
-    path = changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", "  itc: {}": "  itc: {}\n  own: {}"})
+    path = changed(tmp_path, {"# Small: few objectives.": "plugins: [own.py]", "  itc: {}": "  itc: {}\n  own: {}"})
     loaded, registry = load(path), Registry()
     assert add_files(loaded, registry, Report())
     found = trouble_on_gpu(loaded.recipe, registry)

@@ -53,7 +53,7 @@ def ran(tmp_path_factory):
     path = changed(
         folder,
         {
-            "# Small: five objectives.": "plugins: [own.py]",
+            "# Small: few objectives.": "plugins: [own.py]",
             "evaluate: {": "evaluate: {losses: true, "
             + "".join(f"{how}: {{type: broken, how: {how}}}, " for how in HOWS),
             "steps: 4": "steps: 3",

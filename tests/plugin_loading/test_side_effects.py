@@ -136,7 +136,7 @@ PLUGIN = """\
 def recipe(folder, **code):
     plugin(folder, PLUGIN.format(**{"top": "", "validator": "pass", "constructor": "pass", "hook": "pass"} | code))
     return changed(
-        folder, {"# Small: five objectives.": "plugins: [own.py]", "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"}
+        folder, {"# Small: few objectives.": "plugins: [own.py]", "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"}
     )
 
 
@@ -181,7 +181,7 @@ def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, k
             return {{"{kind}:own": Own}}
         """,
     )
-    ended = vlobj(capsys, "check", changed(tmp_path, {"# Small: five objectives.": "plugins: [own.py]", old: new}))
+    ended = vlobj(capsys, "check", changed(tmp_path, {"# Small: few objectives.": "plugins: [own.py]", old: new}))
     assert ended.code == 4, ended.err
     assert "SystemExit: 3" in ended.err and "own.py:7" in ended.err
 

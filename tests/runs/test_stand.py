@@ -288,7 +288,7 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
         changed(
             tmp_path,
             {
-                "# Small: five objectives.": "plugins: [own.py]",
+                "# Small: few objectives.": "plugins: [own.py]",
                 "steps: 4": "steps: 1",
                 "  itc: {}": "  itc: {}\n  fails: {}",
             },
