@@ -5,13 +5,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl
 
-.PHONY: run test lowest pretrained slow long clean
+.PHONY: run test docs lowest pretrained slow long clean
 
 run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+# The site, in site/; nothing is fetched while it is built or read.
+docs: .venv/docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lowest: .venv-lowest/ready
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 -q
@@ -32,6 +36,10 @@ long: pretrained
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+.venv/docs-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
 .venv-lowest/ready: pyproject.toml .ci/lowest.py
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python .ci/lowest.py > .venv-lowest/lowest.txt
@@ -39,4 +47,4 @@ long: pretrained
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest runs build dist
+	rm -rf .venv .venv-lowest runs build dist site

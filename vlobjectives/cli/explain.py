@@ -7,6 +7,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
+from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
@@ -137,9 +138,14 @@ def show(row: Row, cls: type) -> None:
 
 
 def options(cls: type) -> list[dict[str, Any]]:
-    """Each field of the Config: name, type with its bounds, default (absent: must be given), meaning."""
-    schema, found = cls.Config.model_json_schema(), []
-    for name, field in cls.Config.model_fields.items():
+    """Describe each option of a component: name, type with its bounds, default (absent: required), description."""
+    return fields(cls.Config)
+
+
+def fields(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Describe each field of a model as `options` does."""
+    schema, described = model.model_json_schema(), []
+    for name, field in model.model_fields.items():
         shape = schema["properties"][field.alias or name]
         named = next((f"name of {kind}" for kind in _named(field)), "")
         option = {
@@ -149,8 +155,8 @@ def options(cls: type) -> list[dict[str, Any]]:
         }
         if not field.is_required():
             option["default"] = shape.get("default")
-        found.append(option)
-    return found
+        described.append(option)
+    return described
 
 
 def views(row: Row, cls: type) -> dict[str, str]:
