@@ -61,7 +61,6 @@ _HOME = {
         "KeyValueCache",
         "Projection",
         "Spec",
-        "RequestedOutputs",
     ],
     "reader": ["TokenEncoding", "Reader"],
     "source": ["UnusableSample", "Flaw", "Sample", "Source", "ContrastPair"],

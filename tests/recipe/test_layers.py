@@ -130,7 +130,7 @@ def test_files_are_called_as_seen_from_the_working_folder(write, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    "text, what, mend",
+    "text, what, hint",
     [
         ("extends: b.yaml", "recipes extend each other in a circle: a.yaml -> b.yaml -> a.yaml", "leave one"),
         ("extends: a.yaml", "in a circle: a.yaml -> a.yaml", "leave one"),

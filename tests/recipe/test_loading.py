@@ -122,7 +122,7 @@ def test_what_a_word_means(shipped, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "word, what, mend",
+    "word, what, hint",
     [
         ("glslc", "there is no recipe 'glslc'", "did you mean 'glscl'?"),
         ("zzzzzz", "there is no recipe 'zzzzzz'", "shipped are bare, glscl"),

@@ -47,7 +47,7 @@ def test_the_last_one_wins_and_an_element_is_merged(small):
 
 
 @pytest.mark.parametrize(
-    "override, path, what, mend",
+    "override, path, what, hint",
     [
         ("optim.lr", "", "'optim.lr' is no override", "key.path=value"),
         ("=3", "", "'=3' is no override", "key.path=value"),

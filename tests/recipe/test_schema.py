@@ -7,7 +7,7 @@ from vlobjectives.recipe.schema import prepared
 
 
 @pytest.mark.parametrize(
-    "old, new, at, what, mend",
+    "old, new, at, what, hint",
     [
         # keys
         ("optim:", "optimm:", ("optimm", 13, 1), "there is no key 'optimm' here", "did you mean 'optim'?"),

@@ -169,7 +169,7 @@ def test_an_alias_is_written_out_with_the_key_where_it_stands():
 
 
 @pytest.mark.parametrize(
-    "text, line, column, what, mend",
+    "text, line, column, what, hint",
     [
         ("a: 1\nb: 2\na: 3", 3, 1, "the key 'a' stands here twice, first at f.yaml:1:1", "keep one"),
         ("a:\n\tb: 1", 2, 1, r"'\t' that cannot start any token", "indent with spaces"),

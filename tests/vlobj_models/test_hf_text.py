@@ -160,7 +160,7 @@ def test_out_is_a_linear_map():
 
 
 @pytest.mark.parametrize(
-    "config, more, why, mend",
+    "config, more, why, hint",
     [
         ({}, {}, "no model_type", "roberta"),
         ({"model_type": "robert"}, {}, "knows no model_type 'robert'", "roberta"),
