@@ -27,6 +27,7 @@ from vlobjectives.planning.plan import of_views
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe import Loaded
 from vlobjectives.recipe import load as load_recipe
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import taken_in
@@ -47,7 +48,7 @@ class Built(System):
     """
 
     data_module: DataModule
-    recipe: Any
+    recipe: Recipe
 
     @property
     def device(self) -> torch.device:
@@ -139,7 +140,7 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     return TrainedModel(system.eval(), found.step)
 
 
-def registry_of(recipe: Any) -> Registry:
+def registry_of(recipe: Recipe) -> Registry:
     """The registry with the local plug-in files that a recipe names."""
     registry = Registry()
     for path in recipe.plugins:
@@ -147,7 +148,7 @@ def registry_of(recipe: Any) -> Registry:
     return registry
 
 
-def _built(recipe: Any, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
+def _built(recipe: Recipe, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
     system = assemble.system(recipe, registry, made)
     if weights:
         assemble.load_weights(system)

@@ -313,7 +313,7 @@ def _git() -> str | None:
         return None
 
 
-def used_plugins(recipe: Any, registry: Registry) -> list[dict[str, str]]:
+def used_plugins(recipe: Recipe, registry: Registry) -> list[dict[str, str]]:
     """The plug-ins that a recipe names, with the distributions that brought them."""
     named = {("source", entry.type) for entry in recipe.sources.values()}
     for kind, entries in (

@@ -17,6 +17,7 @@ from vlobjectives.data.data_module import build_data
 from vlobjectives.data.streams import turns
 from vlobjectives.planning.plan import runner, title
 from vlobjectives.plugin_loading.instantiate import config_of
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -29,7 +30,7 @@ grows with the square of its rows."""
 
 
 def measure(
-    recipe: Any, registry: Registry, processes: int = 1, source: str | None = None, kept: Path | None = None
+    recipe: Recipe, registry: Registry, processes: int = 1, source: str | None = None, kept: Path | None = None
 ) -> Costs:
     """What a recipe's plan costs a process; losses that gather have the rows of all of them.
 
@@ -98,7 +99,7 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_cost
 
 
 def _objectives(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     dry: ShapeCheck,
     names: Sequence[str],
@@ -125,7 +126,7 @@ def _objectives(
 
 
 def _terms(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     names: Sequence[str],
     rows: int,
@@ -178,7 +179,7 @@ def _averages(system: System) -> dict[str, int]:
     }
 
 
-def _schedules(recipe: Any, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
+def _schedules(recipe: Recipe, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
     """The planned schedule, the published groups if the recipe names them, and each objective by itself."""
     live = [[name for name in group if name in names] for group in recipe.plan.published]
     published = tuple(tuple(group) for group in live if group)

@@ -2,13 +2,13 @@
 
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 from vlobjectives.costs import shape_check
 from vlobjectives.costs.table import PARTS, sized
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import ResourceError
 from vlobjectives.plugin_loading.instantiate import BuildError
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.runtime import distributed
 
@@ -19,7 +19,7 @@ def exhausted(
     error: BaseException,
     when: str,
     hint: str,
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     names: Sequence[str],
     step: int = 0,
@@ -40,7 +40,7 @@ def exhausted(
 
 
 def _holders(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     names: Sequence[str],
     step: int,

@@ -26,6 +26,7 @@ from vlobjectives.planning.plan import Key, title
 from vlobjectives.plugin_loading.attribution import ContractError, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.resources import KINDS, precision_of
 from vlobjectives.system import assemble
@@ -199,7 +200,7 @@ def _classes(part: nn.Module, out: Encoded) -> int:
     return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
 
 
-def build(recipe: Any, registry: Registry, processes: int = 1, made: DataModule | None = None) -> ShapeCheck:
+def build(recipe: Recipe, registry: Registry, processes: int = 1, made: DataModule | None = None) -> ShapeCheck:
     """The dry system of a recipe, in training mode. Raises BuildError where it cannot be made."""
     made = made or build_data(recipe, registry, described=True)
     with torch.device("meta"):
@@ -217,7 +218,7 @@ def build(recipe: Any, registry: Registry, processes: int = 1, made: DataModule 
     return ShapeCheck(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
 
 
-def means(recipe: Any) -> tuple[str, str]:
+def means(recipe: Recipe) -> tuple[str, str]:
     """The kind of device and the precision that a run would have; a GPU that is not here is taken to know bf16."""
     device = recipe.run.device.split(":")[0]
     here = "cuda" if torch.cuda.is_available() else "cpu"
@@ -234,7 +235,7 @@ def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]
     return {name: of.specs(fields) for name, fields in named.items()}
 
 
-def troubles(recipe: Any, registry: Registry, made: DataModule | None = None) -> list[BuildError]:
+def troubles(recipe: Recipe, registry: Registry, made: DataModule | None = None) -> list[BuildError]:
     """What fails in a dry step, forward and backward, of every set of objectives that is ever live."""
     try:
         dry = build(recipe, registry, made=made)

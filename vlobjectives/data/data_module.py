@@ -16,7 +16,7 @@ from vlobjectives.data.collate import Fields, input_fields, learned
 from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
-from vlobjectives.recipe.model import source_path
+from vlobjectives.recipe.model import Recipe, source_path
 from vlobjectives.registry import Registry
 
 
@@ -88,7 +88,7 @@ class DataModule:
 
 
 def build_data(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     described: bool = False,
     samples: bool = True,
@@ -124,7 +124,7 @@ def build_data(
     )
 
 
-def make_source(recipe: Any, registry: Registry, name: str = "", described: bool = False) -> Source:
+def make_source(recipe: Recipe, registry: Registry, name: str = "", described: bool = False) -> Source:
     """A source of a recipe. Raises BuildError, or DataError where the data is not what it should be."""
     entry = recipe.sources[name]
     cls = registry.get("source", entry.type)
@@ -137,7 +137,7 @@ def make_source(recipe: Any, registry: Registry, name: str = "", described: bool
         )
 
 
-def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
+def _fields(recipe: Recipe, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
     """The fields as a source fills them."""
     renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
@@ -153,7 +153,7 @@ def _fields(recipe: Any, registry: Registry, name: str, source: Source, readers:
 
 
 def make_reader(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     name: str,
     readers: Mapping[str, Any],
@@ -186,7 +186,7 @@ def _told(cls: type, described: bool) -> Any:
     return make
 
 
-def extra_fields(recipe: Any, registry: Registry, source: str = "") -> tuple[str, ...]:
+def extra_fields(recipe: Recipe, registry: Registry, source: str = "") -> tuple[str, ...]:
     """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
     found: dict[str, None] = {}
     objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}

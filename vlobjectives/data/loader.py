@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -14,6 +13,7 @@ from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError, RecipeError, ResourceError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.plugin_loading.attribution import blamed, given, work_of
+from vlobjectives.recipe.loading import Loaded as LoadedRecipe
 from vlobjectives.recipe.model import source_path
 from vlobjectives.runtime.distributed import World
 from vlobjectives.runtime.resources import die_with_parent, out_of_memory
@@ -46,7 +46,7 @@ class Layout:
         return range(first, first + self.micro)
 
 
-def layout_of(loaded: Any, world: World) -> Layout:
+def layout_of(loaded: LoadedRecipe, world: World) -> Layout:
     """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
     data = loaded.recipe.data
     micro = data.rows(world.size)

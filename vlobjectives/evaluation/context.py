@@ -25,6 +25,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_of
 from vlobjectives.plugin_loading.instantiate import config_of
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import out_of_memory
@@ -219,7 +220,7 @@ def _sound(score: Any) -> Score:
 
 
 def scored(
-    recipe: Any,
+    recipe: Recipe,
     registry: Registry,
     made: DataModule,
     system: Any,
@@ -273,7 +274,7 @@ def scored(
     return found
 
 
-def evaluations(recipe: Any, registry: Registry, source: str, has: Collection[str]) -> dict[str, Any]:
+def evaluations(recipe: Recipe, registry: Registry, source: str, has: Collection[str]) -> dict[str, Any]:
     """The evaluations that a recipe switches on for a source: those that name it, or that name none and find what they
     need in what it `has`."""
     made = {}

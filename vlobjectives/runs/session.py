@@ -22,6 +22,7 @@ from vlobjectives.evaluation.failures import Failed, Scored
 from vlobjectives.files import json_text
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.recipe import Loaded, dump
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import data_paths
 from vlobjectives.run_folder import RunFolder
@@ -40,7 +41,7 @@ from vlobjectives.training.trainer import Trainer
 class Session:
     """Everything that a run works with, ready to train from `done` steps on; `saved` of them lie in a checkpoint."""
 
-    recipe: Any
+    recipe: Recipe
     registry: Registry
     place: RunFolder
     data_module: DataModule

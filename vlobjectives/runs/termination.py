@@ -10,6 +10,7 @@ from vlobjectives.costs.out_of_memory import exhausted
 from vlobjectives.errors import Interrupted, ResourceError, Stopped, VlobjError
 from vlobjectives.files import unreadable
 from vlobjectives.plugin_loading.attribution import blamed
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.resources import disk_full, out_of_memory, worker_died
@@ -21,7 +22,7 @@ class Where:
     """How far a run has come: its folder and recipe, and its Session once there is one."""
 
     path: Path
-    recipe: Any
+    recipe: Recipe
     registry: Registry
     session: Any = None
 

@@ -19,6 +19,7 @@ from vlobjectives.planning import execute
 from vlobjectives.plugin_loading.attribution import refused, work_of
 from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, config_of, placed
 from vlobjectives.plugin_loading.load import reason_of
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.system.system import Settings, System
 
@@ -26,7 +27,7 @@ SHOWN = 4
 """Tensors that are named one by one."""
 
 
-def system(recipe: Any, registry: Registry, made: DataModule, processes: int = 1) -> System:
+def system(recipe: Recipe, registry: Registry, made: DataModule, processes: int = 1) -> System:
     """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
     parts = build_parts(recipe, registry, made)
     masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
@@ -67,7 +68,7 @@ def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> 
 
 
 def build_parts(
-    recipe: Any, registry: Registry, made: DataModule, failed: list[BuildError] | None = None
+    recipe: Recipe, registry: Registry, made: DataModule, failed: list[BuildError] | None = None
 ) -> dict[str, Part]:
     """Parts in the order in which they name each other, each with first weights of its own dotted name.
 
