@@ -2,6 +2,7 @@
 
 import warnings
 from importlib import import_module
+from pkgutil import resolve_name
 
 import pytest
 from packaging.version import Version
@@ -31,10 +32,10 @@ def test_names_of_now_warn_of_nothing_and_others_are_none():
 
 @pytest.mark.parametrize("old", deprecated.NAMES)
 def test_every_old_name_of_the_table_is_the_new_one(old):
-    here, there = (name.rpartition(".") for name in (old, deprecated.NAMES[old].new))
+    module, _, name = old.rpartition(".")
     with pytest.warns(DeprecationWarning, match=old):
-        found = getattr(import_module(here[0]), here[2])
-    assert found is getattr(import_module(there[0]), there[2])
+        found = getattr(import_module(module), name)
+    assert found is resolve_name(deprecated.NAMES[old].new)
 
 
 def test_no_name_has_outlived_its_release():

@@ -5,7 +5,7 @@ one. Whoever renames something adds a line to a table here, and takes out the li
 """
 
 import warnings
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 Keys = tuple[str | int, ...]
@@ -31,6 +31,17 @@ NAMES: dict[str, Renamed] = {
     "vlobjectives.Writing": Renamed("vlobjectives.GenerationSpec", "0.3"),
     "vlobjectives.errors.MeansError": Renamed("vlobjectives.errors.ResourceError", "0.3"),
     "vlobjectives.errors.NumbersError": Renamed("vlobjectives.errors.NonFiniteError", "0.3"),
+    **{
+        f"vlobjectives.functional.{name}": Renamed(f"{home}.{name}", "0.3")
+        for home, names in {
+            "vlobj_glscl.completion_losses": ("cosine_rows", "l2_rows", "unit_over"),
+            "vlobj_mvptr.concept_loss": ("set_logits", "set_nll"),
+            "vlobj_mvptr.phrase_scores": ("grounding_score", "similarities"),
+            "vlobj_sycoca.patch_ranking": ("best_count", "ranked", "word_scores", "worst_count"),
+        }.items()
+        for name in names
+    },
+    "vlobjectives.functional.alignment": Renamed("vlobj_glscl.align_bench", "0.3"),
 }
 """Dotted Python name -> its new one. The module of the old name calls `attribute` in its `__getattr__`."""
 
@@ -58,8 +69,7 @@ def attribute(module: str, name: str) -> Any:
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
     what = f"{module}.{name} is now {renamed.new}; the old name ends in {renamed.ends}"
     warnings.warn(what, DeprecationWarning, stacklevel=3)
-    home, _, new = renamed.new.rpartition(".")
-    return getattr(import_module(home), new)
+    return resolve_name(renamed.new)
 
 
 def key(path: Keys) -> tuple[Keys, str] | None:

@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlobj_glscl import align_bench as bench
 from vlobjectives import Evaluation, EvaluationConfig, InputName, PartName, Score, fused
-from vlobjectives.functional import alignment as bench
 from vlobjectives.functional import mean_interval
 
 ROWS = 64
@@ -21,7 +21,7 @@ class Alignment(Evaluation):
         global/box, global/pixel   map of the begin token, in the union of all regions (boxes or pixel masks)
         local/box, local/pixel     map of a phrase's words, in that phrase's region; mean over a picture's phrases
 
-    Computed as GLSCL's benchmark does (arXiv 2306.07096; functional.alignment); value and Student's t interval are over
+    Computed as GLSCL's benchmark does (arXiv 2306.07096; `align_bench`); value and Student's t interval are over
     pictures. Chance is the uniform map's score, the mean of the resized mask: the share of the picture that the regions
     fill. Cubic resizing goes beyond 0 and 1, so a score may too, a little. Samples hold `phrases` (each with `text`),
     `boxes` [P,4] and `masks` [P,H,W] of the column `caption`, with which the text input begins. Clips get no score.
@@ -83,7 +83,7 @@ def scores(
     """One picture's four numbers: name -> (score, score of the uniform map).
 
     attention      [heads, 2+T, C+rows*columns]: begin, T tokens, one more; C class tokens before the patches
-    tokens         T strings as `functional.alignment.join_words` takes them
+    tokens         T strings as `align_bench.join_words` takes them
     phrases        P phrases; owner [R] int64, the phrase of each region
     boxes, masks   [R,4] in pixels, [R,H,W] bool
     """

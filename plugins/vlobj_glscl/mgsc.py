@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from vlobj_glscl.completion_losses import unit_over
 from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Temperature, Term, fused
-from vlobjectives.functional import sym_nce, unit_over
+from vlobjectives.functional import sym_nce
 
 
 class MGSC(Objective):

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from vlobj_glscl.completion_losses import cosine_rows, l2_rows, unit_over
 from vlobjectives import Term
-from vlobjectives.functional import cosine_rows, l2_rows, unit_over
 
 from .mgsc import MGSC
 

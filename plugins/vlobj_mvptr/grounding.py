@@ -4,6 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from vlobj_mvptr.phrase_scores import similarities
 from vlobjectives import (
     Batch,
     Evaluation,
@@ -15,7 +16,7 @@ from vlobjectives import (
     Spec,
     fused,
 )
-from vlobjectives.functional import mean_interval, similarities
+from vlobjectives.functional import mean_interval
 
 ROWS = 64
 """Samples at once."""

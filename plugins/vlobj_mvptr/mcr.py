@@ -5,6 +5,7 @@ import math
 from pydantic import Field
 from torch import Tensor
 
+from vlobj_mvptr.concept_loss import set_logits, set_nll
 from vlobjectives import (
     Batch,
     Encoded,
@@ -20,7 +21,7 @@ from vlobjectives import (
     ViewError,
     encoded,
 )
-from vlobjectives.functional import set_logits, set_nll, take
+from vlobjectives.functional import take
 
 
 class MCR(Objective):

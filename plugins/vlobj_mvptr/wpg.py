@@ -6,6 +6,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from vlobj_mvptr.phrase_scores import grounding_score, similarities
 from vlobjectives import (
     Amount,
     Batch,
@@ -23,7 +24,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import grounding_score, right_pairs, similarities
+from vlobjectives.functional import right_pairs
 
 
 class WPG(Objective):

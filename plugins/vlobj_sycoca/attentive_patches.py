@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from vlobj_sycoca.patch_ranking import best_count, ranked, word_scores, worst_count
 from vlobjectives import (
     Batch,
     InputName,
@@ -19,16 +20,7 @@ from vlobjectives import (
     PartName,
     joint,
 )
-from vlobjectives.functional import (
-    best_count,
-    indices,
-    mark,
-    ranked,
-    tile_means,
-    tile_numbers,
-    word_scores,
-    worst_count,
-)
+from vlobjectives.functional import indices, mark, tile_means, tile_numbers
 
 
 class AttentivePatches(Mask):

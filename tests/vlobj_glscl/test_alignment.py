@@ -10,10 +10,10 @@ from handmade import GOLDEN
 from helds import real, scenes
 from torch import Tensor
 from torch.nn import functional as F
+from vlobj_glscl import align_bench as bench
 from vlobj_glscl.alignment import Alignment, marked, scores
 
 from vlobjectives import Encoded, Fused
-from vlobjectives.functional import alignment as bench
 
 NAMES = {"global/box", "global/pixel", "local/box", "local/pixel"}
 

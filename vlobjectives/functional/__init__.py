@@ -1,16 +1,16 @@
-"""Tensors in, tensors out: the arithmetic of the objectives. No module, no config, no state.
+"""Tensors in, tensors out: the arithmetic that several plug-ins share. No module, no config, no state.
 
-Imports torch only. What evaluations measure with is in the modules `alignment` and `statistics`.
+Imports torch only. What evaluations measure with is in the module `statistics`. The arithmetic of one paper lies with
+its plug-in.
 """
 
-from vlobjectives.functional import alignment, statistics
+from importlib import import_module
+from typing import Any
+
+from vlobjectives.functional import statistics
 from vlobjectives.functional.attention import attention, bias_of
-from vlobjectives.functional.attentive import best_count, ranked, word_scores, worst_count
-from vlobjectives.functional.completion import cosine_rows, l2_rows, unit_over
-from vlobjectives.functional.concepts import set_logits, set_nll
 from vlobjectives.functional.contrast import sym_nce, unit
 from vlobjectives.functional.gather import gather
-from vlobjectives.functional.grounding import grounding_score, similarities
 from vlobjectives.functional.masking import (
     indices,
     keep_order,
@@ -28,16 +28,12 @@ from vlobjectives.functional.statistics import holm, mean_interval, paired_inter
 from vlobjectives.functional.tiles import by_tiles, half_up, tile_means, tile_numbers
 
 __all__ = [
-    "alignment",
     "attention",
-    "best_count",
     "bias_of",
     "bits",
     "by_tiles",
-    "cosine_rows",
     "fill",
     "gather",
-    "grounding_score",
     "half",
     "half_up",
     "holm",
@@ -45,7 +41,6 @@ __all__ = [
     "keep_order",
     "kept",
     "key",
-    "l2_rows",
     "mark",
     "mean_interval",
     "normalised",
@@ -54,12 +49,8 @@ __all__ = [
     "paired_probability",
     "partners",
     "patchify",
-    "ranked",
     "replaced",
     "right_pairs",
-    "set_logits",
-    "set_nll",
-    "similarities",
     "statistics",
     "sym_nce",
     "take",
@@ -68,10 +59,11 @@ __all__ = [
     "tile_numbers",
     "uniforms",
     "unit",
-    "unit_over",
     "unpatchify",
     "wilson",
     "with_replacement",
-    "word_scores",
-    "worst_count",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("vlobjectives.deprecated").attribute(__name__, name)

@@ -1,17 +1,20 @@
 """Concepts named by slots: published numbers (MVPTR, specification 3.1, 9.3) and properties."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from arrays import close, leaf, load
+from edges import Edge, assert_finite, over_edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear
+from vlobj_mvptr.concept_loss import set_logits, set_nll
 
-from vlobjectives.functional import indices, set_logits, set_nll, take
+from vlobjectives.functional import indices, take
 
 MVPTR = Path(__file__).parents[1] / "golden" / "mvptr"
 
@@ -79,3 +82,14 @@ def test_equal_logits_cost_ln_v_and_no_concept_is_a_differentiable_zero(most: in
     assert values.tolist() == pytest.approx([math.log(7), 0])
     values.sum().backward()
     assert z.grad[0].any() and not z.grad[1].any()
+
+
+def of_concepts(e: Edge, n: int, d: int) -> Iterator[Tensor]:
+    for most in (1, min(2, d)):
+        logits = set_logits(e.rows(n, 2, d) * 50)
+        yield set_nll(logits, e.below(d, n, most), e.where(n, most))
+
+
+@over_edges
+def test_values_and_gradients_are_finite(edge: Edge, n: int, d: int) -> None:
+    assert_finite(edge, of_concepts(edge, n, d))

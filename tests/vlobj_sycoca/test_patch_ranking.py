@@ -1,14 +1,17 @@
 """Scores of patches by a caption, and which are hidden (spec/sycoca.md 3 and 7, properties by their numbers there)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from arrays import close, load
+from edges import Edge, assert_finite, over_edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vlobj_sycoca.patch_ranking import best_count, ranked, word_scores, worst_count
 
-from vlobjectives.functional import best_count, mark, ranked, tile_means, tile_numbers, word_scores, worst_count
+from vlobjectives.functional import mark, tile_means, tile_numbers
 
 COCA = Path(__file__).parents[1] / "golden" / "coca"
 SIZES = st.integers(2, 300)
@@ -109,3 +112,13 @@ def test_property_6_patches_permuted_permute_scores_and_masks():
     one, two = word_scores(u, w, valid), word_scores(u[:, order], w, valid)
     assert torch.equal(one[:, order], two)
     assert torch.equal(hidden(one, 0.5, True)[:, order], hidden(two, 0.5, True))
+
+
+def of_words(e: Edge, n: int, d: int) -> Iterator[torch.Tensor]:
+    for mean in (False, True):
+        yield word_scores(e.rows(2, n, d), e.rows(2, n, d), e.where(2, n), mean)
+
+
+@over_edges
+def test_values_and_gradients_are_finite(edge: Edge, n: int, d: int) -> None:
+    assert_finite(edge, of_words(edge, n, d))

@@ -1,15 +1,16 @@
 """Phrases that find regions: published numbers (MVPTR, specification 3.4) and properties (7.19 to 7.25)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from arrays import close, load
+from edges import Edge, assert_finite, over_edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-
-from vlobjectives.functional import grounding_score, similarities
+from vlobj_mvptr.phrase_scores import grounding_score, similarities
 
 MVPTR = Path(__file__).parents[1] / "golden" / "mvptr"
 SEED = st.integers(0, 10**6)
@@ -133,3 +134,15 @@ def test_no_phrase_or_no_region_is_a_differentiable_zero() -> None:
         score = grounding_score(similarity, p, r, 3, "mean")
         assert not score.any()
         assert not torch.autograd.grad(score.sum(), similarity)[0].any()
+
+
+def of_grounding(e: Edge, n: int, d: int) -> Iterator[Tensor]:
+    for rule in ("pick", "max", "mean"):
+        alike = similarities(e.rows(n, 3, d), e.rows(n, 4, d))
+        yield alike
+        yield grounding_score(alike, e.where(n, 3), e.where(n, 4), 3, rule, torch.rand(n, 3, generator=e.generator))
+
+
+@over_edges
+def test_values_and_gradients_are_finite(edge: Edge, n: int, d: int) -> None:
+    assert_finite(edge, of_grounding(edge, n, d))

@@ -1,15 +1,16 @@
 """ALIGN-BENCH against the published arithmetic, and its laws."""
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
 from arrays import close, golden
+from edges import Edge, assert_finite, over_edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-
-from vlobjectives.functional import alignment as a
+from vlobj_glscl import align_bench as a
 
 few = settings(max_examples=30)
 positive = st.integers(0, 10**6).map(
@@ -148,3 +149,18 @@ def test_phrases() -> None:
     maps = torch.arange(1.0, 7.0).reshape(6, 1, 1)
     assert a.phrase_map(words, maps, "dog run").item() == 5 + 6
     assert a.phrase_map(words, maps, "big cat").item() == 1 + 2  # no match: the caption's first two words
+
+
+def of_alignment(e: Edge, n: int, d: int) -> Iterator[Tensor]:
+    maps = e.rows(n, d).abs()
+    yield a.score(torch.ones(n, d, dtype=e.dtype), maps)
+    whole, each = a.maps_of(e.rows(2, n + 2, 1 + d * d), (d, d))
+    yield whole
+    yield a.join_words(["a"] * n, each)[1]
+    yield a.phrase_map(["a"] * n, each, "nothing of it")
+    yield a.resize_mask(e.rows(n, d), (3, 3))
+
+
+@over_edges
+def test_values_and_gradients_are_finite(edge: Edge, n: int, d: int) -> None:
+    assert_finite(edge, of_alignment(edge, n, d))
