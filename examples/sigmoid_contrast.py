@@ -35,11 +35,11 @@ class SigmoidContrast(Objective):
         u, v = gather(image.pooled), gather(text.pooled)
         z = 2 * torch.eye(len(u), device=u.device, dtype=u.dtype) - 1
         losses = -logsigmoid(z * (image.scale * u @ v.T + self.bias))
-        return {"pairs": Term(losses.sum(), len(u), chance=_know_nothing(len(u)))}
+        return {"pairs": Term(losses.sum(), len(u), chance=_chance_level(len(u)))}
 
 
-def _know_nothing(n: int) -> float:
-    """What a row costs whoever says for every pair that it is right once in n times."""
+def _chance_level(n: int) -> float:
+    """The loss of a row where each pair is said to be right with probability 1/n."""
     return n * math.log(n) - (n - 1) * math.log(n - 1) if n > 1 else 0.0
 
 

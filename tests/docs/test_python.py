@@ -58,7 +58,7 @@ def test_a_trained_run(tmp_path, monkeypatch, capsys):
     session.run(load("itc", SMALL), Registry(), tmp_path / "runs" / "mine", Log(first=False), False)
     names: dict = {}
     exec(blocks()[1], names)
-    assert names["likeness"].shape == (2, 2)
+    assert names["similarity"].shape == (2, 2)
     assert torch.equal(names["pictures"][0], names["pictures"][1])
     assert capsys.readouterr().out.strip() == "torch.Size([2, 2]) 2 128"
 

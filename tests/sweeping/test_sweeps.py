@@ -66,7 +66,7 @@ def test_table_is_what_the_runs_scored(whole):
     half = 4.3026527 * statistics.stdev(differences) / 3**0.5
     assert float(other["difference"]) == pytest.approx(statistics.mean(differences))
     assert float(other["difference_high"]) - float(other["difference"]) == pytest.approx(half)
-    assert other["verdict"] in ("higher", "lower", "not told apart") and base["verdict"] == ""
+    assert other["verdict"] in ("higher", "lower", "not significant") and base["verdict"] == ""
     assert int(other["passes"]) == int(base["passes"]) == 4
     assert float(other["flops"]) == pytest.approx(float(base["flops"]) / 2, rel=0.01)
     text = (path.parent / "out/table.md").read_text(encoding="utf-8")

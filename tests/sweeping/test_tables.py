@@ -52,7 +52,7 @@ def test_paired_t_and_holm_by_hand():
     assert [cells[row].p for row in ("better", "wobbly")] == pytest.approx([first, second], abs=1e-12)
     assert cells["better"].adjusted == pytest.approx(2 * first, abs=1e-12)  # the smaller of two
     assert cells["wobbly"].adjusted == pytest.approx(second, abs=1e-12)
-    assert cells["better"].verdict == "higher" and cells["wobbly"].verdict == "not told apart"
+    assert cells["better"].verdict == "higher" and cells["wobbly"].verdict == "not significant"
 
 
 def test_two_seeds_are_shown_and_not_judged():
@@ -67,7 +67,7 @@ def test_two_seeds_are_shown_and_not_judged():
 def test_rows_without_the_score_are_left_out_and_an_equal_row_is_not_told_apart():
     cells = by_row(LOSS)
     assert list(cells) == ["base", "better", "wobbly"]
-    assert cells["better"].adjusted == 1 and cells["better"].verdict == "not told apart"
+    assert cells["better"].adjusted == 1 and cells["better"].verdict == "not significant"
     assert cells["wobbly"].difference[0] == pytest.approx(-1.5) and cells["wobbly"].p > 0.02
 
 
@@ -122,7 +122,7 @@ def test_markdown():
         f"| **{R1} (%, chance 10.0)** |  |  |  |  |",
         "| base | 60.0 [35.2, 84.8] |  |  |  |",
         "| better | 70.7 [45.8, 95.5] | +10.7 [+9.2, +12.1] | 0.002 | higher |",
-        "| wobbly | 65.0 [32.1, 97.9] | +5.0 [-32.3, +42.3] | 0.622 | not told apart |",
+        "| wobbly | 65.0 [32.1, 97.9] | +5.0 [-32.3, +42.3] | 0.622 | not significant |",
         "| half | 45.0 [-18.5, 108.5] | -10.0 [-10.0, -10.0] |  | not judged (2 seeds) |",
         f"| **{LOSS}** |  |  |  |  |",
         "| base |  | 3 of 3 | 13 | 2 TFLOP | x 1.00 | 61 s |",

@@ -26,11 +26,11 @@ def caption(
             "--beams",
             metavar="N",
             min=1,
-            help="Beginnings that are kept while searching; 1 takes the likeliest word each time.",
+            help="Texts that beam search keeps at each step; 1 is greedy search.",
         ),
     ] = 1,
     trust: Trust = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a caption for each picture with the newest checkpoint of a run that trained a decoder of captions."""
     from vlobjectives import api

@@ -29,9 +29,9 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Notes are errors.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Read every record and the header of every file.")] = False,
     trust: Trust = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a recipe: names, references, data, what parts can do, shapes, sense and means, without training."""
+    """Check a recipe without training: names, references, data, what parts can do, shapes, sanity and resources."""
     context.with_resource(brief(context.obj))
     from vlobjectives.recipe import load
 

@@ -30,7 +30,7 @@ def evaluate(
         ),
     ] = None,
     trust: Trust = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate a run's newest checkpoint, print the scores and write them to its eval/."""
     from vlobjectives.runs import evaluate_run

@@ -18,11 +18,11 @@ def plan(
     ] = None,
     nproc: Annotated[int, typer.Option("--nproc", min=1, help="Processes that the run will have.")] = 1,
     trust: Trust = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same as data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
 ) -> None:
-    """Show which passes a recipe runs, who asked for each, and what they cost. Needs no data, weights or network.
+    """Show which passes a recipe runs, which objectives use each, and what they cost.
 
-    Of a mix there is a plan for each source.
+    Needs no data, weights or network. Of a mix there is a plan for each source.
     """
     context.with_resource(brief(context.obj))
     from vlobjectives.checking.references import references

@@ -12,7 +12,7 @@ app = typer.Typer(invoke_without_command=True)
 @app.callback()
 def recipes(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the shipped recipes; `vlobj recipes copy NAME` makes one your own."""
     if context.invoked_subcommand:

@@ -16,7 +16,7 @@ def run(
         typer.Argument(
             metavar="RECIPE_OR_RUN",
             show_default=False,
-            help="A recipe file, a shipped recipe's name, or a run folder, which goes on with that run.",
+            help="A recipe file, a shipped recipe's name, or a run folder, which is resumed.",
         ),
     ],
     overrides: Annotated[
@@ -38,15 +38,13 @@ def run(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="With --out: go on if there is a run there, else start one.")
+        bool, typer.Option("--resume", help="With --out: resume the run that is there, or start one.")
     ] = False,
     nproc: Annotated[int, typer.Option("--nproc", metavar="N", min=1, help="Processes on this machine.")] = 1,
     trust: Trust = False,
     accept_changes: Annotated[
         bool,
-        typer.Option(
-            "--accept-changes", help="Go on with a run although the recipe, the data or a plug-in is not what it was."
-        ),
+        typer.Option("--accept-changes", help="Resume a run although the recipe, the data or a plug-in has changed."),
     ] = False,
 ) -> None:
     """Train a recipe. All checks run first."""

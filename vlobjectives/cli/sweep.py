@@ -14,7 +14,7 @@ def sweep(
     sweep: Annotated[
         str,
         typer.Argument(
-            show_default=False, help="A sweep file, or a shipped sweep's name. Run again, it goes on where it was."
+            show_default=False, help="A sweep file, or a shipped sweep's name. Run again, the sweep resumes."
         ),
     ],
     overrides: Annotated[

@@ -44,7 +44,7 @@ class Cell:
         if self.adjusted is None:
             return f"not judged ({self.shared} seed{'s' * (self.shared != 1)})"
         if self.adjusted >= LEVEL:
-            return "not told apart"
+            return "not significant"
         return "higher" if self.difference[0] > 0 else "lower"
 
 
