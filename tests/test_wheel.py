@@ -86,7 +86,10 @@ def test_metadata(wheel):
     assert archive.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     metadata = archive.read(f"{info}/METADATA").decode()
     assert "License-Expression: Apache-2.0" in metadata
-    assert not [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "<" in line]
+    needed = [
+        line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra == 'docs'" not in line
+    ]
+    assert not [line for line in needed if "<" in line]  # nothing that runs is held back; the site's builder may be
     entries = archive.read(f"{info}/entry_points.txt").decode()
     for name, module in PROJECT["entry-points"]["vlobjectives"].items():
         assert f"{name} = {module}\n" in entries
