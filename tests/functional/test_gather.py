@@ -14,9 +14,9 @@ ROWS, WIDTH = 3, 4
 
 @pytest.fixture(scope="module", params=[2, 3])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    """What each of two and of three processes found; started once, since importing torch takes seconds."""
+    """What each of two and of three processes found; forked, since importing torch takes seconds."""
     folder = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(_process, (request.param, str(folder)), nprocs=request.param)
+    multiprocessing.start_processes(_process, (request.param, str(folder)), nprocs=request.param, start_method="fork")
     return [torch.load(folder / f"{rank}.pt") for rank in range(request.param)]
 
 

@@ -118,7 +118,7 @@ def test_what_cannot_be_counted_beforehand_is_brought_to_the_device_once(monkeyp
 
 
 def test_two_processes_of_two_micro_batches_are_one_step(whole, tmp_path):
-    multiprocessing.spawn(process, (str(tmp_path),), nprocs=2)
+    multiprocessing.start_processes(process, (str(tmp_path),), nprocs=2, start_method="fork")
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
     check(found[0], whole)
     for key, value in found[0]["weights"].items():

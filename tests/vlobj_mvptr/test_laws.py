@@ -3,7 +3,7 @@
 import pytest
 from toy_detections import toy
 
-from vlobjectives.testing import objective_laws, part_laws
+from vlobjectives.testing import objective_laws, part_laws, processes
 from vlobjectives.testing.processes import broken, cases
 
 MINED = {"micro_batches_equal_one": "whose texts have phrases hangs on whom mining chose, known after the passes only"}
@@ -27,7 +27,8 @@ def test_objectives(form):
             law.check(name, toy(model, objectives={name: options}))
 
 
-def test_two_processes_are_one():
+def test_two_processes_are_one(monkeypatch):
+    monkeypatch.setattr(processes, "START", "fork")
     tried = [(form.split()[0], *FORMS[form]) for form in ("mcr of tags", "mcr of slots", "wpg pick", "wpg reencoded")]
     assert not broken(
         [case for name, model, options in tried for case in cases(toy(model, objectives={name: options}), name)]

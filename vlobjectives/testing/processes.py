@@ -16,6 +16,8 @@ from vlobjectives.testing.toys import Toy
 WORLD = 2
 ROWS = 32
 """Rows of each process."""
+START = "spawn"
+"""How processes begin; "fork" spares them the imports, and is for who knows that no GPU and no thread is in use."""
 GROUP = 16
 """The rows that pairings choose among, and the number that `group` is tried with."""
 
@@ -64,7 +66,7 @@ def broken(tried: Sequence[Case]) -> dict[str, str]:
 def over_processes(tried: Sequence[Case]) -> list[Mapping[str, Mapping[str, Tensor]]]:
     """For each case the terms' values, summed over processes, and the gradients as the optimiser gets them."""
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(_process, (tuple(tried), folder), nprocs=WORLD)
+        multiprocessing.start_processes(_process, (tuple(tried), folder), nprocs=WORLD, start_method=START)
         return torch.load(Path(folder) / "found.pt")
 
 
