@@ -1,5 +1,7 @@
 """Completion judged by twins: is what was hidden recovered as what it was, or as what could as well stand there."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -11,9 +13,13 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    FeatureRecovery,
     MaskSample,
+    Needs,
     Noise,
     ObjectiveName,
+    RecoversClass,
+    RecoversTokens,
     Samples,
     Score,
     Tokens,
@@ -28,12 +34,16 @@ TWINS = 64
 class Completion(Evaluation):
     """Accuracy of completion on contrast pairs: a completed feature is nearer to its own target than to the other's.
 
-    The passes of MGSC and MLTC, with what differs hidden: the patches that touch it, or the words that differ.
+    The passes of `of` and `local_of`, with what differs hidden: the patches that touch it, or the words that differ. In
+    brackets those of MGSC and MLTC.
 
         KIND/global_image   picture's class, picture hidden (pass A), to that of the whole picture, words hidden (C)
         KIND/global_text    text's class, words hidden (C), to that of the whole caption, picture hidden (A)
         KIND/local_image    hidden patches under `local_of`'s image mask (B) to the same of the whole picture (C)
         KIND/local_text     hidden words (C) to the same of the whole caption, picture under the context mask (A)
+
+    Needs of `of` that it recovers class tokens (`RecoversClass`), of `local_of` that it recovers tokens
+    (`RecoversTokens`): which pass holds a prediction, and which its target.
 
     A decision is right where the cosine (of several positions the mean) to the own target is above that to the twin's;
     a tie is half of one. A target lacks what differs on the *other* side, so only the side that is whole can tell. Both
@@ -49,62 +59,78 @@ class Completion(Evaluation):
     needs = frozenset({"twins"})
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("mgsc", description="global completion, whose passes are taken")
-        local_of: ObjectiveName | None = Field("mltc", description="local completion, whose passes are taken, or null")
+        of: Annotated[ObjectiveName, Needs(RecoversClass)] = Field(
+            "mgsc", description="global completion, whose passes are taken"
+        )
+        local_of: Annotated[ObjectiveName, Needs(RecoversTokens)] | None = Field(
+            "mltc", description="local completion, whose passes are taken, or null"
+        )
         kinds: tuple[str, ...] = Field(("colour", "shape"), min_length=1, description="kinds of twins")
         count: Samples = Field(256, description="twins a kind")
 
     def run(self, held):
-        objectives = {"global": held.objective(self.config.of)}
-        if self.config.local_of:
-            objectives["local"] = held.objective(self.config.local_of)
+        recoveries = self._recoveries(held)
         scores = {}
         for kind in self.config.kinds:
             twins = held.source.twins(held.split, kind, self.config.count)
             found: dict[str, list[Tensor]] = {}
-            most = max(int(patches(twin.where, self._picture(held, objectives)).sum()) for twin in twins)
+            picture = held.part(next(iter(recoveries.values())).prediction.image.input.part).spec
+            where = {number: patches(twin.where, picture) for number, twin in enumerate(twins)}
+            most = max(int(touched.sum()) for touched in where.values())
             for first in range(0, len(twins), TWINS):
                 some = {number: twins[number] for number in range(first, min(first + TWINS, len(twins)))}
-                for name, hits in self._decided(held, objectives, some, most).items():
+                touched = torch.stack([where[number] for number in some])
+                for name, hits in self._decided(held, recoveries, some, touched, most).items():
                     found.setdefault(name, []).append(hits)
             scores |= {f"{kind}/{name}": _score(torch.cat(hits)) for name, hits in found.items()}
         return {name: score for name, score in scores.items() if score.n}
 
-    def _picture(self, held, objectives):
-        """Spec of the encoder that sees the pictures."""
-        return held.part(held.inputs[objectives["global"].config.image].part).spec
+    def _recoveries(self, held: EvaluationContext) -> dict[str, FeatureRecovery]:
+        """Score -> what is recovered, such as `global_image`."""
+        whole = held.objective(self.config.of).class_recoveries(held.inputs)
+        of = self.config.local_of
+        local = held.objective(of).token_recoveries(held.inputs) if of else ()
+        return {f"{scope}_{one.side}": one for scope, found in (("global", whole), ("local", local)) for one in found}
 
-    def _decided(self, held, objectives, twins: dict[int, ContrastPair], most: int) -> dict[str, Tensor]:
+    def _decided(
+        self,
+        held: EvaluationContext,
+        recoveries: dict[str, FeatureRecovery],
+        twins: dict[int, ContrastPair],
+        where: Tensor,
+        most: int,
+    ) -> dict[str, Tensor]:
         """Score -> of each twin that serves the share of right decisions: 0, 1/2 or 1.
 
         twins  by number
-        most   patches that touch what differs, of the twin that has most
+        where  [twins,N] bool, the patches that touch what differs; most: of the twin that has most
         """
-        numbers, config = [*twins, *twins], objectives["global"].config
-        batch = held.batch([twin.left for twin in twins.values()] + [twin.right for twin in twins.values()], numbers)
-        views = {
-            f"{scope}_{key}": view
-            for scope, objective in objectives.items()
-            for key, view in objective.views(held.inputs).items()
+        batch = held.batch(
+            [twin.left for twin in twins.values()] + [twin.right for twin in twins.values()], [*twins] * 2
+        )
+        passes = {
+            (name, role): view
+            for name, one in recoveries.items()
+            for role, view in (("prediction", one.prediction), ("target", one.target))
         }
-        where = torch.stack([patches(twin.where, self._picture(held, objectives)) for twin in twins.values()])
+        text = next(iter(passes.values())).text.input.name
+        words = hide_words(held, text, batch[text], twins)
         touched = where.to(batch.number.device).repeat(2, 1)
-        words = hide_words(held, config.text, batch[config.text], twins)
-        draws = {}
-        for objective in objectives.values():
-            for key, mask in objective.config.named("mask").items():
-                draws[mask] = (
-                    words
-                    if key == "text_mask"
-                    else self._hidden(held, held.inputs[config.image].masked(mask), batch, touched, most)
-                )
-        value = held.values(views, batch, draws)
-        a, c = value["global_a"], value["global_c"]
-        found = {"global_image": decided(a.image.cls, c.image.cls), "global_text": decided(c.text.cls, a.text.cls)}
-        if "local" in objectives:
-            a, b, c = value["local_a"], value["local_b"], value["local_c"]
-            for name, draw, x, y in (("image", b.image.draw, b.image, c.image), ("text", words, c.text, a.text)):
-                found[f"local_{name}"] = decided(take(x.tokens, draw.index), take(y.tokens, draw.index), draw.index_ok)
+        draws = {view.text.input.mask: words for view in passes.values() if view.text.input.mask}
+        draws |= {
+            mask: self._hidden(held, view.image.input, batch, touched, most)
+            for mask, view in {view.image.input.mask: view for view in passes.values()}.items()
+            if mask
+        }
+        value = held.values({"_".join(key): view for key, view in passes.items()}, batch, draws)
+        found = {}
+        for name, one in recoveries.items():
+            x, y = (getattr(value[f"{name}_{role}"], one.side) for role in ("prediction", "target"))
+            if name.startswith("global"):
+                found[name] = decided(x.cls, y.cls)
+            else:
+                index = x.draw.index
+                found[name] = decided(take(x.tokens, index), take(y.tokens, index), x.draw.index_ok)
         left, right = words.ids.chunk(2)
         serves = (left == right).all(1) & words.hidden.chunk(2)[0].any(1)
         return {name: hits[serves] for name, hits in found.items()}

@@ -6,7 +6,17 @@ from typing import Literal
 from pydantic import Field
 
 from vlobj_glscl.completion_losses import unit_over
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Temperature, Term, fused
+from vlobjectives import (
+    FeatureRecovery,
+    InputName,
+    MaskName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Temperature,
+    Term,
+    fused,
+)
 from vlobjectives.functional import sym_nce
 
 
@@ -47,6 +57,10 @@ class MGSC(Objective):
             "a": fused(image.masked(self.config.image_mask), text, part=part),
             "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
+
+    def class_recoveries(self, inputs):
+        a, c = self.views(inputs).values()
+        return [FeatureRecovery(a, c, "image"), FeatureRecovery(c, a, "text")]
 
     def forward(self, a, c, gather):
         return {

@@ -2,7 +2,18 @@
 
 from pydantic import Field
 
-from vlobjectives import Amount, InputName, MaskName, Objective, ObjectiveConfig, PartName, Temperature, Term, fused
+from vlobjectives import (
+    Amount,
+    FeatureRecovery,
+    InputName,
+    MaskName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Temperature,
+    Term,
+    fused,
+)
 from vlobjectives.functional import sym_nce, take, unit
 
 
@@ -44,6 +55,10 @@ class MLTC(Objective):
             "b": fused(image.masked(self.config.image_mask), text, part=part),
             "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
+
+    def token_recoveries(self, inputs):
+        a, b, c = self.views(inputs).values()
+        return [FeatureRecovery(b, c, "image"), FeatureRecovery(c, a, "text")]
 
     def forward(self, a, b, c, gather):
         if b.image.draw.keep is not None:

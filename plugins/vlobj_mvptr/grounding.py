@@ -1,5 +1,7 @@
 """Phrase grounding judged by boxes: does a phrase's best region lie where its thing is."""
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -10,11 +12,12 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    GroundsPhrases,
+    Needs,
     ObjectiveName,
     Sample,
     Score,
     Spec,
-    fused,
 )
 from vlobjectives.functional import mean_interval
 
@@ -33,14 +36,16 @@ class Grounding(Evaluation):
     patches of a grid, or the vectors beside the input's tags, whose last six numbers begin with x1, y1, x2, y2 as
     shares of width and height. Chance is the larger of the box's share of the picture and the share of the picture's
     regions that would be right.
+
+    Needs an objective that tells how similar phrases and regions are (`GroundsPhrases`).
     """
 
     paper = "MVPTR, arXiv 2201.12596"
     needs = frozenset({"regions"})
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field(
-            "wpg", description="the objective whose inputs, fusion, layer and field of phrases are read"
+        of: Annotated[ObjectiveName, Needs(GroundsPhrases)] = Field(
+            "wpg", description="the objective that compares phrases with regions"
         )
 
     def run(self, held):
@@ -60,17 +65,17 @@ class Grounding(Evaluation):
         self, held: EvaluationContext, objective, samples: list[Sample], batch: Batch
     ) -> list[tuple[float, float, float]]:
         """Of each sample with phrases: share of hits, box's share of the picture, share of regions in the box."""
-        config = objective.config
-        image, text = held.inputs[config.image], held.inputs[config.text]
-        pairs = fused(image, text, part=config.fusion)
-        pairs = held.values({"pairs": pairs if config.layer is None else pairs.layer(config.layer)}, batch)["pairs"]
-        alike = similarities(objective.tokens(pairs.text), objective.tokens(pairs.image))
+        view = objective.phrase_pairs(held.inputs)
+        image = view.image.input
+        pairs = held.values({"pairs": view}, batch)["pairs"]
+        alike = objective.phrase_similarities(pairs)
         valid = pairs.image.valid
         best = alike.masked_fill(~valid[:, None], -2.0).argmax(2).cpu()
-        places, phrase = centres(held.part(image.part).spec, batch[config.image], batch.size), objective.phrase(pairs)
+        places = centres(held.part(image.part).spec, batch[image.name], batch.size)
+        phrase, reader = objective.phrase_positions(pairs), held.readers[objective.phrase_field()]
         found = []
         for row, sample in enumerate(samples):
-            spans = held.readers[config.phrases].read(sample.values["caption"]).spans
+            spans = reader.read(sample.values["caption"]).spans
             at = phrase[row].nonzero()[:, 0].tolist()
             height, width = sample.values["masks"].shape[-2:] if len(sample.values["boxes"]) else (1, 1)
             there, judged = places[row][valid[row].cpu()], []

@@ -76,6 +76,21 @@ class MCR(Objective):
         self.first = field.ids[0] if field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field.share else None
 
+    def concept_view(self, inputs, mask):
+        mask = mask or self.config.mask
+        if mask is None and self.config.targets is None:
+            raise self.cannot(
+                "the objective names no mask of its own", "name the one of the picture's input: mask=NAME"
+            )
+        return encoded(inputs[self.config.image].masked(mask))
+
+    def named_concepts(self, picture, batch, part):
+        return self.named(picture, part(self.config.head), batch)
+
+    def frequent_concept(self, part):
+        share = next(iter(part(self.config.head).spec.fields.values())).share
+        return max(range(len(share)), key=share.__getitem__) - self.first if share else None
+
     def forward(self, picture, head, batch):
         logits, ids, valid = self.named(picture, head, batch)
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy

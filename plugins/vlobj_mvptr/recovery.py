@@ -1,7 +1,7 @@
 """How often masked concept recovering names the right concept, and whether it looked at the picture."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -12,12 +12,13 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     MaskName,
+    NamesConcepts,
+    Needs,
     ObjectiveName,
     Rows,
     Score,
     Tokens,
     accuracy,
-    encoded,
 )
 from vlobjectives.functional import paired_interval
 
@@ -29,45 +30,39 @@ class Recovery(Evaluation):
     other_picture  the same tags and the same places hidden, beside the regions of another sample; slots see its
                    picture. Rows of the same picture are left out
     gain           right less other_picture, the paired difference with its Student's t interval; chance is 0
+
+    Needs an objective that names the concepts of a picture (`NamesConcepts`).
     """
 
     paper = "MVPTR, arXiv 2201.12596"
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("mcr", description="the objective that names concepts")
+        of: Annotated[ObjectiveName, Needs(NamesConcepts)] = Field(
+            "mcr", description="the objective that names concepts"
+        )
         mask: MaskName | None = Field(
             None,
             description="mask of the picture's input that hides pieces of tags; null: "
             "the objective's own, or none where it names a field of concepts",
         )
 
-    def suits(self, objectives):
-        judged = objectives[self.config.of].config
-        if judged.targets is None and self.config.mask is None and judged.mask is None:
-            raise self.cannot(
-                f"objective '{self.config.of}' names no mask of its own",
-                "name the one of the picture's input: evaluate.recovery.mask=NAME",
-            )
-
     def run(self, held):
         objective = held.objective(self.config.of)
-        config, mask = objective.config, self.config.mask or objective.config.mask
-        view, head = encoded(held.inputs[config.image].masked(mask)), held.part(config.head)
+        view = objective.concept_view(held.inputs, self.config.mask)
+        frequent = objective.frequent_concept(held.part)
         found: dict[str, list[Tensor]] = {"right": [], "other": [], "guess": []}
-        most = next(iter(head.spec.fields.values())).share
         for batch in held.batches():
             other = batch.same != batch.same.roll(1)
-            for name, shown in (("right", batch), ("other", exchanged(batch, config.image))):
+            for name, shown in (("right", batch), ("other", exchanged(batch, view.input.name))):
                 picture = held.values({"picture": view}, shown)["picture"]
-                logits, ids, valid = objective.named(picture, head, batch)
+                logits, ids, valid = objective.named_concepts(picture, batch, held.part)
                 counted = valid.any(1) & other.repeat_interleave(len(ids) // batch.size)
                 found[name].append(((logits.argmax(1, keepdim=True) == ids) & valid).any(1)[counted])
-            frequent = max(range(len(most)), key=most.__getitem__) - objective.first if most else 0
-            found["guess"].append(((ids == frequent) & valid).any(1)[counted])
+            found["guess"].append(((ids == (0 if frequent is None else frequent)) & valid).any(1)[counted])
         right, other, guess = (torch.cat(rows) if rows else torch.zeros(0) for rows in found.values())
         if not right.numel():
             return {}
-        chance = guess.double().mean().item() if most else None
+        chance = None if frequent is None else guess.double().mean().item()
         gain = paired_interval(right.tolist(), other.tolist())
         return {
             "right": accuracy(right, chance),

@@ -118,6 +118,18 @@ class WPG(Objective):
         scored = self._partners(matched, batch, noise, gather)[1] if wrong is None else self._opposed(matched, wrong)
         return {"grounding": scored.sum()}
 
+    def phrase_field(self) -> str:
+        return self.config.phrases
+
+    def phrase_pairs(self, inputs):
+        return self.views(inputs)["matched"]
+
+    def phrase_positions(self, pairs: Fused) -> Tensor:
+        return self.phrase(pairs)
+
+    def phrase_similarities(self, pairs: Fused) -> Tensor:
+        return similarities(self.tokens(pairs.text), self.tokens(pairs.image))
+
     def phrase(self, x: Fused) -> Tensor:
         """[R,L] bool, where phrases stand."""
         return (x.text.segment == self.segment) & ~x.text.special

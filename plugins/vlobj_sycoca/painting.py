@@ -1,11 +1,22 @@
 """Whether hidden patches are painted by the caption, or by what is left of the picture alone."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch
 from pydantic import Field
 
-from vlobjectives import Encoded, Evaluation, EvaluationConfig, EvaluationContext, ObjectiveName, Score
+from vlobjectives import (
+    Batch,
+    Encoded,
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    Needs,
+    ObjectiveName,
+    ReconstructsPixels,
+    Score,
+)
 from vlobjectives.functional import mean_interval
 
 
@@ -18,26 +29,34 @@ class Painting(Evaluation):
     Mean over pictures, Student's interval. A wrong caption is that of the next picture of its batch; where the two
     captions are equal the picture is left out; no score where all are. Chance of `gain` is 0: who paints without
     reading cannot tell.
+
+    Needs an objective that reconstructs pixels from a masked picture and a text (`ReconstructsPixels`).
     """
 
     paper = "SyCoCa, arXiv 2401.02137"
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("tgmim", description="objective that paints, and whose mask is taken")
+        of: Annotated[ObjectiveName, Needs(ReconstructsPixels)] = Field(
+            "tgmim", description="objective that paints, and whose mask is taken"
+        )
 
     def run(self, held: EvaluationContext):
         objective = held.objective(self.config.of)
-        config = objective.config
-        view = objective.views(held.inputs)["painted"]
+        view = objective.reconstruction(held.inputs)
+        if view.memory is None:
+            raise self.cannot(
+                f"the objective '{self.config.of}' reads no text", f"objectives.{self.config.of}.memory=text"
+            )
+        memory, mask = view.memory.input.name, view.query.input.mask
         right, wrong = [], []
         for batch in held.batches():
             if batch.size < 2:
                 continue
             own = held.values({"painted": view}, batch)["painted"]
-            tokens = batch[config.memory]
+            tokens = batch[memory]
             turned = tokens.rows(torch.arange(batch.size, device=tokens.ids.device).roll(1))
-            other = replace(batch, values={**batch.values, config.memory: turned})
-            painted = held.values({"painted": view}, other, draws={config.mask: own.draw})["painted"]
+            other = replace(batch, values={**batch.values, memory: turned})
+            painted = held.values({"painted": view}, other, draws={mask: own.draw})["painted"]
             for row, differs in enumerate((turned.ids != tokens.ids).any(1).tolist()):
                 if differs:
                     right.append(_loss(objective, own, batch, row))
@@ -52,7 +71,6 @@ class Painting(Evaluation):
         }
 
 
-def _loss(objective, painted: Encoded, batch, row: int) -> float:
+def _loss(objective: ReconstructsPixels, painted: Encoded, batch: Batch, row: int) -> float:
     rows = slice(row, row + 1)
-    term = objective(painted=painted.rows(rows), batch=batch.rows(rows))["pixels"]
-    return float(term.total / term.count)
+    return float(objective.reconstruction_error(painted.rows(rows), batch.rows(rows)))

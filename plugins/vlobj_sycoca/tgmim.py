@@ -67,6 +67,13 @@ class TGMIM(Objective):
         total = self._summed(self.pixels(take(painted.tokens, draw.index)) - wanted, draw)
         return {"pixels": Term(total, count, chance=self._summed(wanted, draw) / count.clamp_min(1))}
 
+    def reconstruction(self, inputs):
+        return self.views(inputs)["painted"]
+
+    def reconstruction_error(self, decoded, batch):
+        term = self(painted=decoded, batch=batch)["pixels"]
+        return term.total / term.count
+
     def counts(self, painted=None):
         if painted is None:  # a mask that looks at views draws after their passes
             return {}

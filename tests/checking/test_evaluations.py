@@ -25,10 +25,10 @@ from vlobjectives.system import assemble
 
 PLAIN = "evaluate: {retrieval: {gallery: 16}}"
 CASES = [
-    ("type: rerank, of: itc", "of", "has no attribute 'head'", "of: itm"),
-    ("type: itm, of: mgsc", "of", "judges pairs", "of: itm"),
-    ("type: binding, of: mlm", "of", "judges pairs", "of: itm"),
-    ("type: words, of: itc", "of", "names words", "of: mlm"),
+    ("type: rerank, of: itc", "of", "none that judges whether a picture and a caption belong together", "of: itm"),
+    ("type: itm, of: mgsc", "of", "MGSC has no `log_odds`", "of: itm"),
+    ("type: binding, of: mlm", "of", "none that judges whether", "of: itm"),
+    ("type: words, of: itc", "of", "none that names the tokens at hidden positions", "of: mlm"),
     ("type: rerank, fusion: vision", "fusion", "fusion that the objective reads", "fusion: fusion"),
     ("type: binding, fusion: words", "fusion", "fusion that the objective reads", "fusion: fusion"),
     ("type: itm, fusion: joint", "fusion", "fusion that the objective reads", "fusion: fusion"),
@@ -36,13 +36,18 @@ CASES = [
     ("type: retrieval, joint: fusion", "joint", "'fusion' is a fusion", "joint: joint"),
     ("type: retrieval, image: text", "image", "takes as its text, not as its image", "image: image"),
     ("type: alignment, text: image", "text", "takes as its image, not as its text", "text: text"),
-    ("type: completion, local_of: itc", "local_of", "local completion", "local_of: mltc"),
-    ("type: completion, of: itm", "of", "global completion", "name one of mgsc, mltc"),
+    ("type: completion, local_of: itc", "local_of", "recovers the features of masked patches", "local_of: mltc"),
+    ("type: completion, of: itm", "of", "recovers the class token of a masked picture or text", "of: mgsc"),
+    ("type: completion, of: mltc", "of", "MLTC has no `class_recoveries`", "of: mgsc"),
     ("type: words, mask: dropped", "mask", "is not for the input 'text' of tokens", "mask: hidden_words"),
     ("type: binding, kinds: [swop]", "kinds", "not in 'swop'", "kinds: [swap]"),
     ("type: zero_shot, prompts: [a thing]", "prompts", "no place for a name", "prompts: ['{}']"),
-    ("type: captioning, of: itc", "", "'itc' trains no decoder", "leave it out: evaluate.NAME=false"),
-    ("type: grounding, of: itc", "of", "nothing else in this recipe can", "leave it out: evaluate.NAME=false"),
+    ("type: captioning, of: itc", "of", "none that trains a decoder", "leave it out: evaluate.NAME=false, or add one"),
+    ("type: naming, of: itc", "of", "none that trains a decoder", "leave it out: evaluate.NAME=false, or add one"),
+    ("type: grounding, of: itc", "of", "how similar the phrases", "leave it out: evaluate.NAME=false, or add one"),
+    ("type: recovery, of: itc", "of", "names the concepts", "leave it out: evaluate.NAME=false, or add one"),
+    ("type: painting, of: itc", "of", "reconstructs the hidden", "leave it out: evaluate.NAME=false, or add one"),
+    ("type: vqa, of: itm", "of", "answers a question", "leave it out: evaluate.NAME=false, or add one"),
 ]
 
 
@@ -55,7 +60,7 @@ def test_refused_at_their_lines(tmp_path, capsys):
     )
     ended = vlobj(capsys, "check", path)
     assert ended.code == 2
-    told = ended.err.replace("\n    mend", " mend").splitlines()
+    told = ended.err.replace("\n    hint", " hint").splitlines()
     assert len(told) == len(CASES), ended.err
     for number, (entry, option, says, hint) in enumerate(CASES):
         at = f"evaluate.case{number}" + f".{option}" * bool(option)

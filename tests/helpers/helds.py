@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from vlobj_data.scenes.scenes import Scenes
 
 from vlobjectives import Batch, Encoded, Fused, Input, Joint, Source
@@ -104,7 +104,7 @@ class Given:
         return lambda image, text, want: Fused(image, text, self.pooled(image.cls[:, 0], text.cls[:, 0]))
 
     def objective(self, name: str):
-        return SimpleNamespace(head=lambda pooled: nn.functional.pad(pooled[:, None], (1, 0)))
+        return SimpleNamespace(log_odds=lambda pairs: pairs.pooled)
 
 
 def scenes(**config) -> Scenes:

@@ -6,11 +6,8 @@ import pytest
 from helds import RECIPE, Given, scenes
 from vlobj_common.evaluations.caption_scores import Cider
 from vlobj_common.evaluations.captioning import Captioning
-from vlobj_common.objectives.ic import IC
-from vlobj_common.objectives.itc import ITC
 from vlobj_data.captions.captions import Captions
 
-from vlobjectives import CannotBuild
 from vlobjectives.data.data_module import build_data
 from vlobjectives.data.loader import in_order
 from vlobjectives.evaluation.context import SplitContext
@@ -106,12 +103,6 @@ def test_photos_are_described_once_beside_all_of_their_captions():
     assert len(said) == 5 * scores["bleu4"].n and len(pictures) == 12
     assert scores["bleu4"].value == pytest.approx(1) and scores["bleu4"].chance < 0.2
     assert scores["cider"].low > 1 > scores["cider"].chance
-
-
-def test_an_objective_that_does_not_write():
-    Captioning(Captioning.Config()).suits({"ic": IC(IC.Config())})
-    with pytest.raises(CannotBuild, match="'itc' trains no decoder"):
-        Captioning(Captioning.Config(of="itc")).suits({"itc": ITC(ITC.Config())})
 
 
 def test_on_a_real_system(tmp_path):

@@ -212,7 +212,7 @@ class Reads:
         return lambda v, t, want: Fused(v, t, (v.tokens == t.tokens).float()[:, 0])
 
     def objective(self, name):
-        return SimpleNamespace(head=lambda pooled: F.pad(pooled, (1, 0)))
+        return SimpleNamespace(log_odds=lambda pairs: pairs.pooled[:, 0])
 
 
 def test_binding_tells_who_reads_from_who_counts_words(held):
@@ -292,9 +292,10 @@ def test_words_hangs_on_no_training_step_and_wants_a_mask(held):
     one = run(Words, held)
     assert one == run(Words, held) and all(score.low <= score.value <= score.high for score in one.values())
     maskless = Naming(held, True)
-    maskless.objective = lambda name: SimpleNamespace(config=SimpleNamespace(mask=None, head="words"), first=0)
+    own = held.objective("mlm")
+    maskless.objective = lambda name: SimpleNamespace(token_mask=lambda: None, predict_tokens=own.predict_tokens)
     with pytest.raises(CannotBuild, match="names no mask"):
-        Words(Words.Config()).suits({"mlm": maskless.objective("mlm")})
+        run(Words, maskless)
     assert run(Words, maskless, mask="hidden_words")["all"].value == 1.0
 
 

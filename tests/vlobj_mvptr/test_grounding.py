@@ -116,7 +116,7 @@ def test_centres_of_patches_and_of_regions():
 
 def test_recovery_of_an_untrained_system_needs_no_picture(held):
     with pytest.raises(CannotBuild, match="names no mask of its own"):
-        Recovery(Recovery.Config()).suits(held.system.objectives)
+        Recovery(Recovery.Config()).run(held)
     scores = Recovery(Recovery.Config(mask="noisy_tags")).run(held)
     assert scores["right"].chance == scores["other_picture"].chance and 0 < scores["right"].chance < 0.5
     gain = scores["gain"]

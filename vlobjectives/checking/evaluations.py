@@ -19,6 +19,7 @@ import torch
 from vlobjectives.checking.capabilities import asked_in_vain, views_of
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.checking.trial_system import SAMPLES, little
+from vlobjectives.contracts import naming, roles
 from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.naming import kinds
 from vlobjectives.contracts.parts import CannotBuild
@@ -150,12 +151,13 @@ class Trials:
         try:
             with contained(dotted(path), draws=True):
                 whole = one.cls(one.config)
+                if unfit := list(_roles(path, one, self.named)):
+                    return Fault(unfit)
                 views = views_of(whole, self.built.bare)
                 found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
                 found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
                 if found:
                     return Fault(list(dict.fromkeys(found)))
-                whole.suits(self.built.objectives)
                 ran = True
                 self._run(one, whole)
         except (Exception, SystemExit) as error:  # a plug-in's own code
@@ -313,6 +315,22 @@ def _blamed(error: BaseException, one: Named, trials: Trials) -> str | None:
         found = owner.get(id(frame.tb_frame.f_locals.get("self")), found)
         frame = frame.tb_next
     return found
+
+
+def _roles(path: KeyPath, one: Named, named: Mapping[KeyPath, Named]) -> Iterator[tuple[KeyPath, str, str]]:
+    """Objectives that do not fill the role that an option needs."""
+    objectives = {where[1]: other for where, other in named.items() if where[0] == "objectives"}
+    for place, name, role in naming.needs(one.config):
+        if name in objectives and (lacks := roles.lacking(objectives[name].cls, role)):
+            fit = [other for other, its in objectives.items() if not roles.lacking(its.cls, role)]
+            yield (
+                (*path, *place),
+                f"'{name}' is none that {roles.does(role)}: {objectives[name].cls.__name__} has no "
+                + ", ".join(f"`{method}`" for method in lacks),
+                f"name {'one of ' * (len(fit) > 1)}{', '.join(map(str, fit))}"
+                if fit
+                else f"leave it out: {path[0]}.{path[1]}=false, or add one",
+            )
 
 
 def _averages(path: KeyPath, views: Mapping[str, Any], built: Built) -> Iterator[tuple[KeyPath, str, str]]:

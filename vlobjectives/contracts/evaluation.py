@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import EvaluationConfig
-from vlobjectives.contracts.objective import Objective
-from vlobjectives.contracts.parts import CannotBuild, Part
+from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source
 from vlobjectives.contracts.values import MaskSample
@@ -70,14 +69,21 @@ class EvaluationContext(Protocol):
         Raises RecipeError where that objective trains none.
         """
 
-    def objective(self, name: str) -> Objective: ...
+    def objective(self, name: str) -> Any:
+        """The objective of this name. What an evaluation may call of it is the role that its Config field needs."""
 
-    def part(self, name: str) -> Part | nn.Module: ...
+    def part(self, name: str) -> Any:
+        """The part of this name, to be called by itself: in the precision of passes, floats given back in float32."""
 
 
 class Evaluation:
-    """A family of scores. `needs` says what it asks of the source beyond samples: what it `can`, or columns; where that
-    hangs on options, a constructor sets it."""
+    """A family of scores.
+
+    Config says what is asked of objectives: `of: Annotated[ObjectiveName, Needs(JudgesPairs)]` (`roles`).
+
+    needs  what it asks of the source beyond samples: what it `can`, or columns; where that hangs on options, a
+           constructor sets it
+    """
 
     Config: ClassVar[type[EvaluationConfig]] = EvaluationConfig
     paper: ClassVar[str] = ""
@@ -89,9 +95,6 @@ class Evaluation:
     def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
         """The views that `run` will ask for, so that `check` can refuse what the model cannot give."""
         return {}
-
-    def suits(self, objectives: Mapping[str, Objective]) -> None:
-        """Raises `self.cannot(why, mend)` where an objective that Config names is none that it can judge."""
 
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         """Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`."""

@@ -1,6 +1,6 @@
 """Where a Config names other things of the recipe: in a field, or inside of a list, a mapping or a Config in it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
@@ -14,50 +14,80 @@ class Names:
     kind: str
 
 
+@dataclass(frozen=True)
+class Needs:
+    """Marks a Config field that names an objective (`ObjectiveName`) with the role that it must fill; see `roles`."""
+
+    role: type
+
+
 Place = tuple[str | int, ...]
+Wanted = Callable[[Any], bool]
+"""Whether a mark is one of those that are looked for."""
 
 
 def kinds(info: Any) -> set[str]:
     """Kinds that a pydantic field names, wherever in it."""
-    return {mark.kind for mark in info.metadata if isinstance(mark, Names)} | _kinds(info.annotation)
+    return {mark.kind for mark in _marks(info) if isinstance(mark, Names)}
 
 
-def _kinds(hint: Any) -> set[str]:
+def _marks(info: Any) -> Iterator[Any]:
+    """All marks of a pydantic field, wherever in it."""
+    yield from info.metadata
+    yield from _marks_of(info.annotation)
+
+
+def _marks_of(hint: Any) -> Iterator[Any]:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return set().union(*map(kinds, hint.model_fields.values()))
-    own = {mark.kind for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Names)}
-    return own.union(*map(_kinds, get_args(getattr(hint, "__value__", hint))))
+        for info in hint.model_fields.values():
+            yield from _marks(info)
+    else:
+        yield from getattr(hint, "__metadata__", ())
+        for inner in get_args(getattr(hint, "__value__", hint)):
+            yield from _marks_of(inner)
 
 
 def places(config: BaseModel, kind: str) -> Iterator[tuple[Place, str]]:
     """Where names of this kind stand, and the names: (`mask`,), (`masks`, 0), (`masks`, `words`)."""
+    return _marked(config, lambda mark: isinstance(mark, Names) and mark.kind == kind)
+
+
+def needs(config: BaseModel) -> Iterator[tuple[Place, str, type]]:
+    """Where an objective is named that must fill a role, its name, and the role."""
+    marks = (mark for info in type(config).model_fields.values() for mark in _marks(info))
+    for role in dict.fromkeys(mark.role for mark in marks if isinstance(mark, Needs)):
+        for place, name in _marked(config, lambda mark, need=Needs(role): mark == need):
+            yield place, name, role
+
+
+def _marked(config: BaseModel, wanted: Wanted) -> Iterator[tuple[Place, str]]:
     for field, info in type(config).model_fields.items():
-        marked = any(isinstance(mark, Names) and mark.kind == kind for mark in info.metadata)
-        yield from dict(_places(getattr(config, field), info.annotation, kind, (field,), marked)).items()
+        marked = any(map(wanted, info.metadata))
+        yield from dict(_places(getattr(config, field), info.annotation, wanted, (field,), marked)).items()
 
 
-def _places(value: Any, hint: Any, kind: str, place: Place, marked: bool = False) -> Iterator[tuple[Place, str]]:
+def _places(value: Any, hint: Any, wanted: Wanted, place: Place, marked: bool = False) -> Iterator[tuple[Place, str]]:
     hint = getattr(hint, "__value__", hint)  # of a `type` statement
     if get_origin(hint) is Annotated:
         hint, *marks = get_args(hint)
-        marked = marked or any(isinstance(mark, Names) and mark.kind == kind for mark in marks)
+        marked = marked or any(map(wanted, marks))
     inner = get_args(hint)
     if marked and isinstance(value, str):
         yield place, value
     elif isinstance(value, BaseModel):
-        yield from (((*place, *rest), name) for rest, name in places(value, kind))
+        yield from (((*place, *rest), name) for rest, name in _marked(value, wanted))
     elif isinstance(value, Mapping):
         for key, held in value.items():
             for hints in _of(hint, Mapping, inner):
-                yield from _places(key, hints[0], kind, (*place, key))
-                yield from _places(held, hints[-1], kind, (*place, key))
+                yield from _places(key, hints[0], wanted, (*place, key))
+                yield from _places(held, hints[-1], wanted, (*place, key))
     elif isinstance(value, Collection) and not isinstance(value, str | bytes):
         for number, held in enumerate(value):
             for hints in _of(hint, Collection, inner):
-                yield from _places(held, hints[number] if number < len(hints) else hints[0], kind, (*place, number))
+                yield from _places(held, hints[number] if number < len(hints) else hints[0], wanted, (*place, number))
     else:
         for other in inner:
-            yield from _places(value, other, kind, place, marked)
+            yield from _places(value, other, wanted, place, marked)
 
 
 def _of(hint: Any, base: type, inner: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

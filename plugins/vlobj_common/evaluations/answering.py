@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -11,10 +11,12 @@ from torch import Tensor
 from vlobj_common.evaluations.retrieval import share
 from vlobj_common.readers.answers import Answer, scores
 from vlobjectives import (
+    AnswersQuestions,
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
     InputName,
+    Needs,
     ObjectiveName,
     PartName,
     UnusableSample,
@@ -35,23 +37,21 @@ class Answering(Evaluation):
     `accuracy` stands beside `question_only`, its chance: the most frequent answer, in the training split, to questions
     that begin alike. Which beginnings are told apart (by one word, ..., four, or whole questions) is what does best on
     the very questions that are asked here, so that no such guess does better. Wilson's intervals over questions.
+
+    Needs an objective that answers questions from a table of answers (`AnswersQuestions`).
     """
 
     paper = "VQA 2.0, arXiv 1612.00837"
     needs = frozenset(COLUMNS)
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("vqa", description="objective that answers: `head` gives [B,V]")
+        of: Annotated[ObjectiveName, Needs(AnswersQuestions)] = Field("vqa", description="objective that answers")
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the question")
         fusion: PartName = Field("fusion", description="fusion that the objective reads")
 
     def views(self, inputs):
         return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
-
-    def suits(self, objectives):
-        if "answer" not in objectives[self.config.of].config.named("field"):
-            raise self.cannot(f"the objective '{self.config.of}' answers no questions")
 
     def run(self, held):
         asked, right = answered(held, self)
@@ -76,10 +76,10 @@ def answered(held: EvaluationContext, evaluation: Answering) -> tuple[list[Asked
     """
     config = evaluation.config
     objective, views = held.objective(config.of), evaluation.views(held.inputs)
-    table: Any = held.readers[objective.config.answer]
+    table: Any = held.readers[objective.answer_field()]
     asked, right = [], []
     for batch in held.batches():
-        given = objective.head(held.values(views, batch)["asked"].pooled).argmax(-1).tolist()
+        given = objective.answer_scores(held.values(views, batch)["asked"]).argmax(-1).tolist()
         for number, answer in zip(batch.number.tolist(), given):
             values = held.sample(number).values
             asked.append((values["question"], values["answer"]))

@@ -21,6 +21,8 @@ class Binding(Evaluation):
     A twin gives two decisions a score, a tie is half of one; chance 50 %. Kind `swap` exchanges two attributes: the two
     captions have the same words, and only who is bound to whom tells them apart. Wilson's interval is over twins, as if
     the two decisions of a twin were one.
+
+    Needs an objective that judges pairs (`JudgesPairs`).
     """
 
     needs = frozenset({"twins"})

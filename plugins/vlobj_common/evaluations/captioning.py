@@ -1,6 +1,7 @@
 """How well captions that a decoder writes agree with those that people (or the world of `scenes`) wrote."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -11,9 +12,10 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    GeneratesText,
     InputName,
     Kept,
-    Objective,
+    Needs,
     ObjectiveName,
     Samples,
     Score,
@@ -35,23 +37,21 @@ class Captioning(Evaluation):
     are worth as much there. BLEU-4 is not smoothed and is of the whole set, CIDEr-D the mean over pictures; 95 %
     intervals by bootstrap over pictures. In writing without blanks between words (Chinese, Japanese, Thai, ...) every
     letter counts as a word.
+
+    Needs an objective that trains a decoder of texts (`GeneratesText`).
     """
 
     paper = "BLEU, ACL 2002; CIDEr, arXiv 1411.5726"
     needs = frozenset({"caption"})
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("ic", description="objective whose decoder writes")
+        of: Annotated[ObjectiveName, Needs(GeneratesText)] = Field("ic", description="objective whose decoder writes")
         beams: Kept = Field(1, description="beginnings that are kept while searching; 1 is greedy")
         count: Samples | None = Field(256, description="pictures that are described; null: all of the split")
         image: InputName = Field("image", description="input that shows the picture")
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image])}
-
-    def suits(self, objectives):
-        if type(objectives[self.config.of]).writes is Objective.writes:
-            raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts")
 
     def run(self, held):
         written = described(held, self.config)

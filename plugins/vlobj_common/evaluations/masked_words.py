@@ -1,6 +1,7 @@
 """Masked words named with the picture at hand: all kinds, and the words of a kind by themselves."""
 
 import re
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -15,9 +16,11 @@ from vlobjectives import (
     InputName,
     MaskName,
     MaskSample,
+    Needs,
     Noise,
     ObjectiveName,
     PartName,
+    PredictsTokens,
     RequestedOutputs,
     Sample,
     Tokens,
@@ -41,10 +44,12 @@ class Words(Evaluation):
     among those that stand at the scored places (the field's `share`; without it, most frequent among them), and how
     often it is right here. Kinds are scored where the source has `words`; the caption is the column `caption`, and the
     text input begins with it.
+
+    Needs an objective that names hidden tokens (`PredictsTokens`).
     """
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field("mlm", description="objective that names words; its `head` is read")
+        of: Annotated[ObjectiveName, Needs(PredictsTokens)] = Field("mlm", description="objective that names words")
         mask: MaskName | None = Field(
             None,
             description="mask of the text under whose name words are hidden, in place "
@@ -60,16 +65,14 @@ class Words(Evaluation):
         text = inputs[self.config.text].masked(self.config.mask)
         return {"pairs": fused(inputs[self.config.image], text, part=self.config.fusion)}
 
-    def suits(self, objectives):
-        if self.config.mask is None and objectives[self.config.of].config.mask is None:
+    def run(self, held):
+        objective = held.objective(self.config.of)
+        mask = self.config.mask or objective.token_mask()
+        if mask is None:
             raise self.cannot(
                 f"objective '{self.config.of}' names no mask of its own",
                 "name one of the text's masks: evaluate.words.mask=NAME",
             )
-
-    def run(self, held):
-        objective = held.objective(self.config.of)
-        mask = self.config.mask or objective.config.mask
         text = held.inputs[self.config.text]
         spec = next(iter(held.part(text.part).spec.fields.values()))
         kinds = {
@@ -102,10 +105,10 @@ class Words(Evaluation):
     def _named(
         self, held: EvaluationContext, objective, image: Encoded, batch: Batch, mask: str, draw: MaskSample
     ) -> Tensor:
-        """[B,K] the id that the objective's head finds most likely at each hidden position."""
+        """[B,K] the id that the objective finds most likely at each hidden position."""
         text = held.values({"text": encoded(held.inputs[self.config.text].masked(mask))}, batch, {mask: draw})["text"]
-        tokens = held.part(self.config.fusion)(image, text, RequestedOutputs()).text.tokens
-        return held.part(objective.config.head)(take(tokens, draw.index)).argmax(-1) + objective.first
+        pairs = held.part(self.config.fusion)(image, text, RequestedOutputs())
+        return objective.predict_tokens(pairs, draw.index, held.part)
 
 
 def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:

@@ -1,6 +1,6 @@
 """How often the matching objective is right about a pair, and its log odds, which other evaluations rank by."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,8 @@ from vlobjectives import (
     EvaluationConfig,
     EvaluationContext,
     InputName,
+    JudgesPairs,
+    Needs,
     Noise,
     ObjectiveName,
     PartName,
@@ -31,7 +33,7 @@ GROUP = 256
 class MatchingConfig(EvaluationConfig):
     """What evaluations that ask a matching objective have in common."""
 
-    of: ObjectiveName = Field("itm", description="objective that judges pairs: `head` gives [R,2], wrong and matched")
+    of: Annotated[ObjectiveName, Needs(JudgesPairs)] = Field("itm", description="objective that judges pairs")
     image: InputName = Field("image", description="input that shows the picture")
     text: InputName = Field("text", description="input that holds the caption")
     fusion: PartName = Field("fusion", description="fusion that the objective reads")
@@ -41,7 +43,10 @@ class MatchingAccuracy(Evaluation):
     """Accuracy of matching on balanced pairs: each caption with its own picture and with a random other one.
 
     A pair is right where the sign of its log odds is. `accuracy` counts both, chance level 50 %; Wilson's interval
-    takes the two pairs of a caption as independent."""
+    takes the two pairs of a caption as independent.
+
+    Needs an objective that judges pairs (`JudgesPairs`).
+    """
 
     class Config(MatchingConfig):
         positives: Literal["same_picture", "equal_captions"] = Field(
@@ -82,6 +87,5 @@ def log_odds(
     fusion, objective = held.part(config.fusion), held.objective(config.of)
     found = []
     for a, b in zip(i.split(PAIRS), t.split(PAIRS)):
-        wrong, matched = objective.head(fusion(image.rows(a), text.rows(b), RequestedOutputs()).pooled).unbind(-1)
-        found.append(matched - wrong)
+        found.append(objective.log_odds(fusion(image.rows(a), text.rows(b), RequestedOutputs())))
     return torch.cat(found)

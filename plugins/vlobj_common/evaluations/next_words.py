@@ -1,11 +1,23 @@
 """The next word named with the picture at hand: all words, and the words of a kind by themselves."""
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.evaluations.masked_words import ROWS, one_word, pattern, unigram
-from vlobjectives import Evaluation, EvaluationConfig, EvaluationContext, Noise, ObjectiveName, accuracy
+from vlobjectives import (
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    GeneratesText,
+    Needs,
+    Noise,
+    ObjectiveName,
+    accuracy,
+    decoded,
+)
 
 
 class Naming(Evaluation):
@@ -16,19 +28,20 @@ class Naming(Evaluation):
 
     The decoder sees all of the picture, whatever mask the objective trains under. Chance is the unigram guess: the
     piece that was most frequent in training among those at the scored places, and how often it is right here.
+
+    Needs an objective that trains a decoder of texts (`GeneratesText`).
     """
 
     class Config(EvaluationConfig):
-        of: ObjectiveName = Field(
-            "ic", description="objective that writes captions; its inputs, decoder and head are read"
-        )
+        of: Annotated[ObjectiveName, Needs(GeneratesText)] = Field("ic", description="objective that writes captions")
         kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words scored by themselves")
 
     def run(self, held: EvaluationContext):
         objective = held.objective(self.config.of)
-        config = objective.config
-        bare = type(objective)(config.model_copy(update={"mask": None}))
-        head, text = held.part(config.head), held.inputs[config.text]
+        how = objective.writes(held.inputs)
+        if how is None:
+            raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts")
+        view, head, text = decoded(how.text, how.memory, part=how.decoder), held.part(how.head), how.text
         spec = next(iter(held.part(text.part).spec.fields.values()))
         kinds = {
             f"{kind}s": pattern(held.source.words(kind)) for kind in self.config.kinds if "words" in held.source.can
@@ -38,15 +51,15 @@ class Naming(Evaluation):
             numbers = range(first, min(first + ROWS, held.size()))
             samples = [held.sample(number) for number in numbers]
             batch = held.batch(samples, numbers)
-            tokens = batch[config.text]
-            written = held.values(bare.views(held.inputs), batch)["written"]
-            guess = head(written.tokens[:, :-1]).argmax(-1) + objective.first
+            tokens = batch[text.name]
+            written = held.values({"written": view}, batch)["written"]
+            guess = head(written.tokens[:, :-1]).argmax(-1) + how.first
             noise = Noise(held.seed, "evaluation naming", held.split, batch.number)
             for name in found:
                 place = (
                     tokens.valid
                     if name == "all"
-                    else one_word(held, config.text, tokens, samples, noise, name, kinds[name])
+                    else one_word(held, text.name, tokens, samples, noise, name, kinds[name])
                 )
                 found[name].append((guess[place[:, 1:]], tokens.ids[:, 1:][place[:, 1:]]))
         scores = {}

@@ -68,6 +68,10 @@ class ITM(Objective):
         _, scored = self._labels(pairs, batch)
         return {"match": scored.sum(), "accuracy": scored.sum()}
 
+    def log_odds(self, pairs):
+        wrong, matched = self.head(pairs.pooled).unbind(-1)
+        return matched - wrong
+
     def _labels(self, pairs, batch) -> tuple[Tensor, Tensor]:
         """Which rows are matched and which are counted: two [R] bool (or [B+R], the matched rows first)."""
         wrong = pairs.pairs

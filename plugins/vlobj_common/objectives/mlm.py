@@ -49,6 +49,12 @@ class MLM(Objective):
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
         return {"words": Term(total, draw.index_ok.sum(), chance=chance)}
 
+    def token_mask(self):
+        return self.config.mask
+
+    def predict_tokens(self, pairs, index, part):
+        return part(self.config.head)(take(pairs.text.tokens, index)).argmax(-1) + self.first
+
     def counts(self, masked=None):
         if masked is None:  # a mask that looks at views draws after their passes
             return {}

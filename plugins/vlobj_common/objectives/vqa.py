@@ -64,6 +64,12 @@ class VQA(Objective):
             "accuracy": Term(hits, len(logits), weight=0, chance=self.most),
         }
 
+    def answer_field(self):
+        return self.config.answer
+
+    def answer_scores(self, pairs):
+        return self.head(pairs.pooled)
+
 
 def targets(labels, like: Tensor) -> Tensor:
     """Scores of all V answers, [B,V] of Labels [B,M]; of one that stands twice the higher."""
