@@ -6,7 +6,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_mvptr.phrase_scores import similarities
 from vlobjectives import (
     Batch,
     Evaluation,
