@@ -83,6 +83,7 @@ _HOME = {
 }
 _MODULE = {name: f"vlobjectives.contracts.{module}" for module, names in _HOME.items() for name in names}
 _MODULE |= {"build": "vlobjectives.api", "load": "vlobjectives.api"}
+_MODULE |= {"sum_gradients": "vlobjectives.runtime.distributed"}
 
 __all__ = sorted(_MODULE)
 __version__ = "0.2.0"

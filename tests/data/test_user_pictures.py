@@ -154,7 +154,7 @@ def test_embeddings_of_files_are_those_of_the_held_out_samples(tmp_path):
     samples = [made.source.sample("val", number, 0, 0) for number in range(len(names))]
     held = towers.embed_images([sample.values["image"] for sample in samples])
     assert torch.equal(towers.embed_images([tmp_path / name for name in names]), held)
-    with pytest.raises(TypeError, match="list of one"):
+    with pytest.raises(DataError, match="list of one"):
         towers.embed_images(tmp_path / names[0])
 
 

@@ -37,6 +37,25 @@ optim:
 run: {steps: 4, device: cpu, precision: fp32}
 evaluate: {retrieval: {gallery: 16}}
 """
+TINY = (
+    "run.steps=2",
+    "optim.schedule.warmup=0",
+    "data.samples=64",
+    "data.batch=8",
+    "data.val=16",
+    "data.test=16",
+    "data.test_new=0",
+    "model.vision.width=32",
+    "model.vision.depth=1",
+    "model.vision.heads=2",
+    "model.joint.width=24",
+    "model.text.config.hidden_size=32",
+    "model.text.config.num_hidden_layers=1",
+    "model.text.config.num_attention_heads=2",
+    "model.text.config.intermediate_size=64",
+    "evaluate={losses: false, retrieval: {gallery: 16}}",
+)
+"""What makes `itc`, and what is like it, a run of two steps and of few numbers."""
 DEAR = tuple(f"  {name}: {{" for name in ("dropped", "replaced", "mgsc", "mltc"))
 LIGHT = "\n".join(line for line in SMALL.split("\n") if not line.startswith(DEAR))
 """Without what takes half of the time of a check."""

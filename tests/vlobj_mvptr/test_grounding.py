@@ -10,8 +10,8 @@ from vlobj_mvptr.recovery import Recovery, exchanged
 
 from vlobjectives import Batch, CannotBuild, Spec, Tokens, Vectors
 from vlobjectives.api import TrainedModel
-from vlobjectives.data.data_module import build_data
-from vlobjectives.errors import RecipeError
+from vlobjectives.data.data_module import DataModule, build_data
+from vlobjectives.errors import DataError
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
@@ -35,6 +35,7 @@ model:
              type_vocab_size: 1, hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}
   fusion: {type: merged_attention, width: 16, depth: 1, heads: 2}
   concepts: {type: vocabulary_head, of: vision, field: tags}
+  joint: {type: projection, width: 8, pool: mean}
 masks:
   noisy_tags: {type: random_tokens, ratio: 0.3, fill: bert}
   linked: {type: linked_tokens}
@@ -92,15 +93,12 @@ def test_what_knows_the_boxes_is_right_and_what_knows_nothing_is_at_chance(held,
     assert right.value == 1 and right.chance == blind.chance and sum(sums) == 40
 
 
-def test_pictures_alone_cannot_be_embedded_where_regions_are_read(held):
-    system = SimpleNamespace(
-        data_module=SimpleNamespace(feeds={"": held}),
-        model={},
-        recipe=SimpleNamespace(data=SimpleNamespace(max_pixels=1)),
-    )
-    towers = TrainedModel(system, 0)
-    with pytest.raises(RecipeError, match="reads tags, regions, which a picture alone does not tell"):
-        towers.embed_images([])
+def test_an_input_of_several_columns_takes_mappings(held):
+    system = held.system
+    system.data_module = DataModule({"": held}, {})
+    system.recipe = SimpleNamespace(data=SimpleNamespace(max_pixels=1))
+    with pytest.raises(DataError, match=r"reads tags, regions, and a value is a str\n.*'tags': ..., 'regions'"):
+        TrainedModel(system, 0).embed_images(["photo.png"])
 
 
 def test_centres_of_patches_and_of_regions():

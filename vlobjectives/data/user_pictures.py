@@ -1,6 +1,6 @@
 """Pictures that are none of the data, as an input is shown them: read and framed as the run's held-out data is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -10,6 +10,14 @@ from vlobjectives.data.data_module import DataModule
 from vlobjectives.data.streams import DataStream
 from vlobjectives.errors import DataError, Place, RecipeError
 from vlobjectives.pictures import PictureError
+from vlobjectives.plugin_loading.attribution import an
+
+
+def listed(values: Any, what: str) -> list[Any]:
+    """What a user gives as a list, in whatever has rows. Raises DataError for one thing by itself."""
+    if isinstance(values, str | bytes | PathLike | Mapping) or not hasattr(values, "__iter__"):
+        raise DataError(f"{what} are given as a list, and this is {an(values)}", "one is a list of one")
+    return list(values)
 
 
 def framed(data_module: DataModule, image: str, pictures: Sequence[Any], max_pixels: int) -> tuple[Fields, list[Any]]:
@@ -19,14 +27,13 @@ def framed(data_module: DataModule, image: str, pictures: Sequence[Any], max_pix
     Raises DataError as the source does that got furthest, RecipeError where the input reads something else, such as
     regions.
     """
-    if isinstance(pictures, str | bytes | PathLike):
-        raise TypeError("pictures are given as a list; one picture is a list of one")
+    pictures = listed(pictures, "pictures")
     failed: list[tuple[int, DataError]] = []
     for feed in data_module.feeds.values():
         spec, values = _spec(feed, image), []
         try:
             for picture in pictures:
-                values.append(_seen(feed, spec, picture, max_pixels))
+                values.append(seen(feed, spec, picture, max_pixels))
         except DataError as error:
             failed.append((len(values), error))
         else:
@@ -34,7 +41,8 @@ def framed(data_module: DataModule, image: str, pictures: Sequence[Any], max_pix
     raise max(failed, key=lambda one: one[0])[1]
 
 
-def _seen(feed: DataStream, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+def seen(feed: DataStream, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+    """A picture as a source's held-out samples show one. Raises DataError for what is none."""
     try:
         return feed.source.framed(feed.source.config, spec, picture, max_pixels)
     except PictureError as error:

@@ -16,6 +16,7 @@ from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.values import Fused, Term, widened
 from vlobjectives.contracts.views import Input
+from vlobjectives.errors import RecipeError
 from vlobjectives.functional.gather import gather
 from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
@@ -175,7 +176,9 @@ class System(nn.Module):
         """
         names = self.live(step, batch.source) if names is None else tuple(names)
         if unknown := [name for name in names if name not in self.objectives]:
-            raise ValueError(f"there is no objective '{unknown[0]}'; there are {', '.join(self.objectives)}")
+            raise RecipeError.one(
+                f"there is no objective '{unknown[0]}'", f"there are {', '.join(self.objectives)}", path="objectives"
+            )
         stage = stage or self.stage(step, micro, _rank())
         terms: dict[str, Term] = {}
         with _random_state_kept(stage, batch.number.device), self.autocasting():

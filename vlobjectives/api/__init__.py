@@ -1,0 +1,129 @@
+"""The Python API: a recipe's system for a loop of one's own, and a trained run to embed with."""
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from vlobjectives.api.built_system import Built
+from vlobjectives.api.trained_model import TrainedModel
+from vlobjectives.checking import check
+from vlobjectives.checking.references import idle
+from vlobjectives.data import fit_readers
+from vlobjectives.data.data_module import DataModule, build_data
+from vlobjectives.errors import DataError, RecipeError
+from vlobjectives.files import is_file
+from vlobjectives.plugin_loading.attribution import an
+from vlobjectives.plugin_loading.instantiate import BuildError
+from vlobjectives.recipe import Loaded
+from vlobjectives.recipe import load as load_recipe
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.recipe.report import Report
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.absolute_paths import taken_in
+from vlobjectives.resolved.entries import names
+from vlobjectives.run_folder import RunFolder, kept_fields
+from vlobjectives.runs import resume
+from vlobjectives.runtime.log import Log
+from vlobjectives.runtime.resources import KINDS, device_of, precision_of
+from vlobjectives.system import assemble, checkpoint, warm_start
+
+__all__ = ["Built", "TrainedModel", "build", "load", "registry_of"]
+
+
+def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> Built:
+    """The system that a recipe describes, with first weights (or those of its parts, or of `init`), readers fitted.
+
+    recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
+    overrides  `key.path=value` as on the command line
+    trust      runs the plug-in files that a run folder names, and records that they are trusted
+    Checks what `vlobj check` does, and raises the same errors, all of VlobjError: RecipeError with every problem found.
+    """
+    registry = Registry(trust=trust)
+    loaded = _checked(recipe, overrides, registry, str(device))
+    try:
+        begun = warm_start.origin(loaded, registry)
+        made = build_data(loaded.recipe, registry, kept=kept_fields(loaded))
+        fit_readers.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
+        system = _built(loaded.recipe, registry, made, device)
+    except BuildError as error:
+        raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
+    if begun:
+        warm_start.begin(system, begun, loaded)
+        for line in begun.warned:
+            warnings.warn(line, stacklevel=2)
+    return system
+
+
+def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, device: str) -> Loaded:
+    """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here.
+
+    An objective that is taken out takes the evaluations along that name it, with a warning: none is made here.
+    """
+    loaded = load_recipe(recipe, overrides)
+    named = names(taken_in(loaded, registry), registry, Report())
+    if more := idle(loaded, named) if named is not None else []:
+        warnings.warn(f"left out, since they name what is taken away: {' '.join(more)}", stacklevel=3)
+        loaded = load_recipe(recipe, [*overrides, *more])
+    asked = loaded.recipe.run.device
+    with torch.enable_grad():
+        loaded, report = check(loaded.replaced({("run", "device"): device}), registry)
+    report.without("run.folder", "run.checkpoint").refuse()
+    return loaded.replaced({("run", "device"): asked})
+
+
+def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> TrainedModel:
+    """The newest checkpoint of a run, without its data where the source can tell what it would give.
+
+    overrides  `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it
+    trust      as in `build`
+    Raises RecipeError where the folder is no run or something else would change, DataError where it has no checkpoint
+    whose hashes hold, or other data.
+    """
+    if not isinstance(run, str | PathLike):
+        raise RecipeError.one(f"a run is named by its folder, not by {an(run)}", "name what `vlobj run` printed")
+    place = Path(run)
+    if not is_file(place / "recipe.yaml"):
+        raise RecipeError.one(
+            f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` printed"
+        )
+    registry = Registry(trust=trust)
+    loaded = taken_in(load_recipe(place, overrides), registry)
+    resume.refuse_moved(overrides, loaded, registry)
+    recipe = loaded.recipe
+    found, broken = checkpoint.newest(place / "checkpoints")
+    if found is None:
+        raise DataError(
+            f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
+            "train it: `vlobj run` with this folder goes on",
+        )
+    made = build_data(recipe, registry, samples=False, kept=place / "fields")
+    resume.refuse_other_data(RunFolder(place), made)
+    made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
+    for line in (*broken, *resume.edited(RunFolder(place), registry)):
+        warnings.warn(f"{run}: {line}", stacklevel=2)
+    system = _built(recipe, registry, made, device, weights=False)
+    checkpoint.load_weights(system, found.folder)
+    return TrainedModel(system.eval(), found.step)
+
+
+def registry_of(recipe: Recipe) -> Registry:
+    """The registry with the local plug-in files that a recipe names."""
+    registry = Registry()
+    for path in recipe.plugins:
+        registry.add_file(path)
+    return registry
+
+
+def _built(recipe: Recipe, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
+    system = assemble.system(recipe, registry, made)
+    if weights:
+        assemble.load_weights(system)
+    system.__class__ = Built
+    system.data_module, system.recipe = made, recipe
+    place = device_of(device)
+    precision, _ = precision_of(recipe.run.precision, place)
+    system.autocast = (place.type, KINDS[precision]) if precision in KINDS else None
+    return system.to(place)

@@ -1,0 +1,130 @@
+"""A recipe's system for a loop of one's own, with batches of the recipe's data or of the user's."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from vlobjectives.api import arguments
+from vlobjectives.api.arguments import whole
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.data import user_samples
+from vlobjectives.data.data_module import DataModule
+from vlobjectives.data.loader import Layout, micro_batches
+from vlobjectives.data.streams import training
+from vlobjectives.data.user_pictures import listed
+from vlobjectives.errors import DataError, RecipeError
+from vlobjectives.plugin_loading.attribution import an, blamed
+from vlobjectives.recipe.model import Recipe
+from vlobjectives.runtime import distributed
+from vlobjectives.runtime.distributed import World
+from vlobjectives.runtime.resources import out_of_memory
+from vlobjectives.system.system import Losses, System
+
+
+class Built(System):
+    """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`.
+
+    Passes run in the recipe's `run.precision`. The optimiser, clipping and micro-batches are the caller's own (fp16
+    needs a `torch.amp.GradScaler` beside it); `after_step()` after each of its steps. On several processes each has
+    rows of its own, and `sum_gradients` follows the backward pass.
+    """
+
+    data_module: DataModule
+    recipe: Recipe
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def forward(self, batch: Batch, step: int, *args: Any, **kwargs: Any) -> Losses:
+        """As `System`. Raises a VlobjError for what a user can correct; what failed is its cause."""
+        if not isinstance(batch, Batch):
+            raise DataError(f"the system takes a Batch, and this is {an(batch)}", "system.batch(samples) makes one")
+        whole("step", step, 0)
+        try:
+            return super().forward(batch, step, *args, **kwargs)
+        except Exception as error:
+            told = None if out_of_memory(error) else blamed(error)
+            if told is None or told is error:
+                raise
+            raise told from error
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Training batches of the recipe's data, on the system's device and in its dtype, pictures normalised.
+
+        Args:
+            first: The first step; the last is the recipe's.
+
+        Yields:
+            The batch of each step: `data.batch` pairs; on several processes (`torch.distributed` is initialised) those
+            rows of them that are this process's.
+
+        Raises:
+            RecipeError: The first step is none, or the rows do not divide among the processes.
+        """
+        whole("first", first, 0)
+        recipe, world = self.recipe, _world()
+        if recipe.data.batch % world.size:
+            raise RecipeError.one(
+                f"a batch of {recipe.data.batch} rows does not divide into {world.size} processes",
+                "data.batch is a whole multiple of the processes",
+                path="data.batch",
+            )
+        layout = Layout(recipe.data.batch, recipe.data.batch // world.size, world.size, world.rank)
+        data = training(self.data_module.feeds, layout, recipe.seed)
+        for loaded in micro_batches(data, first, recipe.run.steps, recipe.data.workers, False):
+            yield self.prepared(loaded.batch)
+
+    def batch(
+        self,
+        samples: Sequence[Mapping[str, Any]],
+        numbers: Sequence[int] | None = None,
+        source: str | None = None,
+        device: torch.device | str | None = None,
+    ) -> Batch:
+        """A batch of captions and pictures of one's own, read and framed as the run's held-out data is.
+
+        Args:
+            samples: Column -> value, columns named as the recipe calls them: a picture as `embed_images` takes it, a
+                text, or what else the source has in that column. Columns that nothing reads are passed over.
+            numbers: The samples' numbers, which masks, wrong pairs and dropout hang on; by default they are counted
+                from 0, through all processes. Equal numbers are the same picture.
+            source: The source of a mix whose framing, columns and objectives are meant; by default the first.
+            device: Where the batch is made; by default the system's device. A DataLoader's workers need "cpu".
+
+        Returns:
+            A Batch of as many rows, on that device and in the system's dtype, pictures normalised.
+
+        Raises:
+            DataError: A sample lacks a column or cannot be read; the message names it.
+            RecipeError: There is no such source.
+        """
+        samples, feeds = listed(samples, "samples"), self.data_module.feeds
+        source = next(iter(feeds)) if source is None else source
+        if source not in feeds:
+            hint = f"there are {', '.join(feeds)}" if len(feeds) > 1 else "leave it out: the recipe has one source"
+            raise RecipeError.one(f"there is no source '{source}'", hint, path="data")
+        if not samples:
+            raise DataError("a batch of no sample has no loss", "give one sample at least")
+        if numbers is None:
+            first = _world().rank * len(samples)
+            numbers = range(first, first + len(samples))
+        numbers = [whole("a number", number, 0) for number in listed(numbers, "numbers")]
+        if len(numbers) != len(samples):
+            raise DataError(f"{len(numbers)} numbers are given for {len(samples)} samples", "give one for each")
+        read = user_samples.framed(feeds[source], samples, self.recipe.data.max_pixels)
+        return self.prepared(user_samples.batch(feeds[source].fields, read, numbers), device)
+
+    def prepared(self, batch: Batch, device: torch.device | str | None = None) -> Batch:
+        """A batch as encoders get it: on the system's device (or another) and in its dtype, pictures normalised."""
+        own = next(self.parameters())
+        batch = self.data_module.normalised(batch.to(own.device if device is None else arguments.device(device)))
+        return batch.map(lambda x: x.to(own.dtype) if x.is_floating_point() else x)
+
+
+def _world() -> World:
+    """This process among those that `torch.distributed` joins."""
+    if not distributed.active():
+        return World()
+    return World(torch.distributed.get_rank(), torch.distributed.get_world_size())
