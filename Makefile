@@ -5,13 +5,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= glscl
 
-.PHONY: run test docs lowest pretrained slow long clean
+.PHONY: run test lint docs lowest pretrained slow long clean
 
 run: .venv/ready
 	$(BIN)/vlobj run $(RUN)
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+# Layout, slips and types: of all code, and of examples and a typed plug-in as pyright sees them too.
+lint: .venv/ready
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/basedpyright
 
 # The site, in site/; nothing is fetched while it is built or read.
 docs: .venv/docs-ready

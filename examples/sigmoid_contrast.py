@@ -1,13 +1,14 @@
 """An objective of one's own: SigLIP's pairwise sigmoid loss (arXiv 2303.15343), as a file that a recipe names."""
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from vlobjectives import InputName, Objective, ObjectiveConfig, Term, hookimpl, joint
+from vlobjectives import Input, InputName, Joint, Objective, ObjectiveConfig, Term, View, hookimpl, joint
 
 
 class SigmoidContrast(Objective):
@@ -25,13 +26,13 @@ class SigmoidContrast(Objective):
         text: InputName = Field("text", description="input that holds the caption")
         bias: float = Field(-3.0, description="where b starts; low, because most pairs are wrong")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"image": joint(inputs[self.config.image]), "text": joint(inputs[self.config.text])}
 
-    def build(self):
+    def build(self) -> None:
         self.bias = nn.Parameter(torch.tensor(self.config.bias))
 
-    def forward(self, image, text, gather):
+    def forward(self, image: Joint, text: Joint, gather: Callable[[Tensor], Tensor]) -> Mapping[str, Term]:
         u, v = gather(image.pooled), gather(text.pooled)
         z = 2 * torch.eye(len(u), device=u.device, dtype=u.dtype) - 1
         losses = -logsigmoid(z * (image.scale * u @ v.T + self.bias))
@@ -44,5 +45,5 @@ def _chance_level(n: int) -> float:
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, type]:
     return {"objective:sigmoid_contrast": SigmoidContrast}

@@ -6,7 +6,7 @@ This module imports no more than the table of old names, so that everything may 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vlobjectives import deprecated
 
@@ -117,6 +117,8 @@ class Interrupted(VlobjError):
     code = 130
 
 
-def __getattr__(name: str) -> Any:
-    """Errors under the names that they had in earlier releases."""
-    return deprecated.attribute(__name__, name)
+if not TYPE_CHECKING:  # to a type checker a name that is not above is a mistake
+
+    def __getattr__(name: str) -> Any:
+        """Errors under the names that they had in earlier releases."""
+        return deprecated.attribute(__name__, name)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import EvaluationConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source
@@ -76,7 +77,7 @@ class EvaluationContext(Protocol):
         """The part of this name, to be called by itself: in the precision of passes, floats given back in float32."""
 
 
-class Evaluation:
+class Evaluation(Configured):
     """A family of scores.
 
     Config says what is asked of objectives: `of: Annotated[ObjectiveName, Needs(JudgesPairs)]` (`roles`).
@@ -85,14 +86,14 @@ class Evaluation:
            constructor sets it
     """
 
-    Config: ClassVar[type[EvaluationConfig]] = EvaluationConfig
+    Config: type[EvaluationConfig] = EvaluationConfig
     paper: ClassVar[str] = ""
     needs: frozenset[str] = frozenset()
 
     def __init__(self, config: EvaluationConfig):
         self.config = config
 
-    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         """The views that `run` will ask for, so that `check` can refuse what the model cannot give."""
         return {}
 

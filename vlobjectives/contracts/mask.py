@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import MaskConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.parts import CannotBuild
@@ -35,10 +36,10 @@ class MaskTarget:
     vocabulary: int = 0
 
 
-class Mask:
+class Mask(Configured):
     """A masking strategy. Draws get no gradient and see float32 or wider."""
 
-    Config: ClassVar[type[MaskConfig]] = MaskConfig
+    Config: type[MaskConfig] = MaskConfig
     paper: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it asks of an input: `frames`. `check` refuses it where no source has that."""
@@ -51,7 +52,7 @@ class Mask:
         """How encoders hide under this mask: drop, token, pixels, mask or bert."""
         return self.config.fill
 
-    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         """Views that the draw looks at (attentive masking needs the joint space), of inputs without their own masks;
         none by default."""
         return {}
@@ -64,7 +65,7 @@ class Mask:
         """(fewest, most) positions of a full input that are hidden; `check` wants something hidden and seen."""
         return 1, self.size(site)
 
-    def draw(self, noise: Noise, site: MaskTarget, batch: Batch, **views: Any) -> MaskSample:
+    def draw(self, noise: Noise, site: MaskTarget, batch: Batch, *args: Any, **views: Any) -> MaskSample:
         raise NotImplementedError
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from vlobjectives.contracts.config import ObjectiveConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.values import Term
 from vlobjectives.contracts.views import Input, View
@@ -31,7 +32,7 @@ class GenerationSpec:
     first: int = 0
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, Configured):
     """Declares views and computes terms from them.
 
     `forward` (and `counts`, if there is one) gets by keyword what its signature names:
@@ -43,7 +44,7 @@ class Objective(nn.Module):
     Write the loss as if there were one process; call no collective.
     """
 
-    Config: ClassVar[type[ObjectiveConfig]] = ObjectiveConfig
+    Config: type[ObjectiveConfig] = ObjectiveConfig
     paper: ClassVar[str] = ""
     group: ClassVar[int | str] = "all"
     """Default of the host's key `group`: a number for an objective that compares rows and does not gather."""
@@ -52,11 +53,11 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
 
-    def views(self, inputs: Mapping[str, Input]) -> dict[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         """The views, by the keyword under which `forward` gets each."""
         raise NotImplementedError
 
-    def build(self) -> None:
+    def build(self, *args: Any, **specs: Any) -> None:
         """Makes own modules; override with keywords: a view's name gets its Spec (a joint view's: the projection's),
         a PartName field's name that part's Spec, a FieldName field's name that FieldSpec, an InputName field's name
         (where no view has it) the Spec of that input's encoder.
@@ -68,7 +69,7 @@ class Objective(nn.Module):
         """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
         return None
 
-    def forward(self, **given: Any) -> Mapping[str, Term]:
+    def forward(self, *args: Any, **given: Any) -> Mapping[str, Term]:
         """Term name -> Term; logged as `objective/term`."""
         raise NotImplementedError
 

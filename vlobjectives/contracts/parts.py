@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from vlobjectives.contracts.config import PartConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
 from vlobjectives.contracts.views import RequestedOutputs
@@ -58,14 +59,14 @@ class CannotBuild(ValueError):
         self.why, self.hint = why, hint
 
 
-class Part(nn.Module):
+class Part(nn.Module, Configured):
     """A named module of the model. Subclasses set `Config` and, once constructed, `spec`.
 
     Constructors run with their own random seed (of the part's dotted name), possibly under `torch.device("meta")`:
     they build what Config says and load nothing. Weights come afterwards, in `load_weights`.
     """
 
-    Config: ClassVar[type[PartConfig]] = PartConfig
+    Config: type[PartConfig] = PartConfig
     paper: ClassVar[str] = ""
     spec: Spec
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vlobjectives.contracts.config import ReaderConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
 
@@ -21,7 +22,7 @@ class TokenEncoding:
     words: list[int] | None = None
 
 
-class Reader:
+class Reader(Configured):
     """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json.
 
     A constructor that asks for `with` or `of` gets the readers of the fields that the recipe names there, both fitted
@@ -31,7 +32,7 @@ class Reader:
     A class may have a classmethod `described(config) -> FieldSpec` that opens no file: a plan then needs no tokenizer.
     """
 
-    Config: ClassVar[type[ReaderConfig]] = ReaderConfig
+    Config: type[ReaderConfig] = ReaderConfig
     paper: ClassVar[str] = ""
 
     def __init__(self, config: ReaderConfig, **shared: "Reader"):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vlobjectives.contracts.config import SourceConfig
+from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.errors import Problem
 
@@ -66,7 +67,7 @@ class ContrastPair:
     spans: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 
 
-class Source:
+class Source(Configured):
     """Where samples come from.
 
     columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is; `of_caption` marks
@@ -78,7 +79,7 @@ class Source:
     A class may have a classmethod `described(config) -> columns` that opens no file: a plan then needs no data.
     """
 
-    Config: ClassVar[type[SourceConfig]] = SourceConfig
+    Config: type[SourceConfig] = SourceConfig
     paper: ClassVar[str] = ""
     can: ClassVar[frozenset[str]] = frozenset()
     columns: Mapping[str, FieldSpec]

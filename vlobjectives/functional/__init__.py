@@ -5,7 +5,7 @@ its plug-in.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlobjectives.functional import statistics
 from vlobjectives.functional.attention import attention, bias_of
@@ -65,5 +65,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    return import_module("vlobjectives.deprecated").attribute(__name__, name)
+if not TYPE_CHECKING:  # to a type checker a name that is not above is a mistake
+
+    def __getattr__(name: str) -> Any:
+        return import_module("vlobjectives.deprecated").attribute(__name__, name)
