@@ -12,7 +12,16 @@ from torch.nn import functional as F
 
 from vlobjectives import Batch, MaskSample, Pairs, RequestedOutputs
 from vlobjectives.api import Built
-from vlobjectives.functional import indices, kept, mark, partners, replaced, sym_nce, take, unit
+from vlobjectives.functional import (
+    gather_tokens,
+    indices_to_mask,
+    l2_normalize,
+    mask_to_indices,
+    mine_negatives,
+    num_kept,
+    num_replaced,
+    symmetric_info_nce,
+)
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.training.schedule import rate_factor
 
@@ -80,8 +89,8 @@ class ByHand:
         masks, n, rows = self.system.masks, self.patches, batch.size
         device = batch.number.device
         order = torch.rand(rows, n, device=device).argsort(1)
-        keep, gone = order.split([k := kept(n, masks["dropped"].config.ratio), n - k], 1)
-        changed = torch.rand(rows, n, device=device).argsort(1)[:, : replaced(n, masks["replaced"].config.ratio)]
+        keep, gone = order.split([k := num_kept(n, masks["dropped"].config.ratio), n - k], 1)
+        changed = torch.rand(rows, n, device=device).argsort(1)[:, : num_replaced(n, masks["replaced"].config.ratio)]
         text = batch["text"]
         word, length = ~text.special, text.ids.shape[1]
         count = word.sum(1, keepdim=True)
@@ -94,13 +103,13 @@ class ByHand:
         most = masks["hidden_words"].size(self.site)
         place = 1 + (torch.rand(rows, most, device=device) * count).long()
         drawn = torch.arange(most, device=device) < (count * masks["hidden_words"].config.ratio).long() + 1
-        hidden = mark(place, length, drawn)
-        image, valid = partners(torch.rand(rows, rows, device=device), batch.same)
+        hidden = indices_to_mask(place, length, drawn)
+        image, valid = mine_negatives(torch.rand(rows, rows, device=device), batch.same)
         own = torch.arange(rows, device=device)
         matched = torch.rand(rows, device=device).argsort().argsort() < rows // 2
         return {
-            "dropped": _draw(mark(gone, n), n - k, "drop", keep=keep),
-            "replaced": _draw(mark(changed, n), changed.shape[1], "token"),
+            "dropped": _draw(indices_to_mask(gone, n), n - k, "drop", keep=keep),
+            "replaced": _draw(indices_to_mask(changed, n), changed.shape[1], "token"),
             "noisy_words": _draw(
                 noisy, masks["noisy_words"].size(self.site), "bert", ids=torch.where(noisy, bert, text.ids)
             ),
@@ -120,11 +129,11 @@ class ByHand:
             match = fusion(v.rows(pairs.image), t.rows(pairs.text), PLAIN)
             named = fusion(v, t_noisy, PLAIN)
             a, b, c = fusion(v_dropped, t, PLAIN), fusion(v_replaced, t, PLAIN), fusion(v, t_hidden, PLAIN)
-        itc = 0.5 * sym_nce(jt.pooled.float(), jv.pooled.float(), 1 / jv.scale).mean()
+        itc = 0.5 * symmetric_info_nce(jt.pooled.float(), jv.pooled.float(), 1 / jv.scale).mean()
         label = pairs.matched.long().masked_fill(~pairs.valid, -100)
         noisy, words, patches = drawn["noisy_words"], drawn["hidden_words"], drawn["replaced"]
-        logits = self.model["words"](take(named.text.tokens, noisy.index).float())
-        answer = take(caption.ids, noisy.index).masked_fill(~noisy.index_ok, -100)
+        logits = self.model["words"](gather_tokens(named.text.tokens, noisy.index).float())
+        answer = gather_tokens(caption.ids, noisy.index).masked_fill(~noisy.index_ok, -100)
         return {
             "itc/contrast": itc,
             "itm/match": F.cross_entropy(self.itm_head(match.pooled.float()), label),
@@ -132,21 +141,22 @@ class ByHand:
             "mgsc/image": _complete(a.image.cls[:, 0], c.image.cls[:, 0]),
             "mgsc/text": _complete(c.text.cls[:, 0], a.text.cls[:, 0]),
             "mltc/image": _complete(
-                take(b.image.tokens, patches.index).flatten(0, 1), take(c.image.tokens, patches.index).flatten(0, 1)
+                gather_tokens(b.image.tokens, patches.index).flatten(0, 1),
+                gather_tokens(c.image.tokens, patches.index).flatten(0, 1),
             ),
             "mltc/text": _complete(
-                take(c.text.tokens, words.index).flatten(0, 1),
-                take(a.text.tokens, words.index).flatten(0, 1),
+                gather_tokens(c.text.tokens, words.index).flatten(0, 1),
+                gather_tokens(a.text.tokens, words.index).flatten(0, 1),
                 words.index_ok.flatten(),
             ),
         }
 
 
 def _draw(hidden: torch.Tensor, size: int, fill: str, **more: Any) -> MaskSample:
-    index, ok = indices(hidden, size)
+    index, ok = mask_to_indices(hidden, size)
     return MaskSample(hidden, hidden, index, ok, fill=fill, **more)
 
 
 def _complete(prediction: torch.Tensor, target: torch.Tensor, ok: torch.Tensor | None = None) -> torch.Tensor:
-    rows = sym_nce(unit(prediction.float()), unit(target.detach().float()), 0.03, valid=ok)
+    rows = symmetric_info_nce(l2_normalize(prediction.float()), l2_normalize(target.detach().float()), 0.03, valid=ok)
     return rows.mean() if ok is None else rows.sum() / ok.sum()

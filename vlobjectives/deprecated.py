@@ -34,14 +34,46 @@ NAMES: dict[str, Renamed] = {
     **{
         f"vlobjectives.functional.{name}": Renamed(f"{home}.{name}", "0.3")
         for home, names in {
-            "vlobj_glscl.completion_losses": ("cosine_rows", "l2_rows", "unit_over"),
+            "vlobj_glscl.completion_losses": ("cosine_rows", "l2_rows"),
             "vlobj_mvptr.concept_loss": ("set_logits", "set_nll"),
             "vlobj_mvptr.phrase_scores": ("grounding_score", "similarities"),
             "vlobj_sycoca.patch_ranking": ("best_count", "ranked", "word_scores", "worst_count"),
         }.items()
         for name in names
     },
+    **{
+        f"vlobjectives.functional.{old}": Renamed(f"vlobjectives.functional.{new}", "0.3")
+        for old, new in {
+            "bias_of": "attention_bias",
+            "bits": "random_bits",
+            "by_tiles": "argsort_by_tile",
+            "fill": "fill_patches",
+            "half": "matched_half",
+            "half_up": "round_half_up",
+            "holm": "holm_bonferroni",
+            "indices": "mask_to_indices",
+            "keep_order": "keep_indices",
+            "kept": "num_kept",
+            "key": "prng_key",
+            "mark": "indices_to_mask",
+            "normalised": "normalize_patches",
+            "order": "permutation",
+            "paired_probability": "paired_t_test",
+            "partners": "mine_negatives",
+            "replaced": "num_replaced",
+            "right_pairs": "positive_pairs",
+            "sym_nce": "symmetric_info_nce",
+            "take": "gather_tokens",
+            "text_draws": "num_text_draws",
+            "tile_numbers": "tile_indices",
+            "uniforms": "random_uniform",
+            "unit": "l2_normalize",
+            "wilson": "wilson_interval",
+            "with_replacement": "sample_with_replacement",
+        }.items()
+    },
     "vlobjectives.functional.alignment": Renamed("vlobj_glscl.align_bench", "0.3"),
+    "vlobjectives.functional.unit_over": Renamed("vlobj_glscl.completion_losses.l2_normalize_over", "0.3"),
 }
 """Dotted Python name -> its new one. The module of the old name calls `attribute` in its `__getattr__`."""
 

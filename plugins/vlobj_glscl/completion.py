@@ -25,7 +25,7 @@ from vlobjectives import (
     Tokens,
     encoded,
 )
-from vlobjectives.functional import indices, mark, take, wilson
+from vlobjectives.functional import gather_tokens, indices_to_mask, mask_to_indices, wilson_interval
 
 TWINS = 64
 """Twins passed at once."""
@@ -130,7 +130,7 @@ class Completion(Evaluation):
                 found[name] = decided(x.cls, y.cls)
             else:
                 index = x.draw.index
-                found[name] = decided(take(x.tokens, index), take(y.tokens, index), x.draw.index_ok)
+                found[name] = decided(gather_tokens(x.tokens, index), gather_tokens(y.tokens, index), x.draw.index_ok)
         left, right = words.ids.chunk(2)
         serves = (left == right).all(1) & words.hidden.chunk(2)[0].any(1)
         return {name: hits[serves] for name, hits in found.items()}
@@ -142,9 +142,9 @@ class Completion(Evaluation):
         noise = Noise(held.seed, f"evaluation completion {masked.mask}", held.split, batch.number)
         rank = noise.order("others", n) + n * ~touched
         order = rank.argsort(dim=-1, stable=True)
-        index, ok = indices(touched, most)
+        index, ok = mask_to_indices(touched, most)
         return MaskSample(
-            mark(order[:, :hides], n),
+            indices_to_mask(order[:, :hides], n),
             touched,
             index,
             ok,
@@ -171,7 +171,7 @@ def hide_words(held: EvaluationContext, text: str, tokens: Tokens, twins: dict[i
         pieces = held.readers[name].read(sample.values["caption"]).spans[: room[row]]
         hit = [any(first < last and end > start for start, last in spans) for first, end in pieces]
         hidden[row, 1 : 1 + len(hit)] = hidden.new_tensor(hit)
-    index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
+    index, ok = mask_to_indices(hidden, max(1, int(hidden.sum(1).max())))
     return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, spec.special["mask"]), fill="mask")
 
 
@@ -191,4 +191,4 @@ def decided(prediction: Tensor, target: Tensor, ok: Tensor | None = None) -> Ten
 
 def _score(hits: Tensor) -> Score:
     total, n = hits.sum().item(), hits.numel()
-    return Score(total / n if n else 0.0, 0.5, *wilson(total, n), n)
+    return Score(total / n if n else 0.0, 0.5, *wilson_interval(total, n), n)

@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vlobjectives.functional.contrast import unit
+from vlobjectives.functional.contrast import l2_normalize
 
 
-def unit_over(x: Tensor, axis: Literal["feature", "frame"]) -> Tensor:
+def l2_normalize_over(x: Tensor, axis: Literal["feature", "frame"]) -> Tensor:
     """Unit length of clip features x [B,F,D] over the feature axis, or, as published, over the frame axis.
 
     feature: u(x[b,f]), what is meant. frame: x[b,f,d] / sqrt(sum over f' of x[b,f',d]^2), which is what the
@@ -17,7 +17,7 @@ def unit_over(x: Tensor, axis: Literal["feature", "frame"]) -> Tensor:
     """
     if axis not in ("feature", "frame"):
         raise ValueError(f"axis is feature or frame, not {axis!r}")
-    return unit(x, -1 if axis == "feature" else -2)
+    return l2_normalize(x, -1 if axis == "feature" else -2)
 
 
 def l2_rows(p: Tensor, t: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlobj_glscl.completion_losses import unit_over
+from vlobj_glscl.completion_losses import l2_normalize_over
 from vlobjectives import (
     FeatureRecovery,
     InputName,
@@ -17,7 +17,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import sym_nce
+from vlobjectives.functional import symmetric_info_nce
 
 
 class MGSC(Objective):
@@ -70,7 +70,7 @@ class MGSC(Objective):
 
     def complete(self, prediction, target, axis, gather) -> Term:
         """prediction, target [B,F,D]: a row is completed where its prediction finds its own target, and vice versa."""
-        p = gather(unit_over(prediction, axis)).transpose(0, 1)
-        t = gather(unit_over(target.detach(), axis)).transpose(0, 1)
-        rows = sym_nce(p, t, self.config.temperature).mean(0)
+        p = gather(l2_normalize_over(prediction, axis)).transpose(0, 1)
+        t = gather(l2_normalize_over(target.detach(), axis)).transpose(0, 1)
+        rows = symmetric_info_nce(p, t, self.config.temperature).mean(0)
         return Term(rows.sum(), len(rows), chance=2 * math.log(len(rows)))

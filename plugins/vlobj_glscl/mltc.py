@@ -14,7 +14,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import sym_nce, take, unit
+from vlobjectives.functional import gather_tokens, l2_normalize, symmetric_info_nce
 
 
 class MLTC(Objective):
@@ -71,9 +71,9 @@ class MLTC(Objective):
     def complete(self, prediction, target, weight, gather) -> Term:
         """Both sides at the positions [B,K] that the prediction's mask hid."""
         index, ok = prediction.draw.index, gather(prediction.draw.index_ok).flatten()
-        p = gather(unit(take(prediction.tokens, index))).flatten(0, 1)
-        t = gather(unit(take(target.tokens, index).detach())).flatten(0, 1)
-        rows = sym_nce(p, t, self.config.temperature, valid=ok)
+        p = gather(l2_normalize(gather_tokens(prediction.tokens, index))).flatten(0, 1)
+        t = gather(l2_normalize(gather_tokens(target.tokens, index).detach())).flatten(0, 1)
+        rows = symmetric_info_nce(p, t, self.config.temperature, valid=ok)
         return Term(rows.sum(), ok.sum(), weight=weight, chance=2 * ok.sum().clamp_min(1).log())
 
     def counts(self, gather, b=None, c=None):

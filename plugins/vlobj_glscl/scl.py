@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlobj_glscl.completion_losses import cosine_rows, l2_rows, unit_over
+from vlobj_glscl.completion_losses import cosine_rows, l2_normalize_over, l2_rows
 from vlobjectives import Term
 
 from .mgsc import MGSC
@@ -30,6 +30,6 @@ class SCL(MGSC):
     def complete(self, prediction, target, axis, gather) -> Term:
         if self.config.loss == "contrastive":
             return super().complete(prediction, target, axis, gather)
-        a, b = unit_over(prediction, axis), unit_over(target.detach(), axis)
+        a, b = l2_normalize_over(prediction, axis), l2_normalize_over(target.detach(), axis)
         rows = (l2_rows if self.config.loss == "l2" else cosine_rows)(a, b).mean(1)
         return Term(rows.sum(), len(rows))

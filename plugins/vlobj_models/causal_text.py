@@ -24,7 +24,7 @@ from vlobjectives import (
     Tokens,
     Width,
 )
-from vlobjectives.functional.attention import bias_of
+from vlobjectives.functional.attention import attention_bias
 
 
 class CausalText(Encoder):
@@ -89,7 +89,7 @@ class CausalText(Encoder):
         h = self.embed(x.ids if draw is None else draw.ids)
         last = (self.cls + self.positions[-1]).expand(len(h), 1, -1)
         h = torch.cat([h, last.to(h.dtype)], 1)
-        bias = bias_of(self._seen(x.valid), h.dtype) + causal_bias(h.shape[1], h.shape[1], h)
+        bias = attention_bias(self._seen(x.valid), h.dtype) + causal_bias(h.shape[1], h.shape[1], h)
         layers, maps = {}, {}
         for number, block in enumerate(self.blocks):
             h, seen = block(h, block.keys(h), bias, want.maps)

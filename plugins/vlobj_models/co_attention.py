@@ -29,7 +29,7 @@ from vlobjectives import (
     Spread,
     Width,
 )
-from vlobjectives.functional.attention import attention, bias_of
+from vlobjectives.functional.attention import attention, attention_bias
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1
 
@@ -131,9 +131,9 @@ class CoAttention(Fusion):
     def _stream(self, part: Encoded, of: str) -> tuple[Tensor, Tensor]:
         """The sequence [R, classes + N, D] of an encoder and the bias that hides what is not valid in it."""
         if not self.classes[of]:
-            return part.tokens, bias_of(part.valid, part.tokens.dtype)
+            return part.tokens, attention_bias(part.valid, part.tokens.dtype)
         valid = torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1)
-        return torch.cat([part.cls, part.tokens], 1), bias_of(valid, part.tokens.dtype)
+        return torch.cat([part.cls, part.tokens], 1), attention_bias(valid, part.tokens.dtype)
 
     def _given(self, part: Encoded, stream: Tensor, of: str, found: dict) -> Encoded:
         """The fused stream in the form that its encoder gave it in."""

@@ -21,8 +21,8 @@ from vlobjectives import (
     Spec,
     Width,
 )
-from vlobjectives.functional.attention import bias_of
-from vlobjectives.functional.masking import take
+from vlobjectives.functional.attention import attention_bias
+from vlobjectives.functional.masking import gather_tokens
 
 PRESETS = {"light": {"width": 512, "depth": 4, "heads": 8}, "symmetric": {"width": 768, "depth": 12, "heads": 12}}
 
@@ -117,10 +117,10 @@ class CrossDecoder(Decoder):
             h, draw = self._restored(h, draw.keep, draw.hidden), replace(draw, keep=None)
             valid = torch.ones_like(draw.hidden)
         keys = None if memory is None else self.keys(memory)
-        own = bias_of(valid, h.dtype)
+        own = attention_bias(valid, h.dtype)
         if self.config.causal:
             own = own + causal_bias(h.shape[1], h.shape[1], h)
-        other = None if memory is None else bias_of(memory.valid, h.dtype)
+        other = None if memory is None else attention_bias(memory.valid, h.dtype)
         layers, maps = {}, {}
         for number, block in enumerate(self.self_blocks):
             h, maps[f"self{number}"] = block(h, block.keys(h), own, want.maps)
@@ -149,7 +149,7 @@ class CrossDecoder(Decoder):
         self, query: Tensor, memory: Encoded | None, past: KeyValueCache | None
     ) -> tuple[Tensor, KeyValueCache]:
         if past is None:
-            other = () if memory is None else (self.keys(memory), bias_of(memory.valid, query.dtype))
+            other = () if memory is None else (self.keys(memory), attention_bias(memory.valid, query.dtype))
             past = {"self": [None] * len(self.self_blocks), "cross": other}
         h, kept = self.query_in(query), []
         for number, block in enumerate(self.self_blocks):
@@ -166,7 +166,7 @@ class CrossDecoder(Decoder):
     def _restored(self, kept: Tensor, keep: Tensor, hidden: Tensor) -> Tensor:
         """The whole grid [B,N,D] of kept patches [B,k,D]."""
         place = keep.argsort(dim=1).gather(1, ((~hidden).cumsum(1) - 1).clamp_min(0))
-        grid = torch.where(hidden[..., None], self.mask_token.to(kept.dtype), take(kept, place))
+        grid = torch.where(hidden[..., None], self.mask_token.to(kept.dtype), gather_tokens(kept, place))
         place = sine_positions(self.grid, kept.shape[-1], kept)
         return grid + place.repeat(hidden.shape[1] // len(place), 1)
 

@@ -27,8 +27,8 @@ from vlobjectives import (
     Width,
     hub_missing,
 )
-from vlobjectives.functional.attention import HIDDEN, attention, bias_of
-from vlobjectives.functional.masking import take
+from vlobjectives.functional.attention import HIDDEN, attention, attention_bias
+from vlobjectives.functional.masking import gather_tokens
 
 ATTENTION = "vlobjectives"
 TRANSFORM_STD = 0.02  # METER's, as in the vision encoder
@@ -184,7 +184,7 @@ class HFText(Encoder):
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         ids = x.ids if draw is None else draw.ids
         count = ids.shape[1]
-        bias = bias_of(x.valid, torch.float32)
+        bias = attention_bias(x.valid, torch.float32)
         if self.config.causal:
             place = torch.arange(count, device=ids.device)
             bias = bias + torch.where(place[:, None] < place, HIDDEN, 0.0)
@@ -204,7 +204,7 @@ class HFText(Encoder):
         tokens = self.out(result.last_hidden_state)
         cls = tokens[:, :1]
         if self.config.causal:
-            cls = take(tokens, (x.valid.sum(1, keepdim=True) - 1).clamp_min(0))
+            cls = gather_tokens(tokens, (x.valid.sum(1, keepdim=True) - 1).clamp_min(0))
         return Encoded(
             tokens,
             x.valid,

@@ -27,7 +27,7 @@ from vlobjectives import (
     Spread,
     Width,
 )
-from vlobjectives.functional.attention import bias_of
+from vlobjectives.functional.attention import attention_bias
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1
 
@@ -100,7 +100,9 @@ class MergedAttention(Fusion):
         x, y = self.text_transform(x), self.image_transform(y)
         if self.types is not None:
             x, y = x + self.types.weight[TEXT_TYPE], y + self.types.weight[IMAGE_TYPE]
-        states, maps = self.stack(torch.cat([x, y], 1), bias_of(torch.cat([seen_x, seen_y], 1), x.dtype), want.maps)
+        states, maps = self.stack(
+            torch.cat([x, y], 1), attention_bias(torch.cat([seen_x, seen_y], 1), x.dtype), want.maps
+        )
         first = x.shape[1]
         layers = {number: states[number] for number in want.layers}
         streams = []

@@ -19,7 +19,7 @@ from vlobjectives import (
     Temperature,
     Width,
 )
-from vlobjectives.functional.contrast import unit
+from vlobjectives.functional.contrast import l2_normalize
 
 Stream = Literal["image", "text"]
 Pool = Literal["cls", "mean", "pooled"]
@@ -132,4 +132,4 @@ def _pool(x: Encoded, how: Pool) -> Tensor:
 
 
 def _unit(x: Tensor) -> Tensor:
-    return unit(x.float() if x.itemsize < 4 else x)
+    return l2_normalize(x.float() if x.itemsize < 4 else x)

@@ -31,7 +31,7 @@ from vlobjectives import (
     Tokens,
     Width,
 )
-from vlobjectives.functional.attention import bias_of
+from vlobjectives.functional.attention import attention_bias
 
 WORDS = "word_embeddings.weight"
 """How the word tables of transformers' BERT and its kin are called; positions and norm stand beside it."""
@@ -139,7 +139,7 @@ class TaggedRegions(Encoder):
         count = ids.shape[1]
         tags = self.norm(self.transform(self.words(ids)) + self.positions.weight[:count] + self.segment)
         h = torch.cat([self.drop(tags), self.drop(self.region_norm(self.region(regions.values)))], 1)
-        states, maps = self.stack(h, bias_of(torch.cat([x.valid, regions.valid], 1), h.dtype), want.maps)
+        states, maps = self.stack(h, attention_bias(torch.cat([x.valid, regions.valid], 1), h.dtype), want.maps)
         tags, tokens = states[-1][:, :count], states[-1][:, count:]
         return Encoded(
             tokens,

@@ -43,8 +43,8 @@ from vlobjectives import (
     Spread,
     Width,
 )
-from vlobjectives.functional.masking import take
-from vlobjectives.functional.pixels import fill
+from vlobjectives.functional.masking import gather_tokens
+from vlobjectives.functional.pixels import fill_patches
 
 TRANSFORM_STD = 0.02  # METER's, for a transform on top of a tower that brings its own initialisation
 
@@ -274,7 +274,7 @@ class TimmVision(Encoder):
         module, batch, frames = self.module, x.shape[0], x.shape[1] if x.dim() == 5 else 1
         hide = draw is not None and draw.fill in ("drop", "token")
         if hide and self.looks_beyond:
-            x = fill(x, draw.hidden, self.spec.patch_size)
+            x = fill_patches(x, draw.hidden, self.spec.patch_size)
         patches = module.patch_embed(x.reshape(-1, *x.shape[-3:]))
         patches = patches.reshape(batch, -1, patches.shape[-1])
         if hide and draw.fill == "token":
@@ -295,7 +295,7 @@ class TimmVision(Encoder):
         if hide and draw.fill == "drop":
             if draw.keep.shape[1] % frames:
                 raise ValueError(f"{draw.keep.shape[1]} kept positions are not the same number in {frames} frames")
-            patches = take(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
+            patches = gather_tokens(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
         return torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)
 
     def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:

@@ -25,7 +25,7 @@ class Blocks(nn.Module):
         self.last = nn.LayerNorm(config.width, eps=config.norm_eps) if config.norm == "pre" else nn.Identity()
 
     def forward(self, h: Tensor, seen: Tensor, maps: bool = False) -> tuple[list[Tensor], list[Tensor | None]]:
-        """seen [R,1,1,N] from `bias_of`. The states after each block (the last one normed), and their maps."""
+        """seen [R,1,1,N] from `attention_bias`. The states after each block (the last one normed), and their maps."""
         states, found = [], []
         for block in self.blocks:
             h, looked = block(h, seen, maps)

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Batch, FieldName, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens, Vectors
-from vlobjectives.functional import indices
+from vlobjectives.functional import mask_to_indices
 
 
 class LinkedTokens(Mask):
@@ -75,7 +75,7 @@ class LinkedTokens(Mask):
         other = self._instead(how, site, tokens, first + noise.integers("other phrase", count, length))
         ids = torch.where(phrase & (how < 1), other, ids)
         ids = torch.where(given_away, site.special["mask"], ids)
-        index, ok = indices(scored, most)
+        index, ok = mask_to_indices(scored, most)
         return MaskSample(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
 
     def _linked(self, scored: Tensor, word: Tensor, links: Tensor) -> Tensor:

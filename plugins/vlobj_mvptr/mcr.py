@@ -21,7 +21,7 @@ from vlobjectives import (
     ViewError,
     encoded,
 )
-from vlobjectives.functional import take
+from vlobjectives.functional import gather_tokens
 
 
 class MCR(Objective):
@@ -103,8 +103,8 @@ class MCR(Objective):
             labels = batch[self.config.targets]
             return set_logits(head(x)), labels.ids - self.first, labels.valid
         index, ok = picture.draw.index, picture.draw.index_ok
-        ids = take(batch[self.config.image].ids, index) - self.first
-        return head(take(x, index)).flatten(0, 1), ids.flatten()[:, None], ok.flatten()[:, None]
+        ids = gather_tokens(batch[self.config.image].ids, index) - self.first
+        return head(gather_tokens(x, index)).flatten(0, 1), ids.flatten()[:, None], ok.flatten()[:, None]
 
     def counts(self, batch, picture=None):
         if self.config.targets is not None:

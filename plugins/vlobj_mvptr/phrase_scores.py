@@ -5,14 +5,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vlobjectives.functional.contrast import unit
+from vlobjectives.functional.contrast import l2_normalize
 
 Rule = Literal["pick", "max", "mean"]
 
 
 def similarities(phrases: Tensor, regions: Tensor) -> Tensor:
     """Cosines [N,P,R] of phrases [N,P,D] and regions [N,R,D]."""
-    return unit(phrases) @ unit(regions).mT
+    return l2_normalize(phrases) @ l2_normalize(regions).mT
 
 
 def grounding_score(

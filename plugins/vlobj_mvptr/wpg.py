@@ -24,7 +24,7 @@ from vlobjectives import (
     Term,
     fused,
 )
-from vlobjectives.functional import right_pairs
+from vlobjectives.functional import positive_pairs
 
 
 class WPG(Objective):
@@ -151,7 +151,7 @@ class WPG(Objective):
     def _partners(self, matched: Fused, batch: Batch, noise: Noise, gather) -> tuple[Tensor, Tensor]:
         """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""
         ids = batch[self.config.text].ids if self.config.positives == "equal_captions" else None
-        other = ~right_pairs(batch.same, ids, (gather(batch.same), ids if ids is None else gather(ids)))
+        other = ~positive_pairs(batch.same, ids, (gather(batch.same), ids if ids is None else gather(ids)))
         lot = noise.between("wrong picture", gather(batch.number))
         image, there = lot.masked_fill(~other, -1.0).argmax(1), matched.image.valid.any(1)
         return image, other.any(1) & self.phrase(matched).any(1) & there & gather(there)[image]

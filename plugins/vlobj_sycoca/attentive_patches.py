@@ -20,7 +20,7 @@ from vlobjectives import (
     PartName,
     joint,
 )
-from vlobjectives.functional import indices, mark, tile_means, tile_numbers
+from vlobjectives.functional import indices_to_mask, mask_to_indices, tile_indices, tile_means
 
 
 class AttentivePatches(Mask):
@@ -92,16 +92,16 @@ class AttentivePatches(Mask):
         each, count = site.positions // site.frames, self._count(site)
         if self.config.select == "block":
             means = tile_means(score.reshape(-1, each), site.grid, self.config.tile)
-            score = means[:, tile_numbers(site.grid, self.config.tile, score.device)].reshape(score.shape)
+            score = means[:, tile_indices(site.grid, self.config.tile, score.device)].reshape(score.shape)
         first = (self.config.hide == "most") != (self.config.select == "farthest")
         gone = []
         for frame, own in enumerate(score.split(each, 1)):
             lot = noise.order(f"ties of frame {frame}", each) if self.config.tie == "noise" else None
             order = ranked(own, lot)
             gone.append((order[:, :count] if first else order[:, each - count :]) + frame * each)
-        hidden = mark(torch.cat(gone, 1), site.positions)
-        index, ok = indices(hidden, self.size(site))
-        keep = indices(~hidden, site.positions - self.size(site))[0] if self.fill == "drop" else None
+        hidden = indices_to_mask(torch.cat(gone, 1), site.positions)
+        index, ok = mask_to_indices(hidden, self.size(site))
+        keep = mask_to_indices(~hidden, site.positions - self.size(site))[0] if self.fill == "drop" else None
         return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
     def _count(self, site: MaskTarget) -> int:

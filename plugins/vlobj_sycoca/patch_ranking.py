@@ -7,8 +7,8 @@ is this library's (docs/fidelity.md says which part of it is known).
 import torch
 from torch import Tensor
 
-from vlobjectives.functional.contrast import unit
-from vlobjectives.functional.tiles import half_up
+from vlobjectives.functional.contrast import l2_normalize
+from vlobjectives.functional.tiles import round_half_up
 
 
 def word_scores(patches: Tensor, words: Tensor, valid: Tensor, mean: bool = False) -> Tensor:
@@ -20,8 +20,8 @@ def word_scores(patches: Tensor, words: Tensor, valid: Tensor, mean: bool = Fals
     words    [B,L,E]
     valid    [B,L] bool, the words that count; a text without any scores every patch 0
     """
-    words = torch.where(valid[..., None], unit(words), 0.0)  # what stands in padding, NaN even, must not matter
-    cosine = unit(patches) @ words.mT
+    words = torch.where(valid[..., None], l2_normalize(words), 0.0)  # what stands in padding, NaN even, must not matter
+    cosine = l2_normalize(patches) @ words.mT
     if mean:
         return cosine.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)
     best = cosine.masked_fill(~valid[:, None], float("-inf")).amax(-1)
@@ -40,7 +40,7 @@ def ranked(score: Tensor, before: Tensor | None = None) -> Tensor:
 
 def best_count(n: int, ratio: float) -> int:
     """How many of n patches a share of `ratio` of the best is: rounded half up, at least one hidden and one seen."""
-    return max(1, min(n - 1, half_up(ratio * n)))
+    return max(1, min(n - 1, round_half_up(ratio * n)))
 
 
 def worst_count(n: int, ratio: float) -> int:

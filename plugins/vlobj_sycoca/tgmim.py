@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, decoded
-from vlobjectives.functional import normalised, patchify, take
+from vlobjectives.functional import gather_tokens, normalize_patches, patchify
 
 
 class TGMIM(Objective):
@@ -60,11 +60,11 @@ class TGMIM(Objective):
                 "the mask drops the very patches that are to be painted",
                 f"masks.{self.config.mask}: fill: token; or model.{self.config.decoder}: restore: true",
             )
-        wanted = take(wanted, draw.index)
+        wanted = gather_tokens(wanted, draw.index)
         if self.config.target == "pixels_normalised":
-            wanted = normalised(wanted)
+            wanted = normalize_patches(wanted)
         count = draw.index_ok.sum()
-        total = self._summed(self.pixels(take(painted.tokens, draw.index)) - wanted, draw)
+        total = self._summed(self.pixels(gather_tokens(painted.tokens, draw.index)) - wanted, draw)
         return {"pixels": Term(total, count, chance=self._summed(wanted, draw) / count.clamp_min(1))}
 
     def reconstruction(self, inputs):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlobjectives.functional import attention, bias_of
+from vlobjectives.functional import attention, attention_bias
 
 
 def inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -29,7 +29,7 @@ def test_is_its_definition() -> None:
 @pytest.mark.parametrize("padded", [False, True])
 def test_paths_agree(padded: bool) -> None:
     q, k, v = inputs()
-    bias = bias_of(VALID, q.dtype) if padded else None
+    bias = attention_bias(VALID, q.dtype) if padded else None
     fused, none = attention(q, k, v, bias)
     written, maps = attention(q, k, v, bias, maps=True)
     assert none is None and maps.shape == (2, 3, 5, 7)
@@ -42,7 +42,7 @@ def test_padding_is_exactly_ignored_and_never_nan(dtype: torch.dtype, maps: bool
     q, k, v = (x.requires_grad_() for x in inputs(dtype))
     valid = VALID.clone()
     valid[1] = False
-    bias = bias_of(valid, dtype)
+    bias = attention_bias(valid, dtype)
     assert bias.shape == (2, 1, 1, 7) and bias.dtype == dtype and bias.isfinite().all()
     out, _ = attention(q, k, v, bias, maps=maps)
     assert out.dtype == dtype

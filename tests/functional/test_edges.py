@@ -11,36 +11,36 @@ from torch import Tensor
 from vlobjectives import functional as f
 
 NO_GRADIENT = {
-    "bits": "whole numbers",
-    "by_tiles": "positions",
-    "half": "which rows",
-    "half_up": "a number",
-    "indices": "positions",
-    "keep_order": "positions",
-    "kept": "a number",
-    "key": "a number",
-    "mark": "which positions",
-    "order": "positions",
-    "partners": "rows",
-    "replaced": "a number",
-    "right_pairs": "which rows",
+    "random_bits": "whole numbers",
+    "argsort_by_tile": "positions",
+    "matched_half": "which rows",
+    "round_half_up": "a number",
+    "mask_to_indices": "positions",
+    "keep_indices": "positions",
+    "num_kept": "a number",
+    "prng_key": "a number",
+    "indices_to_mask": "which positions",
+    "permutation": "positions",
+    "mine_negatives": "rows",
+    "num_replaced": "a number",
+    "positive_pairs": "which rows",
     "statistics": "a module of plain floats",
-    "text_draws": "numbers",
-    "tile_numbers": "numbers",
-    "uniforms": "no input with a gradient",
-    "with_replacement": "positions",
-    "holm": "plain floats",
+    "num_text_draws": "numbers",
+    "tile_indices": "numbers",
+    "random_uniform": "no input with a gradient",
+    "sample_with_replacement": "positions",
+    "holm_bonferroni": "plain floats",
     "mean_interval": "plain floats",
     "paired_interval": "plain floats",
-    "paired_probability": "plain floats",
-    "wilson": "plain floats",
+    "paired_t_test": "plain floats",
+    "wilson_interval": "plain floats",
 }
 
 
 def of_attention(e: Edge, n: int, d: int) -> Iterator[Tensor]:
     for maps in (False, True):
         q, k, v = (e.rows(2, 2, m, d) for m in (n, n + 1, n + 1))
-        out, weights = f.attention(q, k, v, f.bias_of(e.where(2, n + 1), e.dtype), maps=maps)
+        out, weights = f.attention(q, k, v, f.attention_bias(e.where(2, n + 1), e.dtype), maps=maps)
         yield out
         if weights is not None:
             yield weights
@@ -51,7 +51,7 @@ def of_sym_nce(e: Edge, n: int, d: int) -> Iterator[Tensor]:
     e.leaves.append(tau)
     for valid in (None, e.where(n)):
         for positives in (None, e.where(n, n)):
-            yield f.sym_nce(e.rows(n, d, unit=True), e.rows(n, d, unit=True), tau, valid, positives)
+            yield f.symmetric_info_nce(e.rows(n, d, unit=True), e.rows(n, d, unit=True), tau, valid, positives)
 
 
 def of_pictures(e: Edge, n: int, d: int) -> Iterator[Tensor]:
@@ -59,22 +59,22 @@ def of_pictures(e: Edge, n: int, d: int) -> Iterator[Tensor]:
     for side in (1, 2):
         patches = f.patchify(pictures, side)
         yield patches
-        yield f.normalised(patches)
+        yield f.normalize_patches(patches)
         yield f.unpatchify(patches, side, 4, 4)
-        yield f.fill(pictures, e.where(n, 16 // side**2), side)
+        yield f.fill_patches(pictures, e.where(n, 16 // side**2), side)
 
 
 CASES: dict[str, Callable[[Edge, int, int], Iterator[Tensor]]] = {
     "attention": of_attention,
-    "bias_of": of_attention,
-    "sym_nce": of_sym_nce,
-    "unit": lambda e, n, d: [f.unit(e.rows(n, d)), f.unit(e.rows(n, d), 0)],
-    "normalised": of_pictures,
+    "attention_bias": of_attention,
+    "symmetric_info_nce": of_sym_nce,
+    "l2_normalize": lambda e, n, d: [f.l2_normalize(e.rows(n, d)), f.l2_normalize(e.rows(n, d), 0)],
+    "normalize_patches": of_pictures,
     "patchify": of_pictures,
     "unpatchify": of_pictures,
-    "fill": of_pictures,
+    "fill_patches": of_pictures,
     "tile_means": lambda e, n, d: [f.tile_means(e.rows(n, 6), (2, 3), 2)],
-    "take": lambda e, n, d: [f.take(e.rows(2, n, d), e.below(n, 2, 3))],
+    "gather_tokens": lambda e, n, d: [f.gather_tokens(e.rows(2, n, d), e.below(n, 2, 3))],
     "gather": lambda e, n, d: [f.gather(e.rows(n, d))],
 }
 

@@ -7,7 +7,7 @@ import torch
 from arrays import close, golden, leaf
 from torch import Tensor, distributed, multiprocessing
 
-from vlobjectives.functional import gather, indices, sym_nce, take, unit
+from vlobjectives.functional import gather, gather_tokens, l2_normalize, mask_to_indices, symmetric_info_nce
 
 ROWS, WIDTH = 3, 4
 
@@ -46,9 +46,9 @@ def weights() -> list[Tensor]:
 
 def system(x: Tensor, y: Tensor, valid: Tensor, w: list[Tensor], every) -> list[tuple[Tensor, Tensor]]:
     """Terms (total, count): contrast over all rows, completion of the valid ones, one without gather."""
-    p, t = unit(x @ w[0]), unit(y @ w[1])
-    contrast = sym_nce(every(p), every(t), w[2])
-    completed = sym_nce(every(p), every(t).detach(), 0.3, every(valid))
+    p, t = l2_normalize(x @ w[0]), l2_normalize(y @ w[1])
+    contrast = symmetric_info_nce(every(p), every(t), w[2])
+    completed = symmetric_info_nce(every(p), every(t).detach(), 0.3, every(valid))
     return [
         (contrast.sum(), torch.tensor(float(contrast.numel()), dtype=torch.float64)),
         (completed.sum(), every(valid).sum().double()),
@@ -79,14 +79,18 @@ def published(rank: int) -> dict:
         return gather(x, "published")
 
     def local(p: Tensor, t: Tensor, mask: Tensor, shared: bool) -> Tensor:
-        index, ok = indices(mask, mask.shape[1])
-        rows = [unit(take(p, index)), unit(take(t.detach(), index)), ok]
+        index, ok = mask_to_indices(mask, mask.shape[1])
+        rows = [l2_normalize(gather_tokens(p, index)), l2_normalize(gather_tokens(t.detach(), index)), ok]
         p, t, ok = (x.flatten(0, 1) for x in (map(every, rows) if shared else rows))
-        return sym_nce(p, t, tau, ok).sum() / ok.sum()
+        return symmetric_info_nce(p, t, tau, ok).sum() / ok.sum()
 
     terms = {
-        "global_image": sym_nce(every(unit(image)), every(unit(image_target.detach())), tau).mean(),
-        "global_text": sym_nce(unit(text[:, 0]), unit(text_target[:, 0].detach()), tau).mean(),
+        "global_image": symmetric_info_nce(
+            every(l2_normalize(image)), every(l2_normalize(image_target.detach())), tau
+        ).mean(),
+        "global_text": symmetric_info_nce(
+            l2_normalize(text[:, 0]), l2_normalize(text_target[:, 0].detach()), tau
+        ).mean(),
         "local_image": local(tokens, z[f"in_target_image_tokens_r{rank}"], z[f"in_image_mask_r{rank}"], False),
         "local_text": local(text, text_target, z[f"in_text_mask_r{rank}"], True),
     }
@@ -94,7 +98,12 @@ def published(rank: int) -> dict:
     loss = sum(value * (weight if key.startswith("local") else 1) for key, value in terms.items())
     loss.backward()
     captions, pictures = leaf(z[f"in_itc_text_r{rank}"]), leaf(z[f"in_itc_image_r{rank}"])
-    itc = z["in_itc_weight"] * sym_nce(every(unit(captions)), every(unit(pictures)), z["in_itc_temperature"]).mean()
+    itc = (
+        z["in_itc_weight"]
+        * symmetric_info_nce(
+            every(l2_normalize(captions)), every(l2_normalize(pictures)), z["in_itc_temperature"]
+        ).mean()
+    )
     itc.backward()
     return {
         **{f"out_loss_{key}": value.detach() for key, value in terms.items()},

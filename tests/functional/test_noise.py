@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlobjectives.functional import bits, key, order, uniforms
+from vlobjectives.functional import permutation, prng_key, random_bits, random_uniform
 
-KEYS = [key(0, "dropped", 0), key(0, "dropped", 1), key(0, "replaced", 0), key(1, "dropped", 0)]
+KEYS = [prng_key(0, "dropped", 0), prng_key(0, "dropped", 1), prng_key(0, "replaced", 0), prng_key(1, "dropped", 0)]
 NAMES = ["first", "next step", "other stream", "other seed"]
 MANY = torch.arange(4096)
 
@@ -36,16 +36,16 @@ def plane(a: Tensor, b: Tensor) -> float:
 def test_values_are_pinned() -> None:
     """A change here changes every run that was ever resumed or compared: do not mend it, undo it."""
     number = torch.tensor([0, 1, 2**40])
-    k = key(0, "dropped", 7)
+    k = prng_key(0, "dropped", 7)
     assert k == 141777846704829370758296871067723612160
-    assert bits(k, number, 3).tolist() == [
+    assert random_bits(k, number, 3).tolist() == [
         [698438302, 713968225, 2126702963],
         [1440226765, 1748275289, 2120903855],
         [88000258, 408013767, 1661249707],
     ]
-    assert uniforms(k, number[:1], 2).tolist() == [[0.32523566484451294, 0.33246731758117676]]
-    assert uniforms(k, number[:1], dtype=torch.float64).item() == 0.3252356747721684
-    assert order(k, number, 6).tolist() == [[2, 0, 4, 3, 5, 1], [5, 2, 4, 3, 0, 1], [3, 0, 4, 1, 5, 2]]
+    assert random_uniform(k, number[:1], 2).tolist() == [[0.32523566484451294, 0.33246731758117676]]
+    assert random_uniform(k, number[:1], dtype=torch.float64).item() == 0.3252356747721684
+    assert permutation(k, number, 6).tolist() == [[2, 0, 4, 3, 5, 1], [5, 2, 4, 3, 0, 1], [3, 0, 4, 1, 5, 2]]
 
 
 def test_arithmetic_never_overflows() -> None:
@@ -65,7 +65,7 @@ def test_arithmetic_never_overflows() -> None:
 
     numbers = [0, 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, -1, 123456789012345678]
     for k in (0, 2**128 - 1, *KEYS):
-        drawn = bits(k, torch.tensor(numbers), 5).tolist()
+        drawn = random_bits(k, torch.tensor(numbers), 5).tolist()
         assert drawn == [[slow(k, number, place) for place in range(5)] for number in numbers]
 
 
@@ -84,45 +84,47 @@ def test_key_tells_its_parts_apart() -> None:
         (0, "i1:1"),
         (0, 1),
     ]
-    assert len({key(*each) for each in parts}) == len(parts)
-    assert all(0 <= key(*each) < 2**128 for each in parts)
+    assert len({prng_key(*each) for each in parts}) == len(parts)
+    assert all(0 <= prng_key(*each) < 2**128 for each in parts)
     for wrong in (True, 1.0, None):
         with pytest.raises(TypeError, match="an int or a str"):
-            key(wrong)
+            prng_key(wrong)
 
 
 def test_a_row_depends_on_its_own_number_only() -> None:
     number = torch.tensor([5, 3, 5, 900])
-    for draw in (bits, uniforms, order):
+    for draw in (random_bits, random_uniform, permutation):
         rows = draw(KEYS[0], number, 7)
         assert torch.equal(rows[0], rows[2])
         assert torch.equal(rows[1:2], draw(KEYS[0], torch.tensor([3]), 7))
-    assert torch.equal(bits(KEYS[0], number, 7)[:, :4], bits(KEYS[0], number, 4))
+    assert torch.equal(random_bits(KEYS[0], number, 7)[:, :4], random_bits(KEYS[0], number, 4))
     for dtype in (torch.float32, torch.float64):
-        assert torch.equal(uniforms(KEYS[0], number, 7, dtype=dtype)[:, :4], uniforms(KEYS[0], number, 4, dtype=dtype))
+        assert torch.equal(
+            random_uniform(KEYS[0], number, 7, dtype=dtype)[:, :4], random_uniform(KEYS[0], number, 4, dtype=dtype)
+        )
 
 
 def test_shapes_and_types() -> None:
     number = torch.arange(3)
-    assert uniforms(KEYS[0], number).shape == (3,)
-    assert uniforms(KEYS[0], number, 2, 4).shape == (3, 2, 4)
-    assert torch.equal(uniforms(KEYS[0], number, 2, 4).flatten(1), uniforms(KEYS[0], number, 8))
-    assert uniforms(KEYS[0], number, 0).shape == (3, 0)
-    assert uniforms(KEYS[0], number).dtype == torch.float32
-    assert uniforms(KEYS[0], number, dtype=torch.float64).dtype == torch.float64
-    assert bits(KEYS[0], number, 4).dtype == order(KEYS[0], number, 4).dtype == torch.int64
+    assert random_uniform(KEYS[0], number).shape == (3,)
+    assert random_uniform(KEYS[0], number, 2, 4).shape == (3, 2, 4)
+    assert torch.equal(random_uniform(KEYS[0], number, 2, 4).flatten(1), random_uniform(KEYS[0], number, 8))
+    assert random_uniform(KEYS[0], number, 0).shape == (3, 0)
+    assert random_uniform(KEYS[0], number).dtype == torch.float32
+    assert random_uniform(KEYS[0], number, dtype=torch.float64).dtype == torch.float64
+    assert random_bits(KEYS[0], number, 4).dtype == permutation(KEYS[0], number, 4).dtype == torch.int64
     with pytest.raises(ValueError, match=r"float32 or float64, not torch\.bfloat16"):
-        uniforms(KEYS[0], number, dtype=torch.bfloat16)
+        random_uniform(KEYS[0], number, dtype=torch.bfloat16)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_the_same_on_a_gpu() -> None:
     for k in KEYS:
-        for draw in (bits, uniforms, order):
+        for draw in (random_bits, random_uniform, permutation):
             assert torch.equal(draw(k, MANY.cuda(), 33).cpu(), draw(k, MANY, 33))
-        wide = uniforms(k, MANY.cuda(), 33, dtype=torch.float64).cpu()
-        assert torch.equal(wide, uniforms(k, MANY, 33, dtype=torch.float64))
+        wide = random_uniform(k, MANY.cuda(), 33, dtype=torch.float64).cpu()
+        assert torch.equal(wide, random_uniform(k, MANY, 33, dtype=torch.float64))
 
 
 # ---- whether they are random: fixed keys, so a statistic is the same in every run
@@ -130,7 +132,7 @@ def test_the_same_on_a_gpu() -> None:
 
 @pytest.mark.parametrize("k", KEYS, ids=NAMES)
 def test_bits_are_fair_and_independent(k: int) -> None:
-    x = bits(k, MANY, 64)
+    x = random_bits(k, MANY, 64)
     assert x.min() >= 0 and x.max() < 2**31
     ones = torch.stack([(x >> place & 1).double().flatten() for place in range(31)])
     size = x.numel()
@@ -144,7 +146,7 @@ def test_bits_are_fair_and_independent(k: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("k", KEYS, ids=NAMES)
 def test_uniforms_are_uniform(k: int, dtype: torch.dtype) -> None:
-    x = uniforms(k, MANY, 64, dtype=dtype)
+    x = random_uniform(k, MANY, 64, dtype=dtype)
     assert x.min() >= 0 and x.max() < 1
     steps = x.double() * 2.0 ** (24 if dtype == torch.float32 else 53)
     assert torch.equal(steps, steps.floor())
@@ -161,7 +163,7 @@ def test_uniforms_are_uniform(k: int, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("distance", [1, 2, 64, 1 << 32])
 def test_neighbouring_samples_are_independent(distance: int) -> None:
-    a, b = uniforms(KEYS[0], MANY, 64), uniforms(KEYS[0], MANY + distance, 64)
+    a, b = random_uniform(KEYS[0], MANY, 64), random_uniform(KEYS[0], MANY + distance, 64)
     assert abs(correlation(a, b)) < 4.5
     assert abs(plane(a, b)) < 4.5
     # nor is the row of one a shifted row of the other
@@ -171,7 +173,7 @@ def test_neighbouring_samples_are_independent(distance: int) -> None:
 
 @pytest.mark.parametrize("other", KEYS[1:], ids=NAMES[1:])
 def test_neighbouring_keys_are_independent(other: int) -> None:
-    a, b = uniforms(KEYS[0], MANY, 64), uniforms(other, MANY, 64)
+    a, b = random_uniform(KEYS[0], MANY, 64), random_uniform(other, MANY, 64)
     assert abs(correlation(a, b)) < 4.5
     assert abs(plane(a, b)) < 4.5
     assert abs(correlation(a[1:], b[:-1])) < 4.5
@@ -179,23 +181,23 @@ def test_neighbouring_keys_are_independent(other: int) -> None:
 
 def test_a_sample_over_the_steps_is_random() -> None:
     """What one sample sees in the course of a run, which is where a weak mixing of keys would show."""
-    x = torch.cat([uniforms(key(0, "dropped", step), torch.tensor([17]), 16) for step in range(4096)])
+    x = torch.cat([random_uniform(prng_key(0, "dropped", step), torch.tensor([17]), 16) for step in range(4096)])
     assert abs(chi_square((x * 256).long().flatten().bincount(minlength=256).double())) < 4.5
     assert abs(plane(x[1:], x[:-1])) < 4.5
     assert abs(correlation(x[1:], x[:-1])) < 4.5
 
 
 def test_neighbouring_places_are_independent() -> None:
-    x = uniforms(KEYS[0], MANY, 64)
+    x = random_uniform(KEYS[0], MANY, 64)
     for lag in (1, 2, 32):
         assert abs(correlation(x[:, lag:], x[:, :-lag])) < 4.5
         assert abs(plane(x[:, lag:], x[:, :-lag])) < 4.5
 
 
 def test_one_bit_of_the_number_moves_half_of_the_bits() -> None:
-    base = bits(KEYS[0], MANY, 4)
+    base = random_bits(KEYS[0], MANY, 4)
     for place in range(0, 63, 3):
-        moved = base ^ bits(KEYS[0], MANY ^ (1 << place), 4)
+        moved = base ^ random_bits(KEYS[0], MANY ^ (1 << place), 4)
         flips = torch.stack([(moved >> i & 1).double().mean() for i in range(31)])
         assert ((flips - 0.5).abs() * 2 * math.sqrt(moved.numel())).max() < 4.5
 
@@ -203,25 +205,25 @@ def test_one_bit_of_the_number_moves_half_of_the_bits() -> None:
 def test_collisions_are_those_of_chance() -> None:
     """2^18 numbers of 31 bits: n^2 / 2^32 = 16 pairs expected."""
     for k in KEYS:
-        x = bits(k, MANY, 64).flatten()
+        x = random_bits(k, MANY, 64).flatten()
         assert 4 <= x.numel() - x.unique().numel() <= 32
 
 
 def test_no_two_samples_share_a_row() -> None:
     some = torch.arange(50_000)
     number = torch.cat([torch.arange(150_000), some << 32, (some << 20) + (1 << 50)]).unique()
-    row = bits(KEYS[0], number, 2)
+    row = random_bits(KEYS[0], number, 2)
     assert ((row[:, 0] << 31) | row[:, 1]).unique().numel() == number.numel()
 
 
 def test_orders_are_permutations_and_all_are_as_likely() -> None:
     number = torch.arange(48_000)
-    drawn = order(KEYS[0], number, 4)
+    drawn = permutation(KEYS[0], number, 4)
     assert torch.equal(drawn.sort(1).values, torch.arange(4).expand_as(drawn))
     found, counts = (drawn * torch.tensor([64, 16, 4, 1])).sum(1).unique(return_counts=True)
     assert found.numel() == 24
     assert abs(chi_square(counts.double())) < 4.5
-    wide = order(KEYS[1], number[:8000], 16)
+    wide = permutation(KEYS[1], number[:8000], 16)
     for place in range(16):
         assert abs(chi_square(wide[:, place].bincount(minlength=16).double())) < 4.5
 
@@ -229,7 +231,7 @@ def test_orders_are_permutations_and_all_are_as_likely() -> None:
 def test_long_orders_do_not_tie() -> None:
     """Ties keep the order of places: float32 ranks would add 18 standard deviations of ascents."""
     n = 1 << 20
-    long = order(KEYS[2], torch.arange(1), n)[0]
+    long = permutation(KEYS[2], torch.arange(1), n)[0]
     assert torch.equal(long.sort().values, torch.arange(n))
     assert abs(correlation(long, torch.arange(n))) < 4.5
     assert abs((long[1:] > long[:-1]).double().mean().item() - 0.5) < 4.5 / math.sqrt(12 * n)

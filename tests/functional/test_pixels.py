@@ -6,7 +6,7 @@ import pytest
 import torch
 from arrays import load
 
-from vlobjectives.functional import fill, patchify, unpatchify
+from vlobjectives.functional import fill_patches, patchify, unpatchify
 
 COCA = Path(__file__).parents[1] / "golden" / "coca"
 
@@ -43,15 +43,17 @@ def test_fill_hides_exactly_the_hidden_patches(shape: tuple[int, ...]) -> None:
     before = pictures.clone()
     patches = patchify(pictures, 4)
     hidden = torch.rand(patches.shape[:2], generator=torch.Generator().manual_seed(0)) < 0.5
-    filled = fill(pictures, hidden, 4, 7.0)
+    filled = fill_patches(pictures, hidden, 4, 7.0)
     assert filled.shape == pictures.shape and torch.equal(pictures, before)
     assert torch.equal(patchify(filled, 4), torch.where(hidden[..., None], 7.0, patches))
-    assert torch.equal(fill(pictures, hidden, 4), torch.where(filled == 7.0, 0.0, pictures))
+    assert torch.equal(fill_patches(pictures, hidden, 4), torch.where(filled == 7.0, 0.0, pictures))
 
 
 def test_fill_takes_a_tensor_and_keeps_the_type() -> None:
     colour = torch.tensor([1.0, 2.0, 3.0], dtype=torch.bfloat16).reshape(3, 1, 1)
-    filled = fill(torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16), torch.tensor([[True, False, False, False]]), 2, colour)
+    filled = fill_patches(
+        torch.zeros(1, 3, 4, 4, dtype=torch.bfloat16), torch.tensor([[True, False, False, False]]), 2, colour
+    )
     assert filled.dtype == torch.bfloat16
     assert filled[0, :, 0, 0].tolist() == [1, 2, 3] and filled.sum() == 4 * 6
 
@@ -60,7 +62,7 @@ def test_pictures_of_broken_patches_are_refused() -> None:
     picture = torch.zeros(1, 3, 8, 10)
     for attempt in (
         lambda: patchify(picture, 4),
-        lambda: fill(picture, torch.zeros(1, 4, dtype=torch.bool), 4),
+        lambda: fill_patches(picture, torch.zeros(1, 4, dtype=torch.bool), 4),
         lambda: unpatchify(torch.zeros(1, 4, 48), 4, 8, 10),
     ):
         with pytest.raises(ValueError, match="8 x 10 pixels are not made of whole patches of 4"):

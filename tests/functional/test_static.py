@@ -27,39 +27,45 @@ def real() -> dict[str, Tensor]:
 
 
 def contrast(x: Tensor, y: Tensor, mask: Tensor, **_: Tensor) -> Tensor:
-    p, t = f.unit(x).flatten(0, 1), f.unit(y).flatten(0, 1)
+    p, t = f.l2_normalize(x).flatten(0, 1), f.l2_normalize(y).flatten(0, 1)
     valid = mask.flatten()
-    return f.sym_nce(p, t, 0.1, valid) + f.sym_nce(p, t, 0.1, positives=valid[:, None] & valid)
+    return f.symmetric_info_nce(p, t, 0.1, valid) + f.symmetric_info_nce(p, t, 0.1, positives=valid[:, None] & valid)
 
 
 def masking(x: Tensor, mask: Tensor, length: Tensor, **_: Tensor) -> Tensor:
-    index, ok = f.indices(mask, K)
-    draws, drawn = f.with_replacement(x[..., 0].sigmoid(), f.text_draws(length, 0.4), 1, length - 1)
-    kept = f.take(x, f.keep_order(x[..., 1], K))
-    return f.take(x, index) * ok[..., None] * f.mark(index, N, ok).sum() + f.mark(draws, N, drawn).sum() + kept
+    index, ok = f.mask_to_indices(mask, K)
+    draws, drawn = f.sample_with_replacement(x[..., 0].sigmoid(), f.num_text_draws(length, 0.4), 1, length - 1)
+    kept = f.gather_tokens(x, f.keep_indices(x[..., 1], K))
+    return (
+        f.gather_tokens(x, index) * ok[..., None] * f.indices_to_mask(index, N, ok).sum()
+        + f.indices_to_mask(draws, N, drawn).sum()
+        + kept
+    )
 
 
 def matching(x: Tensor, uniform: Tensor, same: Tensor, **_: Tensor) -> Tensor:
-    index, valid = f.partners(x[:, :B, 0], same)
-    return index * valid + f.half(uniform)
+    index, valid = f.mine_negatives(x[:, :B, 0], same)
+    return index * valid + f.matched_half(uniform)
 
 
 def noise(number: Tensor, **_: Tensor) -> Tensor:
-    k = f.key(0, "here", 3)
-    return f.uniforms(k, number, N, dtype=torch.float64) + f.order(k, number, N) + f.bits(k, number, N)
+    k = f.prng_key(0, "here", 3)
+    return (
+        f.random_uniform(k, number, N, dtype=torch.float64) + f.permutation(k, number, N) + f.random_bits(k, number, N)
+    )
 
 
 def pixels(pictures: Tensor, mask: Tensor, **_: Tensor) -> Tensor:
-    return f.unpatchify(f.patchify(f.fill(pictures, mask, 4), 4), 4, 8, 12)
+    return f.unpatchify(f.patchify(f.fill_patches(pictures, mask, 4), 4), 4, 8, 12)
 
 
 def attending(x: Tensor, y: Tensor, mask: Tensor, **_: Tensor) -> Tensor:
-    out, maps = f.attention(x[:, None], y[:, None], y[:, None], f.bias_of(mask, x.dtype), maps=True)
+    out, maps = f.attention(x[:, None], y[:, None], y[:, None], f.attention_bias(mask, x.dtype), maps=True)
     return f.attention(out, y[:, None], y[:, None])[0] + maps.sum()
 
 
 def gathering(x: Tensor, **_: Tensor) -> Tensor:
-    return f.gather(f.unit(x))
+    return f.gather(f.l2_normalize(x))
 
 
 # Noise is drawn outside of compiled code: its key is a Python int and would recompile at every step.

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vlobjectives.functional import holm, mean_interval, paired_interval, paired_probability, wilson
+from vlobjectives.functional import holm_bonferroni, mean_interval, paired_interval, paired_t_test, wilson_interval
 from vlobjectives.functional.statistics import t_probability, t_quantile
 
 
@@ -43,14 +43,14 @@ def test_no_quantile_without_freedom() -> None:
 
 
 def test_wilson() -> None:
-    assert wilson(5, 10) == pytest.approx((0.2365931, 0.7634069), abs=1e-7)
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
-    assert wilson(0, 20) == (0.0, pytest.approx(0.1611, abs=1e-4))
-    assert wilson(20, 20) == (pytest.approx(0.8389, abs=1e-4), 1.0)
-    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson_interval(5, 10) == pytest.approx((0.2365931, 0.7634069), abs=1e-7)
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
+    assert wilson_interval(0, 20) == (0.0, pytest.approx(0.1611, abs=1e-4))
+    assert wilson_interval(20, 20) == (pytest.approx(0.8389, abs=1e-4), 1.0)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
     for hits, n in ((-1, 5), (6, 5)):
         with pytest.raises(ValueError, match=f"{hits} hits of {n} trials"):
-            wilson(hits, n)
+            wilson_interval(hits, n)
 
 
 def test_mean() -> None:
@@ -104,29 +104,29 @@ def test_paired_test_of_two_drugs() -> None:
     """Student's own example (1908): hours of sleep that two drugs add; t = 4.0621 with 9 degrees, p = 0.002833."""
     one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
     other = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-    assert paired_probability(one, other) == pytest.approx(0.002833, abs=5e-7)
-    assert paired_probability(other, one) == paired_probability(one, other)
+    assert paired_t_test(one, other) == pytest.approx(0.002833, abs=5e-7)
+    assert paired_t_test(other, one) == paired_t_test(one, other)
 
 
 def test_paired_test_by_hand() -> None:
     """Differences 1, 2, 3: t = 2 sqrt(3), and with 2 degrees P = 1 - t / sqrt(2 + t^2)."""
     t = 2 * math.sqrt(3)
-    assert paired_probability([1, 2, 3], [0, 0, 0]) == pytest.approx(1 - t / math.sqrt(2 + t * t), abs=1e-12)
-    assert paired_probability([1, 2], [1, 2]) == 1 and paired_probability([2, 3], [1, 2]) == 0
+    assert paired_t_test([1, 2, 3], [0, 0, 0]) == pytest.approx(1 - t / math.sqrt(2 + t * t), abs=1e-12)
+    assert paired_t_test([1, 2], [1, 2]) == 1 and paired_t_test([2, 3], [1, 2]) == 0
     with pytest.raises(ValueError, match="two pairs, not 1"):
-        paired_probability([1], [2])
+        paired_t_test([1], [2])
 
 
 def test_holm() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, 0.4, 0.9]) == [1, 1, 1]
-    assert holm([0.03]) == [0.03] and holm([]) == []
+    assert holm_bonferroni([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm_bonferroni([0.5, 0.4, 0.9]) == [1, 1, 1]
+    assert holm_bonferroni([0.03]) == [0.03] and holm_bonferroni([]) == []
 
 
 def test_holm_finds_a_difference_where_none_is_in_5_percent_of_families() -> None:
     g = torch.Generator().manual_seed(0)
     families = torch.rand(4000, 4, dtype=torch.float64, generator=g).tolist()
-    wrong = sum(min(holm(family)) < 0.05 for family in families) / 4000
+    wrong = sum(min(holm_bonferroni(family)) < 0.05 for family in families) / 4000
     assert wrong == pytest.approx(1 - (1 - 0.05 / 4) ** 4, abs=4.5 * math.sqrt(0.05 * 0.95 / 4000))
 
 
@@ -136,5 +136,5 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     covered = sum(low <= 0 <= high for _, low, high in map(mean_interval, samples)) / 4000
     assert covered == pytest.approx(0.95, abs=4.5 * math.sqrt(0.05 * 0.95 / 4000))
     hits = (torch.rand(4000, 50, generator=g) < 0.1).sum(1).tolist()
-    covered = sum(low <= 0.1 <= high for low, high in (wilson(k, 50) for k in hits)) / 4000
+    covered = sum(low <= 0.1 <= high for low, high in (wilson_interval(k, 50) for k in hits)) / 4000
     assert 0.92 < covered < 0.985

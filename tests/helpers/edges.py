@@ -30,7 +30,7 @@ class Edge:
             .requires_grad_()
         )
         self.leaves.append(x)
-        return f.unit(x) if unit else x
+        return f.l2_normalize(x) if unit else x
 
     def where(self, *shape: int) -> Tensor:
         x = torch.rand(shape, generator=self.generator)

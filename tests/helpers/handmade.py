@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vlobjectives import Batch, Encoded, MaskSample, Noise, Term, Tokens
-from vlobjectives.functional import indices
+from vlobjectives.functional import mask_to_indices
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "glscl"
 BEGIN, PAD, END, MASK, VOCABULARY = 0, 1, 2, 12, 13
@@ -55,7 +55,7 @@ def encoded(tokens: Tensor | None = None, cls: Tensor | None = None, draw: MaskS
 
 def drawn(mask: Tensor, surplus: int = 0) -> MaskSample:
     """A Draw that hides and scores mask [B,N] bool, with `surplus` positions more than the fullest row needs."""
-    index, ok = indices(mask, int(mask.sum(1).max()) + surplus)
+    index, ok = mask_to_indices(mask, int(mask.sum(1).max()) + surplus)
     return MaskSample(mask, mask, index, ok)
 
 

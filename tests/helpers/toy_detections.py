@@ -24,8 +24,10 @@ class ToyDetections(ToyPairs):
 
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
         plain = super().sample(split, number, epoch, seed)
-        dice = noise.uniforms(noise.key("detections", seed), torch.tensor([plain.same]), REGIONS * WIDTH + TAGS)[0]
-        of_caption = noise.uniforms(noise.key("concepts", seed), torch.tensor([number]), 4)[0].tolist()
+        dice = noise.random_uniform(
+            noise.prng_key("detections", seed), torch.tensor([plain.same]), REGIONS * WIDTH + TAGS
+        )[0]
+        of_caption = noise.random_uniform(noise.prng_key("concepts", seed), torch.tensor([number]), 4)[0].tolist()
         full = self.config.words[1] > 0
         numbers, regions = dice[:TAGS].tolist(), dice[TAGS:].reshape(REGIONS, WIDTH)
         pieces = [int(x * (VOCABULARY - len(SPECIAL))) + len(SPECIAL) for x in numbers[2 : 1 + int(numbers[0] * TAGS)]]

@@ -11,7 +11,7 @@ from torch import distributed, multiprocessing
 from vlobjectives import Objective, Term, joint
 from vlobjectives.data.collate import Fields
 from vlobjectives.data.loader import Layout, MicroBatches, micro_batches
-from vlobjectives.functional import sym_nce
+from vlobjectives.functional import symmetric_info_nce
 from vlobjectives.runtime.distributed import join
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import same, same_gradients
@@ -35,7 +35,7 @@ class Local(Objective):
         return {"image": joint(inputs["image"]), "text": joint(inputs["text"])}
 
     def forward(self, image, text, batch):
-        return {"it": Term(sym_nce(image.pooled, text.pooled, 0.1).sum(), batch.size)}
+        return {"it": Term(symmetric_info_nce(image.pooled, text.pooled, 0.1).sum(), batch.size)}
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from vlobjectives import (
     encoded,
     joint,
 )
-from vlobjectives.functional import indices
+from vlobjectives.functional import mask_to_indices
 from vlobjectives.planning import execute
 from vlobjectives.system.system import _random_state_kept
 from vlobjectives.testing import Toy
@@ -218,7 +218,7 @@ class Looking(Mask):
         self.seen = (image.pooled.dtype, (image.pooled @ image.pooled.T).dtype, image.pooled.requires_grad)
         tokens = batch[site.input]
         hidden = (torch.arange(site.positions) == 1) & ~tokens.special
-        index, ok = indices(hidden, 1)
+        index, ok = mask_to_indices(hidden, 1)
         return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, 3))
 
 

@@ -22,7 +22,7 @@ from vlobjectives import (
     fused,
     joint,
 )
-from vlobjectives.functional import indices, sym_nce, take
+from vlobjectives.functional import gather_tokens, mask_to_indices, symmetric_info_nce
 from vlobjectives.testing import Broken, Toy, mask_laws, objective_laws, pairing_laws, part_laws
 from vlobjectives.testing.toy_parts import ToyText, ToyVision
 
@@ -36,7 +36,7 @@ class Good(Objective):
         return {"image": joint(inputs["image"]), "text": joint(inputs["text"])}
 
     def forward(self, image, text, batch, gather):
-        rows = sym_nce(gather(image.pooled), gather(text.pooled), 0.1)
+        rows = symmetric_info_nce(gather(image.pooled), gather(text.pooled), 0.1)
         return {"it": Term(rows.sum(), len(rows))}
 
 
@@ -92,7 +92,7 @@ class Words(Good):
         return {"text": encoded(inputs["text"].masked(self.config.mask))}
 
     def scored(self, text):
-        return take(text.tokens, text.draw.index).square().mean(-1).where(text.draw.index_ok, 0.0)
+        return gather_tokens(text.tokens, text.draw.index).square().mean(-1).where(text.draw.index_ok, 0.0)
 
     def forward(self, text):
         return {"it": Term(self.scored(text).sum(), text.draw.index_ok.sum())}
@@ -169,7 +169,7 @@ class First(Mask):
 
     def draw(self, noise, site, batch):
         hidden = self.hidden(noise, site, batch)
-        index, ok = indices(hidden, self.size(site))
+        index, ok = mask_to_indices(hidden, self.size(site))
         ids = batch[site.input].ids.masked_fill(hidden, site.special["mask"])
         return MaskSample(hidden, hidden, index, ok, ids=ids, fill="mask")
 

@@ -9,7 +9,7 @@ from vlobj_common.masks.block_patches import BLOCKS, BlockPatches
 from vlobj_common.masks.random_patches import RandomPatches
 
 from vlobjectives import CannotBuild, MaskSample, MaskTarget
-from vlobjectives.functional import kept, replaced
+from vlobjectives.functional import num_kept, num_replaced
 
 
 def site(rows: int, columns: int, frames: int = 1) -> MaskTarget:
@@ -34,7 +34,7 @@ def draw(where: MaskTarget, of: int = 5, seed: int = 0, **config) -> MaskSample:
 def test_laws_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
     where, n = site(rows, columns, frames), rows * columns
     d = draw(where, 5, seed, ratio=ratio, fill=fill, least=least)
-    count = n - kept(n, ratio) if fill == "drop" else replaced(n, ratio)
+    count = n - num_kept(n, ratio) if fill == "drop" else num_replaced(n, ratio)
     by_frame = d.hidden.view(5, frames, n)
     assert (by_frame.sum(2) == count).all()
     assert (d.keep is None) == (fill != "drop") and torch.equal(d.scored, d.hidden)

@@ -20,7 +20,7 @@ from vlobj_common.evaluations.rerank import Rerank
 from vlobj_common.evaluations.retrieval import Retrieval, first_of, within
 
 from vlobjectives import CannotBuild, Encoded, Fused
-from vlobjectives.functional import wilson
+from vlobjectives.functional import wilson_interval
 
 WAYS = ("image_to_text", "text_to_image")
 
@@ -44,7 +44,7 @@ def test_retrieval_of_equal_features_is_perfect():
     assert set(scores) == {f"{way}/r{k}" for way in WAYS for k in (1, 5)}
     for score in scores.values():
         assert (score.value, score.high, score.n) == (1.0, 1.0, 40)
-        assert score.low == wilson(40, 40)[0]
+        assert score.low == wilson_interval(40, 40)[0]
     # Galleries of 16, 16 and 8: a query's chance is that of its own gallery.
     assert scores["image_to_text/r1"].chance == pytest.approx((2 + 1) / 40)
     assert scores["text_to_image/r5"].chance == pytest.approx((5 + 5 + 5) / 40)

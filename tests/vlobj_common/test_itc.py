@@ -8,12 +8,12 @@ from handmade import batch, close, golden, itself, leaf, texts, total, value
 from vlobj_common.objectives.itc import ITC
 
 from vlobjectives import Input, Joint, joint
-from vlobjectives.functional import unit
+from vlobjectives.functional import l2_normalize
 
 
 def itc(text, image, scale, rows=None, **config):
     return ITC(ITC.Config(**config))(
-        text=Joint(unit(text), scale), image=Joint(unit(image), scale), batch=rows, gather=itself
+        text=Joint(l2_normalize(text), scale), image=Joint(l2_normalize(image), scale), batch=rows, gather=itself
     )
 
 
@@ -44,7 +44,7 @@ def test_equal_captions_and_same_pictures_share_the_probability():
     captions.ids[1] = captions.ids[0]
     rows = batch(4, same=[5, 6, 7, 5], text=captions)
     text, image = torch.randn(2, 4, 3, dtype=torch.float64)
-    logits = unit(text) @ unit(image).T * 10
+    logits = l2_normalize(text) @ l2_normalize(image).T * 10
     for positives, pair in (("equal_captions", (0, 1)), ("same_picture", (0, 3))):
         right = torch.eye(4, dtype=torch.bool)
         right[pair] = right[pair[::-1]] = True

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vlobj_common.pairings.negatives import AllPairs, HardNegatives, RandomNegatives
 
 from vlobjectives import Input, Joint, Pairs, joint
-from vlobjectives.functional import unit
+from vlobjectives.functional import l2_normalize
 
 KINDS = ("random", "argmax picture", "argmax caption", "argmax both", "argmax half", "sampled both", "all")
 
@@ -28,7 +28,7 @@ def wrong(
         return pairing.wrong(numbers, rows), pairing.rows(len(same))
     choose, sides = kind.split()
     pairing = HardNegatives(HardNegatives.Config(choose=choose, sides=sides, **config))
-    text, image = unit(torch.randn(2, len(same), 4, generator=torch.Generator().manual_seed(seed)))
+    text, image = l2_normalize(torch.randn(2, len(same), 4, generator=torch.Generator().manual_seed(seed)))
     views = {"image": Joint(image, torch.tensor(scale)), "text": Joint(text, torch.tensor(scale))}
     return pairing.wrong(numbers, rows, **views), pairing.rows(len(same))
 
@@ -102,7 +102,7 @@ def test_random_partners_are_uniform_over_the_rows_of_other_pictures():
 
 def test_argmax_takes_the_most_similar_and_both_sides_their_own():
     same = [0, 1, 2, 3, 0]
-    text, image = unit(torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(3)))
+    text, image = l2_normalize(torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(3)))
     scores = text @ image.T
     other = torch.tensor(same)[:, None] != torch.tensor(same)
     hardest = torch.where(other, scores, -9.0)
@@ -118,7 +118,7 @@ def test_half_of_the_rows_take_a_wrong_picture_and_the_others_a_wrong_caption():
     both, _ = wrong("argmax both", same)
     for seed in range(60):
         rows, numbers = batch(5, same=same), noise(5, seed)
-        text, image = unit(torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
+        text, image = l2_normalize(torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
         views = {"image": Joint(image, torch.tensor(10.0)), "text": Joint(text, torch.tensor(10.0))}
         pairs = HardNegatives(HardNegatives.Config(choose="argmax", sides="half")).wrong(numbers, rows, **views)
         picture = pairs.text == pairs.anchor
@@ -130,7 +130,7 @@ def test_half_of_the_rows_take_a_wrong_picture_and_the_others_a_wrong_caption():
 
 
 def test_sampled_follows_the_softmax_of_the_other_pictures():
-    text = image = unit(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [1.0, 0.1]]))
+    text = image = l2_normalize(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [1.0, 0.1]]))
     rows = batch(4, same=[0, 1, 2, 0])
     views = {"image": Joint(image, torch.tensor(2.0)), "text": Joint(text, torch.tensor(2.0))}
     pairing, count = HardNegatives(HardNegatives.Config(choose="sampled")), torch.zeros(4, 4)

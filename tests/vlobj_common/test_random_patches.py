@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vlobj_common.masks.random_patches import RandomPatches, RandomTubes
 
 from vlobjectives import MaskSample, MaskTarget
-from vlobjectives.functional import take
+from vlobjectives.functional import gather_tokens
 
 FILLS = ("drop", "token", "pixels")
 
@@ -43,7 +43,7 @@ def test_given_the_published_noise_the_same_patches_are_kept_and_replaced(name):
     b, n = z["in_noise"].shape
     a = draw(0.8, "drop", site(n), noise(b, orders={"patches of frame 0": z["in_noise"].argsort(dim=1)}))
     embedded = torch.nn.functional.conv2d(z["in_image"], z["w_conv"], stride=2).flatten(2).mT + z["w_pos"][1:]
-    assert (take(embedded, a.keep) - z["out_embed_dropped"][:, 1:]).abs().max() < 1e-9
+    assert (gather_tokens(embedded, a.keep) - z["out_embed_dropped"][:, 1:]).abs().max() < 1e-9
     chosen = z["in_replace_indices"]
     rest = torch.stack([torch.tensor([i for i in range(n) if i not in row]) for row in chosen.tolist()])
     order = torch.cat([chosen, rest], dim=1)

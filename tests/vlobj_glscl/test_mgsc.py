@@ -12,7 +12,7 @@ from vlobj_glscl.mgsc import MGSC
 from vlobj_glscl.scl import SCL
 
 from vlobjectives import Fused, Input, fused
-from vlobjectives.functional import sym_nce, unit
+from vlobjectives.functional import l2_normalize, symmetric_info_nce
 
 MASKS = {"image_mask": "dropped", "text_mask": "hidden"}
 FLOATS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -152,8 +152,8 @@ def test_without_any_mask_prediction_is_target():
     x, _, y, _ = random_features()
     assert total(run([x, x, y, y], SCL, loss="l2")) == pytest.approx(0, abs=1e-15)
     assert total(run([x, x, y, y], SCL, loss="cosine")) == pytest.approx(0, abs=1e-14)
-    p, q = unit(x[:, 0]), unit(y[:, 0])
-    itself_similar = sym_nce(p, p, 0.03).mean() + sym_nce(q, q, 0.03).mean()
+    p, q = l2_normalize(x[:, 0]), l2_normalize(y[:, 0])
+    itself_similar = symmetric_info_nce(p, p, 0.03).mean() + symmetric_info_nce(q, q, 0.03).mean()
     assert total(run([x, x, y, y])).item() == pytest.approx(itself_similar.item()) and itself_similar > 0
 
 

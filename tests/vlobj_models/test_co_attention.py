@@ -9,7 +9,7 @@ from torch import Tensor
 from vlobj_models.co_attention import CoAttention
 
 from vlobjectives import CannotBuild, Encoded, RequestedOutputs, Spec
-from vlobjectives.functional.attention import bias_of
+from vlobjectives.functional.attention import attention_bias
 
 LINEAR = {
     "self_query": "own.query",
@@ -150,7 +150,7 @@ def test_where_the_text_alone_looks_the_picture_stays_as_it_is():
     part, image, text = made(looks="text")
     fused = part(image, text, RequestedOutputs(layers=frozenset({0, 1}), maps=True))
     y = torch.cat([image.cls, image.tokens], 1) + part.types.weight[1]
-    x, seen_x = text.tokens + part.types.weight[0], bias_of(text.valid, torch.float64)
+    x, seen_x = text.tokens + part.types.weight[0], attention_bias(text.valid, torch.float64)
     for block in part.text_blocks:
         x, _ = block(x, y, seen_x, torch.zeros(1, 1, 1, 1).double(), False)
     assert torch.allclose(fused.text.tokens, x, rtol=0, atol=1e-12)

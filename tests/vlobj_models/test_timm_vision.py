@@ -10,7 +10,7 @@ from torch import Tensor
 from vlobj_models.timm_vision import TimmVision
 
 from vlobjectives import CannotBuild, MaskSample, RequestedOutputs
-from vlobjectives.functional.pixels import fill
+from vlobjectives.functional.pixels import fill_patches
 
 NONE = {"patch": None, "width": None, "depth": None, "heads": None}
 SIZES = {"patch": 4, "width": 16, "depth": 2, "heads": 2, "init_std": 0.3, "position_std": 0.5}
@@ -199,9 +199,11 @@ def test_nothing_comes_through_from_hidden_patches_of_timms_models(name: str):
     x = shown(size=side).float()
     index = torch.arange(0, count, 2).expand(2, -1)
     for draw in (kept(index, count), replaced(index, count), replace(replaced(index, count), fill="pixels")):
-        one, two = (fill(x, draw.hidden, patch, value) for value in (3 * torch.randn_like(x), torch.zeros_like(x)))
+        one, two = (
+            fill_patches(x, draw.hidden, patch, value) for value in (3 * torch.randn_like(x), torch.zeros_like(x))
+        )
         if draw.fill == "pixels":  # by the host
-            one = fill(one, draw.hidden, patch)
+            one = fill_patches(one, draw.hidden, patch)
         before, after = part(one, draw, PLAIN), part(two, draw, PLAIN)
         assert torch.equal(before.tokens, after.tokens) and before.tokens.isfinite().all()
     assert not torch.equal(part(x, None, PLAIN).tokens, part(two, None, PLAIN).tokens)

@@ -8,8 +8,8 @@ from vlobj_models.frame_attention import attended
 from vlobj_models.timm_vision import TimmVision
 
 from vlobjectives import FieldSpec, RequestedOutputs
-from vlobjectives.functional.masking import keep_order
-from vlobjectives.functional.masking import kept as how_many
+from vlobjectives.functional.masking import keep_indices
+from vlobjectives.functional.masking import num_kept as how_many
 
 NAMES = {"ln1": "norm1", "ln2": "norm2", "qkv": "attn.qkv", "out": "attn.proj", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
 
@@ -68,7 +68,7 @@ def test_clips(name: str, dtype: torch.dtype):
     agrees(joined(value), g["out_tokens"])
     frame_major = torch.cat([torch.arange(frames)[:, None], frames + torch.arange(frames * n).reshape(frames, n)], 1)
     agrees(value.layers[0][:, frame_major.flatten()], g["out_block0"])
-    one = keep_order(g["in_noise"], how_many(n, float(g["in_mask_ratio"])))
+    one = keep_indices(g["in_noise"], how_many(n, float(g["in_mask_ratio"])))
     keep = torch.cat([one + frame * n for frame in range(frames)], 1)
     agrees(part.embed(x, kept(keep, frames * n)).flatten(1, 2), g["out_embed_masked"])
     agrees(joined(part(x, kept(keep, frames * n), PLAIN)), g["out_tokens_masked"])
@@ -81,7 +81,7 @@ def test_pictures(name: str, dtype: torch.dtype):
     x = g["in_image"]
     part, n = encoder(g, x), g["in_noise"].shape[1]
     agrees(joined(part(x, None, PLAIN)), g["out_tokens"])
-    drop = kept(keep_order(g["in_noise"], how_many(n, float(g["in_drop_ratio"]))), n)
+    drop = kept(keep_indices(g["in_noise"], how_many(n, float(g["in_drop_ratio"]))), n)
     agrees(part.embed(x, drop)[:, 0], g["out_embed_dropped"])
     agrees(joined(part(x, drop, PLAIN)), g["out_tokens_dropped"])
     token = replaced(g["in_replace_indices"], n)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear
 from vlobj_mvptr.concept_loss import set_logits, set_nll
 
-from vlobjectives.functional import indices, take
+from vlobjectives.functional import gather_tokens, mask_to_indices
 
 MVPTR = Path(__file__).parents[1] / "golden" / "mvptr"
 
@@ -34,10 +34,10 @@ def test_golden_of_masked_pieces(name: str) -> None:
     """Each scored position is a row of one concept; the mean is over positions, not over samples first."""
     z = golden(name)
     x, labels = z["in_vis_out" if name.startswith("mcr") else "in_joint_out"], z["in_labels"]
-    index, ok = indices(labels >= 0, labels.shape[1])
-    logits = word_head(take(x, index), z)
+    index, ok = mask_to_indices(labels >= 0, labels.shape[1])
+    logits = word_head(gather_tokens(x, index), z)
     close(logits[ok], z["out_logits"])
-    values = set_nll(logits.flatten(0, 1), take(labels, index).flatten()[:, None], ok.flatten()[:, None])
+    values = set_nll(logits.flatten(0, 1), gather_tokens(labels, index).flatten()[:, None], ok.flatten()[:, None])
     assert ok.sum() == z["out_n"]
     close(values.sum() / ok.sum(), z["out_loss"])
 
@@ -48,7 +48,7 @@ def test_golden_of_slots(name: str) -> None:
     slots = word_head(z["in_query_out"], z)
     close(slots, z["out_slot_logits"])
     close(set_logits(slots), z["out_logits"])
-    ids, valid = indices(z["in_targets"] > 0, z["in_targets"].shape[1])
+    ids, valid = mask_to_indices(z["in_targets"] > 0, z["in_targets"].shape[1])
     values = set_nll(set_logits(slots), ids, valid)
     counted = valid.any(1)
     assert torch.equal(counted.long(), z["out_valid"])

@@ -22,7 +22,7 @@ from vlobj_mvptr.mcr import MCR
 from vlobj_mvptr.wpg import WPG
 
 from vlobjectives import Batch, FieldSpec, MaskSample, Noise, Pairs, RequestedOutputs, Spec, Term, Tokens, Vectors
-from vlobjectives.functional import indices
+from vlobjectives.functional import mask_to_indices
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mvptr"
 PLAIN = RequestedOutputs()
@@ -162,7 +162,7 @@ def sequence(ids: Tensor, valid: Tensor, segment: Tensor) -> Tokens:
 def labelled(labels: Tensor, ids: Tensor) -> tuple[MaskSample, Tensor]:
     """What the masks drew, given the corrupted ids, and the ids that stood there."""
     scored = labels >= 0
-    index, ok = indices(scored, int(scored.sum(1).max()))
+    index, ok = mask_to_indices(scored, int(scored.sum(1).max()))
     return MaskSample(scored, scored, index, ok, ids=ids), torch.where(scored, labels, ids)
 
 

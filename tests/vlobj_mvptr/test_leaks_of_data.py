@@ -12,7 +12,7 @@ from vlobj_mvptr.linked_tokens import LinkedTokens
 
 from vlobjectives import Batch, MaskSample, MaskTarget, Noise, UnusableSample
 from vlobjectives.data.data_module import DataModule, build_data
-from vlobjectives.functional import take
+from vlobjectives.functional import gather_tokens
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
@@ -124,7 +124,7 @@ def test_phrases_are_hidden_and_never_asked_for(scenes):
     samples = [scenes.source.sample("val", number, 0, 0) for number in range(32)]
     batch = scenes.fields.batch(samples, range(32))
     draw = hide(scenes, batch)
-    segment = take(batch["text"].segment, draw.index)
+    segment = gather_tokens(batch["text"].segment, draw.index)
     assert (segment[draw.index_ok] == 0).all() and (draw.hidden & (batch["text"].segment == 1)).any()
     first, count = scenes.fields.spec("phrases").ids
     assert torch.where(draw.scored, batch["text"].ids, 0).max() < first, "a label is a word piece"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlobj_sycoca.patch_ranking import best_count, ranked, word_scores, worst_count
 
-from vlobjectives.functional import mark, tile_means, tile_numbers
+from vlobjectives.functional import indices_to_mask, tile_indices, tile_means
 
 COCA = Path(__file__).parents[1] / "golden" / "coca"
 SIZES = st.integers(2, 300)
@@ -24,7 +24,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 def hidden(score: torch.Tensor, ratio: float, most: bool) -> torch.Tensor:
     n = score.shape[1]
     order = ranked(score)
-    return mark(order[:, : best_count(n, ratio)] if most else order[:, n - worst_count(n, ratio) :], n)
+    return indices_to_mask(order[:, : best_count(n, ratio)] if most else order[:, n - worst_count(n, ratio) :], n)
 
 
 @pytest.mark.parametrize("name", ["score", "score_all_valid"])
@@ -46,13 +46,13 @@ def test_golden_masks(name):
     order = ranked(score)
     assert torch.equal(order, z["out_rank"])
     grid, side = tuple(z["in_grid"].tolist()), int(z["in_block"])
-    block = tile_means(score, grid, side)[:, tile_numbers(grid, side)]
+    block = tile_means(score, grid, side)[:, tile_indices(grid, side)]
     close(block, z["out_block_score"])
     for variant, values in (("", score), ("_random", z["in_noise"]), ("_block", block)):
         assert torch.equal(hidden(values, low, most=False), z[f"out_hidden_ic{variant}"])
         assert torch.equal(hidden(values, high, most=True), z[f"out_hidden_tgmim{variant}"])
-    assert torch.equal(mark(order[:, n - best_count(n, high) :], n), z["out_hidden_tgmim_farthest"])
-    assert torch.equal(mark(order[:, : worst_count(n, low)], n), z["out_hidden_ic_farthest"])
+    assert torch.equal(indices_to_mask(order[:, n - best_count(n, high) :], n), z["out_hidden_tgmim_farthest"])
+    assert torch.equal(indices_to_mask(order[:, : worst_count(n, low)], n), z["out_hidden_ic_farthest"])
 
 
 @given(SIZES, st.floats(0.001, 0.999))

@@ -8,7 +8,7 @@ from torch import nn
 from vlobj_sycoca.tgmim import TGMIM
 
 from vlobjectives import CannotBuild, FieldSpec, Spec
-from vlobjectives.functional import normalised, patchify
+from vlobjectives.functional import normalize_patches, patchify
 
 FORMS = {
     "l2_norm": {},
@@ -53,7 +53,7 @@ def test_golden(name, form):
         close(prediction.grad, z["out_grad_pred_l2_norm"])
         wanted = patchify(z["in_image"], int(z["in_patch"]))
         close(wanted, z["out_target_raw"])
-        close(normalised(wanted), z["out_target_norm"])
+        close(normalize_patches(wanted), z["out_target_norm"])
 
 
 def pictures(rows: int = 2) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_property_16_a_perfect_painting_costs_nothing_and_zeros_cost_chance():
     objective, image = tgmim(), pictures()
     objective.pixels = nn.Identity()
     hidden = torch.rand(2, 16) < 0.5
-    wanted = normalised(patchify(image, 2))
+    wanted = normalize_patches(patchify(image, 2))
     assert run(objective, wanted, hidden, image)["pixels"].total == 0
     term = run(objective, torch.zeros_like(wanted), hidden, image)["pixels"]
     assert value(term).item() == pytest.approx(float(term.chance)) == pytest.approx(11 / 12, rel=1e-3)
@@ -88,11 +88,11 @@ def test_nothing_hidden_is_a_differentiable_zero():
 
 def test_property_18_targets_know_neither_brightness_nor_contrast():
     patches = torch.randn(2, 5, 48).double()
-    found = normalised(patches)
+    found = normalize_patches(patches)
     assert found.mean(-1).abs().max() < 1e-12
     assert (found.var(-1) - 1).abs().max() < 1e-4 and (found.var(-1) < 1).all()
-    assert (normalised(patches * 3 + 5) - found).abs().max() < 1e-5
-    assert (normalised(torch.full((1, 1, 48), 0.7).double()).abs() < 1e-9).all()
+    assert (normalize_patches(patches * 3 + 5) - found).abs().max() < 1e-5
+    assert (normalize_patches(torch.full((1, 1, 48), 0.7).double()).abs() < 1e-9).all()
 
 
 def test_what_cannot_be_is_refused():

@@ -107,9 +107,9 @@ class Evaluation(Configured):
 
 def accuracy(hits: Tensor, chance: float | None) -> Score:
     """A share of hits (bool [n]) with its Wilson interval."""
-    from vlobjectives.functional.statistics import wilson
+    from vlobjectives.functional.statistics import wilson_interval
 
     n = hits.numel()
     value = hits.double().mean().item() if n else 0.0
-    low, high = wilson(int(hits.sum()), n)
+    low, high = wilson_interval(int(hits.sum()), n)
     return Score(value, chance, low, high, n)

@@ -27,11 +27,11 @@ class Noise(Rows):
     number: Tensor
 
     def _key(self, name: str) -> int:
-        return arithmetic.key(self.seed, self.stream, self.when, name)
+        return arithmetic.prng_key(self.seed, self.stream, self.when, name)
 
     def __call__(self, name: str, *shape: int) -> Tensor:
         """Uniforms in [0,1), float32 [B, *shape]."""
-        return arithmetic.uniforms(self._key(name), self.number, *shape)
+        return arithmetic.random_uniform(self._key(name), self.number, *shape)
 
     def between(self, name: str, others: Tensor | None = None) -> Tensor:
         """Uniforms [B,N] that hang on the numbers of both samples and not on their places: order of rows is nothing.
@@ -43,7 +43,7 @@ class Noise(Rows):
 
     def order(self, name: str, n: int) -> Tensor:
         """Permutations of 0..n-1, int64 [B,n]."""
-        return arithmetic.order(self._key(name), self.number, n)
+        return arithmetic.permutation(self._key(name), self.number, n)
 
     def integers(self, name: str, high: int, *shape: int) -> Tensor:
         """Whole numbers in 0..high-1, int64 [B, *shape]."""

@@ -78,7 +78,7 @@ class Order:
         """(number, epoch)."""
         epoch, place = divmod(position, self.size)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(noise.key(self.seed, "order", epoch) >> 65)
+            generator = torch.Generator().manual_seed(noise.prng_key(self.seed, "order", epoch) >> 65)
             blocks = torch.randperm(-(-self.size // self.together), generator=generator)
             order = (blocks[:, None] * self.together + torch.arange(self.together)).flatten()
             self._epoch, self._order = epoch, order[order < self.size]
@@ -99,7 +99,7 @@ def fetch(
         if isinstance(sample, Sample):
             return sample, bad
         bad.append((number, sample))
-        number = noise.key(seed, "replacement", split, number, epoch, attempt) % size
+        number = noise.prng_key(seed, "replacement", split, number, epoch, attempt) % size
     raise DataError(
         f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
         "`vlobj check --data` names the files: mend them, or take their records out",

@@ -8,60 +8,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlobjectives.functional import statistics
-from vlobjectives.functional.attention import attention, bias_of
-from vlobjectives.functional.contrast import sym_nce, unit
+from vlobjectives.functional.attention import attention, attention_bias
+from vlobjectives.functional.contrast import l2_normalize, symmetric_info_nce
 from vlobjectives.functional.gather import gather
 from vlobjectives.functional.masking import (
-    indices,
-    keep_order,
-    kept,
-    mark,
-    replaced,
-    take,
-    text_draws,
-    with_replacement,
+    gather_tokens,
+    indices_to_mask,
+    keep_indices,
+    mask_to_indices,
+    num_kept,
+    num_replaced,
+    num_text_draws,
+    sample_with_replacement,
 )
-from vlobjectives.functional.matching import half, partners, right_pairs
-from vlobjectives.functional.noise import bits, key, order, uniforms
-from vlobjectives.functional.pixels import fill, normalised, patchify, unpatchify
-from vlobjectives.functional.statistics import holm, mean_interval, paired_interval, paired_probability, wilson
-from vlobjectives.functional.tiles import by_tiles, half_up, tile_means, tile_numbers
+from vlobjectives.functional.matching import matched_half, mine_negatives, positive_pairs
+from vlobjectives.functional.noise import permutation, prng_key, random_bits, random_uniform
+from vlobjectives.functional.pixels import fill_patches, normalize_patches, patchify, unpatchify
+from vlobjectives.functional.statistics import (
+    holm_bonferroni,
+    mean_interval,
+    paired_interval,
+    paired_t_test,
+    wilson_interval,
+)
+from vlobjectives.functional.tiles import argsort_by_tile, round_half_up, tile_indices, tile_means
 
 __all__ = [
+    "argsort_by_tile",
     "attention",
-    "bias_of",
-    "bits",
-    "by_tiles",
-    "fill",
+    "attention_bias",
+    "fill_patches",
     "gather",
-    "half",
-    "half_up",
-    "holm",
-    "indices",
-    "keep_order",
-    "kept",
-    "key",
-    "mark",
+    "gather_tokens",
+    "holm_bonferroni",
+    "indices_to_mask",
+    "keep_indices",
+    "l2_normalize",
+    "mask_to_indices",
+    "matched_half",
     "mean_interval",
-    "normalised",
-    "order",
+    "mine_negatives",
+    "normalize_patches",
+    "num_kept",
+    "num_replaced",
+    "num_text_draws",
     "paired_interval",
-    "paired_probability",
-    "partners",
+    "paired_t_test",
     "patchify",
-    "replaced",
-    "right_pairs",
+    "permutation",
+    "positive_pairs",
+    "prng_key",
+    "random_bits",
+    "random_uniform",
+    "round_half_up",
+    "sample_with_replacement",
     "statistics",
-    "sym_nce",
-    "take",
-    "text_draws",
+    "symmetric_info_nce",
+    "tile_indices",
     "tile_means",
-    "tile_numbers",
-    "uniforms",
-    "unit",
     "unpatchify",
-    "wilson",
-    "with_replacement",
+    "wilson_interval",
 ]
 
 

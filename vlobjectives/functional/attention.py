@@ -9,7 +9,7 @@ from torch.nn import functional as F
 HIDDEN = -1e4
 
 
-def bias_of(valid: Tensor, dtype: torch.dtype) -> Tensor:
+def attention_bias(valid: Tensor, dtype: torch.dtype) -> Tensor:
     """An additive mask [B,1,1,M] of valid [B,M] bool: 0 where valid, -10000 elsewhere."""
     return torch.where(valid, 0.0, HIDDEN).to(dtype)[:, None, None, :]
 
@@ -25,7 +25,7 @@ def attention(
     """softmax(q k' / sqrt(d) + bias) v.
 
     q        [B,h,N,d]; k, v [B,h,M,d]
-    bias     added to the scores, broadcastable to [B,h,N,M]; from `bias_of` where there is padding
+    bias     added to the scores, broadcastable to [B,h,N,M]; from `attention_bias` where there is padding
     dropout  probability with which an attention weight is dropped, 0 outside of training
     maps     also return the probabilities [B,h,N,M], as they are before dropout; costs their memory
 

@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def unit(x: Tensor, dim: int = -1) -> Tensor:
+def l2_normalize(x: Tensor, dim: int = -1) -> Tensor:
     """u(a) = a / max(|a|, 1e-8) along `dim`. A zero vector stays zero and gets a finite gradient."""
     return x / torch.linalg.vector_norm(x, dim=dim, keepdim=True).clamp_min(1e-8)
 
 
-def sym_nce(
+def symmetric_info_nce(
     p: Tensor,
     t: Tensor,
     tau: float | Tensor,
@@ -27,7 +27,7 @@ def sym_nce(
     one row and 2 log N for N equal ones. Without a mean a host can divide by a count over processes.
 
     p          [..., N, D] predictions (or captions), float32 or wider; unit rows, which the caller makes with
-               `unit`. Leading axes are separate problems: frames of clips as [F, N, D]
+               `l2_normalize`. Leading axes are separate problems: frames of clips as [F, N, D]
     t          [..., N, D] targets (or pictures), likewise; row i is the positive of row i of `p`
     tau        temperature, a float or a 0-d tensor that may be learned
     valid      [..., N] bool. A row that is not valid is nobody's candidate, gives 0 and gets no gradient,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-def kept(n: int, ratio: float) -> int:
+def num_kept(n: int, ratio: float) -> int:
     """How many of n patches are left when a share of `ratio` is dropped: int(n (1 - ratio)).
 
     In double precision and cut off, as published (GLSCL, arXiv 2306.07096, its code): 64 of 324, 39 of 196,
@@ -20,16 +20,16 @@ def kept(n: int, ratio: float) -> int:
     return int(n * (1 - ratio))
 
 
-def replaced(n: int, ratio: float) -> int:
+def num_replaced(n: int, ratio: float) -> int:
     """How many of n patches a share of `ratio` replaces: int(n ratio), as published (GLSCL, MLTC)."""
     return int(n * ratio)
 
 
 @overload
-def text_draws(length: int, ratio: float) -> int: ...
+def num_text_draws(length: int, ratio: float) -> int: ...
 @overload
-def text_draws(length: Tensor, ratio: float) -> Tensor: ...
-def text_draws(length: int | Tensor, ratio: float) -> int | Tensor:
+def num_text_draws(length: Tensor, ratio: float) -> Tensor: ...
+def num_text_draws(length: int | Tensor, ratio: float) -> int | Tensor:
     """How many words are drawn, with replacement, from a caption of `length` tokens, begin and end included.
 
     int((l - 2) ratio) + 1, or 0 where l <= 2, as published (GLSCL, MGSC): a ratio of 0 still draws one.
@@ -41,12 +41,14 @@ def text_draws(length: int | Tensor, ratio: float) -> int | Tensor:
     return int((length - 2) * ratio) + 1 if length > 2 else 0
 
 
-def keep_order(noise: Tensor, k: int) -> Tensor:
+def keep_indices(noise: Tensor, k: int) -> Tensor:
     """The k positions of least noise in ascending order of it, [B,k] of noise [B,n] (GLSCL, MGSC)."""
     return noise.argsort(dim=-1, stable=True)[:, :k]
 
 
-def with_replacement(uniform: Tensor, draws: Tensor, low: int | Tensor, high: int | Tensor) -> tuple[Tensor, Tensor]:
+def sample_with_replacement(
+    uniform: Tensor, draws: Tensor, low: int | Tensor, high: int | Tensor
+) -> tuple[Tensor, Tensor]:
     """Positions drawn with replacement, `draws[b]` of them, uniform on low, ..., high - 1.
 
     uniform    [B,K] in [0,1)
@@ -54,7 +56,7 @@ def with_replacement(uniform: Tensor, draws: Tensor, low: int | Tensor, high: in
     low, high  the range, `high` excluded; ints or [B] int64
 
     Returns (index [B,K] int64, ok [B,K] bool): surplus ones, and all of an empty range, are 0 and not ok.
-    For GLSCL's words: `with_replacement(u, text_draws(length, ratio), 1, length - 1)`.
+    For GLSCL's words: `sample_with_replacement(u, num_text_draws(length, ratio), 1, length - 1)`.
     """
     low, high = (x[:, None] if isinstance(x, Tensor) else x for x in (low, high))
     index = low + (uniform.to(torch.float64) * (high - low)).to(torch.int64)
@@ -63,14 +65,14 @@ def with_replacement(uniform: Tensor, draws: Tensor, low: int | Tensor, high: in
     return torch.where(ok, index, 0), ok
 
 
-def take(tokens: Tensor, index: Tensor) -> Tensor:
+def gather_tokens(tokens: Tensor, index: Tensor) -> Tensor:
     """The tokens at index [B,K] int64: [B,K,D] of tokens [B,N,D], or [B,K] of [B,N]."""
     if tokens.ndim == 3:
         index = index[..., None].expand(-1, -1, tokens.shape[2])
     return tokens.gather(1, index)
 
 
-def mark(index: Tensor, n: int, ok: Tensor | None = None) -> Tensor:
+def indices_to_mask(index: Tensor, n: int, ok: Tensor | None = None) -> Tensor:
     """[B,n] bool, True where an index that is `ok` points: index [B,K] int64, ok [B,K] bool, None for all."""
     if ok is not None:
         # Into a column that is cut off: a surplus 0 must not unmark a real 0.
@@ -79,7 +81,7 @@ def mark(index: Tensor, n: int, ok: Tensor | None = None) -> Tensor:
     return marked.scatter(1, index, True)[:, :n]
 
 
-def indices(mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def mask_to_indices(mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The positions of the True entries of mask [B,N], ascending: (index [B,size] int64, ok [B,size] bool).
 
     Surplus ones are 0 and not ok; of more than `size` entries the first ones are given.

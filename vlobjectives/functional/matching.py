@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def half(uniform: Tensor, group: int | None = None) -> Tensor:
+def matched_half(uniform: Tensor, group: int | None = None) -> Tensor:
     """Which rows stay matched: [B] bool, exactly floor(g/2) of each `group` consecutive rows.
 
     As in GLSCL's ITM (arXiv 2306.07096): of one row none is matched. uniform [B]; its ranks decide, so that
@@ -16,7 +16,7 @@ def half(uniform: Tensor, group: int | None = None) -> Tensor:
     return (rank < grouped.shape[1] // 2).reshape(-1)
 
 
-def right_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Tensor] | None = None) -> Tensor:
+def positive_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Which caption (row) is right for which picture (column) by all that the rows say: [B,N] bool.
 
     same    [B] int64, equal numbers for equal pictures
@@ -31,7 +31,7 @@ def right_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Te
     return alike.float() @ equal.float() > 0
 
 
-def partners(
+def mine_negatives(
     scores: Tensor, same: Tensor, group: int | None = None, right: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """For each row the row of its group with the highest score among those that show another picture.
@@ -40,7 +40,7 @@ def partners(
             similarities hard ones
     same    [B] int64, equal numbers for equal pictures
     group   g consecutive rows choose among each other; None is the whole batch
-    right   [B,g] bool, further rows that are no wrong partner (`right_pairs`)
+    right   [B,g] bool, further rows that are no wrong partner (`positive_pairs`)
 
     Returns (index [B] int64, rows of the batch; valid [B] bool). A row without a candidate is not valid and
     points at itself. Of equal scores the first wins. Raises ValueError where the rows are no multiple of

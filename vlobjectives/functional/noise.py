@@ -27,10 +27,10 @@ _FIRST, _SECOND = 0x21F0AAAD, 0xD35A2D97 - (1 << 32)
 _STRIDE = 0x9E3779B9 - (1 << 32)
 
 
-def key(*parts: int | str) -> int:
+def prng_key(*parts: int | str) -> int:
     """128 bits that stand for `parts`, the same in every process, on every machine and in every version.
 
-    `key(seed, "dropped", step)`. Differs whenever the parts differ in value, type, order or number. Raises
+    `prng_key(seed, "dropped", step)`. Differs whenever the parts differ in value, type, order or number. Raises
     TypeError for other types (bool included: True is not meant to be 1).
     """
     digest = hashlib.blake2b(digest_size=16, person=b"vlobj noise")
@@ -42,10 +42,10 @@ def key(*parts: int | str) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def bits(key: int, number: Tensor, n: int) -> Tensor:
+def random_bits(key: int, number: Tensor, n: int) -> Tensor:
     """Random whole numbers of 31 bits.
 
-    key     from `key`
+    key     from `prng_key`
     number  [B] int64, the samples' numbers, on any device
     n       how many for each sample; the first ones do not depend on n. For more bits join several
 
@@ -54,11 +54,11 @@ def bits(key: int, number: Tensor, n: int) -> Tensor:
     return _words(key, number, n) >> 1
 
 
-def uniforms(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def random_uniform(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Uniform numbers in [0, 1), [B, *shape], of 24 bits in float32 and of 53 bits in float64.
 
-    Arguments as `bits`. Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices. Of
-    5,000 float32 ones two are equal as often as not: for permutations there is `order`. The float64 ones are
+    Arguments as `random_bits`. Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices. Of
+    5,000 float32 ones two are equal as often as not: for permutations there is `permutation`. The float64 ones are
     other numbers, not longer ones. Raises ValueError for other types.
     """
     n = math.prod(shape)
@@ -72,8 +72,8 @@ def uniforms(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.f
     return x.reshape(number.shape[0], *shape)
 
 
-def order(key: int, number: Tensor, n: int) -> Tensor:
-    """A permutation of 0..n-1 for each sample, [B,n] int64, by ranks of 63 bits; arguments as `bits`."""
+def permutation(key: int, number: Tensor, n: int) -> Tensor:
+    """A permutation of 0..n-1 for each sample, [B,n] int64, by ranks of 63 bits; arguments as `random_bits`."""
     high, low = _pairs(key, number, n)
     # stable, so that even a tie (one in 2^63) is the same on all devices
     return (((high >> 1) << 32) | low).argsort(dim=-1, stable=True)

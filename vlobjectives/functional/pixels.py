@@ -7,7 +7,7 @@ Patches are numbered row by row from the top left, frame after frame. Pictures a
 from torch import Tensor, where
 
 
-def fill(pictures: Tensor, hidden: Tensor, patch_size: int, value: float | Tensor = 0.0) -> Tensor:
+def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: int, value: float | Tensor = 0.0) -> Tensor:
     """The pictures with whole patches replaced by `value`; works with every encoder.
 
     pictures    [B,C,H,W] or [B,F,C,H,W]; H and W multiples of `patch_size` (pixels), else ValueError
@@ -45,7 +45,7 @@ def unpatchify(patches: Tensor, patch_size: int, height: int, width: int, frames
     return x.reshape(batch, *(() if frames is None else (frames,)), channels, height, width)
 
 
-def normalised(patches: Tensor, eps: float = 1e-6) -> Tensor:
+def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     """Each patch [..., P] less its mean, over the root of its variance + eps: (v - mean v) / sqrt(var v + 1e-6).
 
     The variance divides by P - 1 (as MAE, arXiv 2111.06377). A patch of one colour becomes all zeros, one of a single

@@ -11,7 +11,7 @@ Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
 
 
-def wilson(hits: float, n: int) -> tuple[float, float]:
+def wilson_interval(hits: float, n: int) -> tuple[float, float]:
     """Wilson's score interval for a share of `hits` among n independent trials, (low, high) in [0, 1].
 
     Not the normal one, which has no width at 0 or all hits. (0, 1) of no trials. Raises ValueError for hits
@@ -52,7 +52,7 @@ def paired_interval(a: Iterable[float], b: Iterable[float]) -> tuple[float, floa
     return mean_interval(float(x) - float(y) for x, y in zip(a, b, strict=True))
 
 
-def paired_probability(a: Iterable[float], b: Iterable[float]) -> float:
+def paired_t_test(a: Iterable[float], b: Iterable[float]) -> float:
     """The probability that chance alone gives paired values a mean difference as far from 0: Student's paired t test.
 
     1 where no pair differs, 0 where all differ by the same. Raises ValueError where their numbers differ, and for
@@ -68,7 +68,7 @@ def paired_probability(a: Iterable[float], b: Iterable[float]) -> float:
     return t_probability(mean / math.sqrt(variance / len(x)), len(x) - 1)
 
 
-def holm(probabilities: Sequence[float]) -> list[float]:
+def holm_bonferroni(probabilities: Sequence[float]) -> list[float]:
     """Probabilities of a family of tests, adjusted: below 0.05 they may be called different, all of them together.
 
     The i-th smallest of m (i from 0) is multiplied by m - i, is no smaller than those before it and 1 at most.

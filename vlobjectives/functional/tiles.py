@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def half_up(x: float) -> int:
+def round_half_up(x: float) -> int:
     """x rounded to the nearest whole number, halves up; what rounding left a hair below one (50 x 0.29) counts."""
     return int(x + 0.5 + 1e-9)
 
 
-def tile_numbers(grid: tuple[int, int], tile: int, device: torch.device | str = "cpu") -> Tensor:
+def tile_indices(grid: tuple[int, int], tile: int, device: torch.device | str = "cpu") -> Tensor:
     """The number of each patch's tile, [n] int64, both counted row by row; tiles begin at the upper left patch and are
     cut at the rim."""
     rows, columns = (torch.arange(side, device=device) // tile for side in grid)
@@ -23,9 +23,9 @@ def tile_means(score: Tensor, grid: tuple[int, int], tile: int) -> Tensor:
     return F.avg_pool2d(planes, tile, ceil_mode=True).reshape(*score.shape[:-1], -1)
 
 
-def by_tiles(score: Tensor, grid: tuple[int, int], tile: int) -> Tensor:
+def argsort_by_tile(score: Tensor, grid: tuple[int, int], tile: int) -> Tensor:
     """Patches by falling mean score of their tiles, [..., n] int64 of score [..., n]: a tile's patches one after the
     other, of equal scores the lower number first."""
     falling = (-tile_means(score, grid, tile)).argsort(dim=-1, stable=True)
     place = falling.argsort(dim=-1, stable=True)
-    return place[..., tile_numbers(grid, tile, score.device)].argsort(dim=-1, stable=True)
+    return place[..., tile_indices(grid, tile, score.device)].argsort(dim=-1, stable=True)

@@ -73,7 +73,7 @@ class ExecutionContext:
     def reseed(self, what: str) -> None:
         """Seeds dropout by what comes next, so that it does not hang on who else is in the recipe."""
         if self.seed_dropout:
-            seed_torch(arithmetic.key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
+            seed_torch(arithmetic.prng_key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
 
     def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> MaskSample:
         if key.mask in self.draws:
@@ -189,7 +189,7 @@ def _pass(key: View, want, stage: ExecutionContext, batch: Batch, values: Mappin
         x = batch[key.input.name]
         draw = values[DrawKey(key.input.mask, key.input.name)] if key.input.mask else None
         if draw is not None and draw.fill == "pixels":
-            x = pixels.fill(x, draw.hidden, part.spec.patch_size)
+            x = pixels.fill_patches(x, draw.hidden, part.spec.patch_size)
         return given(call(x, draw, want), Encoded, part.forward)
     if isinstance(key, JointView):
         return given(call(read(key.of, values), stage.slots[key.part, key.of.part], want), Joint, part.forward)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.functional.statistics import holm, mean_interval, paired_interval, paired_probability
+from vlobjectives.functional.statistics import holm_bonferroni, mean_interval, paired_interval, paired_t_test
 
 JUDGED = 3
 """Seeds from which on a difference is judged."""
@@ -120,14 +120,14 @@ def _cell(row: str, values: Mapping[int, float], base: Mapping[int, float] | Non
     if base is None or not shared:
         return Cell(row, len(values), mean)
     own, other = [values[seed] for seed in shared], [base[seed] for seed in shared]
-    p = paired_probability(own, other) if len(shared) >= JUDGED else None
+    p = paired_t_test(own, other) if len(shared) >= JUDGED else None
     return Cell(row, len(values), mean, len(shared), paired_interval(own, other), p)
 
 
 def _adjusted(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """The cells with their probabilities adjusted for how many rows are judged."""
     judged = [cell for cell in cells if cell.p is not None]
-    by_row = dict(zip((cell.row for cell in judged), holm([cell.p for cell in judged])))
+    by_row = dict(zip((cell.row for cell in judged), holm_bonferroni([cell.p for cell in judged])))
     return tuple(
         Cell(cell.row, cell.seeds, cell.mean, cell.shared, cell.difference, cell.p, by_row.get(cell.row))
         for cell in cells

@@ -129,7 +129,7 @@ class seeded:
     """Torch's random state set from a dotted name inside, and put back after."""
 
     def __init__(self, seed: int, name: str):
-        self.key = noise.key(seed, "first weights", name) >> 65
+        self.key = noise.prng_key(seed, "first weights", name) >> 65
 
     def __enter__(self) -> None:
         self.fork = torch.random.fork_rng(devices=[])

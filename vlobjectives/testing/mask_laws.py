@@ -9,7 +9,7 @@ from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.contracts.values import MaskSample
 from vlobjectives.contracts.views import Input, encoded
-from vlobjectives.functional import mark
+from vlobjectives.functional import indices_to_mask
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import DrawKey, of_views
 from vlobjectives.system.system import System
@@ -73,7 +73,7 @@ def well_formed(toy: Toy, name: str) -> None:
                 f"{key} is {tuple(x.shape)} {x.dtype}, not {shape} {kind}, for {n} positions and size() {size}",
             )
         demand(((draw.index >= 0) & (draw.index < n)).all(), "index points outside of the input, surplus places too")
-        demand(torch.equal(mark(draw.index, n, draw.index_ok), draw.scored), "index and scored do not agree")
+        demand(torch.equal(indices_to_mask(draw.index, n, draw.index_ok), draw.scored), "index and scored do not agree")
         demand(torch.equal(draw.index_ok.sum(1), draw.scored.sum(1)), "a position stands in index twice")
         demand(draw.fill == system.masks[name].fill, f"the draw's fill is '{draw.fill}', the mask's another")
         for key, x in tensors(draw):
@@ -85,7 +85,7 @@ def _picture(draw: MaskSample, site: MaskTarget, batch: Batch) -> None:
     demand(draw.ids is None, "a draw of pictures holds ids")
     demand((draw.keep is not None) == (draw.fill == "drop"), f"keep goes with drop and with nothing else ({draw.fill})")
     if draw.keep is not None:
-        left = mark(draw.keep, site.positions)
+        left = indices_to_mask(draw.keep, site.positions)
         demand(torch.equal(left, ~draw.hidden), "keep is not what is not hidden")
         demand((left.sum(1) == draw.keep.shape[1]).all(), "a position stands in keep twice")
         frame = draw.keep // (site.positions // site.frames)
@@ -164,7 +164,7 @@ _LAWS = [
         "masks",
         "well_formed",
         "A draw has the shapes and types of MaskSample, and its fields tell the same story.",
-        "make hidden [B,N] first and index with functional.indices(hidden, self.size(site)).",
+        "make hidden [B,N] first and index with functional.mask_to_indices(hidden, self.size(site)).",
         well_formed,
     ),
     Law(
@@ -207,7 +207,7 @@ _LAWS = [
         "masks",
         "static",
         "It runs on fake tensors: nothing asks the device for a number.",
-        "no .item(), no `if tensor`, no boolean indexing: functional.indices and functional.mark.",
+        "no .item(), no `if tensor`, no boolean indexing: functional.mask_to_indices and functional.mark.",
         static,
     ),
 ]

@@ -313,7 +313,7 @@ _LAWS = [
     _law(
         "static",
         "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
-        "no .item(), no `if tensor`, no boolean indexing: functional.take(tokens, draw.index) with draw.index_ok.",
+        "no .item(), no `if tensor`, no boolean index: functional.gather_tokens(x, draw.index) with draw.index_ok.",
         static,
     ),
 ]

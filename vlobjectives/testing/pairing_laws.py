@@ -130,7 +130,7 @@ _LAWS = [
         "pairings",
         "never_the_same_picture",
         "A valid pair is wrong, and keeps its anchor's picture or caption.",
-        "compare batch.same of both, and give valid False where there is no partner: functional.partners does both.",
+        "compare batch.same of both, and give valid False without a partner: functional.mine_negatives does both.",
         never_the_same_picture,
     ),
     Law(

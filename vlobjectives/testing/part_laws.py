@@ -12,7 +12,7 @@ from vlobjectives.contracts.batch import Rows, Tokens
 from vlobjectives.contracts.parts import Encoder
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import RequestedOutputs
-from vlobjectives.functional import pixels, take
+from vlobjectives.functional import gather_tokens, pixels
 from vlobjectives.system import assemble
 from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
 from vlobjectives.testing.part_calls import MASK_OF, Call, at_valid, calls, each, rows, total
@@ -100,7 +100,7 @@ def hidden_unseen(toy: Toy, name: str) -> None:
             other = (
                 replace(x, ids=torch.where(draw.hidden, x.ids.max(), x.ids))
                 if isinstance(x, Tokens)
-                else pixels.fill(x, draw.hidden, part.spec.patch_size, 7.0)
+                else pixels.fill_patches(x, draw.hidden, part.spec.patch_size, 7.0)
             )
             equal(call(other, draw, want), call(), f"under '{can}', with something else in hidden positions, ")
 
@@ -112,7 +112,9 @@ def kept_in_order(toy: Toy, name: str) -> None:
         by_frame = torch.arange(draw.keep.shape[1]).reshape(part.spec.frames, -1).flip(1).flatten()
         turned = call(x, replace(draw, keep=draw.keep[:, by_frame]), want)
         wanted = call()
-        same(turned.tokens, take(wanted.tokens, by_frame.expand(toy.rows, -1)), "with keep turned round, tokens")
+        same(
+            turned.tokens, gather_tokens(wanted.tokens, by_frame.expand(toy.rows, -1)), "with keep turned round, tokens"
+        )
         if wanted.cls is not None:
             same(turned.cls, wanted.cls, "with keep turned round, cls")
 
@@ -228,7 +230,7 @@ _LAWS = [
     _law(
         "padding_unseen",
         "What stands in invalid positions changes nothing that is valid.",
-        "give attention bias_of(valid, dtype), and pool with torch.where(valid, x, 0).",
+        "give attention attention_bias(valid, dtype), and pool with torch.where(valid, x, 0).",
         padding_unseen,
     ),
     _law(
@@ -241,7 +243,7 @@ _LAWS = [
     _law(
         "kept_in_order",
         "Under a mask that drops, tokens stand in the order of draw.keep.",
-        "functional.take(tokens, draw.keep) after positions are added.",
+        "functional.gather_tokens(tokens, draw.keep) after positions are added.",
         kept_in_order,
     ),
     _law(

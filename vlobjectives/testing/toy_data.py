@@ -44,13 +44,15 @@ class ToyPairs(Source):
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample:
         config, shape = self.config, self.columns["image"].shape
         picture = number if config.pictures is None else number % config.pictures
-        image = noise.uniforms(noise.key("toy picture", split, seed), torch.tensor([picture]), *shape)[0]
-        dice = noise.uniforms(noise.key("toy caption", split, seed), torch.tensor([number]), LENGTH)[0].tolist()
+        image = noise.random_uniform(noise.prng_key("toy picture", split, seed), torch.tensor([picture]), *shape)[0]
+        dice = noise.random_uniform(noise.prng_key("toy caption", split, seed), torch.tensor([number]), LENGTH)[
+            0
+        ].tolist()
         low, high = config.words
         words = [
             f"w{int(x * (VOCABULARY - len(SPECIAL)))}" for x in dice[1 : 1 + low + int(dice[0] * (high - low + 1))]
         ]
-        scores = noise.uniforms(noise.key("toy answer", split, seed), torch.tensor([number]), 3)[0].tolist()
+        scores = noise.random_uniform(noise.prng_key("toy answer", split, seed), torch.tensor([number]), 3)[0].tolist()
         answer = [(int(score * ANSWERS), score) for score in scores[: int(scores[2] * 3)]]
         return Sample(
             {"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer},

@@ -13,8 +13,8 @@ from vlobjectives.contracts.config import PartConfig, PartName
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Projection, RequestedOutputs, Spec
 from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
-from vlobjectives.functional import take, unit
-from vlobjectives.functional.attention import attention, bias_of
+from vlobjectives.functional import gather_tokens, l2_normalize
+from vlobjectives.functional.attention import attention, attention_bias
 from vlobjectives.functional.pixels import patchify
 
 
@@ -34,7 +34,7 @@ class Block(nn.Module):
     def forward(self, h: Tensor, z: Tensor, valid: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
         """h [B,N,D] that looks at the valid [B,M] of z [B,M,D]; the map [B,1,N,M] on request."""
         out, seen = attention(
-            self.q(h)[:, None], self.k(z)[:, None], self.v(z)[:, None], bias_of(valid, h.dtype), maps=maps
+            self.q(h)[:, None], self.k(z)[:, None], self.v(z)[:, None], attention_bias(valid, h.dtype), maps=maps
         )
         h = h + self.drop(out[:, 0])
         return h + torch.tanh(self.mix(h)), seen
@@ -76,7 +76,7 @@ class ToyVision(Encoder):
             patches = torch.where(draw.hidden[..., None], self.mask_token, patches)
         patches = patches + self.places
         if draw is not None and draw.fill == "drop":
-            patches = take(patches, draw.keep)
+            patches = gather_tokens(patches, draw.keep)
         h = torch.cat([self.classes.expand(x.shape[0], -1, -1), patches], 1)
         h, seen = self.block(h, h, torch.ones_like(h[..., 0], dtype=torch.bool), want.maps)
         cls, tokens = h[:, : self.frames], h[:, self.frames :]
@@ -187,9 +187,9 @@ class ToyJoint(Projection):
     def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
         layer = getattr(self, of)
         return Joint(
-            unit(layer(x.cls.mean(1))),
+            l2_normalize(layer(x.cls.mean(1))),
             1 / self.temperature,
-            unit(layer(x.tokens)) if want.tokens else None,
+            l2_normalize(layer(x.tokens)) if want.tokens else None,
             x.valid if want.tokens else None,
         )
 

@@ -28,7 +28,7 @@ from vlobjectives import (
     encoded,
     fused,
 )
-from vlobjectives.functional import indices, mark, take
+from vlobjectives.functional import gather_tokens, indices_to_mask, mask_to_indices
 
 ROWS = 64
 """Samples at once."""
@@ -94,7 +94,7 @@ class Words(Evaluation):
                 )
                 draw = hide(tokens, hidden, spec.special["mask"])
                 guess = self._named(held, objective, image, batch, mask, draw)
-                found[name].append((guess[draw.index_ok], take(tokens.ids, draw.index)[draw.index_ok]))
+                found[name].append((guess[draw.index_ok], gather_tokens(tokens.ids, draw.index)[draw.index_ok]))
         scores = {}
         for name, rows in found.items():
             guess, truth = (torch.cat(side) for side in zip(*rows)) if rows else (torch.empty(0),) * 2
@@ -115,8 +115,8 @@ def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:
     """[B,L] bool, `ratio` of each row's pieces of the first field, 1 at least."""
     word, order = ~tokens.special & (tokens.segment == 0), noise.order("all", tokens.ids.shape[1])
     count = (word.sum(1) * ratio).round().clamp_min(1)
-    in_order = take(word, order)
-    return mark(order, word.shape[1], in_order & (in_order.cumsum(1) <= count[:, None]))
+    in_order = gather_tokens(word, order)
+    return indices_to_mask(order, word.shape[1], in_order & (in_order.cumsum(1) <= count[:, None]))
 
 
 def one_word(
@@ -149,7 +149,7 @@ def one_word(
 
 def hide(tokens: Tokens, hidden: Tensor, mask: int) -> MaskSample:
     """The draw that puts the mask token in place of the hidden positions [B,L] and scores just these."""
-    index, ok = indices(hidden, max(1, int(hidden.sum(1).max())))
+    index, ok = mask_to_indices(hidden, max(1, int(hidden.sum(1).max())))
     return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, mask), fill="mask")
 
 

@@ -22,7 +22,7 @@ from vlobjectives import (
     accuracy,
     encoded,
 )
-from vlobjectives.functional import partners, right_pairs
+from vlobjectives.functional import mine_negatives, positive_pairs
 
 PAIRS = 128
 """Pairs fused at once; more do not run faster on a CPU."""
@@ -61,8 +61,8 @@ class MatchingAccuracy(Evaluation):
         text = self.config.text if self.config.positives == "equal_captions" else None
         for group in galleries(held, self.views(held.inputs), GROUP, text):
             noise = Noise(held.seed, "evaluation itm", held.split, group.number)
-            right = right_pairs(group.same, group.ids)
-            other, valid = partners(noise("other", len(group.number)), group.same, right=right)
+            right = positive_pairs(group.same, group.ids)
+            other, valid = mine_negatives(noise("other", len(group.number)), group.same, right=right)
             own = torch.arange(len(other), device=other.device)
             odds = log_odds(
                 held,

@@ -21,7 +21,7 @@ from vlobjectives import (
     View,
     joint,
 )
-from vlobjectives.functional import wilson
+from vlobjectives.functional import wilson_interval
 
 BLOCK = 1024
 """Queries compared with a gallery at once: bounds memory where the gallery is a whole split."""
@@ -147,4 +147,4 @@ def within(scores: Tensor, right: Tensor, ks: Collection[int]) -> dict[int, Tens
 def share(hits: Tensor, chance: float | None) -> Score:
     """A share of hits [n], each in 0..1 (ties are fractions), with its Wilson interval."""
     total, n = hits.double().sum().item(), hits.numel()
-    return Score(total / n if n else 0.0, chance, *wilson(total, n), n)
+    return Score(total / n if n else 0.0, chance, *wilson_interval(total, n), n)

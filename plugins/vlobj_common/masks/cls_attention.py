@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Batch, Encoded, InputName, Length, Mask, MaskConfig, MaskSample, MaskTarget, Noise, encoded
-from vlobjectives.functional import by_tiles, half_up, indices, mark
+from vlobjectives.functional import argsort_by_tile, indices_to_mask, mask_to_indices, round_half_up
 
 
 class ClsAttention(Mask):
@@ -52,13 +52,13 @@ class ClsAttention(Mask):
 
     def draw(self, noise: Noise, site: MaskTarget, batch: Batch, seen: Encoded) -> MaskSample:
         n = site.positions // site.frames
-        order = by_tiles(self.scores(seen, site), site.grid, self.config.tile)
+        order = argsort_by_tile(self.scores(seen, site), site.grid, self.config.tile)
         hides = self._each(site)
         gone = order[..., :hides] if self.config.hide == "most" else order[..., n - hides :]
         first = torch.arange(site.frames, device=order.device)[:, None] * n
-        hidden = mark((gone + first).flatten(1), site.positions)
-        index, ok = indices(hidden, self.size(site))
-        keep = indices(~hidden, site.positions - hides * site.frames)[0] if self.fill == "drop" else None
+        hidden = indices_to_mask((gone + first).flatten(1), site.positions)
+        index, ok = mask_to_indices(hidden, self.size(site))
+        keep = mask_to_indices(~hidden, site.positions - hides * site.frames)[0] if self.fill == "drop" else None
         return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
     def scores(self, seen: Encoded, site: MaskTarget) -> Tensor:
@@ -80,5 +80,7 @@ class ClsAttention(Mask):
         tile, n = self.config.tile, site.positions // site.frames
         unit = tile * tile if site.grid[0] % tile == site.grid[1] % tile == 0 else 1
         count, ratio = n // unit, self.config.ratio
-        hides = half_up(count * ratio) if self.config.hide == "most" else count - half_up(count * (1 - ratio))
+        hides = (
+            round_half_up(count * ratio) if self.config.hide == "most" else count - round_half_up(count * (1 - ratio))
+        )
         return unit * min(max(hides, 1), count - 1)

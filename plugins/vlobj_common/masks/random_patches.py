@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise
-from vlobjectives.functional import indices, kept, mark, replaced
+from vlobjectives.functional import indices_to_mask, mask_to_indices, num_kept, num_replaced
 
 
 class RandomPatches(Mask):
@@ -43,13 +43,13 @@ class RandomPatches(Mask):
         if self.fill == "drop":
             keep, gone = order.tensor_split([order.shape[2] - hides], dim=2)
             keep = keep.flatten(1)
-        hidden = mark(gone.flatten(1), site.positions)
-        index, ok = indices(hidden, self.size(site))
+        hidden = indices_to_mask(gone.flatten(1), site.positions)
+        index, ok = mask_to_indices(hidden, self.size(site))
         return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
     def _count(self, site: MaskTarget) -> int:
         n = site.positions // site.frames
-        hidden = n - kept(n, self.config.ratio) if self.fill == "drop" else replaced(n, self.config.ratio)
+        hidden = n - num_kept(n, self.config.ratio) if self.fill == "drop" else num_replaced(n, self.config.ratio)
         return hidden * site.frames
 
     def _order(self, noise: Noise, site: MaskTarget) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vlobj_common.masks.text_mask import TextMask, budget
 from vlobjectives import Noise, Tokens
-from vlobjectives.functional import mark, take, text_draws, with_replacement
+from vlobjectives.functional import gather_tokens, indices_to_mask, num_text_draws, sample_with_replacement
 
 
 class RandomTokens(TextMask):
@@ -38,19 +38,19 @@ class RandomTokens(TextMask):
     def most(self, length: int) -> int:
         ratio = self.config.ratio
         if self.config.draw == "with_replacement":
-            return max(1, min(text_draws(length, ratio), length - 2))
+            return max(1, min(num_text_draws(length, ratio), length - 2))
         return max(1, round(ratio * (length if self.config.draw == "of_padded" else length - 2)))
 
     def drawn(self, noise: Noise, tokens: Tokens) -> Tensor:
         word, ratio, length = ~tokens.special, self.config.ratio, tokens.ids.shape[1]
         words = word.sum(1)
         if self.config.draw == "with_replacement":
-            uniform = noise("words", max(1, text_draws(length, ratio)))
-            index, ok = with_replacement(uniform, text_draws(words + 2, ratio), 1, words + 1)
-            return mark(index, length, ok)
+            uniform = noise("words", max(1, num_text_draws(length, ratio)))
+            index, ok = sample_with_replacement(uniform, num_text_draws(words + 2, ratio), 1, words + 1)
+            return indices_to_mask(index, length, ok)
         order = noise.order("words", length)
         if self.config.draw == "of_padded":
-            return mark(order[:, : max(1, round(ratio * length))], length) & word
+            return indices_to_mask(order[:, : max(1, round(ratio * length))], length) & word
         count = budget(words, ratio)
-        in_order = take(word, order)
-        return mark(order, length, in_order & (in_order.cumsum(1) <= count[:, None]))
+        in_order = gather_tokens(word, order)
+        return indices_to_mask(order, length, in_order & (in_order.cumsum(1) <= count[:, None]))

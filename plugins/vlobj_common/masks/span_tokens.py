@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vlobj_common.masks.text_mask import TextMask, budget, word_of
 from vlobjectives import Length, Noise, Tokens
-from vlobjectives.functional import mark
+from vlobjectives.functional import indices_to_mask
 
 
 class SpanTokens(TextMask):
@@ -31,7 +31,7 @@ class SpanTokens(TextMask):
         count = budget((~tokens.special).sum(1), self.config.ratio)
         order = self._when(noise, tokens).argsort(dim=1, stable=True)
         place = torch.arange(order.shape[1], device=order.device)
-        return mark(order, order.shape[1], (place < count[:, None]).expand_as(order)) & ~tokens.special
+        return indices_to_mask(order, order.shape[1], (place < count[:, None]).expand_as(order)) & ~tokens.special
 
     def dice(self, noise: Noise, tokens: Tokens) -> Tensor:
         length = tokens.ids.shape[1]

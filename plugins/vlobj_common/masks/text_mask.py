@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens
-from vlobjectives.functional import indices
+from vlobjectives.functional import mask_to_indices
 
 
 class TextMask(Mask):
@@ -44,7 +44,7 @@ class TextMask(Mask):
         tokens: Tokens = batch[site.input]
         scored = self.drawn(noise, tokens)
         ids = torch.where(scored, self._instead(noise, site, tokens), tokens.ids)
-        index, ok = indices(scored, self.size(site))
+        index, ok = mask_to_indices(scored, self.size(site))
         return MaskSample(ids != tokens.ids, scored, index, ok, ids=ids, fill=self.fill)
 
     def _instead(self, noise: Noise, site: MaskTarget, tokens: Tokens) -> Tensor:

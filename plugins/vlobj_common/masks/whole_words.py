@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vlobj_common.masks.text_mask import TextMask, budget, word_of
 from vlobjectives import Noise, Tokens
-from vlobjectives.functional import mark, take
+from vlobjectives.functional import gather_tokens, indices_to_mask
 
 
 class WholeWords(TextMask):
@@ -24,12 +24,12 @@ class WholeWords(TextMask):
         pieces = torch.zeros_like(word).scatter_add(1, word, torch.ones_like(word))
         first = ~tokens.special & (word != word.roll(1, dims=1))  # begin stands before all
         order = noise.order("words", length)
-        lengths, starts = take(take(pieces, word), order), take(first, order)
+        lengths, starts = gather_tokens(gather_tokens(pieces, word), order), gather_tokens(first, order)
         left, chosen = budget((~tokens.special).sum(1), self.config.ratio), []
         for place in range(length):
             fits = starts[:, place] & (lengths[:, place] <= left)
             left = left - lengths[:, place] * fits
             chosen.append(fits)
-        firsts = mark(order, length, torch.stack(chosen, dim=1))
+        firsts = indices_to_mask(order, length, torch.stack(chosen, dim=1))
         taken = torch.zeros_like(word).scatter_add(1, word, firsts.to(torch.int64))
-        return (take(taken, word) > 0) & ~tokens.special
+        return (gather_tokens(taken, word) > 0) & ~tokens.special

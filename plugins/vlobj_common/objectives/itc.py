@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobjectives import InputName, Objective, ObjectiveConfig, PartName, Term, joint
-from vlobjectives.functional import sym_nce
+from vlobjectives.functional import symmetric_info_nce
 
 
 class ITC(Objective):
@@ -39,7 +39,7 @@ class ITC(Objective):
 
     def forward(self, image, text, batch, gather):
         t, v = gather(text.pooled), gather(image.pooled)
-        rows = sym_nce(t, v, 1 / image.scale, positives=self.positives(batch, gather))
+        rows = symmetric_info_nce(t, v, 1 / image.scale, positives=self.positives(batch, gather))
         n = rows.shape[0]
         return {"contrast": Term(0.5 * rows.sum(), n, chance=math.log(n))}
 

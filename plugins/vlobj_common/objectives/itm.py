@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlobjectives import InputName, Objective, ObjectiveConfig, PairingName, PartName, Spec, Spread, Term, fused
-from vlobjectives.functional import mark
+from vlobjectives.functional import indices_to_mask
 
 
 class ITM(Objective):
@@ -77,5 +77,5 @@ class ITM(Objective):
         wrong = pairs.pairs
         if self.config.scheme == "half_batch":
             return wrong.matched, wrong.matched | wrong.valid
-        opposed = mark(wrong.anchor[None], batch.size, wrong.valid[None])[0]
+        opposed = indices_to_mask(wrong.anchor[None], batch.size, wrong.valid[None])[0]
         return torch.cat([torch.ones_like(opposed), torch.zeros_like(wrong.valid)]), torch.cat([opposed, wrong.valid])

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, ViewError, fused
-from vlobjectives.functional import take
+from vlobjectives.functional import gather_tokens
 
 
 class MLM(Objective):
@@ -42,8 +42,8 @@ class MLM(Objective):
 
     def forward(self, masked, head, batch):
         draw = masked.text.draw
-        logits = head(take(masked.text.tokens, draw.index))
-        words = take(batch[self.config.text].ids, draw.index) - self.first
+        logits = head(gather_tokens(masked.text.tokens, draw.index))
+        words = gather_tokens(batch[self.config.text].ids, draw.index) - self.first
         words = words.masked_fill(~draw.index_ok, -100)
         total = F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=-100, reduction="sum")
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
@@ -53,7 +53,7 @@ class MLM(Objective):
         return self.config.mask
 
     def predict_tokens(self, pairs, index, part):
-        return part(self.config.head)(take(pairs.text.tokens, index)).argmax(-1) + self.first
+        return part(self.config.head)(gather_tokens(pairs.text.tokens, index)).argmax(-1) + self.first
 
     def counts(self, masked=None):
         if masked is None:  # a mask that looks at views draws after their passes

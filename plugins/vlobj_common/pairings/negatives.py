@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from vlobjectives import Batch, InputName, Noise, Pairing, PairingConfig, Pairs, PartName, joint
-from vlobjectives.functional import half, partners, right_pairs
+from vlobjectives.functional import matched_half, mine_negatives, positive_pairs
 
 
 class WrongPairs(Pairing):
@@ -32,7 +32,7 @@ class WrongPairs(Pairing):
     def right(self, batch: Batch) -> Tensor:
         """[g,g] bool, which picture (column) is right for which caption (row)."""
         equal = self.config.positives == "equal_captions"
-        return right_pairs(batch.same, batch[self.config.text].ids if equal else None)
+        return positive_pairs(batch.same, batch[self.config.text].ids if equal else None)
 
 
 class RandomNegatives(WrongPairs):
@@ -88,7 +88,7 @@ class HardNegatives(WrongPairs):
             found = _other_picture(self._chosen("caption", scores.T, noise), batch, right.T)
             sides.append(Pairs(image=found.text, text=found.image, anchor=found.anchor, valid=found.valid))
         if self.config.sides == "half":
-            return _chosen_from(*sides, half(noise("side")))
+            return _chosen_from(*sides, matched_half(noise("side")))
         return sides[0] if len(sides) == 1 else _joined(*sides)
 
     def _chosen(self, name: str, scores: Tensor, noise: Noise) -> Tensor:
@@ -114,7 +114,7 @@ class AllPairs(WrongPairs):
 
 def _other_picture(scores: Tensor, batch: Batch, right: Tensor) -> Pairs:
     """Row r keeps its caption and takes the picture with the highest score [g,g] of those that are not right."""
-    image, valid = partners(scores, batch.same, right=right)
+    image, valid = mine_negatives(scores, batch.same, right=right)
     row = torch.arange(batch.size, device=image.device)
     return Pairs(image=image, text=row, anchor=row, valid=valid)
 
