@@ -22,9 +22,10 @@ class Alignment(Evaluation):
         local/box, local/pixel     map of a phrase's words, in that phrase's region; mean over a picture's phrases
 
     Computed as GLSCL's benchmark does (arXiv 2306.07096; `align_bench`); value and Student's t interval are over
-    pictures. Chance is the uniform map's score, the mean of the resized mask: the share of the picture that the regions
-    fill. Cubic resizing goes beyond 0 and 1, so a score may too, a little. Samples hold `phrases` (each with `text`),
-    `boxes` [P,4] and `masks` [P,H,W] of the column `caption`, with which the text input begins. Clips get no score.
+    pictures. The chance level is the uniform map's score, the mean of the resized mask: the share of the picture that
+    the regions fill. Cubic resizing goes beyond 0 and 1, so a score may too, a little. Samples hold `phrases` (each
+    with `text`), `boxes` [P,4] and `masks` [P,H,W] of the column `caption`, with which the text input begins. Clips get
+    no score.
     """
 
     paper = "GLSCL, arXiv 2306.07096"

@@ -29,7 +29,7 @@ class AttentivePatches(Mask):
         u_i = unit joint vector of patch i,  w_j of word j (begin, end, [CLS] and padding left out)
         score_i = max_j <u_i, w_j>                                [B,N], of the clean picture and its own caption
         rank by falling score, of equal ones the lower number first
-        hide: most    ranks 0 .. k-1,    k = round(r N)                       what TG-MIM paints
+        hide: most    ranks 0 .. k-1,    k = round(r N)                       what TG-MIM reconstructs
         hide: least   ranks N-k .. N-1,  k = N - round((1 - r) N)             what IC does not read
 
     Halves are rounded up and at least one patch is hidden and one seen, so that ratios of `most` and `least` that add
@@ -50,9 +50,9 @@ class AttentivePatches(Mask):
 
     class Config(MaskConfig):
         ratio: float = Field(gt=0, lt=1, description="share of the patches that is hidden (published: 0.5 and 0.5)")
-        hide: Literal["most", "least"] = Field(description="those that the caption speaks of most, or least")
+        hide: Literal["most", "least"] = Field(description="the patches most similar to the caption, or least")
         select: Literal["nearest", "farthest", "random", "block"] = Field(
-            "nearest", description="how patches are ranked: by score, from the other end, by chance, by tiles"
+            "nearest", description="how patches are ranked: by score, from the other end, at random, by tiles"
         )
         score: Literal["max", "mean", "class"] = Field(
             "max", description="similarity to the nearest word (published), to all on average, or to the whole caption"
@@ -60,13 +60,13 @@ class AttentivePatches(Mask):
         tile: Length = Field(2, description="patches a side of a tile, for `block`")
         tie: Literal["index", "noise"] = Field(
             "index",
-            description="of equal scores the lower number first, or by "
-            "chance, which matters for captions without words",
+            description="of equal scores the lower number first, or a random one, "
+            "which matters for captions without words",
         )
         fill: Literal["drop", "token", "pixels"] = Field(
             "token",
             description="drop: the encoder never sees them; token: a learned vector in place of the patch "
-            "embedding; pixels: the picture's mean colour. Of no matter where tokens are only taken from sight",
+            "embedding; pixels: the picture's mean colour. Unused where tokens are only masked out of attention",
         )
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")

@@ -21,17 +21,19 @@ class TGMIM(Objective):
     What is seen does not count. Gradients reach the picture's encoder, the text's and the decoder. `memory: null` is
     plain masked image modelling, the same without the caption. Of the paper (SyCoCa, arXiv 2401.02137) it is known that
     pixels are rebuilt by a decoder with cross-attention to the caption, at weight 1; the rest is ours. The mask is not
-    ours to choose silently: at random it hurt in the paper's ablation. Chance is what painting all zeros costs.
+    ours to choose silently: at random it hurt in the paper's ablation. The chance level is the loss of zeros.
     """
 
     paper = "SyCoCa, arXiv 2401.02137"
 
     class Config(ObjectiveConfig):
         mask: MaskName = Field(
-            description="hides patches before the encoder (published: the half that the caption speaks of most)"
+            description="hides patches before the encoder (published: the half most similar to the caption)"
         )
         image: InputName = Field("image", description="input that shows the picture")
-        memory: InputName | None = Field("text", description="input that helps to paint; null: none, plain MIM")
+        memory: InputName | None = Field(
+            "text", description="input that the reconstruction reads; null: none, plain MIM"
+        )
         decoder: PartName = Field("painter", description="decoder that reads the masked picture's patches")
         target: Literal["pixels_normalised", "pixels"] = Field(
             "pixels_normalised", description="each patch by its own mean and deviation, or as the picture has it"

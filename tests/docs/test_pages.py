@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from vlobjectives.cli import explain
 from vlobjectives.cli.app import app
 from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import known_keys, load
@@ -28,7 +29,8 @@ KINDS_OF = {
     "evaluate": ["evaluation"],
 }
 SECTIONS = "|".join((*KINDS_OF, "inputs", "optim", "run", "plan"))
-WORDS = r"\b(house|mend(s|ed|ing)?|askers?|wears?|told apart|strangers?|sense and means|door|twins?|painter)\b"
+WORDS = r"\b(house|mend(s|ed|ing)?|askers?|wears?|told apart|strangers?|sense and means|door|twins?|painter|sight)\b"
+CHANCE = r".*\b(?<!by )chance\b(?!\s+levels?\b).*"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -134,10 +136,21 @@ def helps() -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("page", [*PAGES, "help"])
-def test_words_are_the_fields(page):
+def components() -> dict[str, str]:
+    """What the catalogue says of every shipped component: docstring and options."""
+    registry = Registry(builtin_only=True)
+    data = [explain.as_data(row, registry.get(row.kind, row.name)) for row in registry.all()]
+    return {
+        f"{one['kind']}:{one['name']}": "\n".join((one["about"], *(option["description"] for option in one["options"])))
+        for one in data
+    }
+
+
+@pytest.mark.parametrize("texts", [lambda: PAGES, helps, components], ids=["pages", "help", "components"])
+def test_words_are_the_fields(texts):
     """One noun for one idea, the field's; in prose, and not in code or in what a command printed."""
-    text = "\n".join(helps().values()) if page == "help" else PAGES[page]
-    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
-    assert [match[0] for match in re.finditer(WORDS, prose, re.IGNORECASE)] == []
-    assert re.findall(r".*\b(?<!by )chance\b(?! levels?\b).*", prose, re.IGNORECASE) == []
+    found = []
+    for place, text in texts().items():
+        prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+        found += [f"{place}: {match[0]}" for match in re.finditer(rf"{WORDS}|{CHANCE}", prose, re.IGNORECASE)]
+    assert found == []

@@ -112,7 +112,9 @@ class EvaluationEntry(Entry):
 class InputEntry(Section):
     fields: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="fields that are fed, in this order")
     part: str = Field(description="the encoder that reads them")
-    mask: str | None = Field(None, description="a mask that this input always wears in training")
+    mask: str | None = Field(
+        None, description="the input's own mask, applied in training wherever no other one is named"
+    )
 
 
 class Every(Section):

@@ -20,7 +20,7 @@ class Motion(Evaluation):
 
         shuffled   R@1 of clips in order less R@1 of the same clips with their frames shuffled, both directions: 0 for
                    a model that sees frames as a set; the interval over queries, paired
-        reversed   clips whose caption is nearer to them than to their frames in reverse; chance 50 %
+        reversed   clips whose caption is nearer to them than to their frames in reverse; chance level 50 %
 
     R@1 as in `retrieval`, among galleries of consecutive samples. Each clip's order is drawn by its number. `reversed`
     means something only where a clip played backwards makes its caption false, as in moving `scenes`.

@@ -21,7 +21,7 @@ class Probe(Evaluation):
         all    over all scenes: mostly whether the colour and the shape are there at all
         hard   over the scenes that hold both the colour and the shape, in one thing or in two: binding alone
 
-    The value is the mean over pairs that have both answers, chance 50 %, n the tested scenes. The interval is the
+    The value is the mean over pairs that have both answers, chance level 50 %, n the tested scenes. The interval is the
     jackknife's (Student's t over parts of the tested scenes left out in turn): it holds for this readout, as folds
     that share their training scenes would not. A scene's things are its `tags` ("red circle").
     """

@@ -33,8 +33,8 @@ class Retrieval(Evaluation):
     Galleries are consecutive samples (the last one may be smaller); `image_to_text/rK` and `text_to_image/rK` are means
     over all queries of all galleries, with Wilson's interval over queries. A picture with several captions stands once;
     all of its captions are right.
-    Chance is what equal scores for everybody get, K / gallery where each query has one right answer. Where the source
-    can, `oracle/...` is what a reader of the descriptions scores in the same galleries: the ceiling.
+    The chance level is what equal scores for everybody get, K / gallery where each query has one right answer. Where
+    the source can, `oracle/...` is what a reader of the descriptions scores in the same galleries: the ceiling.
     """
 
     class Config(EvaluationConfig):

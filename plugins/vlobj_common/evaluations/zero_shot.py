@@ -31,8 +31,8 @@ class ZeroShot(Evaluation):
 
     A class is there where one of the picture's own words names it (`tags` where there are some, else its captions; a
     plural s does not matter). Pictures in which none or all of the classes are there decide nothing and are left out.
-    Chance is what always naming the most frequent class would score; Wilson's interval over pictures. On `scenes` the
-    classes are its shapes and its colours, `shape` and `colour`; elsewhere those of `classes`, `top1`.
+    The chance level is what always naming the most frequent class would score; Wilson's interval over pictures. On
+    `scenes` the classes are its shapes and its colours, `shape` and `colour`; elsewhere those of `classes`, `top1`.
     """
 
     paper = "CLIP, arXiv 2103.00020"

@@ -20,7 +20,7 @@ class BlockPatches(RandomPatches):
     log-uniform from `aspect` to 1 / aspect: round(sqrt(s r)) rows and round(sqrt(s / r)) columns, anywhere on the grid;
     blocks may lie over each other. As published (BEiT, arXiv 2106.08254, algorithm 1: 40 % of 196, least 16, aspect
     0.3), but that there the count is a lower bound, while here the last block is cut (its upper rows are hidden) so
-    that all pictures of a batch hide equally many, and that the size of a block does not hang on those before it.
+    that all pictures of a batch hide equally many, and that the size of a block does not depend on those before it.
     Patches that all blocks left, if the share is still not met, follow one by one.
     """
 

@@ -29,10 +29,11 @@ class IC(Objective):
         L = - sum_b sum_(l < L-1) [a_(b,l+1) is no padding] log softmax(head(x_(b,l)))[a_(b,l+1)] / M
 
     M counts the labels of the whole batch, so long captions weigh more (the papers' formula is a sum over words; all
-    published code takes this mean). The last position predicts nothing; begin is never a label, end is. Padding is told
-    by `valid` and not by id. With a mask, the decoder reads only the patches that it leaves (SyCoCa, arXiv 2401.02137):
-    of the clean pass, which costs no further one, or of a masked pass (`ic_image`). Without, all of them (CoCa, arXiv
-    2205.01917). The chance level is ln V, or the entropy of words and end where the reader counted the words.
+    published code takes this mean). The last position predicts nothing; begin is never a label, end is. Padding is
+    known by `valid` and not by id. With a mask, the decoder reads only the patches that it leaves (SyCoCa, arXiv
+    2401.02137): of the clean pass, which costs no further one, or of a masked pass (`ic_image`). Without, all of them
+    (CoCa, arXiv 2205.01917). The chance level is ln V, or the entropy of words and end where the reader counted the
+    words.
     """
 
     paper = "CoCa, arXiv 2205.01917; SyCoCa, arXiv 2401.02137"
@@ -40,8 +41,8 @@ class IC(Objective):
     class Config(ObjectiveConfig):
         mask: MaskName | None = Field(
             None,
-            description="takes patches from the decoder's sight (SyCoCa: the half that "
-            "the caption speaks of least); null: it sees all (CoCa)",
+            description="masks patches out of the decoder's attention (SyCoCa: the half least similar to the "
+            "caption); null: it reads all of them (CoCa)",
         )
         ic_image: Literal["clean", "masked"] = Field(
             "clean",

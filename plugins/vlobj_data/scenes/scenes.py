@@ -60,7 +60,7 @@ class Scenes(Source):
         questions  [Question(text, answer, kind), ...], all of the scene
         question, answer   one of them, chosen as the caption is
 
-    Scenes hang on the config's own `seed` and not on the run's, so that runs of several seeds share their test set;
+    Scenes depend on the config's own `seed` and not on the run's, so that runs of several seeds share their test set;
     the run's seed chooses among captions and questions. In val, test and test_new no caption fits a second picture
     of its split (see `sets`); test_new holds the combinations of shape and colour that training never shows.
     """
@@ -80,7 +80,7 @@ class Scenes(Source):
             World.twins,
             ge=0,
             le=0.5,
-            description="share of training numbers followed by their twin: of pictures the one with "
+            description="share of training numbers followed by their contrast pair: of pictures the one with "
             "two colours exchanged, of clips the one that runs the other way",
         )
         frames: Frames | None = Field(None, ge=2, le=64, description="frames of a clip; left out: still pictures")

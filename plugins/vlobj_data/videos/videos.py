@@ -17,8 +17,9 @@ class VideoCaptions(Listed):
     """Clips with captions from a manifest: MSR-VTT's JSON, WebVid's table, a JSON list, JSON lines, CSV or TSV.
 
     Columns: `clip`, uint8 [F,3,S,S], and `caption`, raw. A file is MP4, MOV, WebM, MKV, GIF or AVI, or a folder of
-    frames; frames are counted as they are shown. What cannot be read comes out as Bad, with the manifest's line or the
-    file's fault. Splits, captions and framing as `captions` has them; one box (one mirroring) serves all frames.
+    frames; frames are counted as they are shown. What cannot be read becomes an UnusableSample, with the manifest's
+    line or the file's fault. Splits, captions and framing as `captions` has them; one box (one mirroring) serves all
+    frames.
     """
 
     column, folder, plural = "clip", "videos", "clips"
