@@ -45,14 +45,14 @@ class Completion(Evaluation):
     Needs of `of` that it recovers class tokens (`RecoversClass`), of `local_of` that it recovers tokens
     (`RecoversTokens`): which pass holds a prediction, and which its target.
 
-    A decision is right where the cosine (of several positions the mean) to the own target is above that to the twin's;
+    A decision is right where the cosine (of several positions the mean) to the own target is above that to the other's;
     a tie is half of one. A target lacks what differs on the *other* side, so only the side that is whole can tell. Both
-    sides of a twin decide; Wilson's interval is over twins, as if the two decisions were one. Chance is 50 %; features
-    that were never trained to complete lie below it (they tell rather which side was hidden).
+    sides of a pair decide; Wilson's interval is over pairs, as if the two decisions were one. Chance level 50 %;
+    features that were never trained to complete lie below it (they tell rather which side was hidden).
 
     An image mask hides as many patches as in training (more where what differs is larger): those that touch what
     differs, which alone are scored, and random others, the same ones on both sides. Hidden words are exactly those that
-    differ; twins whose captions are then not equal piece by piece are left out.
+    differ; pairs whose captions are then not equal piece by piece are left out.
     """
 
     paper = "GLSCL, arXiv 2306.07096"
@@ -65,8 +65,8 @@ class Completion(Evaluation):
         local_of: Annotated[ObjectiveName, Needs(RecoversTokens)] | None = Field(
             "mltc", description="local completion, whose passes are taken, or null"
         )
-        kinds: tuple[str, ...] = Field(("colour", "shape"), min_length=1, description="kinds of twins")
-        count: Samples = Field(256, description="twins a kind")
+        kinds: tuple[str, ...] = Field(("colour", "shape"), min_length=1, description="kinds of contrast pairs")
+        count: Samples = Field(256, description="contrast pairs a kind")
 
     def run(self, held):
         recoveries = self._recoveries(held)

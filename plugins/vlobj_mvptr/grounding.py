@@ -33,8 +33,8 @@ class Grounding(Evaluation):
     arXiv 2201.12596, trains on such, and its loss can fall without any grounding). A phrase of the field is judged by
     each phrase of the sample, with a box, that it lies within; relations span two and are left out. Regions are the
     patches of a grid, or the vectors beside the input's tags, whose last six numbers begin with x1, y1, x2, y2 as
-    shares of width and height. Chance is the larger of the box's share of the picture and the share of the picture's
-    regions that would be right.
+    shares of width and height. The chance level is the larger of the box's share of the picture and the share of the
+    picture's regions that would be right.
 
     Needs an objective that tells how similar phrases and regions are (`GroundsPhrases`).
     """

@@ -26,10 +26,11 @@ from vlobjectives.functional import paired_interval
 class Recovery(Evaluation):
     """Accuracy of concept recovery: the most likely concept is one of the targets (a tag's hidden piece, a caption's).
 
-    right          with the picture; chance is the concept most frequent in training, and how often it is right here
+    right          with the picture; the chance level is the concept most frequent in training, and how often it is
+                   right here
     other_picture  the same tags and the same places hidden, beside the regions of another sample; slots see its
                    picture. Rows of the same picture are left out
-    gain           right less other_picture, the paired difference with its Student's t interval; chance is 0
+    gain           right less other_picture, the paired difference with its Student's t interval; chance level 0
 
     Needs an objective that names the concepts of a picture (`NamesConcepts`).
     """

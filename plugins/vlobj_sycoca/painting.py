@@ -27,8 +27,8 @@ class Painting(Evaluation):
         loss    L(picture, its own caption)
 
     Mean over pictures, Student's interval. A wrong caption is that of the next picture of its batch; where the two
-    captions are equal the picture is left out; no score where all are. Chance of `gain` is 0: who paints without
-    reading cannot tell.
+    captions are equal the picture is left out; no score where all are. The chance level of `gain` is 0: a
+    reconstruction that ignores the caption.
 
     Needs an objective that reconstructs pixels from a masked picture and a text (`ReconstructsPixels`).
     """
@@ -37,7 +37,7 @@ class Painting(Evaluation):
 
     class Config(EvaluationConfig):
         of: Annotated[ObjectiveName, Needs(ReconstructsPixels)] = Field(
-            "tgmim", description="objective that paints, and whose mask is taken"
+            "tgmim", description="objective that reconstructs, and whose mask is used"
         )
 
     def run(self, held: EvaluationContext):

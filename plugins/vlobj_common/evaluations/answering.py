@@ -34,9 +34,10 @@ class Answering(Evaluation):
 
     Where a question has a single answer this is the share of right ones.
 
-    `accuracy` stands beside `question_only`, its chance: the most frequent answer, in the training split, to questions
-    that begin alike. Which beginnings are told apart (by one word, ..., four, or whole questions) is what does best on
-    the very questions that are asked here, so that no such guess does better. Wilson's intervals over questions.
+    `accuracy` stands beside `question_only`, its chance level: the most frequent answer, in the training split, to
+    questions that begin alike. Which beginnings are distinguished (by one word, ..., four, or whole questions) is what
+    does best on the very questions that are asked here, so that no such guess does better. Wilson's intervals over
+    questions.
 
     Needs an objective that answers questions from a table of answers (`AnswersQuestions`).
     """

@@ -15,12 +15,12 @@ TWINS = 64
 class Binding(Evaluation):
     """Accuracy of the matching score on contrast pairs: two scenes that differ in one thing, each with its caption.
 
-        KIND/caption   for each picture, its own caption to the twin's: right where odds(own) > odds(twin's)
-        KIND/picture   for each caption, its own picture to the twin's
+        KIND/caption   for each picture, its own caption to the other's: right where odds(own) > odds(other's)
+        KIND/picture   for each caption, its own picture to the other's
 
-    A twin gives two decisions a score, a tie is half of one; chance 50 %. Kind `swap` exchanges two attributes: the two
-    captions have the same words, and only who is bound to whom tells them apart. Wilson's interval is over twins, as if
-    the two decisions of a twin were one.
+    A pair gives two decisions a score, a tie is half of one; chance level 50 %. Kind `swap` exchanges two attributes:
+    the two captions have the same words, and they differ only in what is bound to what. Wilson's interval is over
+    pairs, as if the two decisions of a pair were one.
 
     Needs an objective that judges pairs (`JudgesPairs`).
     """
@@ -28,8 +28,10 @@ class Binding(Evaluation):
     needs = frozenset({"twins"})
 
     class Config(MatchingConfig):
-        kinds: tuple[str, ...] = Field(("swap",), min_length=1, description="kinds of twins: swap, colour, shape")
-        count: Samples = Field(256, description="twins a kind")
+        kinds: tuple[str, ...] = Field(
+            ("swap",), min_length=1, description="kinds of contrast pairs: swap, colour, shape"
+        )
+        count: Samples = Field(256, description="contrast pairs a kind")
 
     def views(self, inputs):
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}

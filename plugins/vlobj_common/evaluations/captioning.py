@@ -32,11 +32,11 @@ class Captioning(Evaluation):
 
     Scores are `bleu4` and `cider` (CIDEr-D, on the usual scale of 0 to 10).
 
-    A picture that stands for several samples is described once; its references are all of its captions. Chance is what
-    the same captions score when each is handed to another picture (the mean of four ways): words that are always right
-    are worth as much there. BLEU-4 is not smoothed and is of the whole set, CIDEr-D the mean over pictures; 95 %
-    intervals by bootstrap over pictures. In writing without blanks between words (Chinese, Japanese, Thai, ...) every
-    letter counts as a word.
+    A picture that stands for several samples is described once; its references are all of its captions. The chance
+    level is what the same captions score when each is handed to another picture (the mean of four ways): words that are
+    always right are worth as much there. BLEU-4 is not smoothed and is of the whole set, CIDEr-D the mean over
+    pictures; 95 % intervals by bootstrap over pictures. In writing without blanks between words (Chinese, Japanese,
+    Thai, ...) every letter counts as a word.
 
     Needs an objective that trains a decoder of texts (`GeneratesText`).
     """

@@ -40,10 +40,10 @@ class Words(Evaluation):
         all               `ratio` of each caption's pieces hidden, 1 at least, drawn without replacement
         colours, shapes   one word of that kind a caption hidden, drawn among the caption's; all else is seen
 
-    Hidden is always behind the mask token. Chance is the unigram guess: the piece that was most frequent in training
-    among those that stand at the scored places (the field's `share`; without it, most frequent among them), and how
-    often it is right here. Kinds are scored where the source has `words`; the caption is the column `caption`, and the
-    text input begins with it.
+    Hidden is always behind the mask token. The chance level is the unigram guess: the piece that was most frequent in
+    training among those that stand at the scored places (the field's `share`; without it, most frequent among them),
+    and how often it is right here. Kinds are scored where the source has `words`; the caption is the column `caption`,
+    and the text input begins with it.
 
     Needs an objective that names hidden tokens (`PredictsTokens`).
     """

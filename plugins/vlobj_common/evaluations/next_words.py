@@ -26,8 +26,9 @@ class Naming(Evaluation):
         all               every piece and the end
         colours, shapes   the pieces of one word of that kind a caption, drawn among the caption's
 
-    The decoder sees all of the picture, whatever mask the objective trains under. Chance is the unigram guess: the
-    piece that was most frequent in training among those at the scored places, and how often it is right here.
+    The decoder sees all of the picture, whatever mask the objective trains under. The chance level is the unigram
+    guess: the piece that was most frequent in training among those at the scored places, and how often it is right
+    here.
 
     Needs an objective that trains a decoder of texts (`GeneratesText`).
     """

@@ -13,8 +13,8 @@ class Rerank(Evaluation):
     """R@1 in both directions after the `top` nearest in the joint space are re-ranked by the log odds of matching.
 
     Galleries, right answers and ties as in `retrieval`. A query without a right answer among its nearest is a miss,
-    whose pairs are not fused; a pair that both directions ask for is fused once. Chance is that of a random pick from
-    the gallery. ALBEF (arXiv 2107.07651) ranks so at retrieval.
+    whose pairs are not fused; a pair that both directions ask for is fused once. The chance level is that of a random
+    pick from the gallery. ALBEF (arXiv 2107.07651) ranks so at retrieval.
 
     Needs an objective that judges pairs (`JudgesPairs`).
     """
