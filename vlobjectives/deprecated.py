@@ -48,6 +48,7 @@ NAMES: dict[str, Renamed] = {
             "bits": "random_bits",
             "by_tiles": "argsort_by_tile",
             "fill": "fill_patches",
+            "gather": "all_gather_with_grad",
             "half": "matched_half",
             "half_up": "round_half_up",
             "holm": "holm_bonferroni",

@@ -75,7 +75,7 @@ CASES: dict[str, Callable[[Edge, int, int], Iterator[Tensor]]] = {
     "fill_patches": of_pictures,
     "tile_means": lambda e, n, d: [f.tile_means(e.rows(n, 6), (2, 3), 2)],
     "gather_tokens": lambda e, n, d: [f.gather_tokens(e.rows(2, n, d), e.below(n, 2, 3))],
-    "gather": lambda e, n, d: [f.gather(e.rows(n, d))],
+    "all_gather_with_grad": lambda e, n, d: [f.all_gather_with_grad(e.rows(n, d))],
 }
 
 

@@ -65,7 +65,7 @@ def attending(x: Tensor, y: Tensor, mask: Tensor, **_: Tensor) -> Tensor:
 
 
 def gathering(x: Tensor, **_: Tensor) -> Tensor:
-    return f.gather(f.l2_normalize(x))
+    return f.all_gather_with_grad(f.l2_normalize(x))
 
 
 # Noise is drawn outside of compiled code: its key is a Python int and would recompile at every step.

@@ -39,7 +39,9 @@ class Objective(nn.Module, Configured):
       - its views' values, float32 or wider, autocast off; in `counts` only draw, valid, segment and pairs are known
       - under the name of a PartName field of Config, that part's module (of `list[PartName]` a list of them)
       - `batch` (read-only), `noise` (a Noise of the objective's own stream), `gather(x [B,...])` (the rows of all
-        processes in rank order, with the exact gradient; x itself on one process)
+        processes in rank order, with the gradient that the recipe's `run.gradient` says; x itself on one process, and
+        where the host's key `group` has the loss see few rows: no `functional.all_gather_with_grad`, which gathers
+        wherever there are several processes)
 
     Write the loss as if there were one process; call no collective.
     """

@@ -80,7 +80,7 @@ def _tokens(specs: Sequence[FieldSpec], rows: int) -> Tokens:
 
 
 def gathered(x: Tensor, processes: int) -> Tensor:
-    """What `functional.gather` gives on so many processes, in shape, memory and gradient: these rows, so many times."""
+    """What `all_gather_with_grad` gives on so many processes, in shape, memory, gradient: these rows, so many times."""
     return _Gathered.apply(x, processes)
 
 

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlobjectives.functional import statistics
+from vlobjectives.functional.all_gather import all_gather_with_grad
 from vlobjectives.functional.attention import attention, attention_bias
 from vlobjectives.functional.contrast import l2_normalize, symmetric_info_nce
-from vlobjectives.functional.gather import gather
 from vlobjectives.functional.masking import (
     gather_tokens,
     indices_to_mask,
@@ -34,11 +34,11 @@ from vlobjectives.functional.statistics import (
 from vlobjectives.functional.tiles import argsort_by_tile, round_half_up, tile_indices, tile_means
 
 __all__ = [
+    "all_gather_with_grad",
     "argsort_by_tile",
     "attention",
     "attention_bias",
     "fill_patches",
-    "gather",
     "gather_tokens",
     "holm_bonferroni",
     "indices_to_mask",

@@ -17,7 +17,7 @@ from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.values import Fused, Term, widened
 from vlobjectives.contracts.views import Input
 from vlobjectives.errors import RecipeError
-from vlobjectives.functional.gather import gather
+from vlobjectives.functional.all_gather import all_gather_with_grad
 from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_among, work_of
@@ -69,7 +69,7 @@ class Settings:
     steps     length of the run, which shares of time are of
     share     all | none, see planning
     recompute parts whose passes are recomputed in the backward pass
-    gradient  exact | published, see functional.gather
+    gradient  exact | published, see functional.all_gather_with_grad
     """
 
     seed: int
@@ -272,7 +272,8 @@ class System(nn.Module):
         offered["gather"] = (
             _itself
             if local
-            else self.gathers or (partial(gather, gradient=self.settings.gradient) if distributed.active() else _itself)
+            else self.gathers
+            or (partial(all_gather_with_grad, gradient=self.settings.gradient) if distributed.active() else _itself)
         )
         offered |= objective.config.held("part", dict(self.model.items()))
         if lacking := unmet(call, offered):

@@ -7,7 +7,13 @@ import torch
 from arrays import close, golden, leaf
 from torch import Tensor, distributed, multiprocessing
 
-from vlobjectives.functional import gather, gather_tokens, l2_normalize, mask_to_indices, symmetric_info_nce
+from vlobjectives.functional import (
+    all_gather_with_grad,
+    gather_tokens,
+    l2_normalize,
+    mask_to_indices,
+    symmetric_info_nce,
+)
 
 ROWS, WIDTH = 3, 4
 
@@ -61,7 +67,7 @@ def system(x: Tensor, y: Tensor, valid: Tensor, w: list[Tensor], every) -> list[
 
 def exact(rank: int) -> dict:
     w = weights()
-    terms = system(*batch(rank), w, gather)
+    terms = system(*batch(rank), w, all_gather_with_grad)
     counts = torch.stack([count for _, count in terms])
     distributed.all_reduce(counts)
     loss = sum(total / count for (total, _), count in zip(terms, counts, strict=True))
@@ -76,7 +82,7 @@ def published(rank: int) -> dict:
     image, image_target, text, text_target, tokens = (leaf(z[f"in_{name}_r{rank}"]) for name in names)
 
     def every(x: Tensor) -> Tensor:
-        return gather(x, "published")
+        return all_gather_with_grad(x, "published")
 
     def local(p: Tensor, t: Tensor, mask: Tensor, shared: bool) -> Tensor:
         index, ok = mask_to_indices(mask, mask.shape[1])
@@ -131,19 +137,19 @@ def kinds(rank: int) -> dict:
         "strided": _laid_out(torch.arange(6.0).reshape(3, 2) + 10 * rank, rank),
         "strided_bool": _laid_out(torch.arange(6).reshape(3, 2) < 2, rank),
     }
-    found = {name: gather(x) for name, x in several.items()}
+    found = {name: all_gather_with_grad(x) for name, x in several.items()}
     assert not any(x.requires_grad for x in found.values())
     outer = distributed.new_group([0, 2])
     if rank != 1:
         x = leaf(torch.tensor([[float(rank)]]))
-        found["group"] = gather(x, group=outer)
+        found["group"] = all_gather_with_grad(x, group=outer)
         (found["group"] * torch.tensor([[1.0], [10.0]]) * (rank + 1)).sum().backward()
         found["group"], found["group_grad"] = found["group"].detach(), x.grad
     # A sum hands the same gradient to both sides: reducing it in place would change the other side's, which
     # is computed later, being older.
     x, y = leaf(torch.ones(1, 1)), leaf(torch.ones(3, 1))
     older = y * 3
-    ((gather(x) + older) * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
+    ((all_gather_with_grad(x) + older) * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
     found["gathered"], found["older"] = x.grad, y.grad
     return found
 
@@ -190,9 +196,9 @@ def test_types_groups_and_shared_gradients(found: list[dict]) -> None:
 
 def test_alone_it_is_the_tensor_itself() -> None:
     x = torch.ones(2, 2)
-    assert gather(x) is x and gather(x, "published") is x
+    assert all_gather_with_grad(x) is x and all_gather_with_grad(x, "published") is x
 
 
 def test_other_gradients_are_refused() -> None:
     with pytest.raises(ValueError, match="exact or published, not 'half'"):
-        gather(torch.ones(1), "half")
+        all_gather_with_grad(torch.ones(1), "half")

@@ -10,12 +10,15 @@ from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
 
 
-def gather(
+def all_gather_with_grad(
     x: Tensor,
     gradient: Literal["exact", "published"] = "exact",
     group: distributed.ProcessGroup | None = None,
 ) -> Tensor:
     """The rows of all processes one after the other, in rank order: [W*B, ...] of x [B, ...].
+
+    For a loss outside of this library's training. An objective is given a `gather` by the host, which is this one with
+    the recipe's gradient where the objective looks at all rows, and hands back `x` where it looks at its own alone.
 
     Without an initialised process group, or in one of one process, it is `x` itself. Tensors of any type;
     where x needs no gradient it has none.
