@@ -15,8 +15,8 @@ from by_hand import ByHand
 
 import vlobjectives
 from vlobjectives.api import Built
+from vlobjectives.contracts.passes import MaskKey, PairsKey
 from vlobjectives.data.loader import Layout, Loaded, MicroBatches
-from vlobjectives.planning.plan import DrawKey, PairsKey
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
@@ -35,7 +35,7 @@ def agree(system: Built, hand: ByHand, loaded: Loaded) -> dict[str, tuple[float,
     """Both ways' losses on the same draws. Raises SystemExit where they, or the gradients, differ."""
     batch = system.data_module.fields.normalised(loaded.batch.to(system.device))
     stage = system.stage(hand.at)
-    drawn = {mask: stage.draw(DrawKey(mask, name), batch, {}) for mask, name in MASKED.items()}
+    drawn = {mask: stage.draw(MaskKey(mask, name), batch, {}) for mask, name in MASKED.items()}
     drawn["others"] = stage.choose(PairsKey("others", 0.5), batch, {})
     own = hand.draw(batch)
     for mask in MASKED:

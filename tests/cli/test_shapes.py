@@ -8,7 +8,6 @@ import torch
 from small_recipes import vlobj
 
 from vlobjectives.data.data_module import build_data
-from vlobjectives.planning.plan import runner
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble
@@ -40,7 +39,7 @@ def test_its_passes(shape):
     made = build_data(recipe, registry, described=True)
     with torch.device("meta"):
         system = assemble.system(recipe, registry, made)
-    assert Counter(runner(work.key) for work in system.plan(tuple(system.objectives)).passes) == passes
+    assert Counter(work.key.runner for work in system.plan(tuple(system.objectives)).passes) == passes
 
 
 @pytest.mark.parametrize("shape", ["meter", "albef"])

@@ -7,7 +7,6 @@ import torch
 from planned import registry
 
 import vlobjectives
-from vlobjectives.planning.plan import title
 from vlobjectives.recipe import dump, load
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.testing.law import gradients, same, same_gradients
@@ -43,7 +42,7 @@ def test_it_mixes_papers(build):
 
 
 def test_passes_of_one_paper_serve_another(build):
-    passes = {title(work.key): work.consumers for work in build().plan(NAMES).passes}
+    passes = {work.key.title: work.consumers for work in build().plan(NAMES).passes}
     assert {"tgmim", "mgsc"} <= set(passes["vision(image * spoken)"])
     assert {"itc", "ic", "mcr", "mgsc", "mask spoken"} <= set(passes["vision(image)"])
     assert sum(name.startswith("vision(") for name in passes) == sum(name.startswith("text(") for name in passes) == 2

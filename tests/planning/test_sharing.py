@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlobjectives import Input, Mask, MaskConfig, ViewError, decoded, encoded, fused, joint
+from vlobjectives.contracts.passes import MaskKey
 from vlobjectives.contracts.views import View
-from vlobjectives.planning.plan import DrawKey, make, title
+from vlobjectives.planning.plan import make
 from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
@@ -108,8 +109,8 @@ def test_what_glscl_shares():
     shared, apart = system.plan(names).passes, system.plan(names, "none").passes
     authors = system.plan(names, [["itm"], ["mlm"], ["itc"], ["mgsc", "mltc"]])
     assert [share.objectives for share in authors.shares] == [("itm",), ("mlm",), ("itc",), ("mgsc", "mltc")]
-    assert len(shared) == len({title(work.key) for work in shared}) < len(authors.passes) < len(apart)
-    clean = [work for work in shared if title(work.key) == "vision(image)"]
+    assert len(shared) == len({work.key.title for work in shared}) < len(authors.passes) < len(apart)
+    clean = [work for work in shared if work.key.title == "vision(image)"]
     assert clean[0].consumers == names
 
 
@@ -141,7 +142,7 @@ def test_readings_join_in_one_pass_and_do_not_make_another():
     system = Toy().system()
     system.objectives["itc"] = Reads(system.objectives["itc"].config)
     passes = make(system, [["itc"]]).passes
-    assert [title(work.key) for work in passes] == [
+    assert [work.key.title for work in passes] == [
         "vision(image)",
         "joint(vision(image))",
         "text(text * hidden_words)",
@@ -189,8 +190,8 @@ def test_pairings_look_at_inputs_as_the_recipe_has_them():
     toy = Toy(objectives={"itm": {"negatives": "hard"}}, pairings=PAIRINGS, inputs={"text": {"mask": "noisy_words"}})
     system = toy.system()
     share = system.plan(("itm",)).shares[0]
-    passes = {title(work.key): work for work in share.passes}
+    passes = {work.key.title: work for work in share.passes}
     assert set(passes["text(text * noisy_words)"].consumers) == {"pairing hard", "itm"} and "text(text)" not in passes
     assert passes["text(text * noisy_words)"].trained and passes["vision(image)"].trained
-    assert [work.key for work in share.work if isinstance(work.key, DrawKey)] == [DrawKey("noisy_words", "text")]
+    assert [work.key for work in share.work if isinstance(work.key, MaskKey)] == [MaskKey("noisy_words", "text")]
     assert torch.isfinite(system(toy.batch()).total)

@@ -17,9 +17,8 @@ from vlobjectives import Objective, Term, ViewError, encoded, fused, joint
 from vlobjectives.checking import check
 from vlobjectives.costs import table
 from vlobjectives.costs.measure import measure
-from vlobjectives.costs.plan_costs import reads
 from vlobjectives.planning import execute
-from vlobjectives.planning.plan import of_views, title
+from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.system import assemble, checkpoint
@@ -57,16 +56,16 @@ def test_an_averaged_view_is_another_pass_and_averages_all_that_it_is_fed():
     image, text = toy.system().inputs["image"], toy.system().inputs["text"]
     view = fused(joint(image).of, encoded(text)).ema()
     assert view.averaged and view.image.averaged and view.text.averaged and view.run == view
-    assert title(view) == "fusion~ema(vision~ema(image), text~ema(text))"
+    assert view.title == "fusion~ema(vision~ema(image), text~ema(text))"
     live = joint(encoded(image).ema().layer(0))
-    assert not live.averaged and title(live) == "joint(vision~ema(image))" and reads(live) == "image~ema"
-    assert reads(view) == "image + text" and view.ema() == view
+    assert not live.averaged and live.title == "joint(vision~ema(image))" and live.reads == "image~ema"
+    assert view.reads == "image + text" and view.ema() == view
     assert encoded(image).layer(1).ema() == encoded(image).ema().layer(1) != encoded(image).layer(1)
 
 
 def test_averaged_passes_are_run_once_and_never_trained():
     system = distilling().system()
-    passes = {title(work.key): work for work in system.plan(("it",)).passes}
+    passes = {work.key.title: work for work in system.plan(("it",)).passes}
     assert list(passes) == [
         "vision(image)",
         "joint(vision(image))",

@@ -8,8 +8,9 @@ from torch import Tensor
 from toy_detections import toy
 
 from vlobjectives import Batch, RequestedOutputs, Tokens, encoded, fused, joint
+from vlobjectives.contracts.views import FusedView
 from vlobjectives.planning import execute
-from vlobjectives.planning.plan import FusedView, of_views
+from vlobjectives.planning.plan import of_views
 from vlobjectives.testing.law import tensors
 
 BOTH = pytest.mark.parametrize("form", ["regions", "patches"])

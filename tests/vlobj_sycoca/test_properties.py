@@ -7,8 +7,6 @@ import torch
 from vlobj_sycoca.attentive_patches import AttentivePatches
 from whole import WEIGHTS, drawn, example, other_pictures, other_text, step, system
 
-from vlobjectives.planning.plan import title
-
 FORMS = [
     {},
     {"select": "farthest"},
@@ -151,7 +149,7 @@ def test_property_22_the_total_is_the_weighted_sum_and_weight_0_costs_nothing():
     )
     whole.settings.weights["tgmim"] = 0
     live = whole.live(0)
-    titles = {title(work.key) for work in whole.plan(live).passes}
+    titles = {work.key.title for work in whole.plan(live).passes}
     assert live == ("itc", "ic") and not any("spoken" in name or "painter" in name for name in titles)
     found = gradients(whole, whole(given))
     assert not any(name.startswith(("model.painter", "objectives.tgmim")) for name in found)
@@ -178,7 +176,7 @@ def test_property_23_two_image_passes_one_text_pass_and_one_of_each_decoder():
 def test_property_23_order_of_the_passes():
     """The masked pass waits for the two that its mask looks at."""
     whole = system()
-    titles = [title(work.key) for work in whole.plan(tuple(whole.objectives)).shares[0].work]
+    titles = [work.key.title for work in whole.plan(tuple(whole.objectives)).shares[0].work]
     draw = titles.index("spoken on image")
     assert max(map(titles.index, ("vision(image)", "text(text)"))) < draw < titles.index("vision(image * spoken)")
 

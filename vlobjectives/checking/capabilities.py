@@ -7,11 +7,12 @@ import torch
 
 from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import Built
-from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Projection
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
+from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Part, Projection
+from vlobjectives.contracts.passes import MaskKey
+from vlobjectives.contracts.views import Input, View, ViewError
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import PluginError, Problem
-from vlobjectives.planning.plan import make, seen_input
+from vlobjectives.planning.plan import make
 from vlobjectives.plugin_loading.attribution import ContractError, an, given, line_of, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import defined, reason_of, where_raised
@@ -26,7 +27,8 @@ from vlobjectives.system import assemble
 
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
-WANTED = {EncodedView: Encoder, FusedView: Fusion, DecodedView: Decoder, JointView: Projection}
+WANTED: dict[str, type[Part]] = {"encoded": Encoder, "fused": Fusion, "decoded": Decoder, "joint": Projection}
+"""Kind of view -> the part that runs it."""
 VIEWS = "{name: view}, such as {'image': encoded(inputs['image'])}"
 PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
@@ -170,7 +172,7 @@ def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterat
     for fed in view.fed:
         yield from asked_in_vain(fed, path, one, built)
     part = built.parts.get(view.part)
-    wanted = WANTED[type(view)]
+    wanted = WANTED[view.kind]
     if part is None:
         yield path, f"there is no part '{view.part}' in this recipe", f"the model has {', '.join(built.parts)}"
         return
@@ -184,33 +186,12 @@ def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterat
         )
         return
     yield from _readings(view, part, path, one)
-    if isinstance(view, EncodedView) and view.input.mask:
-        yield from _fill(view.input, part, path, one, built)
-    if isinstance(view, DecodedView) and view.memory is not None and "memory" not in part.config.named("part"):
-        yield (
-            _at(path, one, "part", view.part),
-            f"the decoder '{view.part}' looks at no memory, and is given one",
-            f"model.{view.part}.memory={view.memory.part}",
-        )
+    if any(isinstance(needed, MaskKey) for needed in view.required):
+        yield from _fill(view.seen, part, path, one, built)
     if view.reading.visible:
-        yield from _sight(view.reading.visible, seen_input(view), path, one, built)
-    if isinstance(view, JointView) and (view.part, view.of.part) not in built.slots:
-        slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
-        yield (
-            _at(path, one, "part", view.part),
-            f"the projection '{view.part}' does not take the encoder '{view.of.part}'; it has {slots}",
-            "add a projection for it under model",
-        )
-    if isinstance(view, FusedView) and view.keep:
-        group = built.rows[view.pairing]
-        rows = built.pairings[view.pairing].rows(group)
-        if rows != group:
-            yield (
-                _at(path, one, "pairing", view.pairing),
-                f"the pairing '{view.pairing}' gives {rows} wrong pairs "
-                f"for {group} rows, and a pass that leaves some rows matched needs one a row",
-                "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart",
-            )
+        yield from _sight(view.reading.visible, view.seen, path, one, built)
+    if misfit := view.misfit(part, built):
+        yield _at(path, one, misfit.kind, misfit.name), misfit.why, misfit.hint
 
 
 def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Found]:

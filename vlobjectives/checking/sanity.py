@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.views import EncodedView, FusedView, JointView, View
+from vlobjectives.contracts.passes import MaskKey
+from vlobjectives.contracts.views import View
 from vlobjectives.costs.plan_costs import spans
 from vlobjectives.data.streams import Turns
 from vlobjectives.errors import Problem
-from vlobjectives.planning.plan import DrawKey, make
+from vlobjectives.planning.plan import make
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
 from vlobjectives.recipe.times import in_steps
@@ -134,7 +135,7 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
         work.key: None
         for name in built.objectives
         for work in make(built, [(name,)]).shares[0].work
-        if isinstance(work.key, DrawKey)
+        if isinstance(work.key, MaskKey)
     }
     for key, sites in ((key, sites) for key in used for sites in built.sites.values()):
         site, mask = sites[key.input], built.masks[key.mask]
@@ -187,23 +188,10 @@ def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
 
 
 def _pictures(view: View, built: Built) -> Iterator[str]:
-    """Names of the inputs that a view takes as its picture."""
+    """Names of the inputs that a view, or what it is fed, takes as a picture."""
     for fed in view.fed:
         yield from _pictures(fed, built)
-    if isinstance(view, FusedView):
-        yield from _shown(view.image)
-    elif isinstance(view, JointView) and built.slots[view.part, view.of.part] == "image":
-        yield from _shown(view.of)
-
-
-def _shown(view: View) -> Iterator[str]:
-    """The input behind a picture; of a decoder's output the one whose positions it keeps."""
-    if isinstance(view, EncodedView):
-        yield view.input.name
-    elif isinstance(view, FusedView):
-        yield from _shown(view.image)
-    else:
-        yield from _shown(view.fed[0])
+    yield from view.pictures(built)
 
 
 def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:

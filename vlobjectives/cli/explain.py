@@ -165,7 +165,6 @@ def views(row: Row, cls: type) -> dict[str, str]:
     Empty where it has no views, or where they hang on options that have no default.
     """
     from vlobjectives.contracts.views import Input
-    from vlobjectives.planning.plan import title
 
     if not hasattr(cls, "views"):
         return {}
@@ -173,7 +172,7 @@ def views(row: Row, cls: type) -> dict[str, str]:
     try:
         maker = cls(cls.Config.model_validate_json(json.dumps(given), strict=True))
         made = maker.views({"image": Input("image", "vision"), "text": Input("text", "text")})
-        return {name: title(view) for name, view in made.items()}
+        return {name: view.title for name, view in made.items()}
     except Exception:  # a stranger's code on options that stand for nothing: the rest of the page is worth showing
         return {}
 

@@ -6,116 +6,206 @@ part of it, readings included: `decoded(q, encoded(x).visible(m))` differs from 
 no reading: other weights, another pass.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
+from torch import Tensor
 
-class ViewError(ValueError):
-    """A view that cannot be; `check` prints it at the objective that asked for it."""
+from vlobjectives.contracts.batch import Tokens
+from vlobjectives.contracts.passes import (
+    Input,
+    MaskKey,
+    Misfit,
+    ModelFacts,
+    PairsKey,
+    PassInputs,
+    RequestedOutputs,
+    View,
+    ViewError,
+)
+from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
+from vlobjectives.functional import pixels
 
-
-@dataclass(frozen=True)
-class Input:
-    """An input of the recipe: fields of the batch, the encoder that reads them, and the mask that corrupts them."""
-
-    name: str
-    part: str
-    mask: str | None = None
-
-    def masked(self, mask: str | None) -> "Input":
-        """The same input corrupted by that mask of the recipe; None is the input as it is, its own mask included."""
-        if mask is None:
-            return self
-        if self.mask is not None:
-            raise ViewError(f"input '{self.name}' is already masked by '{self.mask}' and takes no second mask '{mask}'")
-        return replace(self, mask=mask)
-
-
-@dataclass(frozen=True)
-class RequestedOutputs:
-    """What to take from a pass: hidden states of layers, attention maps, projected tokens, only visible positions."""
-
-    layers: frozenset[int] = frozenset()
-    maps: bool = False
-    tokens: bool = False
-    visible: str | None = None
-
-    def __or__(self, other: "RequestedOutputs") -> "RequestedOutputs":
-        """What a pass must deliver to serve both readings (`visible` is applied afterwards, by each reader)."""
-        return RequestedOutputs(self.layers | other.layers, self.maps or other.maps, self.tokens or other.tokens)
-
-
-@dataclass(frozen=True)
-class View:
-    """Base of the four kinds. `averaged`: the part runs on the average of its weights over the steps so far."""
-
-    part: str
-    reading: RequestedOutputs = field(default=RequestedOutputs(), kw_only=True)
-    averaged: bool = field(default=False, kw_only=True)
-    feeding: ClassVar[tuple[str, ...]] = ()
-    """The fields that hold the views which this pass is fed; None among them is nothing."""
-
-    def layer(self, n: int) -> Self:
-        """Adds the hidden state after block n (from 0) as `layers[n]`."""
-        return replace(self, reading=replace(self.reading, layers=self.reading.layers | {n}))
-
-    def with_maps(self) -> Self:
-        """Adds attention maps; the written-out attention runs, which is slower."""
-        return replace(self, reading=replace(self.reading, maps=True))
-
-    def with_tokens(self) -> Self:
-        """Adds the projected tokens of a joint view."""
-        return replace(self, reading=replace(self.reading, tokens=True))
-
-    def visible(self, mask: str) -> Self:
-        """Takes the positions that `mask` hides out of `valid`; what was computed does not change."""
-        return replace(self, reading=replace(self.reading, visible=mask))
-
-    def ema(self) -> Self:
-        """The same view by averaged weights, this pass's and those of all that it is fed; no gradient reaches it.
-
-        The average is exponential, with the recipe's `run.ema.decay`. To put a live part on an averaged one, call it
-        before: `joint(encoded(x).ema())`.
-        """
-        below = {key: view.ema() for key in self.feeding if (view := getattr(self, key)) is not None}
-        return replace(self, averaged=True, **below)
-
-    @property
-    def run(self) -> Self:
-        """The pass: this view without its reading."""
-        return replace(self, reading=RequestedOutputs())
-
-    @property
-    def fed(self) -> "tuple[View, ...]":
-        """The views that this pass is fed."""
-        return tuple(view for key in self.feeding if (view := getattr(self, key)) is not None)
+__all__ = [
+    "DecodedView",
+    "EncodedView",
+    "FusedView",
+    "Input",
+    "JointView",
+    "RequestedOutputs",
+    "View",
+    "ViewError",
+    "decoded",
+    "encoded",
+    "fused",
+    "joint",
+]
 
 
 @dataclass(frozen=True)
 class EncodedView(View):
+    """An input after its encoder: an `Encoded`."""
+
     input: Input
+    kind = "encoded"
+    output = Encoded
+
+    @property
+    def required(self) -> tuple[MaskKey | PairsKey, ...]:
+        return (MaskKey(self.input.mask, self.input.name),) if self.input.mask else ()
+
+    @property
+    def seen(self) -> Input:
+        return self.input
+
+    @property
+    def title(self) -> str:
+        return f"{self.runner}({self.input.name}{f' * {self.input.mask}' if self.input.mask else ''})"
+
+    @property
+    def reads(self) -> str:
+        return self.input.name + (f" ({self.input.mask})" if self.input.mask else "")
+
+    @property
+    def shown(self) -> str:
+        return self.input.name
+
+    def arguments(self, given: PassInputs) -> tuple[Any, ...]:
+        x = given.batch[self.input.name]
+        draw = given.value(self.required[0]) if self.required else None
+        if draw is not None and draw.fill == "pixels":
+            x = pixels.fill_patches(x, draw.hidden, given.spec(self.part).patch_size)
+        return x, draw
+
+    def static(self, given: PassInputs) -> Encoded:
+        draw = given.value(self.required[0]) if self.required else None
+        return _static(given.batch[self.input.name], draw, given.spec(self.part))
 
 
 @dataclass(frozen=True)
 class JointView(View):
+    """An encoded input in the joint space: a `Joint`."""
+
     of: EncodedView
     feeding = ("of",)
+    kind = "joint"
+    output = Joint
+
+    def pictures(self, model: ModelFacts) -> tuple[str, ...]:
+        return (self.of.shown,) if model.slots[self.part, self.of.part] == "image" else ()
+
+    def misfit(self, part: Any, model: ModelFacts) -> Misfit | None:
+        if (self.part, self.of.part) in model.slots:
+            return None
+        slots = ", ".join(f"{slot}: {name}" for slot, name in part.config.named("part").items())
+        why = f"the projection '{self.part}' does not take the encoder '{self.of.part}'; it has {slots}"
+        return Misfit("part", self.part, why, "add a projection for it under model")
+
+    def arguments(self, given: PassInputs) -> tuple[Any, ...]:
+        return given.read(self.of), given.stream(self.part, self.of.part)
 
 
 @dataclass(frozen=True)
 class FusedView(View):
+    """Picture and text fused, of the batch's own pairs or of a pairing's wrong ones: a `Fused`."""
+
     image: View
     text: View
     pairing: str | None = None
     keep: float = 0.0
     feeding = ("image", "text")
+    kind = "fused"
+    output = Fused
+
+    @property
+    def required(self) -> tuple[MaskKey | PairsKey, ...]:
+        return (PairsKey(self.pairing, self.keep),) if self.pairing else ()
+
+    @property
+    def title(self) -> str:
+        pairs = f" | {self.required[0].title}" if self.required else ""
+        return f"{super().title[:-1]}{pairs})"
+
+    @property
+    def reads(self) -> str:
+        wrong = f", {f'{1 - self.keep:.0%} ' if self.keep else ''}wrong ({self.pairing})" if self.pairing else ""
+        return super().reads + wrong
+
+    @property
+    def shown(self) -> str:
+        return self.image.shown
+
+    def pictures(self, model: ModelFacts) -> tuple[str, ...]:
+        return (self.image.shown,)
+
+    def misfit(self, part: Any, model: ModelFacts) -> Misfit | None:
+        if not self.pairing or not self.keep:
+            return None
+        group = model.rows[self.pairing]
+        rows = model.pairings[self.pairing].rows(group)
+        if rows == group:
+            return None
+        why = (
+            f"the pairing '{self.pairing}' gives {rows} wrong pairs "
+            f"for {group} rows, and a pass that leaves some rows matched needs one a row"
+        )
+        hint = "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart"
+        return Misfit("pairing", self.pairing, why, hint)
+
+    def arguments(self, given: PassInputs) -> tuple[Any, ...]:
+        image, text = given.read(self.image), given.read(self.text)
+        if not self.required:
+            return image, text
+        pairs = given.value(self.required[0])
+        return image.rows(pairs.image), text.rows(pairs.text)
+
+    def completed(self, value: Fused, given: PassInputs) -> Fused:
+        return replace(value, pairs=given.value(self.required[0])) if self.required else value
+
+    def static(self, given: PassInputs) -> Fused:
+        return self.completed(Fused(*self.arguments(given)), given)
 
 
 @dataclass(frozen=True)
 class DecodedView(View):
+    """A query's positions after a decoder that looks at memory: an `Encoded`."""
+
     query: View
     memory: View | None = None
     feeding = ("query", "memory")
+    kind = "decoded"
+    output = Encoded
+
+    @property
+    def seen(self) -> Input:
+        return self.query.seen
+
+    def misfit(self, part: Any, model: ModelFacts) -> Misfit | None:
+        if self.memory is None or "memory" in part.config.named("part"):
+            return None
+        why = f"the decoder '{self.part}' looks at no memory, and is given one"
+        return Misfit("part", self.part, why, f"model.{self.part}.memory={self.memory.part}")
+
+    def arguments(self, given: PassInputs) -> tuple[Any, ...]:
+        return given.read(self.query), None if self.memory is None else given.read(self.memory)
+
+    def static(self, given: PassInputs) -> Any:
+        return given.read(self.query)
+
+
+def _static(x: Tensor | Tokens, draw: MaskSample | None, spec: Any) -> Encoded:
+    """What an encoder's output is known to be before it ran."""
+    if isinstance(x, Tokens) and spec.beside:
+        valid = x.beside[spec.beside].valid
+        return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)
+    if isinstance(x, Tokens):
+        empty = torch.empty(*x.ids.shape, 0, device=x.ids.device)
+        return Encoded(empty, x.valid, draw=draw, segment=x.segment, special=x.special)
+    length = spec.length // spec.frames * (x.shape[1] if x.dim() == 5 else 1)
+    kept = length if draw is None or draw.keep is None else draw.keep.shape[1]
+    valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)
+    return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)
 
 
 def _view(x: Input | View) -> View:

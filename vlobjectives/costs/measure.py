@@ -15,7 +15,6 @@ from vlobjectives.costs.plan_costs import Costs
 from vlobjectives.costs.shape_check import ShapeCheck, Step, build, specs
 from vlobjectives.data.data_module import build_data
 from vlobjectives.data.streams import turns
-from vlobjectives.planning.plan import runner, title
 from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.times import weight_at
@@ -86,13 +85,13 @@ def measure(
 def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_costs.Pass, ...]:
     return tuple(
         plan_costs.Pass(
-            title(work.key),
-            runner(work.key),
-            plan_costs.kind(work.key),
-            plan_costs.reads(work.key),
-            *step.shapes[title(work.key)],
+            work.key.title,
+            work.key.runner,
+            work.key.kind,
+            work.key.reads,
+            *step.shapes[work.key.title],
             work.consumers,
-            step.forward.get(title(work.key), 0),
+            step.forward.get(work.key.title, 0),
         )
         for work in system.plan(names).passes
     )

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, JointView, View
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, Plan, runner, title
+from vlobjectives.planning.plan import Plan
 from vlobjectives.recipe.times import Weight, in_steps, weight_at
 
 
@@ -162,36 +161,14 @@ def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> S
 
     flops, held  title of an entry or name of an objective -> FLOPs, bytes of activations; 0 where it is missing
     """
-    entries = [title(work.key) for share in plan.shares for work in share.work]
+    entries = [work.key.title for share in plan.shares for work in share.work]
     entries += [name for share in plan.shares for name in share.objectives]
     return Schedule(
         tuple(share.objectives for share in plan.shares),
-        dict(Counter(runner(w.key) for w in plan.passes)),
+        dict(Counter(w.key.runner for w in plan.passes)),
         sum(flops.get(name, 0) for name in entries),
         sum(held.get(name, 0) for name in entries),
     )
-
-
-def kind(view: View) -> str:
-    kinds = {EncodedView: "encoded", JointView: "joint", FusedView: "fused", DecodedView: "decoded"}
-    return kinds.get(type(view), type(view).__name__)
-
-
-def reads(key: Key) -> str:
-    """What an entry is fed, as a person says it: `image (dropped) + caption`."""
-    if isinstance(key, DrawKey | PairsKey):
-        return title(key)
-    if isinstance(key, EncodedView):
-        return key.input.name + (f" ({key.input.mask})" if key.input.mask else "")
-    said = " + ".join(
-        reads(fed)
-        + ("~ema" if fed.averaged and not key.averaged else "")
-        + (f" seen by {fed.reading.visible}" if fed.reading.visible else "")
-        for fed in key.fed
-    )
-    if isinstance(key, FusedView) and key.pairing:
-        said += f", {f'{1 - key.keep:.0%} ' if key.keep else ''}wrong ({key.pairing})"
-    return said
 
 
 def together(group: int | str, micro_batch: int, processes: int) -> int:

@@ -16,13 +16,13 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.passes import Key
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View
 from vlobjectives.costs import fake
 from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
 from vlobjectives.costs.plan_costs import Memory
 from vlobjectives.data.data_module import DataModule, build_data
-from vlobjectives.planning.plan import Key, title
 from vlobjectives.plugin_loading.attribution import ContractError, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
@@ -161,7 +161,7 @@ class ShapeCheck:
                 hook.remove()
 
     def _named(self, key: Key | str) -> str:
-        name = key if isinstance(key, str) else title(key)
+        name = key if isinstance(key, str) else key.title
         self._keys[name] = key
         return name
 

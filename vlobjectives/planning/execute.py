@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,11 +14,10 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample, Pairs, only_visible, widened
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, JointView, View, ViewError
+from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
+from vlobjectives.contracts.values import MaskSample, Pairs, only_visible, widened
 from vlobjectives.functional import noise as arithmetic
-from vlobjectives.functional import pixels
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, PassGroup, bare, place_of, seen_input, title
+from vlobjectives.planning.plan import PassGroup, PlanNode, bare
 from vlobjectives.plugin_loading.attribution import given, work_of
 
 HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
@@ -75,7 +73,7 @@ class ExecutionContext:
         if self.seed_dropout:
             seed_torch(arithmetic.prng_key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
 
-    def draw(self, key: DrawKey, batch: Batch, values: Mapping[str, Any]) -> MaskSample:
+    def draw(self, key: MaskKey, batch: Batch, values: Mapping[str, Any]) -> MaskSample:
         if key.mask in self.draws:
             return self.draws[key.mask]
         mask = self.masks[key.mask]
@@ -140,7 +138,7 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
     """The values of all work of a share, by key (passes by their view without its reading)."""
     values: dict[Key, Any] = {}
     for work in share.work:
-        path, what = place_of(work.key)
+        path, what = work.key.place
         with stage.around(work.key), work_of(path, what, getattr(stage, HOLDERS[path[0]])[path[1]]):
             values[work.key] = _one(work, stage, batch, values)
     return values
@@ -149,14 +147,33 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
 def read(view: View, values: Mapping[Key, Any]) -> Any:
     """A view's value with its reading applied."""
     value = values[view.run]
-    if view.reading.visible:
-        value = only_visible(value, values[DrawKey(view.reading.visible, seen_input(view).name)])
-    return value
+    return only_visible(value, values[view.sight]) if view.sight else value
 
 
-def _one(work, stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
+@dataclass(frozen=True)
+class Inputs:
+    """What passes read: `contracts.passes.PassInputs` of the values computed so far."""
+
+    context: ExecutionContext
+    batch: Batch
+    values: Mapping[Key, Any]
+
+    def value(self, key: Key) -> Any:
+        return self.values[key]
+
+    def read(self, view: View) -> Any:
+        return read(view, self.values)
+
+    def spec(self, part: str) -> Any:
+        return self.context.parts[part].spec
+
+    def stream(self, projection: str, encoder: str) -> str:
+        return self.context.slots[projection, encoder]
+
+
+def _one(work: PlanNode, stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
     key = work.key
-    if isinstance(key, DrawKey):
+    if isinstance(key, MaskKey):
         return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))
     if isinstance(key, PairsKey):
         return stage.choose(key, batch, _watched(stage.pairings[key.pairing].views(stage.inputs), values))
@@ -182,33 +199,22 @@ def _watched(views: Mapping[str, View], values: Mapping[Key, Any]) -> dict[str, 
     return {name: widened(read(view, values).map(Tensor.detach)) for name, view in views.items()}
 
 
-def _pass(key: View, want, stage: ExecutionContext, batch: Batch, values: Mapping[Key, Any]) -> Any:
-    part = stage.parts[key.part]
-    call = partial(_call, part, stage, key, batch)
-    if isinstance(key, EncodedView):
-        x = batch[key.input.name]
-        draw = values[DrawKey(key.input.mask, key.input.name)] if key.input.mask else None
-        if draw is not None and draw.fill == "pixels":
-            x = pixels.fill_patches(x, draw.hidden, part.spec.patch_size)
-        return given(call(x, draw, want), Encoded, part.forward)
-    if isinstance(key, JointView):
-        return given(call(read(key.of, values), stage.slots[key.part, key.of.part], want), Joint, part.forward)
-    if isinstance(key, FusedView):
-        image, text = read(key.image, values), read(key.text, values)
-        if key.pairing is None:
-            return given(call(image, text, want), Fused, part.forward)
-        pairs = values[PairsKey(key.pairing, key.keep)]
-        fused = given(call(image.rows(pairs.image), text.rows(pairs.text), want), Fused, part.forward)
-        return replace(fused, pairs=pairs)
-    if isinstance(key, DecodedView):
-        memory = None if key.memory is None else read(key.memory, values)
-        return given(call(read(key.query, values), memory, want), Encoded, part.forward)
-    raise TypeError(f"no such view: {type(key).__name__}")
+def _pass(
+    key: View,
+    want: RequestedOutputs,
+    stage: ExecutionContext,
+    batch: Batch,
+    values: Mapping[Key, Any],
+) -> Any:
+    """One pass, its output held against what the kind of view says that a part gives."""
+    part, given_ = stage.parts[key.part], Inputs(stage, batch, values)
+    output = given(_call(part, stage, key, batch, *key.arguments(given_), want), key.output, part.forward)
+    return key.completed(output, given_)
 
 
 def _call(part: nn.Module, stage: ExecutionContext, key: View, batch: Batch, *inputs: Any) -> Any:
     """One pass."""
-    stage.reseed(title(key))
+    stage.reseed(key.title)
     if key.averaged:
         return functional_call(part, _averaged(key, part, stage), inputs)
     if key.part in stage.recompute and torch.is_grad_enabled():

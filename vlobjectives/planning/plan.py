@@ -7,26 +7,7 @@ from typing import Protocol
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, Input, RequestedOutputs, View, ViewError
-
-
-@dataclass(frozen=True)
-class DrawKey:
-    """What a mask draws for an input."""
-
-    mask: str
-    input: str
-
-
-@dataclass(frozen=True)
-class PairsKey:
-    """The wrong pairs of a pairing, with a share `keep` left matched."""
-
-    pairing: str
-    keep: float
-
-
-Key = View | DrawKey | PairsKey
+from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
 
 
 @dataclass(frozen=True)
@@ -113,18 +94,17 @@ class _Collector:
 
     def add(self, view: View, consumer: str, trained: bool) -> None:
         key = view.run
-        if isinstance(key, EncodedView) and key.input.mask:
-            self.draw(DrawKey(key.input.mask, key.input.name), consumer)
-        if isinstance(key, FusedView) and key.pairing:
-            self.pairs(PairsKey(key.pairing, key.keep), consumer)
-        if view.reading.visible:
-            self.draw(DrawKey(view.reading.visible, seen_input(view).name), consumer)
+        for needed in (*key.required, *([view.sight] if view.sight else [])):
+            if isinstance(needed, MaskKey):
+                self.draw(needed, consumer)
+            else:
+                self.pairs(needed, consumer)
         trained = trained and not key.averaged
         for fed in key.fed:
             self.add(fed, consumer, trained)
         self.enter(key, view.reading, consumer, trained)
 
-    def draw(self, key: DrawKey, consumer: str) -> None:
+    def draw(self, key: MaskKey, consumer: str) -> None:
         mask = self._named(self.cast.masks, key.mask, "mask")
         self._before(key, mask.views(bare(self.cast.inputs)), f"mask {key.mask}")
         self.enter(key, RequestedOutputs(), consumer, trained=False)
@@ -162,40 +142,3 @@ class _Collector:
 def bare(inputs: Mapping[str, Input]) -> dict[str, Input]:
     """Inputs without their own masks: what masks look at."""
     return {name: replace(x, mask=None) for name, x in inputs.items()}
-
-
-def seen_input(view: View) -> Input:
-    """The input whose positions a view keeps: an encoder's input, a decoder's query's."""
-    if isinstance(view, EncodedView):
-        return view.input
-    if isinstance(view, DecodedView):
-        return seen_input(view.query)
-    raise ViewError(f".visible() is for encoded and decoded views, not for {type(view).__name__}")
-
-
-def title(key: Key) -> str:
-    """A pass as a person reads it: `fusion(vision(image * dropped), text(text))`."""
-    if isinstance(key, DrawKey):
-        return f"{key.mask} on {key.input}"
-    if isinstance(key, PairsKey):
-        return f"{key.pairing}" + (f", {key.keep:g} kept" if key.keep else "")
-    if isinstance(key, EncodedView):
-        return f"{runner(key)}({key.input.name}{f' * {key.input.mask}' if key.input.mask else ''})"
-    inside = ", ".join(title(x) + (f" seen by {x.reading.visible}" if x.reading.visible else "") for x in key.fed)
-    if isinstance(key, FusedView) and key.pairing:
-        inside += f" | {title(PairsKey(key.pairing, key.keep))}"
-    return f"{runner(key)}({inside})"
-
-
-def place_of(key: Key) -> tuple[tuple[str, str], str]:
-    """Where the recipe names who runs an entry, and the entry in words."""
-    if isinstance(key, DrawKey):
-        return ("masks", key.mask), f"the draw {title(key)}"
-    if isinstance(key, PairsKey):
-        return ("pairings", key.pairing), "the choice of wrong pairs"
-    return ("model", key.part), f"the pass {title(key)}"
-
-
-def runner(view: View) -> str:
-    """The part that runs a pass, by its averaged weights marked: `vision~ema`."""
-    return f"{view.part}~ema" if view.averaged else view.part

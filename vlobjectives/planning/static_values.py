@@ -3,15 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from vlobjectives.contracts.batch import Batch, Tokens
-from vlobjectives.contracts.parts import Spec
-from vlobjectives.contracts.values import Encoded, Fused, MaskSample
-from vlobjectives.contracts.views import DecodedView, EncodedView, FusedView, View
-from vlobjectives.planning.execute import ExecutionContext, read
-from vlobjectives.planning.plan import DrawKey, Key, PairsKey, PassGroup, bare, seen_input
+from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.passes import Key, MaskKey, PairsKey, View
+from vlobjectives.planning.execute import ExecutionContext, Inputs
+from vlobjectives.planning.plan import PassGroup, bare
 
 
 def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, Any]:
@@ -19,7 +14,7 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
     values: dict[Key, Any] = {}
     for work in share.work:
         key = work.key
-        if isinstance(key, DrawKey):
+        if isinstance(key, MaskKey):
             if not stage.masks[key.mask].views(bare(stage.inputs)):
                 values[key] = stage.draw(key, batch, {})
         elif isinstance(key, PairsKey):
@@ -34,39 +29,10 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
 
 def whole(view: View, values: Mapping[Key, Any]) -> bool:
     """Whether all that a view says can be read: its pass, and the draw that `.visible` names."""
-    seen = view.reading.visible
-    return view.run in values and (not seen or DrawKey(seen, seen_input(view).name) in values)
+    return view.run in values and (view.sight is None or view.sight in values)
 
 
-def _known(key: View, stage: ExecutionContext, batch: Batch, values: Mapping[Key, Any]) -> Encoded | Fused | None:
-    if not all(whole(fed, values) for fed in key.fed):
+def _known(key: View, stage: ExecutionContext, batch: Batch, values: Mapping[Key, Any]) -> Any:
+    if not all(whole(fed, values) for fed in key.fed) or not all(needed in values for needed in key.required):
         return None
-    if isinstance(key, EncodedView):
-        draw = None
-        if key.input.mask:
-            draw = values.get(DrawKey(key.input.mask, key.input.name))
-            if draw is None:
-                return None
-        return _encoded(batch[key.input.name], draw, stage.parts[key.part].spec)
-    if isinstance(key, FusedView):
-        image, text = read(key.image, values), read(key.text, values)
-        if key.pairing is None:
-            return Fused(image, text)
-        pairs = values.get(PairsKey(key.pairing, key.keep))
-        return None if pairs is None else Fused(image.rows(pairs.image), text.rows(pairs.text), pairs=pairs)
-    if isinstance(key, DecodedView):
-        return read(key.query, values)
-    return None
-
-
-def _encoded(x: Tensor | Tokens, draw: MaskSample | None, spec: Spec) -> Encoded:
-    if isinstance(x, Tokens) and spec.beside:
-        valid = x.beside[spec.beside].valid
-        return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)
-    if isinstance(x, Tokens):
-        empty = torch.empty(*x.ids.shape, 0, device=x.ids.device)
-        return Encoded(empty, x.valid, draw=draw, segment=x.segment, special=x.special)
-    length = spec.length // spec.frames * (x.shape[1] if x.dim() == 5 else 1)
-    kept = length if draw is None or draw.keep is None else draw.keep.shape[1]
-    valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)
-    return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)
+    return key.static(Inputs(stage, batch, values))

@@ -7,11 +7,12 @@ import torch
 
 from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.mask import MaskTarget
+from vlobjectives.contracts.passes import MaskKey
 from vlobjectives.contracts.values import MaskSample
 from vlobjectives.contracts.views import Input, encoded
 from vlobjectives.functional import indices_to_mask
 from vlobjectives.planning import execute
-from vlobjectives.planning.plan import DrawKey, of_views
+from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
 from vlobjectives.testing.law import Law, demand, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
@@ -37,7 +38,7 @@ def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around
     stage = system.stage(step)
     if around is not None:
         stage.around = around
-    return execute.run(share, stage, batch)[DrawKey(name, x)]
+    return execute.run(share, stage, batch)[MaskKey(name, x)]
 
 
 def each(toy: Toy, name: str) -> Iterator[tuple[System, MaskTarget, Batch, MaskSample]]:
@@ -149,7 +150,7 @@ def batch_read_only(toy: Toy, name: str) -> None:
     for system, site, batch, _ in each(toy, name):
 
         def around(key: Any, batch: Batch = batch):
-            return untouched("the mask" if isinstance(key, DrawKey) else f"the part {key.part}", batch)
+            return untouched("the mask" if isinstance(key, MaskKey) else f"the part {key.part}", batch)
 
         drawn(system, name, site.input, batch, around=around)
 

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 
 from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.passes import PairsKey
 from vlobjectives.contracts.values import Pairs
 from vlobjectives.contracts.views import fused
 from vlobjectives.planning import execute
-from vlobjectives.planning.plan import PairsKey, of_views
+from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
 from vlobjectives.testing.law import Law, demand, equal, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors

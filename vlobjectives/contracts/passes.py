@@ -1,0 +1,252 @@
+"""A pass of a part, and what to take from it: the base of all kinds of views, and what a kind answers for itself.
+
+A kind of view is one class (contracts/views.py): what its pass is fed and draws, how it calls its part, what is known
+of it before it ran, and how a person reads it. Nothing else in the library asks which kind a view is of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+from vlobjectives.contracts.batch import Batch
+
+
+class ViewError(ValueError):
+    """A view that cannot be; `check` prints it at the objective that asked for it."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the recipe: fields of the batch, the encoder that reads them, and the mask that corrupts them."""
+
+    name: str
+    part: str
+    mask: str | None = None
+
+    def masked(self, mask: str | None) -> "Input":
+        """The same input corrupted by that mask of the recipe; None is the input as it is, its own mask included."""
+        if mask is None:
+            return self
+        if self.mask is not None:
+            raise ViewError(f"input '{self.name}' is already masked by '{self.mask}' and takes no second mask '{mask}'")
+        return replace(self, mask=mask)
+
+
+@dataclass(frozen=True)
+class RequestedOutputs:
+    """What to take from a pass: hidden states of layers, attention maps, projected tokens, only visible positions."""
+
+    layers: frozenset[int] = frozenset()
+    maps: bool = False
+    tokens: bool = False
+    visible: str | None = None
+
+    def __or__(self, other: "RequestedOutputs") -> "RequestedOutputs":
+        """What a pass must deliver to serve both readings (`visible` is applied afterwards, by each reader)."""
+        return RequestedOutputs(self.layers | other.layers, self.maps or other.maps, self.tokens or other.tokens)
+
+
+@dataclass(frozen=True)
+class MaskKey:
+    """What a mask draws for an input; its value is a MaskSample."""
+
+    mask: str
+    input: str
+
+    @property
+    def title(self) -> str:
+        """As a person reads it: `dropped on image`."""
+        return f"{self.mask} on {self.input}"
+
+    @property
+    def reads(self) -> str:
+        return self.title
+
+    @property
+    def place(self) -> tuple[tuple[str, str], str]:
+        """Where the recipe names who runs it, and what it is in words."""
+        return ("masks", self.mask), f"the draw {self.title}"
+
+
+@dataclass(frozen=True)
+class PairsKey:
+    """The wrong pairs of a pairing, with a share `keep` left matched; its value is a Pairs."""
+
+    pairing: str
+    keep: float
+
+    @property
+    def title(self) -> str:
+        """As a person reads it: `others, 0.5 kept`."""
+        return self.pairing + (f", {self.keep:g} kept" if self.keep else "")
+
+    @property
+    def reads(self) -> str:
+        return self.title
+
+    @property
+    def place(self) -> tuple[tuple[str, str], str]:
+        """Where the recipe names who runs it, and what it is in words."""
+        return ("pairings", self.pairing), "the choice of wrong pairs"
+
+
+class PassInputs(Protocol):
+    """What a kind of view may ask for while its pass runs, or before any pass runs (`View.static`)."""
+
+    batch: Batch
+
+    def value(self, key: Any) -> Any:
+        """The value of a mask's or pairing's key that the pass `requires`."""
+
+    def read(self, view: "View") -> Any:
+        """The value of a view that the pass is fed, with its requested outputs applied."""
+
+    def spec(self, part: str) -> Any:
+        """The Spec of a part of the model."""
+
+    def stream(self, projection: str, encoder: str) -> str:
+        """Which stream (`image` or `text`) of a projection an encoder is."""
+
+
+class ModelFacts(Protocol):
+    """What a kind of view may ask of the model before anything runs.
+
+    slots     projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
+    pairings  by name; rows: pairing -> consecutive rows among which partners are looked for
+    """
+
+    slots: Mapping[tuple[str, str], str]
+    pairings: Mapping[str, Any]
+    rows: Mapping[str, int]
+
+
+class Misfit(NamedTuple):
+    """Why a view cannot be run: the name in the recipe to blame (a `part` or a `pairing`), why, and the hint."""
+
+    kind: str
+    name: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class View:
+    """Base of the four kinds. `averaged`: the part runs on the average of its weights over the steps so far."""
+
+    part: str
+    reading: RequestedOutputs = field(default=RequestedOutputs(), kw_only=True)
+    averaged: bool = field(default=False, kw_only=True)
+    feeding: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold the views which this pass is fed; None among them is nothing."""
+    kind: ClassVar[str] = "view"
+    """How plans name this kind of view."""
+    output: ClassVar[type] = object
+    """What the part's `forward` must return."""
+
+    def layer(self, n: int) -> Self:
+        """Adds the hidden state after block n (from 0) as `layers[n]`."""
+        return replace(self, reading=replace(self.reading, layers=self.reading.layers | {n}))
+
+    def with_maps(self) -> Self:
+        """Adds attention maps; the written-out attention runs, which is slower."""
+        return replace(self, reading=replace(self.reading, maps=True))
+
+    def with_tokens(self) -> Self:
+        """Adds the projected tokens of a joint view."""
+        return replace(self, reading=replace(self.reading, tokens=True))
+
+    def visible(self, mask: str) -> Self:
+        """Takes the positions that `mask` hides out of `valid`; what was computed does not change."""
+        return replace(self, reading=replace(self.reading, visible=mask))
+
+    def ema(self) -> Self:
+        """The same view by averaged weights, this pass's and those of all that it is fed; no gradient reaches it.
+
+        The average is exponential, with the recipe's `run.ema.decay`. To put a live part on an averaged one, call it
+        before: `joint(encoded(x).ema())`.
+        """
+        below = {key: view.ema() for key in self.feeding if (view := getattr(self, key)) is not None}
+        return replace(self, averaged=True, **below)
+
+    @property
+    def run(self) -> Self:
+        """The pass: this view without its reading."""
+        return replace(self, reading=RequestedOutputs())
+
+    @property
+    def fed(self) -> "tuple[View, ...]":
+        """The views that this pass is fed."""
+        return tuple(view for key in self.feeding if (view := getattr(self, key)) is not None)
+
+    @property
+    def required(self) -> "tuple[MaskKey | PairsKey, ...]":
+        """What must be drawn before the pass, besides what `visible` names."""
+        return ()
+
+    @property
+    def seen(self) -> Input:
+        """The input whose positions this view keeps. Raises ViewError where its positions are of no one input."""
+        raise ViewError(f".visible() is for encoded and decoded views, not for {self.kind} ones")
+
+    @property
+    def sight(self) -> MaskKey | None:
+        """The draw whose hidden positions `visible` masks out of attention."""
+        return MaskKey(self.reading.visible, self.seen.name) if self.reading.visible else None
+
+    @property
+    def runner(self) -> str:
+        """The part that runs the pass, by its averaged weights marked: `vision~ema`."""
+        return f"{self.part}~ema" if self.averaged else self.part
+
+    @property
+    def title(self) -> str:
+        """The pass as a person reads it: `fusion(vision(image * dropped), text(text))`."""
+        inside = ", ".join(
+            view.title + (f" seen by {view.reading.visible}" if view.reading.visible else "") for view in self.fed
+        )
+        return f"{self.runner}({inside})"
+
+    @property
+    def reads(self) -> str:
+        """What the pass is fed, in words: `image (dropped) + caption`."""
+        return " + ".join(
+            view.reads
+            + ("~ema" if view.averaged and not self.averaged else "")
+            + (f" seen by {view.reading.visible}" if view.reading.visible else "")
+            for view in self.fed
+        )
+
+    @property
+    def place(self) -> tuple[tuple[str, str], str]:
+        """Where the recipe names the part, and the pass in words."""
+        return ("model", self.part), f"the pass {self.title}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the input that stands behind this view where it is taken as a picture."""
+        return self.fed[0].shown
+
+    def pictures(self, model: "ModelFacts") -> tuple[str, ...]:
+        """Names of the inputs that the pass takes as its picture."""
+        return ()
+
+    def misfit(self, part: Any, model: "ModelFacts") -> Misfit | None:
+        """Why a part of the right kind cannot run this view; None where it can."""
+        return None
+
+    def arguments(self, given: PassInputs) -> tuple[Any, ...]:
+        """What the part's `forward` gets in front of the requested outputs."""
+        raise NotImplementedError
+
+    def completed(self, value: Any, given: PassInputs) -> Any:
+        """The part's output with what the view itself knows of it."""
+        return value
+
+    def static(self, given: PassInputs) -> Any:
+        """What is known of the value before the pass runs (validity, segments, draws; features of width 0), None where
+        nothing is. All that the view is fed and requires is there to be read."""
+        return None
+
+
+Key = View | MaskKey | PairsKey
+"""What an entry of a plan computes."""
