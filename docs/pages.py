@@ -12,14 +12,12 @@ import textwrap
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-import vlobjectives
 from vlobjectives.cli import explain
 from vlobjectives.recipe import model, recipes
 from vlobjectives.registry import KINDS, Registry
@@ -58,7 +56,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {
             "API reference": [
                 "reference/index.md",
-                *({name: f"reference/{name}.md"} for name in (*_modules(), *PACKAGES)),
+                *({name: f"reference/{name}.md"} for name in (*map(_topic, _modules()), *PACKAGES)),
             ]
         },
         {"Project": root_files},
@@ -210,29 +208,29 @@ def _source(path: Path) -> list[str]:
 
 
 def _modules() -> dict[str, list[str]]:
-    """The names of `vlobjectives`, by the last part of the module that defines them."""
+    """The public names of `vlobjectives`, by the module that defines them."""
     modules: dict[str, list[str]] = {}
-    for name in vlobjectives.__all__:
-        modules.setdefault(_home(name).rpartition(".")[2], []).append(name)
-    return {name: modules[name] for name in sorted(modules, key=lambda one: (one != "api", one))}
+    for name, module in _homes().items():
+        modules.setdefault(module, []).append(name)
+    return {module: modules[module] for module in sorted(modules, key=lambda one: (one != "vlobjectives.api", one))}
 
 
-def _home(name: str) -> str:
-    """The module in which a name of `vlobjectives` is defined."""
-    candidates = ["vlobjectives.api", *(f"vlobjectives.contracts.{one.name}" for one in iter_modules(_CONTRACTS))]
-    definition = re.compile(rf"^(?:class {name}\b|def {name}\(|{name}\b.* = )", re.MULTILINE)
-    return next(one for one in candidates if definition.search(inspect.getsource(import_module(one))))
+def _homes() -> dict[str, str]:
+    """The module in which each public name of `vlobjectives` is defined, from its stub."""
+    stub = (ROOT / "vlobjectives" / "__init__.pyi").read_text(encoding="utf-8")
+    return {name: module for module, name in re.findall(r"^from (\S+) import (\w+) as \w+$", stub, re.MULTILINE)}
 
 
-_CONTRACTS = import_module("vlobjectives.contracts").__path__
+def _topic(module: str) -> str:
+    return module.rpartition(".")[2]
 
 
 def reference_index() -> str:
     """List the public names of `vlobjectives`, each with a link to its entry."""
     lines = ["# API reference", "", "What `from vlobjectives import ...` gives, by topic.", ""]
-    for topic, names in _modules().items():
-        about = inspect.getdoc(import_module(_home(names[0]))).partition("\n")[0]
-        links = ", ".join(f"[`{name}`]({topic}.md#{_home(name)}.{name})" for name in names)
+    for module, names in _modules().items():
+        topic, about = _topic(module), inspect.getdoc(import_module(module)).partition("\n")[0]
+        links = ", ".join(f"[`{name}`]({topic}.md#{module}.{name})" for name in names)
         lines += [f"**[{topic}]({topic}.md)**: {about}", "", links, ""]
     for package, path in PACKAGES.items():
         about = inspect.getdoc(import_module(path)).partition("\n")[0]
@@ -243,8 +241,8 @@ def reference_index() -> str:
 def reference_pages() -> dict[str, str]:
     """Write one page for each topic of the public names, and for each public package."""
     pages = {}
-    for topic, names in _modules().items():
-        pages[f"reference/{topic}.md"] = f"# {topic}\n\n{_reference(_home(names[0]), names, 2)}\n"
+    for module, names in _modules().items():
+        pages[f"reference/{_topic(module)}.md"] = f"# {_topic(module)}\n\n{_reference(module, names, 2)}\n"
     for package, path in PACKAGES.items():
         entries = [
             f"## {name.rpartition('.')[2]}\n\n{_reference(name, names, 3)}" for name, names in _public(path).items()

@@ -1,6 +1,7 @@
 """The arrows of the house: who may import whom, and what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,11 @@ def top(path: Path) -> str:
 def test_every_module_of_the_host_has_a_place():
     found = {top(path) for path in files(HOST)} - {"__init__"}
     assert found <= set(LAYERS), f"say in LAYERS where they stand: {sorted(found - set(LAYERS))}"
+
+
+def test_the_page_on_architecture_lists_the_packages_in_their_order():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert [*re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE), "__main__"] == list(LAYERS)
 
 
 def test_imports_of_the_host_run_one_way():
