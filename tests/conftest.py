@@ -1,6 +1,7 @@
 """What must be so before any test of this process."""
 
 import atexit
+import gc
 import os
 import shutil
 import socket
@@ -9,6 +10,9 @@ import tempfile
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+# What is imported stays: neither while it is, nor in any collection later, need it be looked through.
+gc.disable()
 
 # A busy machine is slow, which says nothing about the code: no test fails for the time that it took.
 settings.register_profile("vlobjectives", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,3 +33,8 @@ def port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
