@@ -97,7 +97,7 @@ def test_changes_are_listed_and_refused(copied):
     field = out / "fields" / "caption.json"
     field.write_text(field.read_text(encoding="utf-8") + " ", encoding="utf-8")
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    manifest["plugins"][0]["version"] = "0.0.1"
+    manifest["plugins"][0] |= {"package": "another", "version": "0.0.1"}
     manifest["data"] = "another"
     (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     rows = stream(out)
@@ -108,13 +108,27 @@ def test_changes_are_listed_and_refused(copied):
         "objectives.mlm.weight  was 1.0",
         'manifest.json  data  was "another"',
         "fields.caption  was",
-        "vlobjectives 0.0.1",
+        "another 0.0.1",
         "--accept-changes",
     ):
         assert said in child.text
     assert "run.steps" not in child.text
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8")) == manifest
     assert stream(out) == rows
+
+
+def test_a_run_of_an_earlier_release_goes_on(copied):
+    """The version of the library's own plug-ins is noted and no reason to refuse."""
+    path, out = copied
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for plugin in manifest["plugins"]:
+        plugin["version"] = "0.1.0"
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    child = run(path, out, *ACCUMULATED)
+    assert child.wait() == 0, child.text
+    changes = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["changes"]
+    assert {one["what"] for one in changes} == {f"plugins.{p['kind']}:{p['name']}" for p in manifest["plugins"]}
+    assert all(one["old"] == "vlobjectives 0.1.0" for one in changes)
 
 
 def test_accepted_changes_are_noted_and_used(copied):

@@ -23,6 +23,8 @@ FREE = ("run.steps", "run.checkpoint", "evaluate")
 NO_MATTER = ("run.name", "run.folder", "plugins")
 """Where another run would be made, and where plug-in files lie (what they hold the manifest knows)."""
 ABSENT = "nothing"
+OWN = "vlobjectives"
+"""The distribution of this library and of the plug-ins that it brings."""
 
 
 def as_noted(place: RunFolder, tell: Callable[[str], None]) -> Recipe:
@@ -93,8 +95,15 @@ def differences(
     ]
     here = Place("manifest.json")
     for what, old, new in _manifests_changed(was, manifest):
-        found.append(Problem(here, what, changed(old, new), hint))
+        if not _upgraded(what, old, new):
+            found.append(Problem(here, what, changed(old, new), hint))
     return found
+
+
+def _upgraded(what: str, old: Any, new: Any) -> bool:
+    """Whether all that changed is the release of this library: its plug-ins keep what runs of earlier ones computed, so
+    the run is gone on with, and its manifest notes the change."""
+    return what.startswith("plugins.") and all(str(one).split(" ")[0] == OWN for one in (old, new))
 
 
 def refuse_moved(overrides: Sequence[str], loaded: Loaded, registry: Registry, may: Sequence[str] = ()) -> None:
