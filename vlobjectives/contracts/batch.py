@@ -1,6 +1,6 @@
 """A batch: what the loader made of a few samples. Read-only for everybody."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -84,8 +84,11 @@ class Vectors(Rows):
 
 
 @dataclass(frozen=True, eq=False)
-class Batch(Rows, Mapping):
+class Batch(Rows):
     """Samples side by side; `batch["image"]` and `batch["text"]` are inputs, `batch["tags"]` a field.
+
+    No Mapping, which torch's loader and libraries that move batches would take apart and put together by their own
+    rules: they leave it whole, and call its `to` and `pin_memory`.
 
     number  [B] int64, the samples' numbers in their split; all randomness hangs on it
     same    [B] int64, equal numbers mean the same picture
@@ -102,11 +105,10 @@ class Batch(Rows, Mapping):
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values)
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
 
-    def __len__(self) -> int:
-        return len(self.values)
+    __iter__ = None  # or Python would count upwards through __getitem__
 
     @property
     def size(self) -> int:

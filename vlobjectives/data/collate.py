@@ -122,7 +122,7 @@ class Fields:
                 name: normalised(value, self.spec(self.inputs.get(name, (name,))[0]))
                 if isinstance(value, Tensor) and value.dtype == torch.uint8
                 else value
-                for name, value in batch.items()
+                for name, value in batch.values.items()
             },
         )
 
