@@ -1,8 +1,8 @@
 """A batch: what the loader made of a few samples. Read-only for everybody."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -14,27 +14,29 @@ class Rows:
     Nested Rows and mappings of tensors are followed; anything else is left as it is.
     """
 
-    def map(self, change) -> Any:
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same thing with `change` applied to every tensor in it."""
         return replace(self, **{f.name: _map(getattr(self, f.name), change) for f in fields(self)})
 
-    def rows(self, index: slice | Tensor) -> Any:
+    def rows(self, index: slice | Tensor) -> Self:
         """These rows only. A slice views, a tensor [R] of row numbers gathers."""
         if isinstance(index, slice):
             return self.map(lambda x: x[index] if x.dim() else x)
         return self.map(lambda x: x.index_select(0, index) if x.dim() else x)
 
-    def to(self, device: torch.device | str) -> Any:
+    def to(self, device: torch.device | str) -> Self:
         """On another device. A copy to the host is waited for: nobody could tell when it is there."""
         away = torch.device(device).type != "cpu"
         return self.map(lambda x: x.to(device, non_blocking=away))
 
-    def pin_memory(self) -> Any:
+    def pin_memory(self) -> Self:
         """The same in page-locked memory; called by torch's loader."""
         return self.map(Tensor.pin_memory)
 
 
-def _map(value, change):
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Rows):

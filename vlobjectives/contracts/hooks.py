@@ -36,6 +36,7 @@ class Hooks:
         class itself. Kinds: objective, mask, pairing, encoder, fusion, decoder, projection, head, reader, source,
         evaluation, tracker.
         """
+        raise NotImplementedError
 
     @hookspec
     def vlobj_run_started(self, run: Any) -> None:

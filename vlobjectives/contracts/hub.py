@@ -46,7 +46,7 @@ def _unreachable(endpoint: str) -> str:
     answers: list[int] = []
 
     def ask() -> None:
-        from huggingface_hub.utils import get_session
+        from huggingface_hub import get_session
 
         try:
             answers.append(get_session().head(endpoint, timeout=SECONDS).status_code)

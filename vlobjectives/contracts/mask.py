@@ -49,8 +49,9 @@ class Mask(Configured):
 
     @property
     def fill(self) -> str:
-        """How encoders hide under this mask: drop, token, pixels, mask or bert."""
-        return self.config.fill
+        """How encoders hide under this mask: drop, token, pixels, mask or bert. By default what Config says."""
+        fill: str = self.config.fill  # type: ignore[attr-defined]  # a mask whose Config has none overrides this
+        return fill
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         """Views that the draw looks at (attentive masking needs the joint space), of inputs without their own masks;

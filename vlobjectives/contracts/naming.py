@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import eq
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -55,9 +57,9 @@ def places(config: BaseModel, kind: str) -> Iterator[tuple[Place, str]]:
 def needs(config: BaseModel) -> Iterator[tuple[Place, str, type]]:
     """Where an objective is named that must fill a role, its name, and the role."""
     marks = (mark for info in type(config).model_fields.values() for mark in _marks(info))
-    for role in dict.fromkeys(mark.role for mark in marks if isinstance(mark, Needs)):
-        for place, name in _marked(config, lambda mark, need=Needs(role): mark == need):
-            yield place, name, role
+    for need in dict.fromkeys(mark for mark in marks if isinstance(mark, Needs)):
+        for place, name in _marked(config, partial(eq, need)):
+            yield place, name, need.role
 
 
 def _marked(config: BaseModel, wanted: Wanted) -> Iterator[tuple[Place, str]]:
@@ -108,8 +110,9 @@ def held(config: BaseModel, kind: str, things: Mapping[str, Any]) -> dict[str, A
     """
     found: dict[str, dict[Place, Any]] = {}
     gone = set()
-    for (field, *rest), name in places(config, kind):
-        found.setdefault(field, {})[tuple(rest)] = things.get(name)
+    for place, name in places(config, kind):
+        field = str(place[0])
+        found.setdefault(field, {})[place[1:]] = things.get(name)
         gone |= {field} - ({field} if name in things else set())
     return {field: _formed(inside) for field, inside in found.items() if field not in gone}
 

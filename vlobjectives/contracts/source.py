@@ -42,7 +42,7 @@ class Flaw(str):
     """
 
     problem: Problem
-    split: str
+    split: str  # type: ignore[assignment]  # nobody splits its text
     samples: int
 
     def __new__(cls, problem: Problem, split: str = "", samples: int = 0) -> "Flaw":

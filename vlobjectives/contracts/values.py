@@ -118,12 +118,13 @@ def widened(value: Rows) -> Any:
     """
     if isinstance(value, _ReadWide):
         return value
-    wide = object.__new__(_read_wide(type(value)))
+    kind: type = type(value)
+    wide: Any = object.__new__(_read_wide(kind))
     wide.__dict__.update(value.__dict__)
     return wide
 
 
-class _ReadWide:
+class _ReadWide(Rows):
     """Mixin of frozen dataclasses that widens a field when it is first read."""
 
     def __getattribute__(self, name: str) -> Any:

@@ -7,7 +7,7 @@ no reading: other weights, another pass.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -208,7 +208,10 @@ def _static(x: Tensor | Tokens, draw: MaskSample | None, spec: Any) -> Encoded:
     return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)
 
 
-def _view(x: Input | View) -> View:
+V = TypeVar("V", bound=View)
+
+
+def _view(x: Input | V) -> EncodedView | V:
     return encoded(x) if isinstance(x, Input) else x
 
 

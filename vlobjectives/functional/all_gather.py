@@ -39,7 +39,8 @@ def all_gather_with_grad(
         return x
     if distributed.get_world_size(group) == 1:
         return x
-    return _Gather.apply(x, gradient == "exact", group)
+    rows: Tensor = _Gather.apply(x, gradient == "exact", group)
+    return rows
 
 
 class _Gather(torch.autograd.Function):

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 def l2_normalize(x: Tensor, dim: int = -1) -> Tensor:
     """u(a) = a / max(|a|, 1e-8) along `dim`. A zero vector stays zero and gets a finite gradient."""
-    return x / torch.linalg.vector_norm(x, dim=dim, keepdim=True).clamp_min(1e-8)
+    length: Tensor = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
+    return x / length.clamp_min(1e-8)
 
 
 def symmetric_info_nce(

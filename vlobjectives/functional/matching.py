@@ -24,11 +24,12 @@ def positive_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor,
             shows. None: for its own picture alone, and those equal to it
     among   (same [N], ids [N,L]) of the rows that the pictures are of, these rows among them; None: these rows
     """
-    pictures, captions = (same, ids) if among is None else among
+    pictures = same if among is None else among[0]
     if ids is None:
-        return same[:, None] == pictures
-    alike, equal = (ids[:, None] == captions).all(-1), pictures[:, None] == pictures
-    return alike.float() @ equal.float() > 0
+        return same[:, None].eq(pictures)
+    captions = ids if among is None else among[1]
+    alike, equal = ids[:, None].eq(captions).all(-1), pictures[:, None].eq(pictures)
+    return (alike.float() @ equal.float()).gt(0)
 
 
 def mine_negatives(

@@ -63,7 +63,7 @@ class ExecutionContext:
     seed_dropout: bool = False
     draws: Mapping[str, MaskSample] = field(default_factory=dict)
     pairs: Mapping[str, Pairs] = field(default_factory=dict)
-    around: Callable[[Key], AbstractContextManager] = lambda key: nullcontext()
+    around: Callable[[Key], AbstractContextManager[Any]] = lambda key: nullcontext()
 
     def noise(self, stream: str, batch: Batch) -> Noise:
         return Noise(self.seed, stream, self.when, batch.number)
@@ -81,7 +81,8 @@ class ExecutionContext:
             drawn = mask.draw(
                 self.noise(self.streams[key.mask], batch), self.sites[batch.source][key.input], batch, **values
             )
-        return given(drawn, MaskSample, mask.draw)
+        checked: MaskSample = given(drawn, MaskSample, mask.draw)
+        return checked
 
     def choose(self, key: PairsKey, batch: Batch, values: Mapping[str, Any]) -> Pairs:
         pairs = self.pairs[key.pairing] if key.pairing in self.pairs else self._wrong(key.pairing, batch, values)
@@ -110,7 +111,7 @@ class ExecutionContext:
     def _keep(self, key: PairsKey, pairs: Pairs, batch: Batch) -> Pairs:
         """Leaves floor(keep * group) rows of each group as they are, chosen by the pairing's own noise."""
         group = min(self.groups[key.pairing], batch.size)
-        lot = self.noise(key.pairing, batch)("keep").split(group)
+        lot = torch.split(self.noise(key.pairing, batch)("keep"), group)
         rank = torch.cat([part.argsort(dim=0, stable=True).argsort(dim=0, stable=True) for part in lot])
         most = torch.cat([torch.full_like(part, int(part.shape[0] * key.keep)) for part in lot])
         matched = rank < most
@@ -124,7 +125,7 @@ class ExecutionContext:
         )
 
 
-def _full_precision(batch: Batch) -> AbstractContextManager:
+def _full_precision(batch: Batch) -> AbstractContextManager[Any]:
     """Autocast off: it would multiply in half precision even what masks and pairings get in full."""
     return torch.autocast(batch.number.device.type, enabled=False)
 

@@ -52,10 +52,17 @@ class Plan:
 class PlanContext(Protocol):
     """Who plays: everything named in a recipe that declares views or is named by one."""
 
-    inputs: Mapping[str, Input]
-    masks: Mapping[str, Mask]
-    pairings: Mapping[str, Pairing]
-    objectives: Mapping[str, Objective]
+    @property
+    def inputs(self) -> Mapping[str, Input]: ...
+
+    @property
+    def masks(self) -> Mapping[str, Mask]: ...
+
+    @property
+    def pairings(self) -> Mapping[str, Pairing]: ...
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]: ...
 
 
 def make(cast: PlanContext, groups: Iterable[Sequence[str]]) -> Plan:
@@ -133,7 +140,7 @@ class _Collector:
         self.work[key] = PlanNode(key, old.reading | reading, consumers, old.trained or trained)
 
     @staticmethod
-    def _named(known: Mapping, name: str, kind: str):
+    def _named(known: Mapping[str, T], name: str, kind: str) -> T:
         if name not in known:
             raise ViewError(f"there is no {kind} '{name}' in this recipe")
         return known[name]
