@@ -93,7 +93,8 @@ class PairsKey:
 class PassInputs(Protocol):
     """What a kind of view may ask for while its pass runs, or before any pass runs (`View.static`)."""
 
-    batch: Batch
+    @property
+    def batch(self) -> Batch: ...
 
     def value(self, key: Any) -> Any:
         """The value of a mask's or pairing's key that the pass `requires`."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
