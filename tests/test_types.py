@@ -48,7 +48,7 @@ def test_mypy(tmp_path):
     (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
     said = lines("mypy", str(tmp_path / "mine.py"))
     assert re.search(r'"def \(config: .*ObjectiveConfig\) -> .*\.Objective"', said[6])
-    assert re.search(r"recipe: str \| pathlib.Path, .* -> vlobjectives.api.Built", said[7])
+    assert re.search(r"recipe: str \| pathlib.Path, .* -> vlobjectives.api.built_system.Built", said[7])
     assert "Tensor" in said[8] and re.search(r"-> .*\.Toy", said[9])
     assert said[14] == 'Revealed type is "float"'
     for line, name in {3: "Objectiv", 4: "attentoin", 5: "Toi", 15: "temprature"}.items():

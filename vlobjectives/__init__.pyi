@@ -99,5 +99,6 @@ from vlobjectives.contracts.views import decoded as decoded
 from vlobjectives.contracts.views import encoded as encoded
 from vlobjectives.contracts.views import fused as fused
 from vlobjectives.contracts.views import joint as joint
+from vlobjectives.runtime.distributed import sum_gradients as sum_gradients
 
 __version__: str
