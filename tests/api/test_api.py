@@ -95,6 +95,15 @@ def test_loop_of_ones_own_lowers_the_loss():
     assert values[-1] < 0.5 * values[0]
 
 
+def test_a_loop_without_the_step_is_told_so():
+    """A step that is forgotten would leave every curriculum at its first point, and all masks at one draw."""
+    system = vlobjectives.build("itc", *TINY, "objectives.itc.weight=[[0, 0], [1, 1]]")
+    batch = next(system.batches())
+    with pytest.raises(TypeError, match="'step'"):
+        system(batch)
+    assert [system(batch, step).weights for step in (0, 1)] == [{}, {"itc": 1.0}]
+
+
 def test_a_step_without_an_objective_can_be_stepped():
     system = vlobjectives.build("itc", *TINY, "objectives.itc.weight=[[0, 0], [1, 1]]").train()
     total = system(next(system.batches()), 0).total

@@ -57,7 +57,7 @@ def test_each_objective_is_what_it_is_alone(build, batch):
     same_gradients(gradients(apart, found.total), gradients(mix, wanted.total))
     for name in NAMES:
         alone = build(*(f"objectives.{other}=null" for other in NAMES if other != name))
-        losses = alone(batch)
+        losses = alone(batch, 0)
         for key, value in own(losses, name).items():
             same(value, own(wanted, name)[key], f"{key} alone")
         same_gradients(gradients(alone, weighted(losses, name)), gradients(mix, weighted(mix(batch), name)))

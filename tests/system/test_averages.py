@@ -75,7 +75,7 @@ def test_averaged_passes_are_run_once_and_never_trained():
         "joint~ema(text~ema(text))",
     ]
     assert [name for name, work in passes.items() if work.trained] == ["vision(image)", "joint(vision(image))"]
-    found = gradients(system, system(distilling().batch()).total)
+    found = gradients(system, system(distilling().batch(), 0).total)
     moved = {name.split(".")[1] for name, gradient in found.items() if gradient is not None and gradient.any()}
     assert moved == {"vision", "joint"}
 
@@ -102,7 +102,7 @@ def test_sharing_changes_nothing():
             for weight in system.parameters():
                 weight.add_(weight.sin())
         system.after_step()
-    wanted, found = one(batch), other(batch)
+    wanted, found = one(batch, 0), other(batch, 0)
     for name in wanted.terms:
         same(found.value(name), wanted.value(name), name)
     same_gradients(gradients(other, found.total), gradients(one, wanted.total))
@@ -166,7 +166,7 @@ def test_a_borrowed_weight_has_one_average_a_frozen_one_and_a_buffer_none():
         part.borrowed.add_(1.0)
     system.after_step()
     assert torch.allclose(part.borrowed - kept["joint"]["borrowed"], torch.full_like(part.borrowed, 0.996))
-    system(toy.batch())
+    system(toy.batch(), 0)
     assert part.used[0] is kept["joint"]["borrowed"] and part.passes == 1, "the last pass was of averages; one was not"
     other = toy.system()
     other.load_state_dict(copy.deepcopy(system.state_dict()))

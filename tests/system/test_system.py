@@ -50,7 +50,7 @@ def test_an_objective_at_weight_0_costs_nothing_and_moves_nothing():
 
 def test_a_metric_is_no_part_of_the_loss():
     system = Toy(objectives={"itm": {"negatives": "others", "weight": 2.0}}).system()
-    losses = system(Toy().batch())
+    losses = system(Toy().batch(), 0)
     assert losses.terms["itm/accuracy"].weight == 0 and losses.counts["itm/accuracy"] == 8
     same(losses.total, 2 * losses.value("itm/match"), "the loss")
 
@@ -62,8 +62,8 @@ def test_a_group_is_as_if_its_rows_were_alone(objective):
     name, options = objective
     toy = Toy(objectives={name: options}, pairings={"every": {"type": "all_pairs"}}).grouped(name, 4)
     system, batch = toy.system(), toy.batch()
-    parts = [own(system(batch.rows(rows)), name) for rows in (slice(0, 4), slice(4, 8))]
-    for key, value in own(system(batch), name).items():
+    parts = [own(system(batch.rows(rows), 0), name) for rows in (slice(0, 4), slice(4, 8))]
+    for key, value in own(system(batch, 0), name).items():
         same(value, (parts[0][key] + parts[1][key]) / 2, key)
 
 
@@ -125,7 +125,7 @@ def test_an_objectives_own_dropout_does_not_hang_on_the_mix():
 def test_the_callers_random_state_is_left_alone():
     toy = Toy(dropout=0.3)
     before = torch.get_rng_state()
-    toy.system(True)(toy.batch())
+    toy.system(True)(toy.batch(), 0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -142,7 +142,7 @@ def test_dropout_differs_between_steps_and_micro_batches():
     toy = Toy(dropout=0.3)
     system, batch = toy.system(True), toy.batch()
     found = [system(batch, step, micro).total.item() for step, micro in ((0, 0), (1, 0), (0, 1))]
-    assert len(set(found)) == 3 and system(batch).total.item() == found[0]
+    assert len(set(found)) == 3 and system(batch, 0).total.item() == found[0]
 
 
 # ---- recomputing
@@ -156,7 +156,7 @@ def test_recomputed_parts_give_the_same_gradients_dropout_included():
         system = each.system(True)
         calls = []
         system.model["vision"].register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
-        found.append(gradients(system, system(batch).total))
+        found.append(gradients(system, system(batch, 0).total))
         runs.append(len(calls))
     same_gradients(found[1], found[0])
     assert runs[1] == 2 * runs[0], "nothing was recomputed"
@@ -172,7 +172,7 @@ def test_torch_sees_on_which_device_a_recomputed_pass_draws_its_dropout(monkeypa
 
     monkeypatch.setattr(execute, "checkpoint", watched)
     toy = Toy(objectives={"mgsc": GLOBAL}, plan={"checkpoint": ["vision", "text", "fusion"]})
-    toy.system(True)(toy.batch())
+    toy.system(True)(toy.batch(), 0)
     assert seen and all(seen)
 
 
@@ -183,7 +183,7 @@ def test_recomputed_parts_draw_the_same_dropout_on_a_gpu():
     batch, found = toy.batch().to("cuda"), []
     for each in (toy, toy.changed(plan={"checkpoint": ["vision", "text", "fusion"]})):
         system = each.system(True).cuda()
-        found.append(gradients(system, system(batch).total))
+        found.append(gradients(system, system(batch, 0).total))
     same_gradients(found[1], found[0])
 
 
@@ -231,11 +231,11 @@ def test_masks_pairings_and_losses_are_computed_in_full_precision_under_autocast
     )
     system, batch = toy.system().float(), toy.batch(dtype=torch.float32)
     system.autocast = ("cpu", torch.bfloat16)
-    losses = system(batch)
+    losses = system(batch, 0)
     full = (torch.float32, torch.float32, False)
     assert system.pairings["it"].seen == full and system.masks["it"].seen == full
     assert {term.total.dtype for key, term in losses.terms.items() if term.weight} == {torch.float32}
-    assert losses.terms["itm/match"].total.item() != toy.system().float()(batch).terms["itm/match"].total.item()
+    assert losses.terms["itm/match"].total.item() != toy.system().float()(batch, 0).terms["itm/match"].total.item()
 
 
 def test_what_a_mask_does_not_read_is_not_widened_for_it():
@@ -266,7 +266,7 @@ def test_a_pass_without_gradient_leaves_no_cast_weight_to_a_trained_one():
     system.autocast, kept = ("cpu", torch.bfloat16), {True: set(), False: set()}
     for part in system.model.values():
         part.register_forward_hook(lambda *_: kept[torch.is_grad_enabled()].add(torch.is_autocast_cache_enabled()))
-    found = gradients(system, system(batch).total)
+    found = gradients(system, system(batch, 0).total)
     assert kept == {True: {True}, False: {False}}
     assert all(f"model.text.block.{name}.weight" in found for name in "qkv")
 
@@ -298,7 +298,7 @@ def test_visible_positions_are_counted_where_the_draw_is_known(mask):
         components={"mask:looks": Looking, "objective:it": Visible},
     )
     system, batch = toy.system(), toy.batch()
-    losses, counts = system(batch), system.counts(batch, 0)
+    losses, counts = system(batch, 0), system.counts(batch, 0)
     hidden = (batch["text"].valid.sum() - losses.counts["it/it"]).item()
     assert hidden > 0
     if mask == "looks":  # it draws after a pass

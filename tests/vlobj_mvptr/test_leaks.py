@@ -66,7 +66,7 @@ def test_no_gradient_of_mcr_reaches_the_text(form):
     """L2: what text alone uses gets none; tags share the table of tokens, slots share nothing."""
     made = toy(form, objectives={"mcr": MCR[form]})
     system = made.system()
-    system(made.batch()).total.backward()
+    system(made.batch(), 0).total.backward()
     touched = {
         part: {name for name, p in system.model[part].named_parameters() if p.grad is not None and p.grad.any()}
         for part in system.model
@@ -108,7 +108,7 @@ def test_mcr_needs_no_fusion(form):
         toy(form, objectives={"mcr": MCR[form]}),
         toy(form, objectives=objectives(form) | {"mlm": {"mask": "hidden_words"}}),
     )
-    found = [made.system()(made.batch()).terms["mcr/concepts"].total for made in (alone, beside)]
+    found = [made.system()(made.batch(), 0).terms["mcr/concepts"].total for made in (alone, beside)]
     assert torch.equal(*found)
 
 
@@ -142,7 +142,7 @@ def test_one_text_one_visual_two_fused(form):
     system, ran = made.system(), []
     for name in ("vision", "text", "fusion"):
         system.model[name].register_forward_hook(lambda *_, name=name: ran.append(name))
-    system(made.batch())
+    system(made.batch(), 0)
     assert sorted(ran) == ["fusion", "fusion", "text", "vision"]
 
 
@@ -150,7 +150,7 @@ def test_one_text_one_visual_two_fused(form):
 def test_vsc_and_mcr_leave_the_fusion_without_gradient(form):
     made = toy(form, objectives={"mcr": MCR[form], "vsc": {"type": "itc"}})
     system = made.system()
-    system(made.batch()).total.backward()
+    system(made.batch(), 0).total.backward()
     assert all(p.grad is None for p in system.model["fusion"].parameters())
 
 
@@ -159,7 +159,7 @@ def test_pairwise_grounding_needs_no_wrong_pairs():
         toy("regions", objectives=found)
         for found in ({"wpg": WORDS}, {"wpg": WORDS, "itm": {"negatives": "mined", "scheme": "matched_plus_wrong"}})
     )
-    found = [made.system()(made.batch()).terms["wpg/grounding"].total for made in (alone, beside)]
+    found = [made.system()(made.batch(), 0).terms["wpg/grounding"].total for made in (alone, beside)]
     assert torch.equal(*found)
     views = [view for view in beside.system().objectives["wpg"].views(beside.system().inputs).values()]
     assert views == [fused(beside.system().inputs["image"], beside.system().inputs["text"])]

@@ -108,7 +108,7 @@ class SplitContext:
 
     def losses(self, batch: Batch) -> Mapping[str, Term]:
         with torch.no_grad():
-            return self.system(batch, names=tuple(self.system.weights(batch.source)), stage=self._stage()).terms
+            return self.system(batch, 0, names=tuple(self.system.weights(batch.source)), stage=self._stage()).terms
 
     def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
         return captions(self.system, self.fields, name, batch, beams, self._stage())

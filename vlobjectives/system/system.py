@@ -87,7 +87,7 @@ class Settings:
 class System(nn.Module):
     """Parts and objectives with the plan between them.
 
-    `system(batch, step=0)` gives Losses whose `total` is ready for `backward()`. On several processes every process
+    `system(batch, step)` gives Losses whose `total` is ready for `backward()`. On several processes every process
     calls it with its own rows, and gradients are summed afterwards (`runtime.distributed`).
     """
 
@@ -160,7 +160,7 @@ class System(nn.Module):
     def forward(
         self,
         batch: Batch,
-        step: int = 0,
+        step: int,
         micro: int = 0,
         micro_steps: int = 1,
         counts: Mapping[str, Tensor] | None = None,

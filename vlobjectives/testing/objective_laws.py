@@ -82,7 +82,7 @@ def accompanied(toy: Toy, name: str, train: bool) -> System:
 
 
 def terms(toy: Toy, name: str) -> None:
-    losses = alone(toy, name).system()(toy.batch())
+    losses = alone(toy, name).system()(toy.batch(), 0)
     demand(len(losses.terms) > 0, "it gives no term")
     for key, term in losses.terms.items():
         demand(isinstance(term, Term), f"{key} is a {type(term).__name__}, not a Term")
@@ -97,7 +97,7 @@ def terms(toy: Toy, name: str) -> None:
 
 def planned_equals_alone(toy: Toy, name: str) -> None:
     batch, system = toy.batch(), alone(toy, name).system()
-    losses = system(batch)
+    losses = system(batch, 0)
     wanted = gradients(system, weighted(losses, name))
     for share in ("all", "none"):
         shared = accompanied(toy.changed(plan={"share": share}), name, train=False)
@@ -108,7 +108,7 @@ def planned_equals_alone(toy: Toy, name: str) -> None:
     shaky = toy.changed(dropout=0.2)
     equal(
         own(accompanied(shaky, name, True)(batch), name),
-        own(alone(shaky, name).system(True)(batch), name),
+        own(alone(shaky, name).system(True)(batch, 0), name),
         "with dropout, beside another objective,",
     )
 
@@ -128,7 +128,7 @@ def batch_read_only(toy: Toy, name: str) -> None:
     objective.register_forward_hook(after)
     with untouched("the objective", batch):
         try:
-            system(batch)
+            system(batch, 0)
         except RuntimeError as error:
             raise Broken(f"it fails on shared values: {error}") from error
 
@@ -139,7 +139,7 @@ def gradient_where_declared(toy: Toy, name: str) -> None:
     views = objective.views(system.inputs)
     reached = set().union(*map(view_parts, views.values()), objective.config.named("part").values())
     tied = {f"model.{one}" for part in reached if part in system.model for one in system.model[part].ties().values()}
-    losses = system(toy.batch())
+    losses = system(toy.batch(), 0)
     found = gradients(system, weighted(losses, name))
     for parameter in found:
         own_or_declared = parameter.startswith(f"objectives.{name}.") or parameter.split(".")[1] in reached
@@ -161,10 +161,10 @@ def every_view_used(toy: Toy, name: str) -> None:
         return args, kwargs
 
     objective.register_forward_pre_hook(exchanged, with_kwargs=True)
-    wanted = own(system(batch), name)
+    wanted = own(system(batch, 0), name)
     for view in objective.views(system.inputs):
         other["view"] = view
-        found = own(system(batch), name)
+        found = own(system(batch, 0), name)
         demand(
             any(not torch.equal(found[key], wanted[key]) for key in wanted),
             f"no term hangs on what the view '{view}' holds",
@@ -175,9 +175,9 @@ def rows_permuted(toy: Toy, name: str) -> None:
     toy = toy.grouped(name, toy.rows).grouped(name, "all")
     batch, system = toy.batch(), alone(toy, name).system()
     order = torch.randperm(toy.rows, generator=torch.Generator().manual_seed(0))
-    wanted = system(batch)
+    wanted = system(batch, 0)
     expected = gradients(system, weighted(wanted, name))
-    found = system(batch.rows(order))
+    found = system(batch.rows(order), 0)
     equal(own(found, name), own(wanted, name), "with rows in another order, ")
     same_gradients(gradients(system, weighted(found, name)), expected)
 
@@ -189,7 +189,7 @@ def empty_counts(toy: Toy, name: str) -> None:
         ("a batch of one row", toy),
     ):
         system = alone(bare, name).system()
-        losses = system(bare.batch(1 if "one row" in what else None))
+        losses = system(bare.batch(1 if "one row" in what else None), 0)
         for key, term in losses.terms.items():
             total, count = float(term.total.detach()), float(term.count)
             demand(math.isfinite(total), f"{what}: {key} is {total}")
@@ -207,7 +207,7 @@ def same_seed_same_value(toy: Toy, name: str) -> None:
         for state in (1, 2):
             torch.manual_seed(state)
             system = alone(each, name).system(train)
-            losses = system(each.batch())
+            losses = system(each.batch(), 0)
             found.append((own(losses, name), gradients(system, weighted(losses, name))))
         equal(found[1][0], found[0][0], "a second time, ", tolerance=0.0)
         equal(found[1][1], found[0][1], "a second time, the gradient ", tolerance=0.0)
@@ -217,7 +217,7 @@ def micro_batches_equal_one(toy: Toy, name: str) -> None:
     group = toy.rows // 2
     toy = toy.grouped(name, group)
     batch, system = toy.batch(), alone(toy, name).system()
-    wanted = system(batch)
+    wanted = system(batch, 0)
     expected = gradients(system, weighted(wanted, name))
     parts = [batch.rows(slice(start, start + group)) for start in (0, group)]
     counted = [system.counts(part, 0, m) for m, part in enumerate(parts)]
@@ -236,7 +236,7 @@ def static(toy: Toy, name: str) -> None:
 
     def step(batch: Any) -> None:
         system.counts(batch, 0)
-        losses = system(batch)
+        losses = system(batch, 0)
         weighted(losses, name).backward()
 
     on_fake_tensors(step, batch)

@@ -53,7 +53,7 @@ def broken(tried: Sequence[Case]) -> dict[str, str]:
     found = {}
     for case, several in zip(tried, over_processes(tried)):
         system = case.toy.system()
-        losses = system(case.toy.batch())
+        losses = system(case.toy.batch(), 0)
         try:
             for key in losses.terms:
                 same(several["values"][key], losses.value(key), key)
@@ -83,7 +83,7 @@ def _process(rank: int, tried: Sequence[Case], folder: str) -> None:
 
 def _step(case: Case, rank: int) -> dict[str, dict[str, Tensor]]:
     system = case.toy.system()
-    losses = system(case.toy.batch(ROWS, rank * ROWS))
+    losses = system(case.toy.batch(ROWS, rank * ROWS), 0)
     values = {key: losses.value(key).detach().double() for key in losses.terms}
     gradients(system, losses.total)
     sum_gradients(system.parameters())
