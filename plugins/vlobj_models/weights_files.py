@@ -55,7 +55,11 @@ def _flat(held: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Tens
 
 @contextmanager
 def tensors_only() -> Iterator[None]:
-    """Inside, torch unpickles tensors and plain data alone, whatever the library that calls it asks for."""
+    """Inside, torch unpickles tensors and plain data alone, whatever the library that calls it asks for.
+
+    By torch's own switch, a variable of the environment, since timm and transformers call `torch.load` with arguments
+    of their own.
+    """
     before = {key: os.environ.pop(key, None) for key in (FORCE, FORBID)}
     os.environ[FORCE] = "1"
     try:

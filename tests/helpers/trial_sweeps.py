@@ -12,6 +12,7 @@ import trial_runs
 from trial_runs import Child, forked
 
 from vlobjectives.cli import main
+from vlobjectives.runtime.launch import LAUNCHER
 from vlobjectives.sweeping import train_row
 
 SWEEP = """\
@@ -67,7 +68,7 @@ def started(command: Sequence[str], said: IO[bytes]) -> Forked:
     def work() -> int:
         os.setsid()
         os.dup2(said.fileno(), 2)
-        os.environ["VLOBJ_LAUNCHER"] = str(os.getppid())
+        os.environ[LAUNCHER] = str(os.getppid())
         code = main(list(command))
         sys.stderr.flush()
         return code

@@ -118,10 +118,9 @@ def registry_of(recipe: Recipe) -> Registry:
 
 
 def _built(recipe: Recipe, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
-    system = assemble.system(recipe, registry, made)
+    system = assemble.system_of(Built, recipe, registry, made)
     if weights:
         assemble.load_weights(system)
-    system.__class__ = Built
     system.data_module, system.recipe = made, recipe
     place = device_of(device)
     precision, _ = precision_of(recipe.run.precision, place)

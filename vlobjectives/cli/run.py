@@ -1,6 +1,5 @@
 """`vlobj run`: trains a recipe, or goes on with a run."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -55,16 +54,20 @@ def run(
     from vlobjectives.plugin_loading.instantiate import BuildError
     from vlobjectives.runs import session, start
     from vlobjectives.runtime import distributed
-    from vlobjectives.runtime.launch import launch
+    from vlobjectives.runtime.launch import launch, launcher
     from vlobjectives.runtime.log import Log
+    from vlobjectives.runtime.resources import die_with_parent
 
+    parent = launcher()
+    if parent is not None:
+        die_with_parent(parent)
     world, registry = distributed.world(), context.obj.registry(trust)
     log = Log(first=world.first)
     ready = start.ready(
         start.Order(recipe, loaded, tiny, out, resume),
         registry,
         max(nproc, world.size),
-        "VLOBJ_LAUNCHER" in os.environ,
+        parent is not None,
         log.say,
     )
     try:

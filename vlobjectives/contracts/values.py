@@ -139,6 +139,11 @@ class _ReadWide(Rows):
 
 @cache
 def _read_wide(kind: type) -> type:
+    """A subclass that widens when read, made once for each kind of value.
+
+    Made at run time, since a part of a third party may give a subclass of its own, which the loss must get as such. To
+    widen every field when the value is made would keep a float32 copy of all tokens and layers that no loss reads.
+    """
     return type(kind.__name__, (_ReadWide, kind), {})
 
 

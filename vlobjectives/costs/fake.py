@@ -104,6 +104,7 @@ def as_on_gpu() -> Iterator[None]:
     """
     attention = import_module("vlobjectives.functional.attention")  # as an attribute the function hides its module
     before = attention._slow_fused, F.scaled_dot_product_attention
+    # Put in their place, since timm and transformers call the operator themselves and take no other.
     # No TorchFunctionMode: the backward pass, where parts are recomputed, would run outside of it.
     attention._slow_fused, F.scaled_dot_product_attention = lambda q: False, _fused
     try:

@@ -1,6 +1,5 @@
 """A run from its recipe to its last score: prepare, go on or start, train, save, evaluate."""
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -29,7 +28,7 @@ from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import plugin_copies, resume, termination
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.resources import KINDS, device_of, die_with_parent, peak_memory, precision_of
+from vlobjectives.runtime.resources import KINDS, device_of, peak_memory, precision_of
 from vlobjectives.runtime.signals import Signals, StopRequest
 from vlobjectives.system import assemble, checkpoint, warm_start
 from vlobjectives.training import schedule
@@ -252,8 +251,6 @@ def run(
     Raises VlobjError of the family that design says: among them RecipeError for a folder that is there or in use, or
     for changes; NumbersError, which leaves the last checkpoint; Stopped and Interrupted after saving.
     """
-    if "VLOBJ_LAUNCHER" in os.environ:
-        die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
     at = termination.Where(place, loaded.recipe, registry)
     with Signals() as signals, ExitStack() as held:
         try:

@@ -15,6 +15,8 @@ from typing import IO
 from vlobjectives.errors import RecipeError, ResourceError
 from vlobjectives.runtime.signals import taken
 
+LAUNCHER = "VLOBJ_LAUNCHER"
+"""Stands beside torch's RANK and WORLD_SIZE in the environment of a `vlobj run`: the process that started it."""
 GRACE = 15.0
 """Seconds between the first process that fails, asking the others to stop, and killing them."""
 
@@ -26,6 +28,12 @@ class Process:
     rank: int
     running: subprocess.Popen
     told: IO[bytes] | None
+
+
+def launcher() -> int | None:
+    """The process that this one must not outlive: the first of `--nproc` or of a sweep; None where a person began."""
+    number = os.environ.get(LAUNCHER)
+    return None if number is None else int(number)
 
 
 def launch(count: int, words: Sequence[str]) -> int:
@@ -41,10 +49,6 @@ def launch(count: int, words: Sequence[str]) -> int:
             f"--nproc {count} cannot be" if count < 1 else "--nproc under torchrun cannot be",
             "give the number of processes to one of them",
         )
-    if "VLOBJ_LAUNCHER" in os.environ:  # a run of a sweep: it must not outlive it
-        from vlobjectives.runtime.resources import die_with_parent
-
-        die_with_parent(int(os.environ["VLOBJ_LAUNCHER"]))
     with ExitStack() as stack:
         port = _port()
         processes = [_start(rank, count, port, words, stack) for rank in range(count)]
@@ -70,7 +74,7 @@ def _start(rank: int, count: int, port: int, words: Sequence[str], stack: ExitSt
         "LOCAL_WORLD_SIZE": count,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
-        "VLOBJ_LAUNCHER": os.getpid(),
+        LAUNCHER: os.getpid(),
     }
     env = {"OMP_NUM_THREADS": str(max(1, cores // count))} | os.environ | {key: str(it) for key, it in place.items()}
     env |= {"PYTHONIOENCODING": "utf-8"} if rank else {}  # what it says is read here

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from vlobjectives.errors import Interrupted, ResourceError, Stopped
+from vlobjectives.runtime.launch import LAUNCHER
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals
 from vlobjectives.sweeping.prepare import Run
@@ -99,7 +100,7 @@ def started(command: Sequence[str], said: IO[bytes]) -> Child:
         stdout=subprocess.DEVNULL,
         stderr=said,
         start_new_session=True,
-        env=os.environ | {"VLOBJ_LAUNCHER": str(os.getpid()), "PYTHONIOENCODING": "utf-8"},
+        env=os.environ | {LAUNCHER: str(os.getpid()), "PYTHONIOENCODING": "utf-8"},
     )
 
 

@@ -1,7 +1,7 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,18 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.system.system import Settings, System
 
+S = TypeVar("S", bound=System)
 SHOWN = 4
 """Tensors that are named one by one."""
 
 
 def system(recipe: Recipe, registry: Registry, made: DataModule, processes: int = 1) -> System:
     """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
+    return system_of(System, recipe, registry, made, processes)
+
+
+def system_of(kind: type[S], recipe: Recipe, registry: Registry, made: DataModule, processes: int = 1) -> S:
+    """As `system`, of another class of systems."""
     parts = build_parts(recipe, registry, made)
     masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
     pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
@@ -54,9 +60,7 @@ def system(recipe: Recipe, registry: Registry, made: DataModule, processes: int 
     for name, objective in objectives.items():
         of = made.fields_on(recipe.objectives[name].sources)
         build_objective(name, objective, made.inputs, parts, of, recipe.seed)
-    whole = System(
-        parts, objectives, masks, pairings, made.inputs, sites(made, parts), projection_slots(parts), settings
-    )
+    whole = kind(parts, objectives, masks, pairings, made.inputs, sites(made, parts), projection_slots(parts), settings)
     tie(whole)
     whole.keep_averages(recipe.run.ema.decay)
     return whole
