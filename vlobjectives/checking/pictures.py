@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from vlobjectives.contracts.source import Sample
 from vlobjectives.data.data_module import DataModule
-from vlobjectives.data.normalize import stacked
+from vlobjectives.data.field_kinds import KINDS
 from vlobjectives.data.streams import DataStream
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.recipe.loading import Loaded
@@ -20,7 +20,7 @@ def pictures(loaded: Loaded, made: DataModule) -> Iterator[Problem]:
             if spec.kind != "picture":
                 continue
             try:
-                stacked(
+                KINDS["picture"].collate(
                     column,
                     spec,
                     [sample.values[column] for sample in _first(feed, loaded.recipe.seed) if column in sample.values],

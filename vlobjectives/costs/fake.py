@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
+from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.data.field_kinds import KINDS
 
 
 def as_fake(module: nn.Module, device: str = "cpu") -> nn.Module:
@@ -51,15 +52,7 @@ def _value(specs: Mapping[str, FieldSpec], rows: int) -> Any:
         tokens = [spec for spec in specs.values() if spec.kind == "tokens"]
         beside = {name: _value({name: spec}, rows) for name, spec in specs.items() if spec.kind != "tokens"}
         return replace(_tokens(tokens, rows), beside=beside)
-    if first.kind == "labels":
-        ids = torch.zeros(rows, *first.shape, dtype=torch.int64)
-        return Labels(ids, torch.ones_like(ids, dtype=torch.bool), torch.ones_like(ids, dtype=torch.float32))
-    if first.kind == "vectors":
-        values = torch.zeros(rows, *first.shape)
-        return Vectors(values, torch.ones(values.shape[:2], dtype=torch.bool))
-    if first.kind == "picture":
-        return (torch.arange(first.shape[-1]) % 2 * 2.0 - 1).expand(rows, *first.shape).clone()
-    return torch.zeros(rows, *first.shape)
+    return KINDS[first.kind].fake(first, rows)
 
 
 def _tokens(specs: Sequence[FieldSpec], rows: int) -> Tokens:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from vlobjectives.contracts.batch import Batch, Labels, Tokens, Vectors
+from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.reader import Reader, TokenEncoding
 from vlobjectives.contracts.source import Sample
 from vlobjectives.contracts.views import Input
-from vlobjectives.data.normalize import normalised, stacked
+from vlobjectives.data.field_kinds import KINDS
 from vlobjectives.errors import DataError, Place, PluginError, VlobjError
 from vlobjectives.files import GONE, read
 from vlobjectives.plugin_loading.attribution import given, work_of
@@ -116,15 +115,12 @@ class Fields:
 
     def normalised(self, batch: Batch) -> Batch:
         """The batch as encoders get it: uint8 pictures as floats less `mean` over `std`. Run on the device."""
-        return replace(
-            batch,
-            values={
-                name: normalised(value, self.spec(self.inputs.get(name, (name,))[0]))
-                if isinstance(value, Tensor) and value.dtype == torch.uint8
-                else value
-                for name, value in batch.values.items()
-            },
-        )
+        specs = {name: self.spec(self.inputs.get(name, (name,))[0]) for name in batch.values}
+        values = {
+            name: KINDS[specs[name].kind].normalize(value, specs[name]) if specs[name].kind in KINDS else value
+            for name, value in batch.values.items()
+        }
+        return replace(batch, values=values)
 
     def _read(self, name: str, sample: Sample) -> Any:
         column = self.of.get(name, name)
@@ -149,7 +145,8 @@ class Fields:
         """A field of samples side by side; what cannot stand so is its reader's fault, or without one its source's."""
         rows = [self._read(name, sample) for sample in samples]
         with self._work_of(name, f"putting rows of '{name}' side by side"):
-            return _side_by_side(name, self.spec(name), rows)
+            spec = self.spec(name)
+            return KINDS[spec.kind].collate(name, spec, rows)
 
     def _work_of(self, name: str, what: str) -> AbstractContextManager:
         """A context in which a field's reader is at work, or where it needs none its source."""
@@ -178,16 +175,6 @@ class Fields:
         position = torch.arange(length)
         valid = position < ends[:, None]
         return Tokens(ids, valid, ~valid | (position == 0) | (position == ends[:, None] - 1), segment, word=word)
-
-
-def _side_by_side(name: str, spec: FieldSpec, rows: Sequence[Any]) -> Any:
-    if spec.kind == "picture":
-        return stacked(name, spec, rows)
-    if spec.kind == "labels":
-        return _labels(rows, spec.shape[0])
-    if spec.kind == "vectors":
-        return _vectors(rows, spec.shape)
-    return torch.tensor(rows, dtype=torch.float32)
 
 
 def learned(folder: Path, name: str, digests: Mapping[str, str] | None = None) -> Any:
@@ -234,30 +221,6 @@ def _words(pieces: TokenEncoding, count: int, last: int) -> list[int]:
     numbers = (pieces.words or range(count))[:count]
     starts = [place == 0 or number != numbers[place - 1] for place, number in enumerate(numbers)]
     return [last + so_far for so_far in accumulate(starts)]
-
-
-def _labels(rows: Sequence[Sequence[int | tuple[int, float]]], most: int) -> Labels:
-    """Rows of ids, or of ids with a number each (1 where none is given)."""
-    ids = torch.zeros(len(rows), most, dtype=torch.int64)
-    valid, value = torch.zeros(len(rows), most, dtype=torch.bool), torch.zeros(len(rows), most)
-    for row, labels in enumerate(rows):
-        pairs = [label if isinstance(label, tuple) else (label, 1.0) for label in labels[:most]]
-        for place, (label, number) in enumerate(pairs):
-            ids[row, place], value[row, place] = label, number
-        valid[row, : len(pairs)] = True
-    return Labels(ids, valid, value)
-
-
-def _vectors(rows: Sequence[Any], shape: tuple[int, ...]) -> Vectors:
-    """Rows of [m,W], the first M of each."""
-    values = torch.zeros(len(rows), *shape)
-    valid = torch.zeros(len(rows), shape[0], dtype=torch.bool)
-    for row, vectors in enumerate(rows):
-        count = min(shape[0], len(vectors))
-        if count:
-            values[row, :count] = torch.as_tensor(vectors[:count], dtype=torch.float32)
-        valid[row, :count] = True
-    return Vectors(values, valid)
 
 
 def input_fields(inputs: Mapping[str, Input], named: Mapping[str, Sequence[str]], part: str) -> Sequence[str]:
