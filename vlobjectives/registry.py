@@ -18,12 +18,11 @@ from typing import Any
 
 import pluggy
 
-from vlobjectives.contracts.config import fault
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
 from vlobjectives.plugin_loading import trust
 from vlobjectives.plugin_loading.helper_files import Files
-from vlobjectives.plugin_loading.load import HOOKS, defined, found_file, load_file, load_target, reason_of, where_raised
+from vlobjectives.plugin_loading.load import HOOKS, found_file, load_file, load_target, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 
 API = 2
@@ -308,11 +307,5 @@ def _class_of(found: Component) -> type:
         raise PluginError(
             f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
             f"derive it of {base.__name__}, or name the right class in vlobj_components",
-        )
-    if (wanted := getattr(base, "Config", None)) is not None and (wrong := fault(target.Config, wanted)):
-        raise PluginError(
-            f"{label} has a Config {wrong}",
-            f"write class Config({wanted.__name__}), with names of its own",
-            defined(target.Config),
         )
     return target

@@ -51,7 +51,7 @@ def test_said_at_the_objective(tmp_path, capsys, monkeypatch, wrong, code, what,
     path = changed(
         tmp_path,
         {
-            "# Small: five objectives.": "plugins: [./own.py]",
+            "# Small: few objectives.": "plugins: [./own.py]",
             "  itc: {}": "  own: {}\n  itc: {}",
             "  mgsc: {image_mask: dropped, text_mask: hidden_words}\n": "",
             "  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": "",

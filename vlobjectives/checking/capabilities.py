@@ -134,6 +134,8 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = N
     what, hint = (
         (error.why, error.hint)
         if isinstance(error, ContractError)
+        else (error.what, error.hint)
+        if isinstance(error, PluginError)
         else (f"its plug-in fails: {reason_of(error)}", "mend the plug-in; `vlobj --debug run` shows the traceback")
     )
     return loaded.problem(path, what + (f" ({place})" if place else ""), hint, key=True)

@@ -9,6 +9,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
@@ -23,6 +24,7 @@ from vlobjectives.contracts import naming, roles
 from vlobjectives.contracts.evaluation import Evaluation
 from vlobjectives.contracts.naming import kinds
 from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.source import Source
 from vlobjectives.contracts.views import View, ViewError
 from vlobjectives.errors import DataError, Place, PluginError, Problem, RecipeError
 from vlobjectives.evaluation.context import SplitContext
@@ -60,7 +62,7 @@ def evaluations(
                     loaded.problem(
                         path,
                         f"it needs {', '.join(missing)}, which the source '{source}' does not have",
-                        f"leave it out: evaluate.{path[1]}=false",
+                        _instead(missing, trials) + f"leave it out: evaluate.{path[1]}=false",
                         key=True,
                     )
                 ],
@@ -100,6 +102,13 @@ def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], s
         if (missing := sorted(whole.needs - feeds[name].source.has))
     ]
     return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
+
+
+def _instead(missing: list[str], trials: "Trials") -> str:
+    """The words that are nearest to what no source has, if it may be misspelt."""
+    known = set(Source.WORDS["can"]).union(*(feed.source.has for feed in trials.built.made.feeds.values()))
+    near = {word: get_close_matches(word, known, 1, 0.7) for word in missing if word not in known}
+    return "".join(f"did you mean '{found[0]}' by '{word}'? Or " for word, found in near.items() if found)
 
 
 @dataclass

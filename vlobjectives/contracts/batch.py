@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from vlobjectives.contracts.definition import missing
+
 
 class Rows:
     """Mixin of frozen dataclasses whose tensors all have a row axis in front.
@@ -105,7 +107,10 @@ class Batch(Rows):
     source: str = ""
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        try:
+            return self.values[name]
+        except KeyError:
+            raise missing("input or field in the batch called", name, self.values) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self.values

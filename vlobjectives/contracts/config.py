@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from vlobjectives.contracts import naming
+from vlobjectives.contracts import definition, naming
 from vlobjectives.contracts.naming import Names
 
 InputName = Annotated[str, Names("input")]
@@ -23,6 +23,11 @@ class Config(BaseModel):
     HOST: ClassVar[frozenset[str]] = frozenset()
     """Keys of an entry that are the host's: a field of such a name would never be given anything."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **more: Any) -> None:
+        super().__pydantic_init_subclass__(**more)
+        definition.free_of(cls, (info.alias or field for field, info in cls.model_fields.items()), cls.HOST)
+
     def named(self, kind: str) -> dict[str, str]:
         """Field name -> what it names, for the fields of this Config that name something of `kind`.
 
@@ -38,18 +43,6 @@ class Config(BaseModel):
     def held(self, kind: str, things: Mapping[str, Any]) -> dict[str, Any]:
         """Field -> the thing that it names; a list or mapping of things where it names several."""
         return naming.held(self, kind, things)
-
-
-def fault(config: Any, wanted: type[Config]) -> str:
-    """Why a class cannot be the Config of a plug-in whose contract wants this one; empty where it can."""
-    if not (isinstance(config, type) and issubclass(config, wanted)):
-        return f"that does not derive {wanted.__name__}: {config!r}"
-    own = [name for field, info in config.model_fields.items() if (name := info.alias or field) in wanted.HOST]
-    return (
-        f"with a field `{'`, `'.join(own)}`, which is the host's key and would never be given: call it otherwise"
-        if own
-        else ""
-    )
 
 
 class ObjectiveConfig(Config):

@@ -90,6 +90,8 @@ class Evaluation(Configured):
     paper: ClassVar[str] = ""
     needs: frozenset[str] = frozenset()
 
+    WORDS = {"needs": frozenset()}
+
     def __init__(self, config: EvaluationConfig):
         self.config = config
 

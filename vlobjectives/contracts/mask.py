@@ -44,6 +44,9 @@ class Mask(Configured):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it asks of an input: `frames`. `check` refuses it where no source has that."""
 
+    WORDS = {"needs": frozenset({"frames"})}
+    OWN_WORDS = False
+
     def __init__(self, config: MaskConfig):
         self.config = config
 

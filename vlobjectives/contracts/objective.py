@@ -67,6 +67,14 @@ class Objective(nn.Module, Configured):
         May `raise self.cannot(why)`.
         """
 
+    def counts(self, **given: Any) -> Mapping[str, Tensor | int]:
+        """Term name -> its count, where it is known before any pass; else the host takes it from the terms.
+
+        Override with the keywords of `forward`; of a view only draw, valid, segment and pairs are known, and a view
+        that a mask or pairing looks at the model for is not there yet (give it a default).
+        """
+        return {}
+
     def writes(self, inputs: Mapping[str, Input]) -> GenerationSpec | None:
         """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
         return None

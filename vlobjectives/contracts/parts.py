@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from vlobjectives.contracts import definition
 from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.field import FieldSpec
@@ -15,6 +16,10 @@ from vlobjectives.contracts.views import RequestedOutputs
 
 KeyValueCache = Any
 """Keys and values of the positions so far: tensors with the row axis in front, in lists, tuples or mappings."""
+
+
+CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "causal", "maps", "layers", "continue"})
+"""What the host knows that a part can; a word beside these is the fill of a third party's mask."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Spec:
     beside      the field of vectors beside the sequence whose rows the positions are (regions, not their tags), or None
     embedding   dotted name, within the part, of the token table that a head may be tied to
     can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers, and of causal
-                ones continue (`Encoder.continued`, `Decoder.continued`)
+                ones continue (`Encoder.decode_step`, `Decoder.decode_step`); a fill of a third party's own mask
+                by its own word, of an encoder that hides so
     """
 
     width: int
@@ -49,6 +55,10 @@ class Spec:
     beside: str | None = None
     embedding: str | None = None
     can: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Raises PluginError where `can` holds a known word misspelt."""
+        definition.known_words("`can` of a Spec", self.can, CAN, own=True)
 
 
 class CannotBuild(ValueError):

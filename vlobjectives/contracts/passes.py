@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.definition import missing
 
 
 class ViewError(ValueError):
@@ -30,6 +31,13 @@ class Input:
         if self.mask is not None:
             raise ViewError(f"input '{self.name}' is already masked by '{self.mask}' and takes no second mask '{mask}'")
         return replace(self, mask=mask)
+
+
+class InputTable(dict[str, Input]):
+    """The inputs of a recipe by name; one that is not there is an error at the line that asks for it."""
+
+    def __missing__(self, name: str) -> Input:
+        raise missing("input", name, self)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class Source(Configured):
     settled_epoch: int = 0
     """The first epoch that shows the data as it stays (after a curriculum's start): readers are fitted on it."""
 
+    WORDS = {"can": frozenset({"twins", "regions", "oracle", "words", "frames"})}
+
     def __init__(self, config: SourceConfig):
         self.config = config
 

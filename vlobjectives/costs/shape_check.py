@@ -23,6 +23,7 @@ from vlobjectives.costs import fake
 from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
 from vlobjectives.costs.plan_costs import Memory
 from vlobjectives.data.data_module import DataModule, build_data
+from vlobjectives.errors import PluginError
 from vlobjectives.plugin_loading.attribution import ContractError, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
@@ -172,6 +173,8 @@ class ShapeCheck:
         path, what = (note.path, note.what) if note else (("objectives",), "the sum of the losses")
         if isinstance(error, CannotBuild | ContractError):  # what a plug-in says itself, or is told that it should give
             return BuildError(path, error.why, error.hint)
+        if isinstance(error, PluginError):
+            return BuildError(path, error.what, error.hint)
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "look at the shapes that it is given"
         if note and not isinstance(error, RuntimeError | ValueError | IndexError | AssertionError):

@@ -10,8 +10,8 @@ from typing import Any
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
+from vlobjectives.contracts.passes import Input, InputTable
 from vlobjectives.contracts.source import Source
-from vlobjectives.contracts.views import Input
 from vlobjectives.data.collate import Fields, input_fields, learned
 from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
@@ -74,7 +74,7 @@ class DataModule:
 
     def of_inputs(self, entries: Mapping[str, Any]) -> "DataModule":
         """The same with the inputs of these entries alone."""
-        inputs = {name: Input(name, entry.part, entry.mask) for name, entry in entries.items()}
+        inputs = InputTable({name: Input(name, entry.part, entry.mask) for name, entry in entries.items()})
         return replace(self, inputs=inputs)
 
     def normalised(self, batch: Batch) -> Batch:
@@ -113,7 +113,7 @@ def build_data(
         if name not in made:
             made[name] = make_reader(recipe, registry, name, made, described, kept)
     readers = {name: made[name] for name in recipe.fields}
-    inputs = {name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()}
+    inputs = InputTable({name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()})
     weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
     return DataModule(
         {

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
+from vlobjectives.contracts.passes import Input, InputTable, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
 
 T = TypeVar("T")
 
@@ -150,4 +150,4 @@ class _Collector:
 
 def bare(inputs: Mapping[str, Input]) -> dict[str, Input]:
     """Inputs without their own masks: what masks look at."""
-    return {name: replace(x, mask=None) for name, x in inputs.items()}
+    return InputTable({name: replace(x, mask=None) for name, x in inputs.items()})

@@ -98,9 +98,11 @@ def blamed(error: BaseException) -> VlobjError | None:
     """What an error means for a person: itself if it is meant for one, else the plug-in that its note names; None
     where there is no note."""
     note = whose(error)
+    at = ".".join(map(str, note.path)) if note else ""
+    if isinstance(error, PluginError) and note and at not in error.what:  # as a contract says it to a plug-in's lines
+        return PluginError(f"{at}: {error.what}", error.hint, error.place)
     if note is None or isinstance(error, VlobjError):
         return error if isinstance(error, VlobjError) else None
-    at = ".".join(map(str, note.path))
     if isinstance(error, ContractError):
         return PluginError(f"{at}: {error.why}", error.hint, error.place)
     if hasattr(error, "why") and hasattr(error, "hint"):  # CannotBuild: the plug-in itself says what it cannot
@@ -110,7 +112,7 @@ def blamed(error: BaseException) -> VlobjError | None:
 
 def line_of(error: BaseException, files: Iterable[str]) -> Place | None:
     """The last line of these files that took part in an error; None where none did."""
-    if isinstance(error, ContractError):
+    if isinstance(error, ContractError | PluginError) and error.place:
         return error.place
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     return next((Place(file, line) for file, line in reversed(lines) if file in files), None)
@@ -119,7 +121,7 @@ def line_of(error: BaseException, files: Iterable[str]) -> Place | None:
 def refused(error: BaseException, cls: type) -> bool:
     """Whether an error is a library's answer to what a plug-in asked of it for a recipe's values (heads that do not
     divide a width), or an assertion of its own, and no mistake in its lines."""
-    if isinstance(error, AttributeError | NameError | ImportError | NotImplementedError | ContractError):
+    if isinstance(error, AttributeError | NameError | ImportError | NotImplementedError | ContractError | PluginError):
         return False
     frames = [Path(code.co_filename) for code in _codes(error)]
     whole = sys.modules.get(cls.__module__.split(".")[0])

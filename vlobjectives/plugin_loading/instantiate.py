@@ -7,7 +7,10 @@ from typing import Any
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.plugin_loading.attribution import ContractError
 from vlobjectives.plugin_loading.side_effects import contained
+
+VIEWS = "call its arguments as its views, and as its Config's names of parts"
 
 
 class BuildError(Exception):
@@ -41,6 +44,13 @@ def unmet(call: Callable[..., Any], offered: Mapping[str, Any]) -> list[str]:
         for name, p in inspect.signature(call).parameters.items()
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in offered
     ]
+
+
+def met(call: Callable[..., Any], offered: Mapping[str, Any], hint: str = VIEWS) -> None:
+    """Raises ContractError where a function's signature must be given what the host does not offer."""
+    if lacking := unmet(call, offered):
+        there = ", ".join(offered) or "nothing"
+        raise ContractError(f"{call.__name__} asks for {', '.join(lacking)}, and is given {there}", hint, call)
 
 
 def asked_for(call: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def load_file(files: Files, tell: Callable[[str], None]) -> ModuleType:
     try:
         with contained(str(files.path), tell):
             return load(files)
+    except PluginError as error:  # as contracts refuse a class
+        raise PluginError(f"the plug-in file does not load: {error.what}", error.hint, error.place) from error
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
         hint = (
@@ -67,6 +69,8 @@ def load_target(target: str, label: str, package: str) -> Any:
     try:
         with contained(label):
             return getattr(import_module(module_name), attribute)
+    except PluginError as error:  # as contracts refuse a class
+        raise PluginError(f"{label} does not load from {target}: {error.what}", error.hint, error.place) from error
     except Exception as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")

@@ -16,8 +16,8 @@ from vlobjectives.data.collate import Fields
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.functional import noise
 from vlobjectives.planning import execute
-from vlobjectives.plugin_loading.attribution import refused, work_of
-from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, config_of, placed
+from vlobjectives.plugin_loading.attribution import ContractError, refused, work_of
+from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, config_of, met, placed
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
@@ -66,6 +66,9 @@ def system_of(kind: type[S], recipe: Recipe, registry: Registry, made: DataModul
     return whole
 
 
+NO_SPEC = "its constructor sets it: self.spec = Spec(width=...), what the part gives"
+
+
 def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> Any:
     cls = registry.get(kind, entry.type)
     return placed(path, lambda: cls(config_of(cls, entry.options)))
@@ -111,7 +114,10 @@ def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part]
     path = ("model", name)
     try:
         with work_of(path, "building it", cls):
-            return placed(path, lambda: _part(cls, config, name, parts, made), draws=True)
+            part = placed(path, lambda: _part(cls, config, name, parts, made), draws=True)
+            if not isinstance(getattr(part, "spec", None), Spec):
+                raise ContractError(f"{cls.__name__} has no `spec` once it is made", NO_SPEC, cls.__init__)
+            return part
     except BuildError:
         raise
     except Exception as error:
@@ -157,6 +163,9 @@ def build_objective(
             offered[key] = parts[view.part].spec
     _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
     offered |= config.held("part", specs) | config.held("field", fields.specs(config.named("field").values()))
+    met(objective.build, offered, "call its arguments as its views, and as its Config's names of parts, fields, inputs")
+    seen = [*objective.views(inputs), *config.held("part", parts), "batch", "noise", "gather"]
+    met(objective.counts, dict.fromkeys(seen))
     with seeded(seed, f"objectives.{name}"):
         placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)), draws=True)
 

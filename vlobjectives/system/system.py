@@ -21,7 +21,7 @@ from vlobjectives.functional.all_gather import all_gather_with_grad
 from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_among, work_of
-from vlobjectives.plugin_loading.instantiate import asked_for, unmet
+from vlobjectives.plugin_loading.instantiate import asked_for, met
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
 from vlobjectives.system.averages import Averages, wanted
@@ -203,7 +203,8 @@ class System(nn.Module):
 
     def counting(self, step: int, source: str = "") -> tuple[str, ...]:
         """Live objectives that declare `counts`."""
-        return tuple(name for name in self.live(step, source) if hasattr(self.objectives[name], "counts"))
+        live = self.live(step, source)
+        return tuple(name for name in live if type(self.objectives[name]).counts is not Objective.counts)
 
     def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
         """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
@@ -276,12 +277,7 @@ class System(nn.Module):
             or (partial(all_gather_with_grad, gradient=self.settings.gradient) if distributed.active() else _itself)
         )
         offered |= objective.config.held("part", dict(self.model.items()))
-        if lacking := unmet(call, offered):
-            raise ContractError(
-                f"{call.__name__} asks for {', '.join(lacking)}, and is given {', '.join(offered)}",
-                "call its arguments as its views, and as its Config's names of parts",
-                call,
-            )
+        met(call, offered)
         return asked_for(call, offered)
 
     def autocasting(self):
