@@ -23,7 +23,7 @@ from vlobjectives import (
     fused,
     hookimpl,
 )
-from vlobjectives.functional import patchify, take
+from vlobjectives.functional import gather_tokens, patchify
 
 
 class Couples(Objective):
@@ -62,8 +62,8 @@ class Gaps(Objective):
 
     def forward(self, torn, batch):
         draw = torn.text.draw
-        words = take(batch["text"].ids, draw.index).masked_fill(~draw.index_ok, -100)
-        logits = self.lexicon(take(torn.text.tokens, draw.index))
+        words = gather_tokens(batch["text"].ids, draw.index).masked_fill(~draw.index_ok, -100)
+        logits = self.lexicon(gather_tokens(torn.text.tokens, draw.index))
         loss = F.cross_entropy(logits.flatten(0, 1), words.flatten(), ignore_index=-100, reduction="sum")
         return {"gap": Term(loss, draw.index_ok.sum())}
 
@@ -71,7 +71,7 @@ class Gaps(Objective):
         return self.config.blanks
 
     def predict_tokens(self, pairs, index, part):
-        return self.lexicon(take(pairs.text.tokens, index)).argmax(-1)
+        return self.lexicon(gather_tokens(pairs.text.tokens, index)).argmax(-1)
 
 
 class Scribe(Objective):
@@ -111,7 +111,9 @@ class Restorer(Objective):
 
     def forward(self, canvas, batch):
         draw = canvas.draw
-        gap = self.brush(take(canvas.tokens, draw.index)) - take(patchify(batch["image"], self.side), draw.index)
+        gap = self.brush(gather_tokens(canvas.tokens, draw.index)) - gather_tokens(
+            patchify(batch["image"], self.side), draw.index
+        )
         return {"paint": Term(gap.square().mean(-1).where(draw.index_ok, 0.0).sum(), draw.index_ok.sum())}
 
     def reconstruction(self, inputs):

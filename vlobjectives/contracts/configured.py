@@ -1,6 +1,6 @@
 """What every kind of plug-in shares: a Config class, and an instance of it as `self.config`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from vlobjectives.contracts import definition
@@ -28,7 +28,8 @@ class Configured:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        kind = next((base for base in cls.__mro__[1:] if base.__module__.startswith(f"{__package__}.")), Configured)
+        kinds: Iterator[Any] = (base for base in cls.__mro__[1:] if base.__module__.startswith(f"{__package__}."))
+        kind = next(kinds)
         if "Config" in vars(cls) and kind is not Configured:
             definition.derived(cls, kind.Config)
         for attribute, known in cls.WORDS.items():

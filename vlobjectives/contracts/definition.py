@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from types import FrameType
 from typing import Any
 
 from vlobjectives.errors import Place, PluginError
@@ -15,7 +16,7 @@ NEAR = 0.76
 
 def author_line() -> Place | None:
     """The line outside of this package that is being run: of a class statement, or of a call inside of a class."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(INNER):
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
@@ -25,7 +26,7 @@ def derived(cls: type, wanted: type) -> None:
     """Raises PluginError where a class's Config does not derive the Config of its kind."""
     config: Any = vars(cls)["Config"]
     if not (isinstance(config, type) and issubclass(config, wanted)):
-        what = f"a class of {config.__base__.__name__}" if isinstance(config, type) else repr(config)
+        what = f"a class of {config.__bases__[0].__name__}" if isinstance(config, type) else repr(config)
         raise PluginError(
             f"the Config of {cls.__qualname__} is {what}, and must derive {wanted.__name__}",
             f"write class Config({wanted.__name__})",
@@ -43,11 +44,15 @@ def free_of(cls: type, keys: Iterable[str], taken: Collection[str]) -> None:
         )
 
 
-def missing(what: str, name: Any, there: Iterable[Any]) -> PluginError:
+class MissingName(PluginError, KeyError):
+    """A plug-in asked for a name that is not there."""
+
+
+def missing(what: str, name: Any, there: Iterable[Any]) -> MissingName:
     """What a plug-in asked for by a name that is not there, at its line, with the names that are."""
     names = [str(one) for one in there]
     near = get_close_matches(str(name), names, 1)
-    return PluginError(
+    return MissingName(
         f"there is no {what} '{name}'" + (f": did you mean '{near[0]}'?" if near else ""),
         f"there is {', '.join(names)}" if names else "there is none at all",
         author_line(),
