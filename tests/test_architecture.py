@@ -116,6 +116,40 @@ def test_plug_ins_import_what_a_stranger_may():
     assert not wrong, "\n".join(wrong)
 
 
+def components(package: Path) -> dict[str, set[str]]:
+    """Module -> the classes in it that are components of a plug-in package, by what its hook declares."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            module, colon, name = node.value.partition(":")
+            if colon and module.startswith(f"{package.name}."):
+                found.setdefault(module, set()).add(name)
+    return found
+
+
+def extended(path: Path) -> set[str]:
+    """Names of the classes that classes of a file extend."""
+    classes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef))
+    return {base.id for one in classes for base in one.bases if isinstance(base, ast.Name)}
+
+
+def test_components_share_by_files_made_for_it():
+    """A component's module imports no other one's, but for a component that it extends."""
+    wrong, packages = [], [path for path in PLUGINS.iterdir() if (path / "__init__.py").exists()]
+    for package in packages:
+        declared = components(package)
+        assert declared, f"{package.name} declares no component"
+        for module in declared:
+            path = PLUGINS / Path(*module.split(".")).with_suffix(".py")
+            for name, line in imported(path):
+                home, _, what = name.rpartition(".")
+                other = name if name in declared else home
+                extends = what in declared.get(other, ()) and what in extended(path)
+                if other in declared and other != module and not extends:
+                    wrong.append(f"{path.relative_to(ROOT)}:{line}: {name}; put what both need in a file of its own")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_contracts_functional_and_planning_need_torch_and_no_models_or_pictures():
     """So that they can be used, and tested, without timm, transformers, torchvision and PyAV."""
     may = {"torch", "pydantic", "pluggy", "huggingface_hub", "vlobjectives"} | sys.stdlib_module_names

@@ -5,9 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from vlobj_glscl.completion_losses import cosine_rows, l2_normalize_over, l2_rows
+from vlobj_glscl.mgsc import MGSC
 from vlobjectives import Term
-
-from .mgsc import MGSC
 
 
 class SCL(MGSC):

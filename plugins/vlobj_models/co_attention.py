@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlobj_models.transformer import Attention
 from vlobjectives import (
     Depth,
     Encoded,
@@ -29,7 +30,7 @@ from vlobjectives import (
     Spread,
     Width,
 )
-from vlobjectives.functional.attention import attention, attention_bias
+from vlobjectives.functional.attention import attention_bias
 
 TEXT_TYPE, IMAGE_TYPE = 0, 1
 
@@ -167,19 +168,3 @@ class Block(nn.Module):
         looked, seen = self.cross(h, z, seen_z, maps)
         h = self.norm2(h + self.drop(looked))
         return self.norm3(h + self.drop(self.fc2(F.gelu(self.fc1(h))))), seen
-
-
-class Attention(nn.Module):
-    """Multi-head attention of h [R,N,D] to z [R,M,D] with an output projection."""
-
-    def __init__(self, config: CoAttention.Config):
-        super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
-        self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
-
-    def forward(self, h: Tensor, z: Tensor, seen: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
-        q, k, v = (
-            x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.query(h), self.key(z), self.value(z))
-        )
-        out, found = attention(q, k, v, seen, self.dropout if self.training else 0.0, maps)
-        return self.out(out.transpose(1, 2).flatten(2)), found

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobj_models.co_attention import Attention
+from vlobjectives.functional.attention import attention
 
 Norm = Literal["pre", "post"]
 
@@ -58,6 +58,22 @@ class Block(nn.Module):
 
     def _mlp(self, h: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(h)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention of h [R,N,D] to z [R,M,D] with an output projection."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
+
+    def forward(self, h: Tensor, z: Tensor, seen: Tensor, maps: bool = False) -> tuple[Tensor, Tensor | None]:
+        q, k, v = (
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.query(h), self.key(z), self.value(z))
+        )
+        out, found = attention(q, k, v, seen, self.dropout if self.training else 0.0, maps)
+        return self.out(out.transpose(1, 2).flatten(2)), found
 
 
 def start(module: nn.Module, std: float) -> None:

@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from vlobj_common.evaluations.binding import Binding, preferred
-from vlobj_common.evaluations.masked_words import Words, unigram
+from vlobj_common.evaluations._galleries import first_of, within
+from vlobj_common.evaluations._pair_odds import preferred
+from vlobj_common.evaluations._words_of_kind import unigram
+from vlobj_common.evaluations.binding import Binding
+from vlobj_common.evaluations.masked_words import Words
 from vlobj_common.evaluations.matching_accuracy import MatchingAccuracy
 from vlobj_common.evaluations.probe import Probe, auc, ridge
 from vlobj_common.evaluations.rerank import Rerank
-from vlobj_common.evaluations.retrieval import Retrieval, first_of, within
+from vlobj_common.evaluations.retrieval import Retrieval
 
 from vlobjectives import CannotBuild, Encoded, Fused
 from vlobjectives.functional import wilson_interval

@@ -108,10 +108,13 @@ class Evaluation(Configured):
 
 
 def accuracy(hits: Tensor, chance: float | None) -> Score:
-    """A share of hits (bool [n]) with its Wilson interval."""
+    """A share of hits with its Wilson interval.
+
+    Args:
+        hits: [n], each True or False, or a number in 0..1: the share of a tie, or of several right answers.
+        chance: The score of a guess that knows nothing, None where there is none.
+    """
     from vlobjectives.functional.statistics import wilson_interval
 
-    n = hits.numel()
-    value = hits.double().mean().item() if n else 0.0
-    low, high = wilson_interval(int(hits.sum()), n)
-    return Score(value, chance, low, high, n)
+    total, n = hits.double().sum().item(), hits.numel()
+    return Score(total / n if n else 0.0, chance, *wilson_interval(total, n), n)

@@ -8,8 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations.retrieval import share
-from vlobj_common.readers.answers import Answer, scores
+from vlobj_common.answer_scores import Answer, scores
 from vlobjectives import (
     AnswersQuestions,
     Evaluation,
@@ -20,6 +19,7 @@ from vlobjectives import (
     ObjectiveName,
     PartName,
     UnusableSample,
+    accuracy,
     fused,
 )
 
@@ -58,8 +58,8 @@ class Answering(Evaluation):
         asked, right = answered(held, self)
         learned = self._training(held)
         blind = max((guessed(learned, asked, kind) for kind in kinds()), key=lambda hits: hits.sum().item())
-        guess = share(blind, None)
-        return {"accuracy": share(right, guess.value), "question_only": guess}
+        guess = accuracy(blind, None)
+        return {"accuracy": accuracy(right, guess.value), "question_only": guess}
 
     def _training(self, held: EvaluationContext) -> list[Asked]:
         source, found = held.source, []

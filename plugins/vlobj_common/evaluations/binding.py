@@ -4,9 +4,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations.matching_accuracy import MatchingConfig, log_odds
-from vlobj_common.evaluations.retrieval import share
-from vlobjectives import ContrastPair, Evaluation, Samples, encoded
+from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds, preferred
+from vlobjectives import ContrastPair, Evaluation, Samples, accuracy, encoded
 
 TWINS = 64
 """Twins encoded at once."""
@@ -42,8 +41,8 @@ class Binding(Evaluation):
             twins = held.source.twins(held.split, kind, self.config.count)
             odds = torch.cat([self._odds(held, twins[k : k + TWINS], k) for k in range(0, len(twins), TWINS)])
             own = odds.diagonal(dim1=1, dim2=2)
-            scores[f"{kind}/caption"] = share(preferred(own, odds.flip(2).diagonal(dim1=1, dim2=2)), 0.5)
-            scores[f"{kind}/picture"] = share(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)
+            scores[f"{kind}/caption"] = accuracy(preferred(own, odds.flip(2).diagonal(dim1=1, dim2=2)), 0.5)
+            scores[f"{kind}/picture"] = accuracy(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)
         return scores
 
     def _odds(self, held, twins: list[ContrastPair], first: int) -> Tensor:
@@ -55,8 +54,3 @@ class Binding(Evaluation):
         image, text = pair + pair.new_tensor([0, 0, 1, 1]), pair + pair.new_tensor([0, 1, 0, 1])
         odds = log_odds(held, self.config, values["image"], values["text"], image.flatten(), text.flatten())
         return odds.reshape(-1, 2, 2)
-
-
-def preferred(own: Tensor, other: Tensor) -> Tensor:
-    """[twins] share of a twin's two decisions that prefer `own` to `other`, both [twins,2]; a tie is half of one."""
-    return ((own > other).double() + 0.5 * (own == other)).mean(1)

@@ -1,12 +1,12 @@
 """Masked words named with the picture at hand: all kinds, and the words of a kind by themselves."""
 
-import re
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from vlobj_common.evaluations._words_of_kind import ROWS, one_word, pattern, unigram
 from vlobjectives import (
     Batch,
     Encoded,
@@ -22,16 +22,12 @@ from vlobjectives import (
     PartName,
     PredictsTokens,
     RequestedOutputs,
-    Sample,
     Tokens,
     accuracy,
     encoded,
     fused,
 )
 from vlobjectives.functional import gather_tokens, indices_to_mask, mask_to_indices
-
-ROWS = 64
-"""Samples at once."""
 
 
 class Words(Evaluation):
@@ -119,46 +115,7 @@ def some(tokens: Tokens, noise: Noise, ratio: float) -> Tensor:
     return indices_to_mask(order, word.shape[1], in_order & (in_order.cumsum(1) <= count[:, None]))
 
 
-def one_word(
-    held: EvaluationContext,
-    text: str,
-    tokens: Tokens,
-    samples: list[Sample],
-    noise: Noise,
-    name: str,
-    pattern: re.Pattern,
-) -> Tensor:
-    """[B,L] bool, the pieces of one word of each caption that fits the pattern; none where no such word was read."""
-    reader = held.readers[next(iter(held.part(held.inputs[text].part).spec.fields))]
-    hidden = torch.zeros_like(tokens.special)
-    room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
-    for row, (sample, lot) in enumerate(zip(samples, noise(name, 1)[:, 0].tolist())):
-        caption = sample.values["caption"]
-        pieces = reader.read(caption).spans[: room[row]]
-        words = [
-            place
-            for match in pattern.finditer(caption)
-            if (
-                place := [1 + k for k, (first, end) in enumerate(pieces) if first < match.end() and end > match.start()]
-            )
-        ]
-        if words:
-            hidden[row, words[int(lot * len(words))]] = True
-    return hidden
-
-
 def hide(tokens: Tokens, hidden: Tensor, mask: int) -> MaskSample:
     """The draw that puts the mask token in place of the hidden positions [B,L] and scores just these."""
     index, ok = mask_to_indices(hidden, max(1, int(hidden.sum(1).max())))
     return MaskSample(hidden, hidden, index, ok, ids=tokens.ids.masked_fill(hidden, mask), fill="mask")
-
-
-def unigram(truth: Tensor, shares: tuple[float, ...]) -> float:
-    """How often the guess that looks at nothing is right; truth [n] int64 ids, shares of training by id or empty."""
-    ids, counts = truth.unique(return_counts=True)
-    frequent = counts if not shares else torch.tensor(shares, dtype=torch.float64)[ids.cpu()]
-    return counts[frequent.argmax().item()].item() / truth.numel()
-
-
-def pattern(words) -> re.Pattern:
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)

@@ -7,9 +7,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations.binding import preferred
-from vlobj_common.evaluations.retrieval import first_of, joined, share, within
-from vlobjectives import Batch, Evaluation, EvaluationConfig, InputName, Noise, PartName, Samples, Score, joint
+from vlobj_common.evaluations._galleries import first_of, joined, within
+from vlobj_common.evaluations._pair_odds import preferred
+from vlobjectives import (
+    Batch,
+    Evaluation,
+    EvaluationConfig,
+    InputName,
+    Noise,
+    PartName,
+    Samples,
+    Score,
+    accuracy,
+    joint,
+)
 from vlobjectives.functional.statistics import mean_interval
 
 
@@ -64,7 +75,7 @@ class Motion(Evaluation):
         value, low, high = mean_interval(torch.cat(lost).tolist())
         return {
             "shuffled": Score(value, 0.0, low, high, sum(map(len, lost))),
-            "reversed": share(preferred(own, other), 0.5),
+            "reversed": accuracy(preferred(own, other), 0.5),
         }
 
     def _shown(self, batch: Batch, clips: Tensor) -> Batch:

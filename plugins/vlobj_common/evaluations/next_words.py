@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations.masked_words import ROWS, one_word, pattern, unigram
+from vlobj_common.evaluations._words_of_kind import ROWS, one_word, pattern, unigram
 from vlobjectives import (
     Evaluation,
     EvaluationConfig,

@@ -4,9 +4,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations.matching_accuracy import MatchingConfig, log_odds
-from vlobj_common.evaluations.retrieval import Gallery, galleries, share, within
-from vlobjectives import Evaluation, EvaluationContext, Length, PartName, Samples, encoded, joint
+from vlobj_common.evaluations._galleries import Gallery, galleries, within
+from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds
+from vlobjectives import Evaluation, EvaluationContext, Length, PartName, Samples, accuracy, encoded, joint
 
 
 class Rerank(Evaluation):
@@ -49,7 +49,7 @@ class Rerank(Evaluation):
                 hits[way].append(torch.where(among.any(1), found, 0.0))
                 luck[way].append(within(torch.zeros_like(odds), right, (1,))[1])
         return {
-            f"{way}/r1": share(torch.cat(rows), torch.cat(luck[way]).mean().item())
+            f"{way}/r1": accuracy(torch.cat(rows), torch.cat(luck[way]).mean().item())
             for way, rows in hits.items()
             if rows
         }

@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from vlobj_common.evaluations.retrieval import share
 from vlobjectives import (
     Evaluation,
     EvaluationConfig,
@@ -18,6 +17,7 @@ from vlobjectives import (
     PartName,
     Sample,
     UnusableSample,
+    accuracy,
     joint,
 )
 
@@ -80,7 +80,7 @@ class ZeroShot(Evaluation):
             asked = there.any(1) & ~there.all(1)
             if asked.any():
                 hits = there[asked].gather(1, torch.cat(near[name])[asked, None])[:, 0]
-                scores[name] = share(hits, there[asked].double().mean(0).max().item())
+                scores[name] = accuracy(hits, there[asked].double().mean(0).max().item())
         return scores
 
     def _kinds(self, held: EvaluationContext) -> dict[str, Sequence[str]]:

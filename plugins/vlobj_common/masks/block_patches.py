@@ -6,14 +6,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.masks.random_patches import RandomPatches
+from vlobj_common.masks.patch_mask import PatchMask
 from vlobjectives import Length, MaskTarget, Noise
 
 BLOCKS = 16
 """Blocks drawn a frame. Those that are not needed are not used."""
 
 
-class BlockPatches(RandomPatches):
+class BlockPatches(PatchMask):
     """Mask rectangular blocks of patches, one after the other, until the ratio is reached, as in BEiT.
 
     A block covers s patches, uniform from `least` to the share, in the shape of a picture of aspect r (height / width),
@@ -26,7 +26,7 @@ class BlockPatches(RandomPatches):
 
     paper = "BEiT, arXiv 2106.08254"
 
-    class Config(RandomPatches.Config):
+    class Config(PatchMask.Config):
         least: Length = Field(16, description="patches of a block at least, if the share is that large (BEiT: 16)")
         aspect: float = Field(0.3, gt=0, le=1, description="the flattest block, its height over its width (BEiT: 0.3)")
 

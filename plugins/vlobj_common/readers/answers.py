@@ -6,12 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
+from vlobj_common.answer_scores import Answer, most, scores
 from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
-
-Answer = str | list[str] | Mapping[str, float]
-SOFT = 0.3
-"""What each person who gave an answer adds to its score, up to 1: 0.3, 0.6, 0.9, 1 (as is usual for VQA 2.0)."""
 
 
 class Answers(Reader):
@@ -78,25 +75,3 @@ class Answers(Reader):
     def _fill(self, answers: list[str], share: tuple[float, ...]) -> None:
         self.answers, self._id = answers, {answer: number for number, answer in enumerate(answers)}
         self._spec = FieldSpec("labels", (self.config.labels,), vocabulary=self.config.size, share=share)
-
-
-def scores(value: Answer) -> dict[str, float]:
-    """Answer -> score of a row, the answers in their plain form."""
-    if isinstance(value, str):
-        return {plain(value): 1.0}
-    if isinstance(value, Mapping):
-        return {plain(answer): float(score) for answer, score in value.items()}
-    return {answer: min(1.0, SOFT * count) for answer, count in Counter(map(plain, value)).items()}
-
-
-def most(value: Answer) -> str:
-    """The most frequent answer of a row: the first of several that are equally so."""
-    if isinstance(value, list):
-        return Counter(map(plain, value)).most_common(1)[0][0]
-    found = scores(value)
-    return max(found, key=found.get)
-
-
-def plain(answer: str) -> str:
-    """Case and blanks at the ends do not tell answers apart."""
-    return answer.strip().lower()
