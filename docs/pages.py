@@ -19,8 +19,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from vlobjectives.cli import explain
+from vlobjectives.components import KINDS
 from vlobjectives.recipe import model, recipes
-from vlobjectives.registry import KINDS, Registry
+from vlobjectives.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
 KIND_TITLES = {kind: f"{kind.capitalize()}s" for kind in KINDS} | {"fusion": "Fusions"}

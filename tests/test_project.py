@@ -11,7 +11,7 @@ import yaml
 
 import vlobjectives
 from vlobjectives import deprecated
-from vlobjectives.registry import API
+from vlobjectives.components import API
 
 ROOT = Path(__file__).parents[1]
 

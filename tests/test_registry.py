@@ -7,11 +7,12 @@ from itertools import count
 
 import pytest
 
+from vlobjectives.components import KINDS, Fault
 from vlobjectives.contracts import config as configs
 from vlobjectives.errors import PluginError
 from vlobjectives.recipe import model
 from vlobjectives.recipe.known_keys import fields
-from vlobjectives.registry import KINDS, Fault, Registry
+from vlobjectives.registry import Registry
 
 _NUMBER = count()
 GOOD = """
@@ -328,7 +329,7 @@ def test_watch_registers_an_object():
 def test_every_kind_has_its_contract():
     from importlib import import_module
 
-    from vlobjectives.registry import _MODULE
+    from vlobjectives.components import _MODULE
 
     for kind in KINDS:
         module = import_module(f"vlobjectives.contracts.{_MODULE.get(kind, kind)}")

@@ -6,70 +6,24 @@ built-in; a stranger's component is `package/name` (package: its distribution, o
 as well as long as nobody else has that name.
 """
 
-import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
+from vlobjectives.components import _KEY, _TARGET, API, KINDS, Component, Fault, Row, _class_of, _space
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
 from vlobjectives.plugin_loading import trust
 from vlobjectives.plugin_loading.helper_files import Files
-from vlobjectives.plugin_loading.load import HOOKS, found_file, load_file, load_target, reason_of, where_raised
+from vlobjectives.plugin_loading.load import HOOKS, found_file, load_file, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 
-API = 2
-"""The version of hooks and contracts: 1 with 0.1, 2 with 0.2. Plug-ins of earlier versions are taken as well."""
 GROUP = PROJECT
-PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
-KINDS = ("objective", "mask", "pairing", *PART_KINDS, "reader", "source", "evaluation", "tracker")
-_MODULE = dict.fromkeys(PART_KINDS, "parts") | {"tracker": "hooks"}  # of contracts; else the kind's own name
-_KEY = re.compile(r"([a-z]+):([A-Za-z_][A-Za-z0-9_.-]*)")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A plug-in, or one component of it, that cannot be used, and why."""
-
-    name: str
-    distribution: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Component:
-    """What a plug-in says it brings. `target` is `module:Class`, or the class itself from a local file."""
-
-    kind: str
-    short: str
-    package: str
-    version: str
-    target: str | type
-    builtin: bool
-
-    @property
-    def full(self) -> str:
-        return f"{self.package}/{self.short}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of `vlobj plugins`: `name` is the shortest that finds it."""
-
-    kind: str
-    name: str
-    package: str
-    version: str
-    target: str
-    fault: str | None
 
 
 class Registry:
@@ -280,13 +234,6 @@ class Registry:
             return self._manager.subset_hook_caller(hook_name, others)(**arguments)
 
 
-def _space(kind: str) -> str:
-    """Kinds that share their names: all parts stand under `model`, told apart by their type alone."""
-    if kind != "part" and kind not in KINDS:
-        raise ValueError(f"no such kind of plug-in: {kind!r}; there are {', '.join(KINDS)}")
-    return "part" if kind in PART_KINDS else kind
-
-
 def _shortest(one: Component, here: Mapping[str, Component]) -> str:
     return one.short if here.get(one.short) == one else one.full
 
@@ -295,17 +242,3 @@ def _mapping(answer: Any) -> Mapping:
     if not isinstance(answer, Mapping):
         raise TypeError(f"vlobj_components returned {answer!r}, not a mapping of kind:name to module:Class")
     return answer
-
-
-def _class_of(found: Component) -> type:
-    """Imports a component and sees that it is what its kind promises."""
-    label = f"the {found.kind} '{found.full}'"
-    target = found.target if isinstance(found.target, type) else load_target(found.target, label, found.package)
-    contract = import_module(f"vlobjectives.contracts.{_MODULE.get(found.kind, found.kind)}")
-    base = getattr(contract, found.kind.capitalize())
-    if not (isinstance(target, type) and issubclass(target, base)):
-        raise PluginError(
-            f"{label} is no class derived of vlobjectives' {base.__name__}: {target!r}",
-            f"derive it of {base.__name__}, or name the right class in vlobj_components",
-        )
-    return target

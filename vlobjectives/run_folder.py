@@ -2,18 +2,14 @@
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import platform
 import re
 import secrets
 import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +18,7 @@ from pydantic import BaseModel, ValidationError
 from vlobjectives.contracts.evaluation import Score
 from vlobjectives.errors import DataError, Place, RecipeError, ResourceError
 from vlobjectives.files import exists, json_text, read, read_json, refuse_links, reserved, there, unreadable, write
-from vlobjectives.recipe import Loaded, Recipe, dump
-from vlobjectives.recipe.yaml import parse
-from vlobjectives.registry import Registry
+from vlobjectives.recipe import Loaded
 
 FAILED = "failed.json"
 """What names the evaluations that failed when the run ended; without it all scores are there."""
@@ -248,82 +242,3 @@ def kept_fields(loaded: Loaded, place: Path | None = None) -> Path | None:
 def scores_as_data(scores: Mapping[str, Score]) -> dict[str, Any]:
     """Scores as summary.json holds them: flat names."""
     return {name: asdict(score) for name, score in scores.items()}
-
-
-def manifest(
-    recipe: Recipe, plugins: list[dict[str, str]], data: str, fields: Mapping[str, str], files: Mapping[str, str]
-) -> dict[str, Any]:
-    """What made a run: its recipe, versions, plug-ins with their distributions and local files, git, hashes of data
-    and fields. The recipe stands here too so that recipe.yaml can be held against it.
-
-    `starts` and `changes` grow with every time that the run is taken up again.
-    """
-    return {
-        "recipe": parse(dump(recipe), "recipe").data,
-        "versions": {name: version(name) for name in ("vlobjectives", "torch", "timm", "transformers")},
-        "python": platform.python_version(),
-        "plugins": plugins,
-        "plugin_files": dict(files),
-        "data": data,
-        "fields": dict(fields),
-        "git": _git(),
-        "started": now(),
-        "starts": [],
-        "changes": [],
-    }
-
-
-def learned(fields: Path) -> dict[str, str]:
-    """Field -> sha256 of what its reader learned."""
-    return {Path(path).stem: digest for path, digest in hashes(sorted(fields.glob("*.json"))).items()}
-
-
-def now() -> str:
-    """The time, with its zone, as manifests write it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def hashes(paths: Iterable[Path]) -> dict[str, str]:
-    """Path -> sha256 of the file."""
-    return {str(path): hashlib.sha256(read(path)).hexdigest() for path in paths}
-
-
-def _git() -> str | None:
-    """The commit of the package's checkout, if it is one, with a mark for uncommitted changes.
-
-    An installed package may lie in somebody else's checkout (`.venv` in a project's folder), which does not track it.
-    """
-    here = Path(__file__).resolve()
-
-    def asked(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words],
-            cwd=here.parent,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=5,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        asked("ls-files", "--error-unmatch", here.name)
-        return asked("describe", "--always", "--dirty")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def used_plugins(recipe: Recipe, registry: Registry) -> list[dict[str, str]]:
-    """The plug-ins that a recipe names, with the distributions that brought them."""
-    named = {("source", entry.type) for entry in recipe.sources.values()}
-    for kind, entries in (
-        ("reader", recipe.fields),
-        ("part", recipe.model),
-        ("mask", recipe.masks),
-        ("pairing", recipe.pairings),
-        ("objective", recipe.objectives),
-        ("evaluation", recipe.evaluate.entries),
-    ):
-        named |= {(kind, entry.type) for entry in entries.values()}
-    found = [registry.component(kind, name) for kind, name in sorted(named)]
-    return [{"kind": one.kind, "name": one.full, "package": one.package, "version": one.version} for one in found]

@@ -9,7 +9,7 @@ Of one frame and without a temporal table this is timm's model, and timm's weigh
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import timm
@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS, MlpStem
+from vlobj_models.timm_stems import _narrows, _pointwise
 from vlobj_models.vision_weights import agreed, load, resampled, unfetched
 from vlobj_models.weights_files import reason
 from vlobjectives import (
@@ -332,19 +333,3 @@ class TimmVision(Encoder):
         place = torch.arange(frames * each, device=device).reshape(frames, each)
         first, classes = self.module.num_prefix_tokens, int(self.module.has_class_token)
         return torch.cat([place[:, :classes].flatten(), place[:, first:].flatten(), place[:, classes:first].flatten()])
-
-
-@cache
-def _narrows(name: str) -> bool:
-    """Whether a timm model can be as narrow as one likes; ViTamin's width is that of the convolutions below it."""
-    try:
-        with torch.device("meta"):
-            timm.create_model(name, embed_dim=32, num_heads=2, depth=1)
-    except Exception:  # whatever timm asserts, also of no model at all, which is refused where it is built
-        return False
-    return True
-
-
-def _pointwise(layer: nn.Module) -> bool:
-    """A convolution that is a linear map of each patch (or pixel) by itself."""
-    return isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride

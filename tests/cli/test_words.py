@@ -10,8 +10,9 @@ import pytest
 from small_recipes import changed, plugin, vlobj
 
 from vlobjectives.cli import explain
+from vlobjectives.components import KINDS
 from vlobjectives.recipe.recipes import names
-from vlobjectives.registry import KINDS, Registry
+from vlobjectives.registry import Registry
 
 WRONG = [
     (["fly"], 2, "No such command 'fly'"),

@@ -11,10 +11,11 @@ import typer
 
 from vlobjectives.cli import explain
 from vlobjectives.cli.app import app
+from vlobjectives.components import KINDS, PART_KINDS
 from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import known_keys, load
 from vlobjectives.recipe.recipes import folder, names
-from vlobjectives.registry import KINDS, PART_KINDS, Registry
+from vlobjectives.registry import Registry
 from vlobjectives.testing import Toy, objective_laws
 
 ROOT = Path(__file__).resolve().parents[2]

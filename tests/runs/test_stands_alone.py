@@ -184,7 +184,7 @@ def test_a_run_of_before_goes_on(capsys, home, tmp_path):
     del state["saved"]
     field.write_text(json.dumps(state), encoding="utf-8")
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    from vlobjectives.run_folder import learned
+    from vlobjectives.run_manifest import learned
 
     (run / "manifest.json").write_text(json.dumps(manifest | {"fields": learned(run / "fields")}), encoding="utf-8")
     assert vlobj(capsys, "eval", run).code == 0

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
+from vlobjectives.components import KINDS, Row
 from vlobjectives.errors import PluginError
-from vlobjectives.registry import KINDS, Registry, Row
+from vlobjectives.registry import Registry
 from vlobjectives.runtime.console import Wide
 
 PLAIN = {

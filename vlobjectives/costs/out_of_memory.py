@@ -4,7 +4,8 @@ import traceback
 from collections.abc import Sequence
 
 from vlobjectives.costs import shape_check
-from vlobjectives.costs.table import PARTS, sized
+from vlobjectives.costs.table import PARTS
+from vlobjectives.costs.units import sized
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import ResourceError
 from vlobjectives.plugin_loading.instantiate import BuildError

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vlobjectives import run_folder
+from vlobjectives import run_folder, run_manifest
 from vlobjectives.data.bad_samples import BadSamples
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.data.fit_readers import learned
@@ -315,11 +315,11 @@ def _run(
         world, lambda: learned(made, recipe.seed, folder_, log, origin.learned(recipe) if origin else {})
     )
     if world.first:
-        manifest = run_folder.manifest(
+        manifest = run_manifest.manifest(
             recipe,
-            run_folder.used_plugins(recipe, registry),
+            run_manifest.used_plugins(recipe, registry),
             made.digest(),
-            run_folder.learned(folder_.fields),
+            run_manifest.learned(folder_.fields),
             plugin_copies.digests(recipe, registry),
         )
         if origin:
@@ -348,7 +348,7 @@ def _run(
         log.say(f"going on after step {session.done}" if found else "there is no whole checkpoint: from the beginning")
     if world.first:
         start = {
-            "time": run_folder.now(),
+            "time": run_manifest.now(),
             "after_step": session.done,
             "device": str(device),
             "precision": session.precision,

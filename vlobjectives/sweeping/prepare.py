@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from vlobjectives import run_folder
+from vlobjectives import run_manifest
 from vlobjectives.checking import check
 from vlobjectives.costs.measure import measure
 from vlobjectives.errors import DataError, Place, PluginError, Problem
@@ -101,7 +101,7 @@ class _Found:
             for number, path in enumerate(self.loaded.recipe.plugins):
                 self.registry.add_file(path, self.loaded.own("plugins", number))
             self.loaded = resume.settled(resolved(self.loaded, self.registry), self.processes)
-            self.plugins = run_folder.used_plugins(self.loaded.recipe, self.registry)
+            self.plugins = run_manifest.used_plugins(self.loaded.recipe, self.registry)
             self.files = plugin_copies.digests(self.loaded.recipe, self.registry)
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
             self.runs = tuple(self._run(out, seed) for seed in seeds)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from vlobjectives.costs.table import flop
+from vlobjectives.costs.units import flop
 from vlobjectives.sweeping.prepare import Prepared
 from vlobjectives.sweeping.tables import Cost, Interval, Score
 

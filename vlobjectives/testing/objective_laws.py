@@ -7,12 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vlobjectives.contracts.config import ObjectiveConfig
-from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
-from vlobjectives.contracts.views import fused
 from vlobjectives.system.assemble import view_parts
-from vlobjectives.system.system import Losses, System
+from vlobjectives.system.system import Losses
+from vlobjectives.testing.companions import accompanied, alone
 from vlobjectives.testing.law import (
     Broken,
     Law,
@@ -22,7 +20,6 @@ from vlobjectives.testing.law import (
     listed,
     same,
     same_gradients,
-    tensors,
     untouched,
 )
 from vlobjectives.testing.processes import processes_equal_one
@@ -35,26 +32,6 @@ def objective_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
     return listed(_LAWS, expected)
 
 
-class Companion(Objective):
-    """Looks at all that another objective looks at, and at more: who shares with it must not feel it.
-
-    layered  parts that can show layers; of these it asks for one more
-    """
-
-    def __init__(self, other: Objective, layered: frozenset[str]):
-        super().__init__(ObjectiveConfig())
-        self.asked, self.layered = other.views, layered
-
-    def views(self, inputs):
-        views = dict(self.asked(inputs))
-        more = {f"more {key}": view.layer(0) for key, view in views.items() if view.part in self.layered}
-        return {**views, **more, "clean": fused(inputs["image"], inputs["text"])}
-
-    def forward(self, **given):
-        seen = [given[name] for name in given if name not in ("batch", "noise", "gather")]
-        return {"all": Term(sum(x.square().mean() for _, x in tensors(seen) if x.requires_grad), 1)}
-
-
 def own(losses: Losses, name: str) -> dict[str, Tensor]:
     """The values of an objective's terms."""
     return {term: losses.value(term) for term in losses.terms if term.split("/")[0] == name}
@@ -63,19 +40,6 @@ def own(losses: Losses, name: str) -> dict[str, Tensor]:
 def weighted(losses: Losses, name: str) -> Tensor:
     """What an objective adds to the loss."""
     return sum(losses.weighted(term) for term in own(losses, name))
-
-
-def alone(toy: Toy, name: str) -> Toy:
-    """The toy with this one objective."""
-    return toy.changed(objectives={name: toy.objectives[name]})
-
-
-def accompanied(toy: Toy, name: str, train: bool) -> System:
-    system = alone(toy, name).system(train)
-    layered = frozenset(key for key, part in system.model.items() if "layers" in part.spec.can)
-    system.objectives["companion"] = Companion(system.objectives[name], layered)
-    system.settings.weights["companion"], system.settings.group["companion"] = 1.0, "all"
-    return system
 
 
 # ---- laws

@@ -1,7 +1,7 @@
 """The laws of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import RequestedOutputs
 from vlobjectives.functional import gather_tokens, pixels
 from vlobjectives.system import assemble
+from vlobjectives.testing.arguments import Arguments
 from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
 from vlobjectives.testing.part_calls import MASK_OF, Call, at_valid, calls, each, rows, total
 from vlobjectives.testing.static import on_fake_tensors
@@ -195,19 +196,9 @@ def built_on_meta(toy: Toy, name: str) -> None:
 
 def static(toy: Toy, name: str) -> None:
     for call in each(toy, name):
-        given = _Arguments(tuple(x for x in call.args if isinstance(x, Rows | Tensor)))
+        given = Arguments(tuple(x for x in call.args if isinstance(x, Rows | Tensor)))
         rest = [x for x in call.args if not isinstance(x, Rows | Tensor)]
         on_fake_tensors(lambda fake, call=call, rest=rest: call(*fake.values, *rest), given)
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """Arguments of a part, which come before whatever holds no tensor."""
-
-    values: tuple[Rows | Tensor, ...]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "_Arguments":
-        return _Arguments(tuple(change(x) if isinstance(x, Tensor) else x.map(change) for x in self.values))
 
 
 def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic import Field, field_validator
 
 from vlobj_data.captions.columns import Column, Further, specs
-from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig, folders
+from vlobj_data.captions.config import PATH, Folders, ListedConfig, folders
+from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.roots import Roots
 from vlobj_data.captions.text import Manifest, decoded

@@ -7,105 +7,22 @@ import random
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
 from torch import Tensor
 
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, Entry
+from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, folders
 from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
 from vlobj_data.captions.text import Manifest, read
-from vlobjectives import FieldSpec, Flaw, Sample, Share, Side, Source, SourceConfig, UnusableSample
+from vlobjectives import FieldSpec, Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError
 
-PATH = {"path": True}
-MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
-STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
-LATER = ("interpolation", "flip_unless")
-"""Options that were added: at their default the digest of the data is what it was without them."""
-PLACE = {"place": True}
 FIRST = 100
-
-Folders = str | list[str] | None
-Channel = Annotated[float, Field(ge=-1000, le=1000)]
-Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
-
-
-class ListedConfig(SourceConfig):
-    manifest: str = Field(description="file that lists the data and captions", json_schema_extra=PATH)
-    captions: Literal["each", "one"] = Field(
-        "each", description="each: every caption is a sample; one: every picture or clip is, with one of its captions"
-    )
-    image_size: Side = Field(224, description="pixels a side")
-    resize: Literal["squash", "crop"] = Field("crop", description="to a square: squeezed, or the middle cut out")
-    augment: Literal["none", "crop"] = Field("none", description="crop: a random box of a training picture or clip")
-    scale: tuple[Share, Share] = Field((0.5, 1.0), description="share of the picture that a random box covers")
-    interpolation: Literal["bilinear", "bicubic"] = Field(
-        "bilinear", description="how pixels are resized; smoothed where they become fewer"
-    )
-    flip: bool = Field(
-        False, description="mirror half of the training data, never what has a caption with a word of flip_unless"
-    )
-    flip_unless: list[str] = Field(
-        list(framing.SIDES),
-        description="how words for left and right begin in the captions' language; the default is English alone",
-    )
-    mean: Colours = Field("half", description="taken from each channel (scale 0..1): a known set's, or three")
-    std: Colours = Field("half", description="each channel is divided by: a known set's, or three numbers")
-    splits: dict[str, list[str]] = Field(
-        {"train": ["train", "restval"], "val": ["val"], "test": ["test"]},
-        description='which of the manifest\'s splits make up a split here ("": records without one); what is named '
-        "nowhere is left out, with a note where this option is written",
-    )
-    hold_out: dict[str, Share] = Field(
-        {"val": 0.1, "test": 0.1},
-        description="shares of the files, by a hash of the file name, where the manifest names no splits",
-    )
-    links: bool = Field(
-        False,
-        json_schema_extra=PLACE,
-        description="follow symbolic links wherever they lead; by default below the folders that the recipe names",
-    )
-
-    @field_validator("scale")
-    @classmethod
-    def _in_order(cls, scale: tuple[Share, Share]) -> tuple[float, float]:
-        if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError("must be two shares in order, over 0 and at most 1")
-        return scale
-
-    @field_validator("flip_unless")
-    @classmethod
-    def _are_words(cls, sides: list[str]) -> list[str]:
-        if not all(side.strip() for side in sides):
-            raise ValueError("must be words, none of them empty")
-        return [side.strip() for side in sides]
-
-    @field_validator("splits")
-    @classmethod
-    def _trains(cls, splits: dict[str, list[str]]) -> dict[str, list[str]]:
-        named = [name for names in splits.values() for name in names]
-        if "train" not in splits or len(named) != len(set(named)):
-            raise ValueError("must have `train`, and name none of the manifest's splits twice")
-        return splits
-
-    @field_validator("hold_out")
-    @classmethod
-    def _leaves_some(cls, shares: dict[str, float]) -> dict[str, float]:
-        if "train" in shares or min(shares.values(), default=0) < 0 or sum(shares.values()) >= 1:
-            raise ValueError("must be shares that sum to less than 1; `train` gets the rest")
-        return shares
-
-    @field_validator("std")
-    @classmethod
-    def _divides(cls, std: Colours) -> Colours:
-        if not isinstance(std, str) and min(std) <= 0:
-            raise ValueError("must be over 0")
-        return std
 
 
 class Listed(Source):
@@ -297,11 +214,6 @@ class Listed(Source):
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
         return hashlib.sha256(data + text.encode()).hexdigest()
-
-
-def folders(named: Folders, manifest: Path) -> list[str]:
-    """The folders that an option names, by default the manifest's."""
-    return [str(manifest.parent)] if not named else [named] if isinstance(named, str) else named
 
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:

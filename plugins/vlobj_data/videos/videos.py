@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vlobj_data.captions.listed import PATH, Folders, Listed, ListedConfig
+from vlobj_data.captions.config import PATH, Folders, ListedConfig
+from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.text import Manifest, decoded
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
