@@ -33,6 +33,7 @@ from vlobjectives.data.data_module import build_data
 from vlobjectives.data.loader import Layout, Loaded
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
@@ -92,11 +93,13 @@ def case(name: str, compiled: bool, checkpointed: bool, asked: Any, rate: float)
         *again,
         "run.precision=bf16",
     )
-    recipe, registry, device = load(name, changes).recipe, Registry(), torch.device(asked.device)
-    whole = measure(load(name, [c for c in changes if c not in again]).recipe, registry).full
-    planned = measure(recipe, registry).full.memory.peak if checkpointed else whole.memory.peak
-    made = build_data(recipe, registry, described=True)
-    system = assemble.system(recipe, registry, made).to(device).train()
+    registry, device = Registry(), torch.device(asked.device)
+    resolved = resolve(load(name, changes), registry)
+    recipe = resolved.recipe
+    whole = measure(resolve(load(name, [c for c in changes if c not in again]), registry)).full
+    planned = measure(resolved).full.memory.peak if checkpointed else whole.memory.peak
+    made = build_data(resolved, described=True)
+    system = assemble.system(resolved, made).to(device).train()
     system.autocast = (device.type, torch.bfloat16)
     if compiled:
         for part in system.model.values():

@@ -8,15 +8,15 @@ Work and activations are those of a micro-batch.
 
 import paired
 
-from vlobjectives.api import registry_of
 from vlobjectives.costs.measure import measure
 from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 
 
 def table(recipe: str) -> list[dict[str, str]]:
     """A row for each schedule of a recipe."""
-    loaded = load(recipe).recipe
-    costs = measure(loaded, registry_of(loaded))
+    costs = measure(resolve(load(recipe), Registry()))
     planned = costs.schedules["planned"]
     return [
         {

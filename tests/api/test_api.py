@@ -16,6 +16,7 @@ from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.evaluation import context
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.runs import session
 from vlobjectives.runtime.log import Log
 
@@ -35,7 +36,7 @@ FUSED = (
 def run(tmp_path_factory):
     """A finished run of two steps."""
     place = tmp_path_factory.mktemp("door") / "run"
-    session.run(load_recipe("itc", TINY), Registry(), place, Log(first=False), False)
+    session.run(resolve(load_recipe("itc", TINY), Registry()), place, Log(first=False), False)
     return place
 
 
@@ -45,12 +46,12 @@ def towers(run):
 
 
 @pytest.fixture
-def scene(towers):
-    return build_data(towers.system.recipe, Registry()).source.sample("test", 3, 0, 0)
+def scene(run):
+    return build_data(resolve(load_recipe(run), Registry())).source.sample("test", 3, 0, 0)
 
 
 def test_first_losses_are_those_of_a_run(tmp_path):
-    session.run(load_recipe("glscl", FUSED), Registry(), tmp_path / "run", Log(first=False), False)
+    session.run(resolve(load_recipe("glscl", FUSED), Registry()), tmp_path / "run", Log(first=False), False)
     logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
     system = vlobjectives.build("glscl", *FUSED).train()
     losses = system(next(system.batches()), 0)
@@ -119,9 +120,9 @@ def test_loaded_weights_are_the_checkpoints(run, towers):
     assert not torch.equal(fresh.model["joint"].image[0].weight, towers.joint.image[0].weight)
 
 
-def test_embeddings_are_those_that_the_run_was_scored_with(towers):
+def test_embeddings_are_those_that_the_run_was_scored_with(run, towers):
     system, recipe = towers.system, towers.system.recipe
-    made = build_data(recipe, Registry())
+    made = build_data(resolve(load_recipe(run), Registry()))
     made.fields.readers = system.data_module.fields.readers
     held = context.SplitContext(system, made.source, made.fields, "test", recipe.seed, 8, torch.device("cpu"))
     samples = [held.sample(number) for number in range(12)]
@@ -170,7 +171,7 @@ def test_load_opens_no_data(run, monkeypatch):
     """A source that can describe itself is not made: a run embeds where its photos are not."""
     from vlobj_data.scenes.scenes import Scenes
 
-    columns = build_data(load_recipe(run).recipe, Registry()).source.columns
+    columns = build_data(resolve(load_recipe(run), Registry())).source.columns
     monkeypatch.setattr(Scenes, "described", classmethod(lambda cls, config: columns), raising=False)
     monkeypatch.setattr(Scenes, "__init__", lambda *args: pytest.fail("the source was made"))
     assert vlobjectives.load(run).embed_texts(["a red circle"]).shape == (1, 24)

@@ -18,7 +18,8 @@ from vlobjectives.recipe import load
 from vlobjectives.recipe.recipes import names as shipped
 from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.entries import SECTION, Named, names
+from vlobjectives.resolved.entries import SECTION, Named
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import assemble
@@ -149,7 +150,7 @@ def test_what_is_not_tried_is_said(tmp_path, capsys):
 
 def others(trials: Trials, one: Named) -> Iterator[dict[str, Any]]:
     """Every option that names something, with every other name of the recipe, whatever it is the name of."""
-    recipe = trials.loaded.recipe
+    recipe = trials.resolved.recipe
     for option, info in type(one.config).model_fields.items():
         for kind in kinds(info):
             for name in getattr(recipe, SECTION[kind]):
@@ -160,18 +161,17 @@ def others(trials: Trials, one: Named) -> Iterator[dict[str, Any]]:
 def every_other_name(recipe: str) -> tuple[int, int]:
     """How many of the changes are refused, and how many run, on a whole tiny system and both of its held-out splits."""
     registry, report = Registry(), Report()
-    loaded, _ = tiny(load(recipe), registry)
-    named = names(loaded, registry, report)
-    loaded, named, made = data(loaded, registry, named, False, report)
-    loaded, named, built = capabilities(loaded, registry, named, made, 1, report)
+    resolved = resolve(tiny(load(recipe), registry)[0], registry)
+    resolved, made = data(resolved, False, report)
+    resolved, built = capabilities(resolved, made, report)
     if absent := [problem for problem in report.errors if "is not installed" in problem.what]:
         pytest.skip(str(absent[0]))
     assert not report.errors
-    trials = Trials(loaded, registry, named, built)
+    trials = Trials(resolved, built)
     fit_readers.fit(made, 0, Log(first=False), {})
-    system = assemble.system(loaded.recipe, registry, made).eval()
+    system = assemble.system(resolved, made).eval()
     refused = ran = 0
-    for path, one in named.items():
+    for path, one in resolved.entries.items():
         if one.kind != "evaluation":
             continue
         assert trials.fault(path, one) is None, (recipe, path, trials.fault(path, one))

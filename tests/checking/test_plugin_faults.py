@@ -8,11 +8,11 @@ import torch
 from small_recipes import line_of, plugin, vlobj
 
 import vlobjectives
-from vlobjectives import api
 from vlobjectives.data.loader import Layout, MicroBatches, in_order, micro_batches
 from vlobjectives.errors import Place, PluginError, RecipeError
 from vlobjectives.evaluation import context
 from vlobjectives.plugin_loading.attribution import blamed, whose
+from vlobjectives.registry import Registry
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
@@ -242,7 +242,9 @@ def test_what_a_plug_in_must_return(built, place, does, name, act, what):
 def test_an_evaluation_names_itself_and_what_it_is_handed(built, place, does):
     feed = next(iter(built.data_module.feeds.values()))
     held = context.SplitContext(built, feed.source, feed.fields, "val", 0, 8, torch.device("cpu"))
-    looks = api.registry_of(built.recipe).get("evaluation", "looks")
+    registry = Registry()
+    registry.add_file(built.recipe.plugins[0])
+    looks = registry.get("evaluation", "looks")
     one = looks(looks.Config())
 
     def failed():

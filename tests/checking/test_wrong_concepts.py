@@ -10,6 +10,7 @@ from vlobjectives.checking.text_lengths import lengths
 from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.resolved.tiny import tiny
 
 SCENES = "data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}"
@@ -188,7 +189,7 @@ def test_a_tiny_run_finds_phrases_in_captions_of_its_own(listed):
         "links": "caption",
         "tags": "tags",
     }
-    made = build_data(small.recipe, registry)
+    made = build_data(resolve(small, registry))
     made.fields.fit(lambda column: (made.source.value("train", number, column, 0, 0) for number in range(64)))
     text = made.fields.batch([made.source.sample("train", 0, 0, 0)], [0])["text"]
     assert (text.segment == 1).any() and made.fields.readers["phrases"].state()
@@ -199,7 +200,7 @@ def test_phrases_that_fill_what_the_caption_left_lose_nothing(tmp_path):
     registry = Registry()
     for length, noted in ((34, True), (60, False)):
         loaded = load(recipe(tmp_path, FIELDS.replace("length: 8", "length: 1"), **{"length: 48": f"length: {length}"}))
-        found = [problem.path for problem in lengths(loaded, build_data(loaded.recipe, registry))]
+        found = [problem.path for problem in lengths(loaded, build_data(resolve(loaded, registry)))]
         assert ("fields.phrases.length" in found) == noted
 
 
@@ -209,5 +210,5 @@ def test_a_plan_needs_no_tokenizer_whatever_shares_its_vocabulary(tmp_path):
         "special: {begin: 101, end: 102, pad: 0, mask: 103}}"
     )
     path = recipe(tmp_path, **{"  caption: {type: byte_pair, size: 400, length: 48}": words})
-    made = build_data(load(path).recipe, Registry(), described=True)
+    made = build_data(resolve(load(path), Registry()), described=True)
     assert made.fields.spec("phrases").ids == (30522, 100) and made.fields.spec("links").shape == (41, 33)

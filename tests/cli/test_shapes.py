@@ -10,6 +10,7 @@ from small_recipes import vlobj
 from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 LESS = ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=false", "plan.published=[]")
@@ -35,10 +36,10 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_its_passes(shape):
     name, overrides, passes = SHAPES[shape]
-    recipe, registry = load(name, overrides).recipe, Registry()
-    made = build_data(recipe, registry, described=True)
+    resolved = resolve(load(name, overrides), Registry())
+    made = build_data(resolved, described=True)
     with torch.device("meta"):
-        system = assemble.system(recipe, registry, made)
+        system = assemble.system(resolved, made)
     assert Counter(work.key.runner for work in system.plan(tuple(system.objectives)).passes) == passes
 
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from small_recipes import vlobj
 
-from vlobjectives import Evaluation, EvaluationConfig, JudgesPairs, Needs, ObjectiveName, PredictsTokens, api
+from vlobjectives import Evaluation, EvaluationConfig, JudgesPairs, Needs, ObjectiveName, PredictsTokens
 from vlobjectives.contracts import naming, roles
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.data.data_module import build_data
 from vlobjectives.evaluation.context import SplitContext, evaluations
 from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 SIZE = "width: 16, depth: 1, heads: 2"
@@ -83,13 +85,12 @@ SCORES = {
 def scored(tmp_path_factory) -> tuple[SplitContext, dict[str, Evaluation]]:
     path = tmp_path_factory.mktemp("own") / "own.yaml"
     path.write_text(RECIPE, encoding="utf-8")
-    recipe = load(path).recipe
-    registry = api.registry_of(recipe)
-    made = build_data(recipe, registry)
+    resolved = resolve(load(path), Registry())
+    made = build_data(resolved)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))
-    system = assemble.system(recipe, registry, made).eval()
+    system = assemble.system(resolved, made).eval()
     held = SplitContext(system, made.source, made.fields, "test", 0, 8, torch.device("cpu"))
-    return held, evaluations(recipe, registry, "", made.source.has)
+    return held, evaluations(resolved, "", made.source.has)
 
 
 @pytest.mark.parametrize("name", SCORES)

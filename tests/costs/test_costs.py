@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
-from planned import THIN, costs, recipe, registry
+from planned import THIN, costs, recipe
 
 from vlobjectives.costs import fake
 from vlobjectives.costs import plan_costs as arithmetic
@@ -144,7 +144,7 @@ def test_chance_levels_and_the_rows_that_a_contrast_sees():
 def test_losses_that_gather_cost_the_rows_of_all_processes():
     """Forward of a contrast of N rows: one product of [N,E] by [E,N]; kept of it: two [N,N], the two softmaxes."""
     rows, width, names = 4, 32, ("itc", "itm", "mgsc", "mltc")
-    cut = recipe(
+    cut = (
         "glscl",
         *THIN,
         "data.batch=64",
@@ -152,7 +152,7 @@ def test_losses_that_gather_cost_the_rows_of_all_processes():
         f"model.joint.width={width}",
         "objectives.itc.positives=pair",
     )
-    dry = {processes: build(cut, registry(), processes) for processes in (1, 2, 4, 8)}
+    dry = {processes: build(recipe(*cut, processes=processes)) for processes in (1, 2, 4, 8)}
     system, of = dry[1].system, {processes: one.step(names, 999) for processes, one in dry.items()}
     masked = {
         name: system.masks[name].size(system.sites[""][what])
@@ -199,11 +199,11 @@ def test_phases_cover_the_run_and_cost_grows_with_them():
 
 def test_an_estimate_from_shared_passes_is_what_an_unshared_step_counts():
     small = ("data.batch=8", *THIN, "run.precision=bf16")
-    dry = build(recipe("glscl", *small), registry())
+    dry = build(recipe("glscl", *small))
     names = ("itc", "mlm", "mgsc")
     step = dry.step(names, 999)
     said = arithmetic.schedule(dry.system.plan(names, "none"), step.forward, step.memory.passes)
-    other = build(recipe("glscl", *small, "plan.share=none"), registry()).step(names, 999)
+    other = build(recipe("glscl", *small, "plan.share=none")).step(names, 999)
     assert sum(other.forward.values()) == said.forward > sum(step.forward.values())
     assert sum(other.memory.passes.values()) == pytest.approx(said.activations, rel=0.02)
 
@@ -222,7 +222,7 @@ def test_attention_is_counted_whatever_computes_it(precision):
                 f"run.precision={precision}",
                 f"model.fusion.dropout={dropout}",
             )
-            one[device, dropout] = build(it, registry()).step(("mlm",), 999).forward
+            one[device, dropout] = build(it).step(("mlm",), 999).forward
     first = one["cpu", 0.0]
     assert all(other == first for other in one.values())
     n = 65
@@ -249,7 +249,7 @@ def failing(monkeypatch, target: str, error: str):
         raise RuntimeError(error)
 
     monkeypatch.setattr(target, raises)
-    return troubles(recipe("glscl", *THIN, "data.batch=4"), registry())
+    return troubles(recipe("glscl", *THIN, "data.batch=4"))
 
 
 @pytest.mark.parametrize(
@@ -286,22 +286,22 @@ def test_asking_the_device_for_a_number_is_told(monkeypatch):
     monkeypatch.setattr(
         ITM, "_labels", lambda self, pairs, batch: labels(self, pairs, batch) if bool(pairs.pairs.valid.any()) else None
     )
-    one, *_ = troubles(recipe("glscl", *THIN, "data.batch=4"), registry())
+    one, *_ = troubles(recipe("glscl", *THIN, "data.batch=4"))
     assert one.path == ("objectives", "itm") and "asks the device for a number" in one.why and "take(" in one.hint
 
 
 def test_what_is_right_has_no_trouble():
-    assert troubles(recipe("glscl", *THIN, "data.batch=4"), registry()) == []
+    assert troubles(recipe("glscl", *THIN, "data.batch=4")) == []
 
 
 def test_a_part_that_does_not_fit_is_trouble_and_no_crash():
-    one, *_ = troubles(recipe("glscl", *THIN, "model.vision.patch=7"), registry())
+    one, *_ = troubles(recipe("glscl", *THIN, "model.vision.patch=7"))
     assert isinstance(one, BuildError) and one.path == ("model", "vision")
 
 
 def test_a_stand_in_batch_is_what_the_fields_say():
     it = recipe("glscl", *THIN, "data.batch=4")
-    dry = build(it, registry())
+    dry = build(it)
     batch = fake.fake_batch(dry.fields[""], 4)
     text, spec = batch["text"], dry.fields[""]["text"]["caption"]
     assert batch["image"].shape == (4, 3, 64, 64) and text.ids.shape == (4, spec.shape[0]) and text.valid.all()

@@ -14,9 +14,8 @@ from vlobjectives.plugin_loading.attribution import whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe import load
 from vlobjectives.recipe.recipes import names
-from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.entries import add_files
+from vlobjectives.resolved.resolved import Resolved, resolve
 from vlobjectives.training.schedule import live_sets
 
 TO_CPU = torch.device("cpu")
@@ -36,14 +35,14 @@ class StaysThere(TorchDispatchMode):
         return out
 
 
-def trouble_on_gpu(recipe, registry) -> list[str]:
+def trouble_on_gpu(resolved: Resolved) -> list[str]:
     """`path: what` of all that fails while the losses of every live set are computed."""
-    dry = build(recipe, registry)
+    dry = build(resolved)
     with dry.mode:
         fake.as_fake(dry.system, "cuda")
     dry.system.autocast, found = None, []
     for source in dry.fields:
-        for live, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
+        for live, step in live_sets(dry.system.weights(source), resolved.recipe.run.steps).items():
             try:
                 with dry.mode, StaysThere():
                     batch = fake.fake_batch(dry.fields[source], dry.rows, source).to(torch.device("cuda"))
@@ -74,10 +73,8 @@ NEEDS = (
 )
 def test_losses_of_every_live_set_stay_on_the_gpu(name):
     needs = NEEDS if name.startswith("flickr8k") else ()
-    loaded, registry, report = load(name, ("run.device=cuda", *needs)), Registry(), Report()
-    assert add_files(loaded, registry, report)
     try:
-        found = trouble_on_gpu(loaded.recipe, registry)
+        found = trouble_on_gpu(resolve(load(name, ("run.device=cuda", *needs)), Registry()))
     except BuildError as error:
         assert "is not installed" in str(error), error
         pytest.skip(str(error))
@@ -116,7 +113,5 @@ def test_what_is_left_or_fetched_is_seen_and_its_owner_named(what, tmp_path):
         """,
     )
     path = changed(tmp_path, {"# Small: few objectives.": "plugins: [own.py]", "  itc: {}": "  itc: {}\n  own: {}"})
-    loaded, registry = load(path), Registry()
-    assert add_files(loaded, registry, Report())
-    found = trouble_on_gpu(loaded.recipe, registry)
+    found = trouble_on_gpu(resolve(load(path), Registry()))
     assert found and all(one.startswith("objectives.own: ") and said in one for one in found), found

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 import torch
-from planned import recipe, registry
+from planned import recipe
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -23,8 +23,8 @@ SMALL = ("data.batch=8", "run.precision=fp32", "run.device=cpu", "run.steps=1000
 def real(overrides=()):
     """The same system with numbers, weights of AdamW aside, and a batch."""
     it = recipe("glscl", *SMALL, *overrides)
-    made = build_data(it, registry())
-    return assemble.system(it, registry(), made).train(), fake.fake_batch(specs(made), it.data.batch)
+    made = build_data(it)
+    return assemble.system(it, made).train(), fake.fake_batch(specs(made), it.recipe.data.batch)
 
 
 def test_storages_counts_a_storage_once_and_lets_it_go():
@@ -66,7 +66,7 @@ def allocated(system, batch, names) -> int:
 
 @pytest.mark.parametrize("names", [ALL, ("itc",), ("itm", "mlm")])
 def test_agrees_with_what_the_allocator_recorded_of_a_real_step(names):
-    memory = build(recipe("glscl", *SMALL), registry()).step(names, LAST).memory
+    memory = build(recipe("glscl", *SMALL)).step(names, LAST).memory
     system, batch = real()
     there = sum(p.numel() * p.element_size() for p in (*system.parameters(), *system.buffers()))
     text = batch["text"]
@@ -78,7 +78,7 @@ def test_agrees_with_what_the_allocator_recorded_of_a_real_step(names):
 
 
 def test_the_parts_of_the_peak_are_the_peak():
-    memory = build(recipe("glscl", *SMALL), registry()).step(ALL, LAST).memory
+    memory = build(recipe("glscl", *SMALL)).step(ALL, LAST).memory
     assert sum(memory.parts.values()) == memory.peak
     system, _ = real()
     tensors = (*system.parameters(), *system.buffers())
@@ -87,8 +87,8 @@ def test_the_parts_of_the_peak_are_the_peak():
 
 
 def test_gradients_of_earlier_micro_batches_are_there():
-    once = build(recipe("glscl", *SMALL), registry()).step(ALL, LAST).memory
-    more = build(recipe("glscl", *SMALL, "data.batch=16", "data.micro_batch=8"), registry()).step(ALL, LAST).memory
+    once = build(recipe("glscl", *SMALL)).step(ALL, LAST).memory
+    more = build(recipe("glscl", *SMALL, "data.batch=16", "data.micro_batch=8")).step(ALL, LAST).memory
     assert more.parts["gradients"] == pytest.approx(more.parts["weights"], rel=0.01) and once.parts["gradients"] == 0
     assert once.peak < more.peak <= once.peak + more.parts["gradients"]
 
@@ -107,7 +107,7 @@ def test_checkpointing_by_part_gives_the_same_gradients():
 
 def test_checkpointing_by_part_lowers_the_peak():
     plain, again = (
-        build(recipe("glscl", *SMALL, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
+        build(recipe("glscl", *SMALL, f"plan.checkpoint={parts}")).step(ALL, LAST)
         for parts in ("[]", "[vision, fusion]")
     )
     assert again.memory.peak < 0.6 * plain.memory.peak
@@ -123,8 +123,7 @@ def test_checkpointing_is_counted_for_a_gpu_too():
     """What is recomputed must go through the same attention, or the backward pass would find other tensors."""
     gpu = ("data.batch=8", "run.precision=bf16", "run.device=cuda")
     plain, again = (
-        build(recipe("glscl", *gpu, f"plan.checkpoint={parts}"), registry()).step(ALL, LAST)
-        for parts in ("[]", "[vision, fusion]")
+        build(recipe("glscl", *gpu, f"plan.checkpoint={parts}")).step(ALL, LAST) for parts in ("[]", "[vision, fusion]")
     )
     assert again.memory.peak < 0.7 * plain.memory.peak and again.backward > plain.backward
 

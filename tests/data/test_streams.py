@@ -19,6 +19,7 @@ from vlobjectives.data.streams import Turns, training
 from vlobjectives.evaluation import context
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.runtime.log import Log
 
 MIX = "data.mix={pictures: {weight: 2}, clips: {frames: 2, samples: 24, rename: {clip: image}}}"
@@ -65,8 +66,8 @@ def mixed(tmp_path_factory):
 
 
 def made(path, *overrides):
-    loaded = load(path, overrides)
-    return loaded.recipe, build_data(loaded.recipe, Registry())
+    resolved = resolve(load(path, overrides), Registry())
+    return resolved, build_data(resolved)
 
 
 def test_options_beside_the_mix_are_each_sources(mixed):
@@ -131,8 +132,8 @@ def test_an_objective_may_be_for_some_sources(mixed):
 
 
 def test_a_plan_for_each_source(mixed):
-    loaded, _ = made(mixed, MIX)
-    pictures, clips = (measure.measure(loaded, Registry(), source=name) for name in ("pictures", "clips"))
+    resolved, _ = made(mixed, MIX)
+    pictures, clips = (measure.measure(resolved, source=name) for name in ("pictures", "clips"))
     assert (pictures.steps, clips.steps) == (9, 5) and (pictures.source, clips.source) == ("pictures", "clips")
     tokens = [{one.reads: one.tokens for one in costs.passes if one.part == "vision"} for costs in (pictures, clips)]
     assert tokens == [{"image": (17,)}, {"image": (34,)}]
@@ -150,10 +151,9 @@ def test_readers_learn_from_all_sources(mixed, monkeypatch):
 
 
 def test_scores_carry_the_sources_name(mixed):
-    loaded, _ = made(mixed, MIX, "evaluate={losses: true, retrieval: {gallery: 8}, binding: {count: 4}}")
+    resolved, _ = made(mixed, MIX, "evaluate={losses: true, retrieval: {gallery: 8}, binding: {count: 4}}")
     chosen = {
-        name: set(context.evaluations(loaded, Registry(), name, can))
-        for name, can in (("pictures", {"twins"}), ("clips", set()))
+        name: set(context.evaluations(resolved, name, can)) for name, can in (("pictures", {"twins"}), ("clips", set()))
     }
     assert chosen == {"pictures": {"retrieval", "binding"}, "clips": {"retrieval"}}
 
@@ -162,8 +162,8 @@ def test_what_an_evaluation_needs_may_hang_on_its_options(mixed):
     """zero_shot needs the source's words only where no classes are named."""
     for classes, wanted in ((None, []), (["dog", "cat"], ["zero_shot"])):
         options = "true" if classes is None else f"{{classes: {classes}}}"
-        loaded, _ = made(mixed, MIX, f"evaluate={{zero_shot: {options}}}")
-        assert list(context.evaluations(loaded, Registry(), "clips", {"caption"})) == wanted
+        resolved, _ = made(mixed, MIX, f"evaluate={{zero_shot: {options}}}")
+        assert list(context.evaluations(resolved, "clips", {"caption"})) == wanted
 
 
 def test_killed_and_gone_on_bit_by_bit(mixed, tmp_path):

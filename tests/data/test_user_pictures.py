@@ -21,6 +21,7 @@ from vlobjectives.errors import DataError
 from vlobjectives.pictures import PictureError, read_picture
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 
 LIMIT = 10**6
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -103,7 +104,7 @@ def data_module(folder: Path, names: list[str], **options) -> DataModule:
         encoding="utf-8",
     )
     (folder / "r.yaml").write_text(f"data: {json.dumps(data)}\n{TEXT}", encoding="utf-8")
-    return build_data(load_recipe(folder / "r.yaml").recipe, Registry())
+    return build_data(resolve(load_recipe(folder / "r.yaml"), Registry()))
 
 
 @pytest.mark.parametrize(
@@ -138,9 +139,9 @@ def test_a_picture_is_the_held_out_one_to_the_bit(tmp_path, options):
 
 def test_a_source_that_only_described_itself_frames_too(tmp_path):
     made = data_module(tmp_path, every_kind(tmp_path), resize="squash", mean="clip", std="clip")
-    recipe = load_recipe(tmp_path / "r.yaml").recipe
+    resolved = resolve(load_recipe(tmp_path / "r.yaml"), Registry())
     (tmp_path / "m.jsonl").unlink()
-    told = build_data(recipe, Registry(), samples=False)
+    told = build_data(resolved, samples=False)
     (_, own), (fields, found) = (
         user_pictures.framed(one, "image", [tmp_path / "tall.png"], LIMIT) for one in (made, told)
     )

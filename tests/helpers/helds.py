@@ -15,6 +15,7 @@ from vlobjectives.data.data_module import build_data
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 RECIPE = """
@@ -51,11 +52,11 @@ run: {steps: 1}
 def real(folder: Path) -> SplitContext:
     """A small untrained system on 40 test scenes, in batches of 16."""
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
-    recipe, registry = load(folder / "tiny.yaml").recipe, Registry()
-    made = build_data(recipe, registry)
+    resolved = resolve(load(folder / "tiny.yaml"), Registry())
+    made = build_data(resolved)
     source = made.source
     made.fields.fit(lambda column: (source.sample("train", n, 0, 0).values[column] for n in range(64)))
-    system = assemble.system(recipe, registry, made).eval()
+    system = assemble.system(resolved, made).eval()
     return SplitContext(system, source, made.fields, "test", 0, 16, torch.device("cpu"))
 
 

@@ -4,8 +4,9 @@ from functools import cache
 
 from vlobjectives.costs.measure import measure
 from vlobjectives.recipe import load
-from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved, resolve
+from vlobjectives.runtime.distributed import World
 
 THIN = (
     "model.vision.depth=1",
@@ -22,11 +23,11 @@ def registry() -> Registry:
     return Registry()
 
 
-def recipe(name: str, *overrides: str) -> Recipe:
-    return load(name, overrides).recipe
+def recipe(name: str, *overrides: str, processes: int = 1) -> Resolved:
+    return resolve(load(name, overrides), registry(), World(size=processes))
 
 
 @cache
 def costs(name: str, *overrides: str):
     """What a recipe costs; counted once."""
-    return measure(recipe(name, *overrides), registry())
+    return measure(recipe(name, *overrides))

@@ -20,10 +20,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from vlobjectives import api
 from vlobjectives.data.data_module import build_data
 from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.runs import evaluate_run, session
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import assemble, checkpoint
@@ -76,10 +77,9 @@ def _imported() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
         file.write(RECIPE)
         file.flush()
-        tiny = load(file.name).recipe
-    registry = api.registry_of(tiny)
+        tiny = resolve(load(file.name), Registry())
     with torch.device("meta"):
-        assemble.system(tiny, registry, build_data(tiny, registry))
+        assemble.system(tiny, build_data(tiny))
 
 
 @dataclass
@@ -155,8 +155,8 @@ def run(
     def work() -> int:
         try:
             limited(more)
-            loaded = load(path, overrides)
-            session.run(loaded, api.registry_of(loaded.recipe), out, Log(), (out / "recipe.yaml").exists(), accept)
+            resolved = resolve(load(path, overrides), Registry())
+            session.run(resolved, out, Log(), (out / "recipe.yaml").exists(), accept)
         except VlobjError as error:
             print(error, file=sys.stderr)
             return error.code
@@ -172,7 +172,7 @@ def evaluated(run: Path, *overrides: str, more: int | None = None) -> Child:
     def work() -> int:
         try:
             limited(more)
-            evaluate_run.evaluate(str(run), overrides, (), api.registry_of(load(run).recipe), Log()).refuse()
+            evaluate_run.evaluate(str(run), overrides, (), Registry(), Log()).refuse()
         except VlobjError as error:
             print(error, file=sys.stderr)
             return error.code

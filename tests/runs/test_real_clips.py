@@ -7,6 +7,7 @@ import pytest
 
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.runs import session
 from vlobjectives.runtime.log import Log
 
@@ -45,7 +46,9 @@ def test_real_clips_beside_scenes(tmp_path):
         f"data.mix={{clips: null, films: {{type: video_captions, manifest: {CLIPS / 'msrvtt_clips_small.json'}, "
         f"videos: {CLIPS / 'videos'}, captions: one, image_size: 64, rename: {{clip: image}}}}}}"
     )
-    summary = session.run(load("glscl_video", (films, *SMALL)), Registry(), tmp_path / "run", Log(first=False), False)
+    summary = session.run(
+        resolve(load("glscl_video", (films, *SMALL)), Registry()), tmp_path / "run", Log(first=False), False
+    )
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["source"] for row in rows] == ["pictures", "films", "pictures", "films"]
     assert {name.split("/")[0] for name in rows[1]["terms"]} == {"itc", "itm", "mlm", "mgsc"}

@@ -19,6 +19,7 @@ from vlobjectives.errors import DataError, PluginError, RecipeError, ResourceErr
 from vlobjectives.files import json_text, reserved
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import resume, start, termination
 from vlobjectives.sweeping.run_state import state, whole
@@ -73,7 +74,7 @@ def test_a_field_that_is_no_more_what_was_learned(run, capsys):
         load(run)
     recipe = load_recipe(run, [f"init={run}"])
     with pytest.raises(RecipeError, match="differs from its hash"):
-        warm_start.origin(recipe, Registry())
+        warm_start.origin(resolve(recipe, Registry()))
 
 
 def test_an_older_checkpoint_is_not_taken_without_a_word(run, capsys):
@@ -88,7 +89,7 @@ def test_an_older_checkpoint_is_not_taken_without_a_word(run, capsys):
         assert load(run).step == 1
     ended = vlobj(capsys, "check", run / "recipe.yaml", f"init={run}")
     assert ended.code == 0
-    begun = warm_start.origin(load_recipe(run, [f"init={run}"]), Registry())
+    begun = warm_start.origin(resolve(load_recipe(run, [f"init={run}"]), Registry()))
     assert begun.warned == [f"init: {said}: that of step 1 is taken"]
 
 

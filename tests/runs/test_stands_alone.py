@@ -16,7 +16,7 @@ import vlobjectives
 from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.absolute_paths import resolved, taken_in
+from vlobjectives.resolved.absolute_paths import absolute, taken_in
 
 RECIPE = """\
 data: {type: captions, manifest: data.csv, images: img, image_size: 32, batch: 8, splits: {train: [train], val: [val]}}
@@ -112,7 +112,7 @@ def test_every_path_counts_from_its_file_and_is_absolute(home, monkeypatch, tmp_
 def test_a_name_of_a_hub_stays_one(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = load(home / "recipe/r.yaml", ["fields.caption.name=acme/words", "model.vision.weights=hf-hub:acme/vit"])
-    recipe = resolved(given, Registry()).recipe
+    recipe = absolute(given, Registry()).recipe
     assert recipe.fields["caption"].options["name"] == "acme/words"
     assert recipe.model["vision"].options["weights"] == "hf-hub:acme/vit"
 

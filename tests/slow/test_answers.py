@@ -15,6 +15,7 @@ from vlobjectives.evaluation import context
 from vlobjectives.functional.statistics import paired_interval
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.system import assemble, checkpoint
 
@@ -31,15 +32,16 @@ def runs(placed):
 
 def right(place: Path) -> torch.Tensor:
     """Which questions of the test split a run answers, 0 or 1, [n]."""
-    recipe, registry, folder = load(place).recipe, Registry(), RunFolder(place)
-    made = build_data(recipe, registry)
+    resolved, folder = resolve(load(place), Registry()), RunFolder(place)
+    recipe = resolved.recipe
+    made = build_data(resolved)
     made.fields.load(folder.fields)
-    system = assemble.system(recipe, registry, made).eval()
+    system = assemble.system(resolved, made).eval()
     checkpoint.load_weights(system, checkpoint.newest(folder.checkpoints)[0].folder)
     held = context.SplitContext(
         system, made.source, made.fields, "test", recipe.seed, recipe.data.batch, torch.device("cpu")
     )
-    return answered(held, context.evaluations(recipe, registry, "", made.source.has)["vqa"])[1]
+    return answered(held, context.evaluations(resolved, "", made.source.has)["vqa"])[1]
 
 
 def test_it_beats_the_best_guess_without_a_picture(runs, trained):

@@ -21,6 +21,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble, checkpoint
 from vlobjectives.testing import Toy
 from vlobjectives.testing.law import gradients, same, same_gradients
@@ -241,7 +242,7 @@ def test_the_plan_counts_and_shows_them(tmp_path):
     path = averaging(tmp_path)
     less = ("objectives.mlm=null", "objectives.itm=null")
     at_random = "masks.looked={type: random_patches, ratio: 0.5, fill: drop}"
-    found, bare = (measure(load(path, changes).recipe, Registry()) for changes in (less, [*less, at_random]))
+    found, bare = (measure(resolve(load(path, changes), Registry())) for changes in (less, [*less, at_random]))
     one = next(one for one in found.passes if one.part == "vision~ema")
     assert one.name == "vision~ema(image)" and one.consumers == ("mask looked",) and one.flops > 0
     assert found.averages == {"vision~ema": found.parameters["vision"]}

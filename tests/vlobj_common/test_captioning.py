@@ -13,6 +13,7 @@ from vlobjectives.data.loader import in_order
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "captions" / "flickr8k"
@@ -118,11 +119,9 @@ run: {steps: 1}
 """
     )
     (tmp_path / "coca.yaml").write_text(made, encoding="utf-8")
-    recipe, registry = load(tmp_path / "coca.yaml").recipe, Registry()
-    pieces = build_data(recipe, registry)
+    resolved = resolve(load(tmp_path / "coca.yaml"), Registry())
+    pieces = build_data(resolved)
     pieces.fields.fit(lambda column: (pieces.source.value("train", n, column, 0, 0) for n in range(64)))
-    held = SplitContext(
-        assemble.system(recipe, registry, pieces).eval(), pieces.source, pieces.fields, "test", 0, 16, "cpu"
-    )
+    held = SplitContext(assemble.system(resolved, pieces).eval(), pieces.source, pieces.fields, "test", 0, 16, "cpu")
     scores = run(held, count=20)
     assert scores["cider"].n == 20 and scores == run(held, count=20)

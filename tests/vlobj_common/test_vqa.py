@@ -20,6 +20,7 @@ from vlobjectives.errors import DataError
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 
@@ -165,11 +166,11 @@ def held(tmp_path_factory):
     path.write_text(
         asks[: asks.index("objectives:")] + "objectives: {vqa: {}}\n" + asks[asks.index("optim:") :], "utf-8"
     )
-    recipe, registry = load(path).recipe, Registry()
-    made = build_data(recipe, registry)
+    resolved = resolve(load(path), Registry())
+    made = build_data(resolved)
     made.fields.fit(lambda column: (made.source.value("train", n, column, 0, 0) for n in range(64)))
     return SplitContext(
-        assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
+        assemble.system(resolved, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
     )
 
 

@@ -15,6 +15,7 @@ from vlobjectives.errors import DataError
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe.loading import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 RECIPE = """
@@ -51,11 +52,11 @@ run: {steps: 1}
 def held(tmp_path_factory) -> SplitContext:
     path = tmp_path_factory.mktemp("small") / "small.yaml"
     path.write_text(RECIPE, encoding="utf-8")
-    recipe, registry = load(path).recipe, Registry()
-    made = build_data(recipe, registry)
+    resolved = resolve(load(path), Registry())
+    made = build_data(resolved)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
     return SplitContext(
-        assemble.system(recipe, registry, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
+        assemble.system(resolved, made).eval(), made.source, made.fields, "test", 0, 16, torch.device("cpu")
     )
 
 

@@ -4,6 +4,7 @@ L5, targets of another caption: test_counted.py.
 """
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from vlobj_mvptr.linked_tokens import LinkedTokens
 from vlobjectives import Batch, MaskSample, MaskTarget, Noise, UnusableSample
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.functional import gather_tokens
+from vlobjectives.recipe.layers import Layered
+from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import typed
 
 REGISTRY = Registry()
 FIELDS = {
@@ -55,7 +59,7 @@ def made(data: dict, **fields) -> DataModule:
         ),
         strict=True,
     )
-    data_module = build_data(recipe, REGISTRY)
+    data_module = build_data(typed(Loaded(recipe, Layered(), Path("made.yaml")), REGISTRY))
 
     def rows(column: str):
         values = [

@@ -8,6 +8,7 @@ from vlobjectives.costs.measure import measure
 from vlobjectives.costs.plan_costs import Costs
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 
 D, TEXT, TAGS, REGIONS = 768, 40, 20, 50
 
@@ -17,7 +18,7 @@ def costs():
     made: dict[str, Costs] = {}
 
     def of(name: str) -> Costs:
-        return made.setdefault(name, measure(load(name).recipe, Registry()))
+        return made.setdefault(name, measure(resolve(load(name), Registry())))
 
     return of
 

@@ -13,6 +13,7 @@ from vlobjectives.data.data_module import build_data
 from vlobjectives.evaluation.context import SplitContext
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 SMALL = {"width": 16, "depth": 1, "heads": 2}
@@ -35,10 +36,10 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def held() -> SplitContext:
-    recipe, registry = load("sycoca", CHANGES).recipe, Registry()
-    made = build_data(recipe, registry)
+    resolved = resolve(load("sycoca", CHANGES), Registry())
+    made = build_data(resolved)
     made.fields.fit(lambda column: (made.source.sample("train", n, 0, 0).values[column] for n in range(64)))
-    system = assemble.system(recipe, registry, made).eval()
+    system = assemble.system(resolved, made).eval()
     return SplitContext(system, made.source, made.fields, "test", 0, 16, torch.device("cpu"))
 
 

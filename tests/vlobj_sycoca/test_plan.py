@@ -9,6 +9,7 @@ from vlobjectives.cli import main
 from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble
 
 SHARED = {"vision": 2, "text": 1, "captioner": 1, "painter": 1, "joint": 2}
@@ -22,10 +23,10 @@ PASSES = {
 @pytest.mark.parametrize("name", PASSES)
 def test_passes(name):
     planned, alone = PASSES[name]
-    recipe, registry = load(name).recipe, Registry()
-    made = build_data(recipe, registry, described=True)
+    resolved = resolve(load(name), Registry())
+    made = build_data(resolved, described=True)
     with torch.device("meta"):
-        system = assemble.system(recipe, registry, made)
+        system = assemble.system(resolved, made)
     found, apart = (
         Counter(work.key.part for work in system.plan(tuple(system.objectives), share).passes)
         for share in ("all", "none")

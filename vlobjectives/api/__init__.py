@@ -17,20 +17,18 @@ from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.files import is_file
 from vlobjectives.plugin_loading.attribution import an
 from vlobjectives.plugin_loading.instantiate import BuildError
-from vlobjectives.recipe import Loaded
 from vlobjectives.recipe import load as load_recipe
-from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import taken_in
 from vlobjectives.resolved.entries import names
+from vlobjectives.resolved.resolved import Resolved, typed
 from vlobjectives.run_folder import RunFolder, kept_fields
 from vlobjectives.runs import resume
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.resources import KINDS, device_of, precision_of
 from vlobjectives.system import assemble, checkpoint, warm_start
 
-__all__ = ["Built", "TrainedModel", "build", "load", "registry_of"]
+__all__ = ["Built", "TrainedModel", "build", "load"]
 
 
 def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> Built:
@@ -42,12 +40,13 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     Checks what `vlobj check` does, and raises the same errors, all of VlobjError: RecipeError with every problem found.
     """
     registry = Registry(trust=trust)
-    loaded = _checked(recipe, overrides, registry, str(device))
+    resolved = _checked(recipe, overrides, registry, str(device))
+    loaded = resolved.loaded
     try:
-        begun = warm_start.origin(loaded, registry)
-        made = build_data(loaded.recipe, registry, kept=kept_fields(loaded))
+        begun = warm_start.origin(resolved)
+        made = build_data(resolved, kept=kept_fields(loaded))
         fit_readers.fit(made, loaded.recipe.seed, Log(first=False), begun.learned(loaded.recipe) if begun else {})
-        system = _built(loaded.recipe, registry, made, device)
+        system = _built(resolved, made, device)
     except BuildError as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
     if begun:
@@ -57,21 +56,20 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
     return system
 
 
-def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, device: str) -> Loaded:
+def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, device: str) -> Resolved:
     """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here.
 
     An objective that is taken out takes the evaluations along that name it, with a warning: none is made here.
     """
     loaded = load_recipe(recipe, overrides)
-    named = names(taken_in(loaded, registry), registry, Report())
-    if more := idle(loaded, named) if named is not None else []:
+    if more := idle(loaded, names(taken_in(loaded, registry), registry, Report())) if loaded.layered.gone else []:
         warnings.warn(f"left out, since they name what is taken away: {' '.join(more)}", stacklevel=3)
         loaded = load_recipe(recipe, [*overrides, *more])
     asked = loaded.recipe.run.device
     with torch.enable_grad():
-        loaded, report = check(loaded.replaced({("run", "device"): device}), registry)
+        resolved, report = check(loaded.replaced({("run", "device"): device}), registry)
     report.without("run.folder", "run.checkpoint").refuse()
-    return loaded.replaced({("run", "device"): asked})
+    return resolved.changed(resolved.loaded.replaced({("run", "device"): asked}))
 
 
 def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> TrainedModel:
@@ -92,37 +90,28 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     registry = Registry(trust=trust)
     loaded = taken_in(load_recipe(place, overrides), registry)
     resume.refuse_moved(overrides, loaded, registry)
-    recipe = loaded.recipe
+    resolved = typed(loaded, registry, evaluations=False)
     found, broken = checkpoint.newest(place / "checkpoints")
     if found is None:
         raise DataError(
             f"{run} has no whole checkpoint" + "".join(f"; {line}" for line in broken),
             "train it: `vlobj run` with this folder goes on",
         )
-    made = build_data(recipe, registry, samples=False, kept=place / "fields")
+    made = build_data(resolved, samples=False, kept=place / "fields")
     resume.refuse_other_data(RunFolder(place), made)
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
     for line in (*broken, *resume.edited(RunFolder(place), registry)):
         warnings.warn(f"{run}: {line}", stacklevel=2)
-    system = _built(recipe, registry, made, device, weights=False)
+    system = _built(resolved, made, device, weights=False)
     checkpoint.load_weights(system, found.folder)
     return TrainedModel(system.eval(), found.step)
 
 
-def registry_of(recipe: Recipe) -> Registry:
-    """The registry with the local plug-in files that a recipe names."""
-    registry = Registry()
-    for path in recipe.plugins:
-        registry.add_file(path)
-    return registry
-
-
-def _built(recipe: Recipe, registry: Registry, made: DataModule, device: str, weights: bool = True) -> Built:
-    system = assemble.system_of(Built, recipe, registry, made)
+def _built(resolved: Resolved, made: DataModule, device: str, weights: bool = True) -> Built:
+    system = assemble.system_of(Built, resolved, made)
     if weights:
         assemble.load_weights(system)
-    system.data_module, system.recipe = made, recipe
-    place = device_of(device)
-    precision, _ = precision_of(recipe.run.precision, place)
-    system.autocast = (place.type, KINDS[precision]) if precision in KINDS else None
-    return system.to(place)
+    system.data_module, system.recipe = made, resolved.recipe
+    here = resolved.on(str(device))
+    system.autocast = here.autocast
+    return system.to(here.device)

@@ -20,9 +20,9 @@ from vlobjectives.plugin_loading.side_effects import contained
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report, where
 from vlobjectives.recipe.yaml import KeyPath, dotted
-from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import Named
 from vlobjectives.resolved.remainder import rest
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system import assemble
 
 STAGE = "capabilities"
@@ -34,15 +34,13 @@ PATCHES = "give model.{part} a type whose tokens are patches, such as timm_visio
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
 
 
-def capabilities(
-    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], made: DataModule, processes: int, report: Report
-) -> tuple[Loaded, Mapping[KeyPath, Named], Built | None]:
+def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[Resolved, Built | None]:
     """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
     None where no part is."""
-    failed: list[BuildError] = []
+    loaded, failed = resolved.loaded, []
     with torch.device("meta"):
         try:
-            parts = assemble.build_parts(loaded.recipe, registry, made, failed)
+            parts = assemble.build_parts(resolved, made, failed)
         except BuildError as error:
             failed.append(error)
             parts = {}
@@ -53,23 +51,23 @@ def capabilities(
         report.add(STAGE, [told(loaded, error) for error in failed])
         report.add(STAGE, _forms(loaded, made, parts))
         if not parts or any(where(problem)[0] == "data" for problem in report.errors_of(STAGE)):
-            return loaded, named, None
-        loaded, named = rest(loaded, named, report.errors_of(STAGE))
-        micro = max(1, loaded.recipe.data.rows(processes))
+            return resolved, None
+        resolved = rest(resolved, report.errors_of(STAGE))
+        micro = max(1, resolved.rows)
         built = Built(
-            made, parts, {}, {}, {name: entry.group or micro for name, entry in loaded.recipe.pairings.items()}
+            made, parts, {}, {}, {name: entry.group or micro for name, entry in resolved.recipe.pairings.items()}
         )
-        built = built.of_recipe(loaded.recipe)
+        built = built.of_recipe(resolved.recipe)
         for act in (_made, _asked, _finished):
-            for path, one in named.items():
+            for path, one in resolved.entries.items():
                 if one.kind in ("mask", "pairing", "objective"):
                     try:
                         report.add(STAGE, act(loaded, path, one, built))
                     except Exception as error:  # a plug-in's own code
                         report.add(STAGE, [_fault(loaded, path, error, one.cls)], PluginError.code)
-            loaded, named = rest(loaded, named, report.errors_of(STAGE))
-            built = built.of_recipe(loaded.recipe)
-    return loaded, named, built
+            resolved = rest(resolved, report.errors_of(STAGE))
+            built = built.of_recipe(resolved.recipe)
+    return resolved, built
 
 
 def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:

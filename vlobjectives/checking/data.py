@@ -21,43 +21,38 @@ from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
 from vlobjectives.recipe.report import Report, where
 from vlobjectives.recipe.yaml import KeyPath, dotted
-from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import Named
 from vlobjectives.resolved.remainder import rest
+from vlobjectives.resolved.resolved import Resolved
 
 STAGE = "data"
 
 
 def data(
-    loaded: Loaded,
-    registry: Registry,
-    named: Mapping[KeyPath, Named],
-    thorough: bool,
-    report: Report,
-    kept: Path | None = None,
-) -> tuple[Loaded, Mapping[KeyPath, Named], DataModule | None]:
+    resolved: Resolved, thorough: bool, report: Report, kept: Path | None = None
+) -> tuple[Resolved, DataModule | None]:
     """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `build_data`); None where
-    something
-    is wrong with them."""
-    recipe, sources, readers = loaded.recipe, {}, {}
+    something is wrong with them."""
+    loaded, recipe = resolved.loaded, resolved.recipe
+    sources, readers = {}, {}
     found: list[Problem] = []
     broken: set[str | None] = set()
-    for name in recipe.sources:
+    for name, one in resolved.of("source").items():
         try:
-            sources[name] = make_source(recipe, registry, name)
+            sources[name] = make_source(resolved, name)
         except DataError as error:
-            cls, path = registry.get("source", recipe.sources[name].type), source_path(name)
+            path = source_path(name)
             what = f"{error.what} ({error.place})" if error.place else error.what
-            stops = [loaded.problem(path, keys_of(path, cls, what), keys_of(path, cls, error.hint))]
+            stops = [loaded.problem(path, keys_of(path, one.cls, what), keys_of(path, one.cls, error.hint))]
             report.add(STAGE, stops, DataError.code)
         except BuildError as error:
             report.add(STAGE, [told(loaded, error)])
     if len(sources) < len(recipe.sources):
-        return loaded, named, None
+        return resolved, None
     for name, entry in recipe.fields.items():
         try:
             if not {entry.with_, entry.of} & broken:
-                readers[name] = make_reader(recipe, registry, name, readers, kept=kept)
+                readers[name] = make_reader(resolved, name, readers, kept=kept)
             else:
                 broken.add(name)
         except BuildError as error:
@@ -65,7 +60,7 @@ def data(
             found.append(told(loaded, error))
     for name, source in sources.items():
         columns = _known(loaded, name, source)
-        fed = dict(_wanted(loaded, named, name))
+        fed = dict(_wanted(loaded, resolved.entries, name))
         found += [
             *_columns(loaded, name, source, columns, fed),
             *_fed(loaded, name, source, fed, columns),
@@ -78,20 +73,20 @@ def data(
         with work_of(source_path(name), "looking at its records", source):
             sound = report.add(STAGE, records(loaded, source_path(name), source, thorough), DataError.code) and sound
     if any(where(problem)[0] == "data" and not problem.note for problem in found):
-        return loaded, named, None
-    loaded, named = rest(loaded, named, report.errors_of(STAGE))
+        return resolved, None
+    resolved = rest(resolved, report.errors_of(STAGE))
+    loaded = resolved.loaded
     made = build_data(
-        loaded.recipe,
-        registry,
+        resolved,
         kept=kept,
         sources=sources,
         readers={name: reader for name, reader in readers.items() if name in loaded.recipe.fields},
     )
-    report.add(STAGE, repeats(loaded, registry, made))
+    report.add(STAGE, repeats(resolved, made))
     report.add(STAGE, pictures(loaded, made), PluginError.code)
     report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
-    loaded, named = rest(loaded, named, report.errors_of(STAGE))
-    return loaded, named, made.of_inputs(loaded.recipe.inputs)
+    resolved = rest(resolved, report.errors_of(STAGE))
+    return resolved, made.of_inputs(resolved.recipe.inputs)
 
 
 def told(loaded: Loaded, error: BuildError) -> Problem:

@@ -34,8 +34,8 @@ from vlobjectives.recipe import hints
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
 from vlobjectives.recipe.yaml import KeyPath, dotted
-from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import SECTION, Named
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.averages import averaged_parts, wanted
 
 STAGE = "capabilities"
@@ -43,15 +43,13 @@ MOST = 200
 """Values that are tried in place of one that fails."""
 
 
-def evaluations(
-    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built, runs: bool, report: Report
-) -> None:
+def evaluations(resolved: Resolved, built: Built, runs: bool, report: Report) -> None:
     """What is wrong with each evaluation, at the option that is to blame where one is.
 
     runs  whether the system takes a step: of one that does not, what fails is no fault of an evaluation's
     """
-    trials, unrun = Trials(loaded, registry, named, built), []
-    for path, one in named.items():
+    loaded, trials, unrun = resolved.loaded, Trials(resolved, built), []
+    for path, one in resolved.entries.items():
         if one.kind != "evaluation":
             continue
         if lacking := _lacking(loaded, one, trials):
@@ -142,9 +140,7 @@ class Fault:
 class Trials:
     """Evaluations that are run on little."""
 
-    loaded: Loaded
-    registry: Registry
-    named: Mapping[KeyPath, Named]
+    resolved: Resolved
     built: Built
 
     def made(self, one: Named) -> Evaluation | None:
@@ -160,7 +156,7 @@ class Trials:
         try:
             with contained(dotted(path), draws=True):
                 whole = one.cls(one.config)
-                if unfit := list(_roles(path, one, self.named)):
+                if unfit := list(_roles(path, one, self.resolved.entries)):
                     return Fault(unfit)
                 views = views_of(whole, self.built.bare)
                 found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
@@ -193,7 +189,7 @@ class Trials:
 
     @cached_property
     def _little(self) -> tuple[Mapping[str, SplitContext], str]:
-        return little(self.loaded, self.registry, self.named, self.built)
+        return little(self.resolved, self.built)
 
     def mended(self, path: KeyPath, one: Named, fault: Fault) -> Iterator[Problem]:
         """The options, one or two, with other values of which the evaluation runs; none where no such are found."""
@@ -217,7 +213,7 @@ class Trials:
     def _choices(self, one: Named) -> dict[str, Sequence[Any]]:
         """Option -> what could stand in its place: of a name the others of its kind, of words that were written the
         default. Options that were written come first."""
-        recipe, found = self.loaded.recipe, {}
+        recipe, found = self.resolved.recipe, {}
         for option, info in type(one.config).model_fields.items():
             value, names = getattr(one.config, option), [SECTION[kind] for kind in kinds(info) if kind in SECTION]
             if names and (value is None or isinstance(value, str)):
@@ -234,7 +230,7 @@ class Trials:
             shown = hints.written(option, value)
             what = f"`{shown}` cannot serve" + f" ({meaning})" * bool(meaning) + f": {what}" * bool(what)
         hint = hints.written(option, fit[0]) if len(fit) == 1 else f"name one of {', '.join(map(str, fit))}"
-        return self.loaded.problem((*path, option), what, hint)
+        return self.resolved.loaded.problem((*path, option), what, hint)
 
 
 def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trials, runs: bool, report: Report) -> None:

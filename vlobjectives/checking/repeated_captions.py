@@ -13,7 +13,7 @@ from vlobjectives.plugin_loading.attribution import work_of
 from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import source_path
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
 
 FIRST = 100
 LEAST = 0.05
@@ -22,9 +22,9 @@ OPTION, VALUE = "positives", "equal_captions"
 """The option by which pairings and contrasts are told that equal captions are right for each other's pictures."""
 
 
-def repeats(loaded: Loaded, registry: Registry, made: DataModule) -> Iterator[Problem]:
+def repeats(resolved: Resolved, made: DataModule) -> Iterator[Problem]:
     """A note for each source whose first captions repeat, where something is made of wrong pairs and was not told."""
-    deaf, lines = _unaware(loaded, registry)
+    loaded, (deaf, lines) = resolved.loaded, _unaware(resolved)
     if not deaf and not lines:
         return
     hint = "; ".join([*(f"set {line}" for line in lines), *(f"{name} has no option for it" for name in deaf)])
@@ -53,15 +53,14 @@ def _captions(loaded: Loaded, feed: DataStream) -> list[str]:
     return [value for value in values if isinstance(value, str)]
 
 
-def _unaware(loaded: Loaded, registry: Registry) -> tuple[list[str], list[str]]:
+def _unaware(resolved: Resolved) -> tuple[list[str], list[str]]:
     """Pairings that cannot be told, and the lines that tell those pairings and objectives that can and were not."""
     deaf, lines = [], []
     for kind, section in (("pairing", "pairings"), ("objective", "objectives")):
-        for name, entry in getattr(loaded.recipe, section).items():
-            cls = registry.get(kind, entry.type)
-            if OPTION not in cls.Config.model_fields:
+        for name, one in resolved.of(kind).items():
+            if OPTION not in type(one.config).model_fields:
                 deaf += [f"{section}.{name}"] if kind == "pairing" else []
-            elif getattr(config_of(cls, entry.options), OPTION) != VALUE and _takes(cls, entry.options):
+            elif getattr(one.config, OPTION) != VALUE and _takes(one.cls, one.entry.options):
                 lines.append(f"{section}.{name}.{OPTION}: {VALUE}")
     return deaf, lines
 

@@ -9,13 +9,12 @@ from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.costs import shape_check
-from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import Problem
 from vlobjectives.plugin_loading.attribution import line_of, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
 
@@ -24,20 +23,18 @@ SHOWN = 4
 """Parameters that are named one by one."""
 
 
-def shapes(
-    loaded: Loaded, registry: Registry, made: DataModule, built: Built, processes: int, report: Report
-) -> shape_check.Step | None:
+def shapes(resolved: Resolved, built: Built, report: Report) -> shape_check.Step | None:
     """The step that needs most memory; None where one fails."""
-    recipe, steps, failed, reached = loaded.recipe, [], {}, set()
+    loaded, steps, failed, reached = resolved.loaded, [], {}, set()
     try:
-        system = shape_check.build(recipe, registry, processes, made)
+        system = shape_check.build(resolved, built.made)
     except BuildError as error:
         report.add(STAGE, [told(loaded, error)])
         return None
     system.accumulates = False  # gradients of earlier micro-batches would look like reached parameters
     with _quiet():
-        for source in made.feeds:
-            live = live_sets(system.system.weights(source), recipe.run.steps)
+        for source in built.made.feeds:
+            live = live_sets(system.system.weights(source), resolved.recipe.run.steps)
             for names in _largest(system.system, live):
                 try:
                     steps.append(system.step(names, live[names], source))

@@ -12,35 +12,29 @@ from vlobjectives.data.data_module import DataModule
 from vlobjectives.evaluation.context import SplitContext, held_out
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
-from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.model import PartEntry
-from vlobjectives.recipe.yaml import KeyPath, dotted
-from vlobjectives.registry import Registry
-from vlobjectives.resolved.entries import Named
-from vlobjectives.resolved.tiny import small_part
+from vlobjectives.recipe.yaml import dotted
+from vlobjectives.resolved.resolved import Resolved
+from vlobjectives.resolved.tiny import small_config
+from vlobjectives.runtime.distributed import SINGLE
 from vlobjectives.system import assemble
 
 SAMPLES, ROWS, TWINS = 8, 4, 2
 """Samples of a split, in batches of so many, and twins of a kind that evaluations are tried on."""
 
 
-def little(
-    loaded: Loaded, registry: Registry, named: Mapping[KeyPath, Named], built: Built
-) -> tuple[Mapping[str, SplitContext], str]:
+def little(resolved: Resolved, built: Built) -> tuple[Mapping[str, SplitContext], str]:
     """Source -> a few samples of a split that is evaluated, with the small form; nothing, and why, where that cannot
     be had."""
-    recipe, made = loaded.recipe, built.made
+    recipe, made = resolved.recipe, built.made
     if made.first is None:
         return {}, "of the first records alone a field cannot learn"
     feeds = {
         name: replace(feed, fields=replace(feed.fields, readers=made.first.readers))
         for name, feed in made.feeds.items()
     }
-    parts = {str(path[1]): PartEntry(**small_part(one)) for path, one in named.items() if one.kind == "part"}
+    small = resolved.of_configs("part", {name: small_config(one) for name, one in resolved.of("part").items()})
     try:
-        system = assemble.system(
-            recipe.model_copy(update={"model": parts}), registry, DataModule(feeds, made.inputs)
-        ).eval()
+        system = assemble.system(replace(small, world=SINGLE), DataModule(feeds, made.inputs)).eval()
     except Exception as error:  # a part that has no small form for this data
         why = f"{dotted(error.path)}: {error.why}" if isinstance(error, BuildError) else reason_of(error)
         return {}, f"a small form of the model cannot be made ({why})"

@@ -39,13 +39,13 @@ def check(
     loaded = load(recipe, overrides or (), check=True)
     from vlobjectives.checking import check as check_all
 
-    loaded, report = check_all(loaded, context.obj.registry(trust), thorough=data)
+    resolved, report = check_all(loaded, context.obj.registry(trust), thorough=data)
     report = report.strict() if strict else report
     if as_json:
         show_data(report.as_data())
     else:
         show(report)
-        print(f"{loaded.recipe.run.name or loaded.path.stem}: {report.summary}, {time.monotonic() - begun:.1f} s")
+        print(f"{resolved.recipe.run.name or loaded.path.stem}: {report.summary}, {time.monotonic() - begun:.1f} s")
     raise typer.Exit(report.code)
 
 

@@ -35,21 +35,21 @@ def plan(
     from vlobjectives.recipe.report import Report
     from vlobjectives.resolved.absolute_paths import taken_in
     from vlobjectives.resolved.entries import names
+    from vlobjectives.resolved.resolved import Resolved
     from vlobjectives.run_folder import kept_fields
     from vlobjectives.runtime.console import Wide
+    from vlobjectives.runtime.distributed import World
 
     loaded, registry = load(recipe, overrides or ()), context.obj.registry(trust)
     loaded = taken_in(loaded, registry)
     for note in loaded.layered.notes:
         print(note, file=sys.stderr)
     report = Report()
-    named = names(loaded, registry, report)
-    report.add("references", references(loaded, named, report))
+    resolved = Resolved(loaded, registry, names(loaded, registry, report), World(size=nproc))
+    report.add("references", references(loaded, resolved.entries, report))
     report.refuse()
     try:
-        found = [
-            measure(loaded.recipe, registry, nproc, source, kept_fields(loaded)) for source in loaded.recipe.sources
-        ]
+        found = [measure(resolved, source, kept_fields(loaded)) for source in loaded.recipe.sources]
     except BuildError as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
     except ViewError as error:

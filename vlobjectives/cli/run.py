@@ -75,8 +75,8 @@ def run(
             switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes, "--trust": trust}
             words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
             raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
-        session.run(ready.loaded, registry, ready.place, log, ready.going_on, accept_changes)
+        session.run(ready.resolved, ready.place, log, ready.going_on, accept_changes)
     except BuildError as error:
-        raise RecipeError([ready.loaded.problem(error.path, error.why, error.hint)]) from error
+        raise RecipeError([ready.resolved.loaded.problem(error.path, error.why, error.hint)]) from error
     finally:
         ready.leave()

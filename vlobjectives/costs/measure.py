@@ -13,12 +13,12 @@ from vlobjectives.costs import fake, plan_costs
 from vlobjectives.costs.extrapolate import continued
 from vlobjectives.costs.plan_costs import Costs
 from vlobjectives.costs.shape_check import ShapeCheck, Step, build, specs
-from vlobjectives.data.data_module import build_data
+from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.data.streams import turns
-from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.times import weight_at
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
+from vlobjectives.runtime.distributed import SINGLE
 from vlobjectives.system import assemble
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
@@ -28,17 +28,15 @@ SMALL = 64
 grows with the square of its rows."""
 
 
-def measure(
-    recipe: Recipe, registry: Registry, processes: int = 1, source: str | None = None, kept: Path | None = None
-) -> Costs:
+def measure(resolved: Resolved, source: str | None = None, kept: Path | None = None) -> Costs:
     """What a recipe's plan costs a process; losses that gather have the rows of all of them.
 
     source  of a mix the source whose steps are meant; None: the first
     kept    the folder of a run's fields (see `build_data`)
     Raises BuildError where a step fails or the recipe cannot be built.
     """
-    made = build_data(recipe, registry, described=True, kept=kept)
-    dry = build(recipe, registry, processes, made)
+    recipe, made = resolved.recipe, build_data(resolved, described=True, kept=kept)
+    dry = build(resolved, made)
     who = list(made.feeds).index(source) if source is not None else 0
     source = list(made.feeds)[who]
     whose = turns(made.feeds)
@@ -69,10 +67,10 @@ def measure(
         precision=dry.precision,
         batch=recipe.data.batch,
         micro_batch=dry.rows,
-        processes=processes,
+        processes=resolved.processes,
         steps=whose.before(steps, who),
         passes=_passes(system, full, step),
-        objectives=_objectives(recipe, registry, dry, full, step, processes, source, kept),
+        objectives=_objectives(resolved, made, dry, full, step, source),
         parameters=_parameters(system),
         averages=_averages(system),
         phases=phases,
@@ -98,18 +96,16 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_cost
 
 
 def _objectives(
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
+    made: DataModule,
     dry: ShapeCheck,
     names: Sequence[str],
     step: Step,
-    processes: int,
     source: str,
-    kept: Path | None,
 ) -> tuple[plan_costs.ObjectiveCost, ...]:
     settings = dry.system.settings
-    seen = {name: plan_costs.together(settings.group[name], dry.rows, processes) for name in names}
-    terms = _terms(recipe, registry, names, dry.rows * processes, seen, source, kept)
+    seen = {name: plan_costs.together(settings.group[name], dry.rows, resolved.processes) for name in names}
+    terms = _terms(resolved, made, names, seen, source)
     through, found = {work.key.part for work in dry.system.plan(names).passes}, []
     for name in names:
         weight = weight_at(settings.weights[name], settings.steps - 1, settings.steps)
@@ -125,19 +121,13 @@ def _objectives(
 
 
 def _terms(
-    recipe: Recipe,
-    registry: Registry,
-    names: Sequence[str],
-    rows: int,
-    seen: Mapping[str, int],
-    source: str,
-    kept: Path | None,
+    resolved: Resolved, made: DataModule, names: Sequence[str], seen: Mapping[str, int], source: str
 ) -> Mapping[str, Term]:
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
-    small = recipe.model_copy(update={"model": {name: _tiny(entry, registry) for name, entry in recipe.model.items()}})
-    made = build_data(small, registry, described=True, kept=kept)
-    system = assemble.system(small, registry, made).eval()
+    small = replace(resolved, world=SINGLE)  # one process, in which all that losses see together lies
+    small = small.of_configs("part", {name: one.config.tiny() for name, one in resolved.of("part").items()})
+    system, rows = assemble.system(small, made).eval(), resolved.together
 
     def step(rows: int) -> Mapping[str, Term]:
         with torch.no_grad():
@@ -151,11 +141,6 @@ def _terms(
 
 def _known(value: Any) -> float | None:
     return None if value is None or isnan(float(value)) else float(value)
-
-
-def _tiny(entry: Any, registry: Registry) -> Any:
-    config = config_of(registry.get("part", entry.type), entry.options).tiny()
-    return type(entry)(type=entry.type, **config.model_dump(mode="json"))
 
 
 def _parameters(system: System) -> dict[str, int]:

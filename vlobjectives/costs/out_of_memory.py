@@ -9,8 +9,7 @@ from vlobjectives.costs.units import sized
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import ResourceError
 from vlobjectives.plugin_loading.instantiate import BuildError
-from vlobjectives.recipe.model import Recipe
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime import distributed
 
 SHOWN = 3
@@ -20,11 +19,9 @@ def exhausted(
     error: BaseException,
     when: str,
     hint: str,
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
     names: Sequence[str],
     step: int = 0,
-    processes: int = 1,
     made: DataModule | None = None,
     source: str = "",
 ) -> ResourceError:
@@ -36,27 +33,21 @@ def exhausted(
     """
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     traceback.clear_frames(error.__traceback__)
-    held = _holders(recipe, registry, names, step, processes, made, source)
+    held = _holders(resolved, names, step, made, source)
     return ResourceError(f"{when}: {reason}" + (f"; of a step the plan gives most to {held}" if held else ""), hint)
 
 
 def _holders(
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
     names: Sequence[str],
     step: int,
-    processes: int,
     made: DataModule | None,
     source: str,
 ) -> str:
     """The largest holders of a dry step; empty where there is no memory for that either."""
     try:
         with distributed.alone():  # the others are not told
-            memory = (
-                shape_check.build(recipe, registry, processes, made)
-                .step(names, step, source or next(iter(recipe.sources)))
-                .memory
-            )
+            memory = shape_check.build(resolved, made).step(names, step, source or next(iter(resolved.weights))).memory
     except (BuildError, MemoryError, RuntimeError):
         return ""
     return ", ".join(f"{PARTS.get(name, name)} ({sized(size)})" for name, size in memory.largest_holders(SHOWN))

@@ -27,9 +27,8 @@ from vlobjectives.errors import PluginError
 from vlobjectives.plugin_loading.attribution import ContractError, whose
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
-from vlobjectives.recipe.model import Recipe
-from vlobjectives.registry import Registry
-from vlobjectives.runtime.resources import KINDS, precision_of
+from vlobjectives.resolved.resolved import Resolved
+from vlobjectives.runtime.resources import autocast_of
 from vlobjectives.system import assemble
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
@@ -203,32 +202,21 @@ def _classes(part: nn.Module, out: Encoded) -> int:
     return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
 
 
-def build(recipe: Recipe, registry: Registry, processes: int = 1, made: DataModule | None = None) -> ShapeCheck:
+def build(resolved: Resolved, made: DataModule | None = None) -> ShapeCheck:
     """The dry system of a recipe, in training mode. Raises BuildError where it cannot be made."""
-    made = made or build_data(recipe, registry, described=True)
+    made = made or build_data(resolved, described=True)
     with torch.device("meta"):
-        system = assemble.system(recipe, registry, made, processes)
+        system = assemble.system(resolved, made)
     with FakeTensorMode() as mode:
         fake.as_fake(system)
     system.train()
-    device, precision = means(recipe)
-    if precision in KINDS:
-        system.autocast = ("cpu", KINDS[precision])
-    rows = recipe.data.rows(processes)
-    if processes > 1:
-        system.gathers = partial(fake.gathered, processes=processes)
+    device, precision = resolved.planned
+    system.autocast = autocast_of("cpu", precision)
+    if resolved.processes > 1:
+        system.gathers = partial(fake.gathered, processes=resolved.processes)
     fields = {name: specs(made, name) for name in made.feeds}
-    return ShapeCheck(system, fields, rows, mode, device, precision, recipe.data.batch > rows * processes)
-
-
-def means(recipe: Recipe) -> tuple[str, str]:
-    """The kind of device and the precision that a run would have; a GPU that is not here is taken to know bf16."""
-    device = recipe.run.device.split(":")[0]
-    here = "cuda" if torch.cuda.is_available() else "cpu"
-    device = here if device == "auto" else device
-    if recipe.run.precision != "auto" or device == here:
-        return device, precision_of(recipe.run.precision, torch.device(device))[0]
-    return device, "bf16" if device == "cuda" else "fp32"
+    accumulates = resolved.recipe.data.batch > resolved.together
+    return ShapeCheck(system, fields, resolved.rows, mode, device, precision, accumulates)
 
 
 def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]:
@@ -238,15 +226,15 @@ def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]
     return {name: of.specs(fields) for name, fields in named.items()}
 
 
-def troubles(recipe: Recipe, registry: Registry, made: DataModule | None = None) -> list[BuildError]:
+def troubles(resolved: Resolved, made: DataModule | None = None) -> list[BuildError]:
     """What fails in a dry step, forward and backward, of every set of objectives that is ever live."""
     try:
-        dry = build(recipe, registry, made=made)
+        dry = build(resolved, made)
     except BuildError as error:
         return [error]
     found: dict[str, BuildError] = {}
     for source in dry.fields:
-        for names, step in live_sets(dry.system.weights(source), recipe.run.steps).items():
+        for names, step in live_sets(dry.system.weights(source), resolved.recipe.run.steps).items():
             try:
                 if names:
                     dry.step(names, step, source)

@@ -15,9 +15,9 @@ from vlobjectives.contracts.source import Source
 from vlobjectives.data.collate import Fields, input_fields, learned
 from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
-from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
-from vlobjectives.recipe.model import Recipe, source_path
-from vlobjectives.registry import Registry
+from vlobjectives.plugin_loading.instantiate import asked_for, placed
+from vlobjectives.recipe.model import source_path
+from vlobjectives.resolved.resolved import Resolved
 
 
 @dataclass
@@ -88,8 +88,7 @@ class DataModule:
 
 
 def build_data(
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
     described: bool = False,
     samples: bool = True,
     kept: Path | None = None,
@@ -105,40 +104,34 @@ def build_data(
                Config names
     sources, readers  those that are made already
     """
-    sources = sources or {
-        name: make_source(recipe, registry, name, described or not samples) for name in recipe.sources
-    }
+    recipe = resolved.recipe
+    sources = sources or {name: make_source(resolved, name, described or not samples) for name in resolved.of("source")}
     made: dict[str, Any] = dict(readers or {})
     for name in recipe.fields:
         if name not in made:
-            made[name] = make_reader(recipe, registry, name, made, described, kept)
+            made[name] = make_reader(resolved, name, made, described, kept)
     readers = {name: made[name] for name in recipe.fields}
     inputs = InputTable({name: Input(name, entry.part, entry.mask) for name, entry in recipe.inputs.items()})
-    weights = {name: entry.weight for name, entry in (recipe.data.mix or {}).items()}
     return DataModule(
         {
-            name: DataStream(source, _fields(recipe, registry, name, source, readers), weights.get(name, 1.0))
+            name: DataStream(source, _fields(resolved, name, source, readers), resolved.weights[name])
             for name, source in sources.items()
         },
         inputs,
     )
 
 
-def make_source(recipe: Recipe, registry: Registry, name: str = "", described: bool = False) -> Source:
+def make_source(resolved: Resolved, name: str = "", described: bool = False) -> Source:
     """A source of a recipe. Raises BuildError, or DataError where the data is not what it should be."""
-    entry = recipe.sources[name]
-    cls = registry.get("source", entry.type)
-    with work_of(source_path(name), "opening it", cls):
-        return placed(
-            source_path(name),
-            lambda: _told(cls, described)(
-                config_of(cls, entry.options), **asked_for(cls.__init__, {"max_pixels": recipe.data.max_pixels})
-            ),
-        )
+    one = resolved.of("source")[name]
+    more = asked_for(one.cls.__init__, {"max_pixels": resolved.recipe.data.max_pixels})
+    with work_of(source_path(name), "opening it", one.cls):
+        return placed(source_path(name), lambda: _told(one.cls, described)(one.config, **more))
 
 
-def _fields(recipe: Recipe, registry: Registry, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
+def _fields(resolved: Resolved, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
     """The fields as a source fills them."""
+    recipe = resolved.recipe
     renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
     return Fields(
@@ -146,30 +139,29 @@ def _fields(recipe: Recipe, registry: Registry, name: str, source: Source, reade
         readers,
         {field: recipe.column(field) for field in recipe.fields},
         {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
-        extra_fields(recipe, registry, name),
+        extra_fields(resolved, name),
         renamed,
         name,
     )
 
 
 def make_reader(
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
     name: str,
     readers: Mapping[str, Any],
     described: bool = False,
     kept: Path | None = None,
 ) -> Any:
     """The reader of a field; `readers` holds those that it names. Raises DataError where `kept` is damaged."""
-    entry = recipe.fields[name]
-    cls = registry.get("reader", entry.type)
+    entry, one = resolved.recipe.fields[name], resolved.of("reader")[name]
+    cls = one.cls
     named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
     shared = asked_for(cls.__init__, {key: reader for key, reader in named.items() if reader is not None})
     state = learned(kept, name) if kept is not None and (kept / f"{name}.json").is_file() else None
     with work_of(("fields", name), "making it", cls):
         if state is not None:
-            return placed(("fields", name), lambda: cls.restored(config_of(cls, entry.options), state, **shared))
-        return placed(("fields", name), lambda: _told(cls, described)(config_of(cls, entry.options), **shared))
+            return placed(("fields", name), lambda: cls.restored(one.config, state, **shared))
+        return placed(("fields", name), lambda: _told(cls, described)(one.config, **shared))
 
 
 def _told(cls: type, described: bool) -> Any:
@@ -186,12 +178,10 @@ def _told(cls: type, described: bool) -> Any:
     return make
 
 
-def extra_fields(recipe: Recipe, registry: Registry, source: str = "") -> tuple[str, ...]:
+def extra_fields(resolved: Resolved, source: str = "") -> tuple[str, ...]:
     """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
     found: dict[str, None] = {}
-    objectives = {name: entry for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))}
-    for kind, entries in (("objective", objectives), ("mask", recipe.masks)):
-        for entry in entries.values():
-            config = config_of(registry.get(kind, entry.type), entry.options)
-            found |= dict.fromkeys(config.named("field").values())
+    objectives = [one for one in resolved.of("objective").values() if source in (one.entry.sources or (source,))]
+    for one in (*objectives, *resolved.of("mask").values()):
+        found |= dict.fromkeys(one.config.named("field").values())
     return tuple(found)

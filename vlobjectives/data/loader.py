@@ -13,9 +13,8 @@ from vlobjectives.data.collate import Fields
 from vlobjectives.errors import DataError, RecipeError, ResourceError, VlobjError
 from vlobjectives.functional import noise
 from vlobjectives.plugin_loading.attribution import blamed, given, work_of
-from vlobjectives.recipe.loading import Loaded as LoadedRecipe
 from vlobjectives.recipe.model import source_path
-from vlobjectives.runtime.distributed import World
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.resources import die_with_parent, out_of_memory
 from vlobjectives.runtime.signals import STOPPING
 
@@ -46,15 +45,14 @@ class Layout:
         return range(first, first + self.micro)
 
 
-def layout_of(loaded: LoadedRecipe, world: World) -> Layout:
+def layout_of(resolved: Resolved) -> Layout:
     """How the rows of a step are spread over processes and micro-batches. Raises RecipeError if they do not divide."""
-    data = loaded.recipe.data
-    micro = data.rows(world.size)
+    data, micro, world = resolved.recipe.data, resolved.rows, resolved.world
     if not micro or data.batch % (micro * world.size):
         written = f"micro-batches of {data.micro_batch} rows on " if data.micro_batch else ""
         raise RecipeError(
             [
-                loaded.problem(
+                resolved.loaded.problem(
                     ("data", "micro_batch") if data.micro_batch else ("data", "batch"),
                     f"a batch of {data.batch} rows does not divide into {written}{world.size} processes",
                     "data.batch is a whole multiple of data.micro_batch x processes: change one of them, or --nproc",

@@ -24,9 +24,7 @@ from vlobjectives.functional.statistics import mean_interval
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_of
-from vlobjectives.plugin_loading.instantiate import config_of
-from vlobjectives.recipe.model import Recipe
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.runtime.signals import StopRequest
@@ -220,27 +218,32 @@ def _sound(score: Any) -> Score:
 
 
 def scored(
-    recipe: Recipe,
-    registry: Registry,
+    resolved: Resolved,
     made: DataModule,
     system: Any,
     splits: tuple[str, ...] | None,
-    rows: int,
-    device: torch.device,
     log: Log,
 ) -> Scored:
     """All scores of a recipe's evaluations on these splits (None: those that the recipe says, else the held-out ones).
 
-    rows  of a batch: as in training, so that losses which compare rows mean the same
+    A batch has the rows that losses see together in training, so that those which compare rows mean the same.
     """
+    recipe = resolved.recipe
     found = Scored()
     todo = []
     for name, feed in made.feeds.items():
-        chosen = evaluations(recipe, registry, name, feed.source.has)
+        chosen = evaluations(resolved, name, feed.source.has)
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
                 held = SplitContext(
-                    system, feed.source, feed.fields, split, recipe.seed, rows, device, recipe.data.workers
+                    system,
+                    feed.source,
+                    feed.fields,
+                    split,
+                    recipe.seed,
+                    resolved.together,
+                    resolved.device,
+                    recipe.data.workers,
                 )
                 todo.append((held, chosen))
 
@@ -252,8 +255,7 @@ def scored(
             f"memory ran out in {what}",
             "leave out what needs it (evaluate.NAME=false, "
             "evaluate.losses=false), or evaluate elsewhere: run.device=cpu",
-            recipe,
-            registry,
+            resolved,
             tuple(recipe.objectives),
             made=made,
         )
@@ -274,15 +276,14 @@ def scored(
     return found
 
 
-def evaluations(recipe: Recipe, registry: Registry, source: str, has: Collection[str]) -> dict[str, Any]:
+def evaluations(resolved: Resolved, source: str, has: Collection[str]) -> dict[str, Any]:
     """The evaluations that a recipe switches on for a source: those that name it, or that name none and find what they
     need in what it `has`."""
     made = {}
-    for name, entry in recipe.evaluate.entries.items():
-        cls = registry.get("evaluation", entry.type)
-        one = cls(config_of(cls, entry.options))
-        if source in entry.sources if entry.sources is not None else one.needs <= set(has):
-            made[name] = one
+    for name, one in resolved.of("evaluation").items():
+        whole, sources = one.cls(one.config), one.entry.sources
+        if source in sources if sources is not None else whole.needs <= set(has):
+            made[name] = whole
     return made
 
 

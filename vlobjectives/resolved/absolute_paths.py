@@ -15,7 +15,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import add_files, entries
 
 
-def resolved(loaded: Loaded, registry: Registry) -> Loaded:
+def absolute(loaded: Loaded, registry: Registry) -> Loaded:
     """The recipe as a run folder holds it: running it again, from any folder, is the same run.
 
     Options that a Config says to be paths become absolute, counted from the folder of the file that they are written
@@ -37,11 +37,11 @@ def resolved(loaded: Loaded, registry: Registry) -> Loaded:
 
 
 def taken_in(loaded: Loaded, registry: Registry) -> Loaded:
-    """The recipe resolved, its plug-in files taken in. Raises Refused where one cannot be."""
+    """The recipe with absolute paths, its plug-in files taken in. Raises Refused where one cannot be."""
     report = Report()
     add_files(loaded, registry, report)
     report.refuse()
-    return resolved(loaded, registry)
+    return absolute(loaded, registry)
 
 
 def named(recipe: Recipe, registry: Registry) -> Iterator[tuple[KeyPath, Any, str]]:

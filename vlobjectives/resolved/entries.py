@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.errors import Place, PluginError, Problem
+from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.plugin_loading.load import reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 from vlobjectives.recipe import hints, known_keys, synonyms
@@ -83,16 +84,28 @@ def add_files(loaded: Loaded, registry: Registry, report: Report) -> bool:
     return report.add(STAGE, broken, PluginError.code) and report.add(STAGE, idle)
 
 
-def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = True) -> dict[KeyPath, Named]:
+def names(
+    loaded: Loaded,
+    registry: Registry,
+    report: Report,
+    all_files: bool = True,
+    known: Mapping[KeyPath, Named] | None = None,
+    evaluations: bool = True,
+) -> dict[KeyPath, Named]:
     """Every entry with its plug-in, but those that have none and those whose options their Config refuses.
 
     all_files  whether every plug-in file could be taken in; what one that could not would have brought is not told
+    known      entries of an earlier form of the recipe: one whose options are the same keeps its Config
+    evaluations  False: those are left out
     """
     found: dict[KeyPath, Named] = {}
     unknown: list[Problem] = []
     faults: list[Problem] = []
     for path, kind, entry in entries(loaded.recipe):
-        if report.wrong(*path, "type"):  # the entry as a whole
+        if report.wrong(*path, "type") or (kind == "evaluation" and not evaluations):  # the entry as a whole
+            continue
+        if (before := (known or {}).get(path)) is not None and _written(before.entry) == _written(entry):
+            found[path] = replace(before, entry=entry)
             continue
         try:
             registry.component(kind, entry.type)
@@ -106,7 +119,7 @@ def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = 
             continue
         try:
             with contained(dotted(path)):
-                config = cls.Config.model_validate_json(json.dumps(entry.options), strict=True)
+                config = config_of(cls, entry.options)
         except ValidationError as error:
             unknown += refused(loaded, path, entry.options, cls, error)
             if (spared := _spared(kind, entry, cls, error)) is not None:
@@ -126,6 +139,11 @@ def names(loaded: Loaded, registry: Registry, report: Report, all_files: bool = 
     report.add(STAGE, unknown)
     report.add(STAGE, faults, PluginError.code)
     return found
+
+
+def _written(entry: Entry) -> str:
+    """An entry's type and options as text, in which 1 and true differ."""
+    return json.dumps([entry.type, entry.options])
 
 
 def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named | None:
@@ -148,7 +166,7 @@ def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named
         return None
     options = {key: value for key, value in entry.options.items() if key not in wrong}
     try:
-        config = cls.Config.model_validate_json(json.dumps(options), strict=True)
+        config = config_of(cls, options)
     except ValidationError:
         return None
     host = {key: value for key, value in entry if key in type(entry).model_fields}

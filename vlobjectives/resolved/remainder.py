@@ -6,23 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 from vlobjectives.errors import Problem
-from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.report import where
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.resolved.entries import SECTION, Named
+from vlobjectives.resolved.resolved import Resolved
 
 NAMED = ("fields", "model", "inputs", "masks", "pairings", "objectives")
 
 
-def rest(
-    loaded: Loaded, named: Mapping[KeyPath, Named], problems: Iterable[Problem]
-) -> tuple[Loaded, dict[KeyPath, Named]]:
-    """The recipe, and the plug-ins that it names, without the entries that problems are told of and what needs them.
+def rest(resolved: Resolved, problems: Iterable[Problem]) -> Resolved:
+    """The recipe without the entries that problems are told of and what needs them.
 
-    `named` lacks what has no plug-in or no Config. An input whose own mask is gone stays, for its encoder's sake.
+    `resolved.entries` lacks what has no plug-in or no Config. An input whose own mask is gone stays, for its
+    encoder's sake.
     """
-    recipe, told = loaded.recipe, {path[:2] for path in map(where, problems)}
+    recipe, named, told = resolved.recipe, resolved.entries, {path[:2] for path in map(where, problems)}
     gone = {
         (section, name)
         for section in NAMED
@@ -55,7 +54,8 @@ def rest(
         if ("inputs", name) in gone and not hard & gone:
             changes["inputs"][name] = entry.model_copy(update={"mask": None})
     changes["inputs"] = {name: changes["inputs"][name] for name in recipe.inputs if name in changes["inputs"]}
-    return replace(loaded, recipe=recipe.model_copy(update=changes)), kept
+    less = replace(resolved.loaded, recipe=recipe.model_copy(update=changes))
+    return replace(resolved, loaded=less, entries=kept)
 
 
 def _data(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Any:

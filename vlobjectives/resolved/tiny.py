@@ -194,13 +194,18 @@ class _Small:
         return gone
 
 
+def small_config(one: Named) -> Any:
+    """The Config of a part's own small form, without weights."""
+    config = one.config.tiny()
+    if "weights" not in type(config).model_fields:
+        return config
+    return config.model_copy(update={"weights": False if config.weights in (True, False) else None})
+
+
 def small_part(one: Named) -> dict[str, Any]:
     """A part's own small form as an entry of a recipe, without weights."""
-    config = one.config.tiny()
-    options = config.model_dump(mode="json", by_alias=True, include=config.model_fields_set)
-    if "weights" in type(config).model_fields:
-        options["weights"] = False if options.get("weights", config.weights) in (True, False) else None
-    return {"type": one.entry.type} | options
+    config = small_config(one)
+    return {"type": one.entry.type} | config.model_dump(mode="json", by_alias=True, include=config.model_fields_set)
 
 
 def _missing(named: Mapping[KeyPath, Named], has: frozenset[str]) -> Iterator[tuple[str, list[str]]]:

@@ -19,8 +19,9 @@ from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import taken_in
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import resume
+from vlobjectives.runtime.distributed import World
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.resources import KINDS, device_of, out_of_memory, precision_of
+from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.system import assemble, checkpoint
 
 MAY_CHANGE = ("evaluate", "run.device", "run.precision", "data.workers")
@@ -58,24 +59,23 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
         raise RecipeError.one(f"{run} is no run folder: it has no recipe.yaml", "name the folder that `vlobj run` made")
     loaded = taken_in(load(path, overrides), registry)
     resume.refuse_moved(overrides, loaded, registry, MAY_CHANGE)
-    loaded, report = check(loaded, registry, trains=False)
+    resolved, report = check(loaded, registry, trains=False)
     report.refuse()
-    recipe, place = loaded.recipe, RunFolder(path)
+    place = RunFolder(path)
     found, broken = checkpoint.newest(place.checkpoints)
     if found is None:
         why = "".join(f"; {line}" for line in broken)
         raise DataError(f"{run} has no whole checkpoint{why}", f"`vlobj run {run}` goes on with it")
-    device = device_of(recipe.run.device)
-    made = build_data(recipe, registry, kept=place.fields)
+    resolved = replace(resolved, world=World(size=place.processes()))  # what they saw together is judged together
+    made = build_data(resolved, kept=place.fields)
     resume.refuse_other_data(place, made)
     made.fields.load(place.fields, place.manifest()["fields"])
-    processes = place.processes()  # what they saw together is judged together
     warned = [*broken, *resume.edited(place, registry)]
     _refuse_splits(splits, made)
     try:
-        system = assemble.system(recipe, registry, made, processes)
+        system = assemble.system(resolved, made)
         checkpoint.load_weights(system, found.folder)
-        system.to(device)
+        system.to(resolved.device)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -83,15 +83,12 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
             error,
             "memory ran out while the run was read",
             "run.device=cpu, or a machine with more",
-            recipe,
-            registry,
-            tuple(recipe.objectives),
+            resolved,
+            tuple(resolved.recipe.objectives),
             made=made,
         ) from error
-    precision, _ = precision_of(recipe.run.precision, device)
-    if precision in KINDS:
-        system.autocast = (device.type, KINDS[precision])
-    given = scored(recipe, registry, made, system, tuple(splits) or None, recipe.data.together(processes), device, log)
+    system.autocast = resolved.autocast
+    given = scored(resolved, made, system, tuple(splits) or None, log)
     whole = Rescored(given.scores, given.failed, found.step, warned=warned)
     try:
         file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")

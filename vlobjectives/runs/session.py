@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,19 @@ from vlobjectives.evaluation import context
 from vlobjectives.evaluation.failures import Failed, Scored
 from vlobjectives.files import json_text
 from vlobjectives.plugin_loading.load import reason_of
-from vlobjectives.recipe import Loaded, dump
+from vlobjectives.recipe import dump
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import data_paths
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import plugin_copies, resume, termination
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
-from vlobjectives.runtime.resources import KINDS, device_of, peak_memory, precision_of
+from vlobjectives.runtime.resources import peak_memory
 from vlobjectives.runtime.signals import Signals, StopRequest
 from vlobjectives.system import assemble, checkpoint, warm_start
+from vlobjectives.system.system import System
 from vlobjectives.training import schedule
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
@@ -40,14 +42,11 @@ from vlobjectives.training.trainer import Trainer
 class Session:
     """Everything that a run works with, ready to train from `done` steps on; `saved` of them lie in a checkpoint."""
 
-    recipe: Recipe
-    registry: Registry
+    resolved: Resolved
     place: RunFolder
     data_module: DataModule
     trainer: Trainer
-    world: distributed.World
     log: Log
-    precision: str
     bad: BadSamples
     signals: Signals
     done: int = 0
@@ -55,7 +54,23 @@ class Session:
     failed: dict[str, tuple[Problem, int]] = field(default_factory=dict)
 
     @property
-    def system(self):
+    def recipe(self) -> Recipe:
+        return self.resolved.recipe
+
+    @property
+    def registry(self) -> Registry:
+        return self.resolved.registry
+
+    @property
+    def world(self) -> distributed.World:
+        return self.resolved.world
+
+    @property
+    def precision(self) -> str:
+        return self.resolved.precision
+
+    @property
+    def system(self) -> System:
         return self.trainer.system
 
     def train(self) -> None:
@@ -134,18 +149,8 @@ class Session:
         and the run goes on."""
         found = Scored()
         if self.world.first:
-            layout = self.trainer.layout
             with distributed.alone():
-                found = context.scored(
-                    self.recipe,
-                    self.registry,
-                    self.data_module,
-                    self.system,
-                    splits,
-                    self.recipe.data.together(layout.ranks),
-                    self.trainer.device,
-                    self.log,
-                )
+                found = context.scored(self.resolved, self.data_module, self.system, splits, self.log)
             for what in found.reasons.values():
                 self.log.say(f"step {self.done}: {what}; the others go on")
             self.failed |= found.failed
@@ -178,12 +183,9 @@ class Session:
 
 
 def prepare(
-    loaded: Loaded,
-    registry: Registry,
+    resolved: Resolved,
     place: RunFolder,
     log: Log,
-    world: distributed.World,
-    device: torch.device,
     signals: Signals,
     made: DataModule,
     origin: warm_start.Origin | None = None,
@@ -194,56 +196,49 @@ def prepare(
     origin  the run whose weights it begins with
     begins  False: a checkpoint brings all weights, so that none is read that parts once started from
     """
-    recipe = loaded.recipe
+    recipe, device, world = resolved.recipe, resolved.device, resolved.world
     made.fields.load(place.fields)
-    system = assemble.system(recipe, registry, made, world.size)
+    system = assemble.system(resolved, made)
     for line in assemble.load_weights(system) if begins else ():
         log.say(line)
-    for line in warm_start.begin(system, origin, loaded) if origin else ():
+    for line in warm_start.begin(system, origin, resolved.loaded) if origin else ():
         log.say(line)
     system.to(device)
-    precision, why = precision_of(recipe.run.precision, device)
-    if precision in KINDS:
-        system.autocast = (device.type, KINDS[precision])
+    system.autocast = resolved.autocast
     if recipe.run.compile == "parts":
         for part in system.model.values():
             part.compile()
     log.say(
-        f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {precision} ({why}); "
-        f"{assemble.trainable(system):,} parameters"
+        f"device {device}, {world.size} process{'es' * (world.size > 1)}, precision {resolved.precision} "
+        f"({resolved.precision_reason}); {assemble.trainable(system):,} parameters"
     )
     trainer = Trainer(
         system,
         Optimizer(system, recipe.optim, recipe.run.steps),
         made,
-        layout_of(loaded, world),
+        layout_of(resolved),
         device,
-        torch.amp.GradScaler(device.type) if precision == "fp16" else None,
+        torch.amp.GradScaler(device.type) if resolved.precision == "fp16" else None,
     )
     return Session(
-        recipe,
-        registry,
+        resolved,
         place,
         made,
         trainer,
-        world,
         log,
-        precision,
         BadSamples(recipe.data.max_bad, made.size("train"), log),
         signals,
     )
 
 
-def _origin(loaded: Loaded, registry: Registry, world: distributed.World) -> warm_start.Origin | None:
+def _origin(resolved: Resolved) -> warm_start.Origin | None:
     """The run that this one begins from, the same checkpoint of it for all processes."""
     found: list[warm_start.Origin | None] = []
-    distributed.first_does(world, lambda: found.append(warm_start.origin(loaded, registry)))
+    distributed.first_does(resolved.world, lambda: found.append(warm_start.origin(resolved)))
     return distributed.from_first(found[0] if found else None)
 
 
-def run(
-    loaded: Loaded, registry: Registry, place: Path, log: Log, going_on: bool, accept_changes: bool = False
-) -> Mapping[str, Any]:
+def run(resolved: Resolved, place: Path, log: Log, going_on: bool, accept_changes: bool = False) -> Mapping[str, Any]:
     """Trains a recipe in a run folder, or goes on with the run that is there; gives summary.json's content.
 
     going_on        `place` holds a run; its newest whole checkpoint is gone on from
@@ -251,10 +246,10 @@ def run(
     Raises VlobjError of the family that design says: among them RecipeError for a folder that is there or in use, or
     for changes; NumbersError, which leaves the last checkpoint; Stopped and Interrupted after saving.
     """
-    at = termination.Where(place, loaded.recipe, registry)
+    at = termination.Where(place, replace(resolved, world=distributed.world()))
     with Signals() as signals, ExitStack() as held:
         try:
-            return _run(loaded, registry, log, signals, held, at, going_on, accept_changes)
+            return _run(log, signals, held, at, going_on, accept_changes)
         except (StopRequest, KeyboardInterrupt, Exception) as error:
             signals.leave_children()
             told = termination.explained(error, at, signals.seen)
@@ -266,8 +261,6 @@ def run(
 
 
 def _run(
-    loaded: Loaded,
-    registry: Registry,
     log: Log,
     signals: Signals,
     held: ExitStack,
@@ -275,9 +268,8 @@ def _run(
     going_on: bool,
     accept_changes: bool,
 ) -> Mapping[str, Any]:
-    begun = time.monotonic()
-    world = distributed.world()
-    device = device_of(loaded.recipe.run.device, world.local_rank)
+    begun, resolved = time.monotonic(), at.resolved
+    world, device, registry = resolved.world, resolved.device, resolved.registry
     if not world.first:
         log.first, log.console.quiet = False, True
     distributed.join(device)
@@ -287,9 +279,9 @@ def _run(
     at.path = Path(place)
     folder_ = RunFolder(at.path)
     before = resume.as_noted(folder_, log.say) if going_on else None
-    loaded = resume.settled(loaded, world.size, before)
-    recipe = at.recipe = loaded.recipe
-    layout_of(loaded, world)
+    resolved = at.resolved = resolved.changed(resume.settled(resolved.loaded, world.size, before))
+    loaded, recipe = resolved.loaded, resolved.recipe
+    layout_of(resolved)
 
     def take() -> None:
         if before is None:
@@ -302,7 +294,7 @@ def _run(
 
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
-    made = build_data(recipe, registry, kept=folder_.fields)
+    made = build_data(resolved, kept=folder_.fields)
     found, broken = checkpoint.newest(folder_.checkpoints)
     if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
         raise DataError(
@@ -310,7 +302,7 @@ def _run(
             "put one back from a copy; to begin "
             f"anew, name another folder with --out, or take {folder_.checkpoints} away",
         )
-    origin = _origin(loaded, registry, world) if found is None else None
+    origin = _origin(resolved) if found is None else None
     distributed.first_does(
         world, lambda: learned(made, recipe.seed, folder_, log, origin.learned(recipe) if origin else {})
     )
@@ -339,7 +331,7 @@ def _run(
                 data_paths(before, registry) | data_paths(recipe, registry),
             ),
         )
-    session = prepare(loaded, registry, folder_, log, world, device, signals, made, origin, found is None)
+    session = prepare(resolved, folder_, log, signals, made, origin, found is None)
     at.session = session
     if before is not None:
         for line in broken:

@@ -11,7 +11,7 @@ from vlobjectives.errors import RecipeError, ResourceError
 from vlobjectives.files import numbered
 from vlobjectives.recipe import Loaded
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.absolute_paths import resolved
+from vlobjectives.resolved.resolved import Resolved, resolve
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.runtime import distributed
 
@@ -36,7 +36,7 @@ class Order:
 class Ready:
     """A checked recipe, its folder, whether the run goes on there, and whether the folder was made for it, empty."""
 
-    loaded: Loaded
+    resolved: Resolved
     place: Path
     going_on: bool
     new: bool = False
@@ -57,8 +57,6 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     run = _run_folder(order.recipe)
     _refuse_contradictions(order, run)
     loaded = order.loaded
-    for number, path in enumerate(loaded.recipe.plugins if checked else ()):
-        registry.add_file(path, loaded.own("plugins", number))
     if order.tiny:
         loaded, said = tiny(loaded, registry, processes)
         if not checked:
@@ -66,13 +64,13 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     place = run or (order.out.expanduser().resolve() if order.out else _place(loaded))
     going_on = run is not None or (order.resume and (place / "recipe.yaml").is_file())
     if checked:
-        return Ready(resolved(loaded, registry), place, going_on)
-    loaded, report = check(loaded, registry, processes, place=place)
+        return Ready(resolve(loaded, registry), place, going_on)
+    resolved, report = check(loaded, registry, processes, place=place)
     for note in report.notes:
         say(str(note))
     report.refuse()
     new = run is None and order.out is None
-    return Ready(loaded, _made(place) if new else place, going_on, new)
+    return Ready(resolved, _made(place) if new else place, going_on, new)
 
 
 def _run_folder(recipe: str) -> Path | None:

@@ -10,8 +10,7 @@ from vlobjectives.costs.out_of_memory import exhausted
 from vlobjectives.errors import Interrupted, ResourceError, Stopped, VlobjError
 from vlobjectives.files import unreadable
 from vlobjectives.plugin_loading.attribution import blamed
-from vlobjectives.recipe.model import Recipe
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.resources import disk_full, out_of_memory, worker_died
 from vlobjectives.runtime.signals import StopRequest, word
@@ -19,11 +18,10 @@ from vlobjectives.runtime.signals import StopRequest, word
 
 @dataclass
 class Where:
-    """How far a run has come: its folder and recipe, and its Session once there is one."""
+    """How far a run has come: its folder and resolved recipe, and its Session once there is one."""
 
     path: Path
-    recipe: Recipe
-    registry: Registry
+    resolved: Resolved
     session: Any = None
 
 
@@ -77,10 +75,8 @@ def _stopped(at: Where, number: int) -> VlobjError:
 def _memory(error: BaseException, at: Where) -> VlobjError:
     run = at.session
     if run is None:
-        names = tuple(at.recipe.objectives)
-        return exhausted(
-            error, "memory ran out while the run was built", "make the model smaller", at.recipe, at.registry, names
-        )
+        names = tuple(at.resolved.recipe.objectives)
+        return exhausted(error, "memory ran out while the run was built", "make the model smaller", at.resolved, names)
     source = run.data_module.source_at(run.done)
     live, now = run.system.live(run.done, source), run.trainer.layout.micro
     parts = ", ".join(run.system.model)
@@ -89,11 +85,9 @@ def _memory(error: BaseException, at: Where) -> VlobjError:
         f"step {run.done}: memory ran out with {', '.join(live)}",
         f"lower data.micro_batch (now {now}; data.batch may stay), or recompute what the backward pass "
         f"needs: plan.checkpoint: [{parts}]",
-        run.recipe,
-        run.registry,
+        run.resolved,
         live,
         run.done,
-        run.world.size,
         run.data_module,
         source,
     )

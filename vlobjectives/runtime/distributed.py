@@ -31,6 +31,10 @@ class World:
         return self.rank == 0
 
 
+SINGLE = World()
+"""A process by itself."""
+
+
 class _State:
     """host: a gloo group for small messages of the host, so that they never wait for a GPU; alone: see `alone`."""
 

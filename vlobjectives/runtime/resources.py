@@ -46,6 +46,11 @@ def precision_of(asked: str, device: torch.device) -> tuple[str, str]:
     return "fp32", "this device has no native bf16; with it the run would be about three times faster"
 
 
+def autocast_of(device_type: str, precision: str) -> tuple[str, torch.dtype] | None:
+    """What passes of a precision are cast to on a kind of device; None where they run in float32."""
+    return (device_type, KINDS[precision]) if precision in KINDS else None
+
+
 def die_with_parent(parent: int | None = None) -> None:
     """Lets the kernel end this process when its parent dies, even by kill -9 (Linux; elsewhere nothing happens).
 

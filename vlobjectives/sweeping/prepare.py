@@ -14,7 +14,8 @@ from vlobjectives.errors import DataError, Place, PluginError, Problem
 from vlobjectives.recipe import Loaded, Recipe, dump
 from vlobjectives.recipe.report import Refused
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.absolute_paths import resolved
+from vlobjectives.resolved.absolute_paths import absolute
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import plugin_copies, resume
@@ -84,7 +85,8 @@ class Prepared:
 
 @dataclass
 class _Found:
-    """A row on its way through the checks; `key` is its digest, empty where a plug-in of it cannot be used."""
+    """A row on its way through the checks; `key` is its digest, empty where a plug-in of it cannot be used;
+    `resolved` is there once it is checked."""
 
     row: Row
     loaded: Loaded
@@ -92,6 +94,7 @@ class _Found:
     processes: int
     plugins: Plugins = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    resolved: Resolved | None = None
     key: str = ""
     runs: tuple[Run, ...] = ()
 
@@ -100,7 +103,7 @@ class _Found:
         with suppress(PluginError, OSError):  # the checks say what is wrong
             for number, path in enumerate(self.loaded.recipe.plugins):
                 self.registry.add_file(path, self.loaded.own("plugins", number))
-            self.loaded = resume.settled(resolved(self.loaded, self.registry), self.processes)
+            self.loaded = resume.settled(absolute(self.loaded, self.registry), self.processes)
             self.plugins = run_manifest.used_plugins(self.loaded.recipe, self.registry)
             self.files = plugin_copies.digests(self.loaded.recipe, self.registry)
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
@@ -165,7 +168,7 @@ def _check(found: Sequence[_Found], rows: int, out: Path, say: Callable[[str], N
     codes = []
     for number, one in enumerate(found, 1):
         say(f"checking row {number} of {len(found)}: {one.row.name}")
-        one.loaded, report = check(one.loaded, one.registry, one.processes, out / one.row.name)
+        one.resolved, report = check(one.loaded, one.registry, one.processes, out / one.row.name)
         for problem in (*report.errors, *report.notes):
             problems.setdefault(problem, []).append(one.row.name)
         codes.append(report.code)
@@ -218,6 +221,6 @@ def _before(out: Path) -> tuple[dict[str, _Known], list[str]]:
 def _costs(one: _Found, before: _Known | None) -> tuple[int, float]:
     if before is not None:
         return before.passes, before.flops
-    recipe = one.loaded.recipe
-    costs = [measure(recipe, one.registry, one.processes, source) for source in recipe.sources]
+    assert one.resolved is not None  # whatever has costs that are not known was checked
+    costs = [measure(one.resolved, source) for source in one.resolved.recipe.sources]
     return max(len(of.passes) for of in costs), sum(of.flops for of in costs)

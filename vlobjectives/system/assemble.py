@@ -1,6 +1,7 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -17,10 +18,10 @@ from vlobjectives.data.data_module import DataModule
 from vlobjectives.functional import noise
 from vlobjectives.planning import execute
 from vlobjectives.plugin_loading.attribution import ContractError, refused, work_of
-from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, config_of, met, placed
+from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, met, placed
 from vlobjectives.plugin_loading.load import reason_of
-from vlobjectives.recipe.model import Recipe
-from vlobjectives.registry import Registry
+from vlobjectives.resolved.entries import SECTION
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.system import Settings, System
 
 S = TypeVar("S", bound=System)
@@ -28,20 +29,15 @@ SHOWN = 4
 """Tensors that are named one by one."""
 
 
-def system(recipe: Recipe, registry: Registry, made: DataModule, processes: int = 1) -> System:
+def system(resolved: Resolved, made: DataModule) -> System:
     """The System of a recipe: first weights by seed, nothing loaded. May run under `torch.device("meta")`."""
-    return system_of(System, recipe, registry, made, processes)
+    return system_of(System, resolved, made)
 
 
-def system_of(kind: type[S], recipe: Recipe, registry: Registry, made: DataModule, processes: int = 1) -> S:
+def system_of(kind: type[S], resolved: Resolved, made: DataModule) -> S:
     """As `system`, of another class of systems."""
-    parts = build_parts(recipe, registry, made)
-    masks = {name: _plain("mask", ("masks", name), entry, registry) for name, entry in recipe.masks.items()}
-    pairings = {name: _plain("pairing", ("pairings", name), entry, registry) for name, entry in recipe.pairings.items()}
-    objectives = {
-        name: _plain("objective", ("objectives", name), entry, registry) for name, entry in recipe.objectives.items()
-    }
-    micro = recipe.data.rows(processes)
+    recipe, parts = resolved.recipe, build_parts(resolved, made)
+    masks, pairings, objectives = (_plain(resolved, each) for each in ("mask", "pairing", "objective"))
     settings = Settings(
         seed=recipe.seed,
         weights={name: entry.weight for name, entry in recipe.objectives.items()},
@@ -50,7 +46,7 @@ def system_of(kind: type[S], recipe: Recipe, registry: Registry, made: DataModul
             for name, entry in recipe.objectives.items()
         },
         streams={name: entry.stream or name for name, entry in recipe.masks.items()},
-        pairing_groups={name: entry.group or micro for name, entry in recipe.pairings.items()},
+        pairing_groups={name: entry.group or resolved.rows for name, entry in recipe.pairings.items()},
         steps=recipe.run.steps,
         share=recipe.plan.share,
         recompute=frozenset(recipe.plan.checkpoint),
@@ -69,22 +65,21 @@ def system_of(kind: type[S], recipe: Recipe, registry: Registry, made: DataModul
 NO_SPEC = "its constructor sets it: self.spec = Spec(width=...), what the part gives"
 
 
-def _plain(kind: str, path: tuple[str, ...], entry: Any, registry: Registry) -> Any:
-    cls = registry.get(kind, entry.type)
-    return placed(path, lambda: cls(config_of(cls, entry.options)))
+def _plain(resolved: Resolved, kind: str) -> dict[str, Any]:
+    """All of a kind that is made of its Config alone, by name."""
+    return {
+        name: placed((SECTION[kind], name), partial(one.cls, one.config)) for name, one in resolved.of(kind).items()
+    }
 
 
-def build_parts(
-    recipe: Recipe, registry: Registry, made: DataModule, failed: list[BuildError] | None = None
-) -> dict[str, Part]:
+def build_parts(resolved: Resolved, made: DataModule, failed: list[BuildError] | None = None) -> dict[str, Part]:
     """Parts in the order in which they name each other, each with first weights of its own dotted name.
 
     failed  takes in what cannot be built, instead of raising the first; what needs such a part is left out
     """
-    classes = {name: registry.get("part", entry.type) for name, entry in recipe.model.items()}
-    configs = {name: config_of(classes[name], entry.options) for name, entry in recipe.model.items()}
-    parts: dict[str, Part] = {}
-    waiting = list(recipe.model)
+    named, parts = resolved.of("part"), {}
+    configs = {name: one.config for name, one in named.items()}
+    waiting = list(named)
     while waiting:
         ready = [name for name in waiting if all(other in parts for other in configs[name].named("part").values())]
         if not ready and failed:
@@ -100,13 +95,13 @@ def build_parts(
         for name in ready:
             waiting.remove(name)
             try:
-                with seeded(recipe.seed, f"model.{name}"):
-                    parts[name] = _built(classes[name], configs[name], name, parts, made)
+                with seeded(resolved.recipe.seed, f"model.{name}"):
+                    parts[name] = _built(named[name].cls, configs[name], name, parts, made)
             except BuildError as error:
                 if failed is None:
                     raise
                 failed.append(error)
-    return {name: parts[name] for name in recipe.model if name in parts}
+    return {name: parts[name] for name in named if name in parts}
 
 
 def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:

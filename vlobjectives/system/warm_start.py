@@ -22,7 +22,8 @@ from vlobjectives.files import is_file
 from vlobjectives.plugin_loading.instantiate import config_of
 from vlobjectives.recipe import Loaded, Recipe
 from vlobjectives.recipe import load as load_recipe
-from vlobjectives.registry import Registry
+from vlobjectives.recipe.model import FieldEntry
+from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.system import checkpoint
 from vlobjectives.system.assemble import unfinite
@@ -70,12 +71,13 @@ class Origin:
         }
 
 
-def origin(loaded: Loaded, registry: Registry) -> Origin | None:
+def origin(resolved: Resolved) -> Origin | None:
     """The run to begin from, None where the recipe names none.
 
     Raises RecipeError where the folder is no run, has no whole checkpoint, lost what a field learned, or has a field
     that the recipe defines otherwise: its ids would mean other words than those that the weights have learned.
     """
+    loaded = resolved.loaded
     if loaded.recipe.init is None:
         return None
     folder = Path(loaded.recipe.init)
@@ -90,7 +92,7 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
             [loaded.problem(KEY, f"{folder} has no whole checkpoint{why}", f"`vlobj run {folder}` goes on with it")]
         )
     known = Origin(folder, found, there, tuple(broken))
-    if problems := list(_other_fields(loaded, known, registry)):
+    if problems := list(_other_fields(resolved, known)):
         raise RecipeError(problems)
     try:
         known.learned(loaded.recipe)
@@ -99,15 +101,17 @@ def origin(loaded: Loaded, registry: Registry) -> Origin | None:
     return known
 
 
-def _other_fields(loaded: Loaded, origin: Origin, registry: Registry) -> Iterator[Problem]:
+def _other_fields(resolved: Resolved, origin: Origin) -> Iterator[Problem]:
     """Fields of the same name that are read in another way; another column may feed them."""
+    loaded = resolved.loaded
     for name, entry in loaded.recipe.fields.items():
         there = origin.recipe.fields.get(name)
         if there is None:
             continue
         here, was = {"type": entry.type}, {"type": there.type}
         if here == was:
-            here, was = _written(entry, registry), _written(there, registry)
+            one = resolved.of("reader")[name]
+            here, was = _written(entry, one.config), _written(there, config_of(one.cls, there.options))
         wrong = [
             f"{key} is {was.get(key)} there, {here.get(key)} here"
             for key in dict.fromkeys([*here, *was])
@@ -122,9 +126,8 @@ def _other_fields(loaded: Loaded, origin: Origin, registry: Registry) -> Iterato
             )
 
 
-def _written(entry: Any, registry: Registry) -> dict[str, Any]:
+def _written(entry: FieldEntry, config: Config) -> dict[str, Any]:
     """An entry's options with their defaults, and whose vocabulary it shares."""
-    config: Config = config_of(registry.get("reader", entry.type), entry.options)
     return {"with": entry.with_} | config.model_dump(mode="json", by_alias=True)
 
 

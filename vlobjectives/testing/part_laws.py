@@ -189,7 +189,7 @@ def tiny(toy: Toy, name: str) -> None:
 
 def built_on_meta(toy: Toy, name: str) -> None:
     with torch.device("meta"):
-        system = assemble.system(toy.recipe, toy.registry, toy.data_module)
+        system = assemble.system(toy.resolved, toy.data_module)
     for key, x in system.model[name].named_parameters():
         demand(x.is_meta, f"{key} is made on {x.device}")
 

@@ -12,9 +12,12 @@ import torch
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.hooks import hookimpl
 from vlobjectives.data.data_module import DataModule, build_data
+from vlobjectives.recipe.layers import Layered
+from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.schema import prepared
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import Resolved, typed
 from vlobjectives.system import assemble
 from vlobjectives.system.system import System
 
@@ -36,6 +39,8 @@ MASKS = {
 WITH_DROPOUT = ("toy_vision", "toy_text", "toy_fusion", "toy_decoder")
 PAIRINGS = {"others": {"type": "random_negatives"}}
 ROWS = 8
+MADE = ("registry", "recipe", "resolved", "data_module")
+"""What a toy makes of itself."""
 
 
 class _Brought:
@@ -134,12 +139,16 @@ class Toy:
         )
 
     @cached_property
+    def resolved(self) -> Resolved:
+        return typed(Loaded(self.recipe, Layered(), Path("toy.yaml")), self.registry)
+
+    @cached_property
     def data_module(self) -> DataModule:
-        return build_data(self.recipe, self.registry)
+        return build_data(self.resolved)
 
     def system(self, train: bool = False) -> System:
         """A fresh system in float64, in eval mode unless `train`; first weights by seed, so always the same."""
-        return assemble.system(self.recipe, self.registry, self.data_module).double().train(train)
+        return assemble.system(self.resolved, self.data_module).double().train(train)
 
     def batch(self, rows: int | None = None, first: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
         """Samples first, first+1, ... of the training split, as encoders get them; `rows` by default a step's."""
@@ -150,4 +159,4 @@ class Toy:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was made of it: worker processes make their own."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("registry", "recipe", "pieces")}
+        return {key: value for key, value in self.__dict__.items() if key not in MADE}
