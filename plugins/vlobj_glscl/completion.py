@@ -26,6 +26,7 @@ from vlobjectives import (
     encoded,
 )
 from vlobjectives.functional import gather_tokens, indices_to_mask, mask_to_indices, wilson_interval
+from vlobjectives.functional.pixels import patch_sides
 
 TWINS = 64
 """Twins passed at once."""
@@ -155,8 +156,8 @@ class Completion(Evaluation):
 
 def patches(where: np.ndarray, spec) -> Tensor:
     """[N] bool, the patches that pixels `where` [H,W] bool touch, on the grid of the encoder's Spec."""
-    (rows, columns), side = spec.grid, spec.patch_size
-    return torch.from_numpy(np.asarray(where)).reshape(rows, side, columns, side).any(3).any(1).flatten()
+    (rows, columns), (height, width) = spec.grid, patch_sides(spec.patch_size)
+    return torch.from_numpy(np.asarray(where)).reshape(rows, height, columns, width).any(3).any(1).flatten()
 
 
 def hide_words(held: EvaluationContext, text: str, tokens: Tokens, twins: dict[int, ContrastPair]) -> MaskSample:

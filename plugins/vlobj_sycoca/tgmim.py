@@ -1,5 +1,6 @@
 """Text-guided masked image modelling: the hidden patches painted with the help of the caption."""
 
+from math import prod
 from typing import Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from torch import nn
 
 from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, decoded
 from vlobjectives.functional import gather_tokens, normalize_patches, patchify
+from vlobjectives.functional.pixels import patch_sides
 
 
 class TGMIM(Objective):
@@ -51,7 +53,7 @@ class TGMIM(Objective):
         if painted.grid is None or not pictures:
             raise self.cannot(f"the decoder '{self.config.decoder}' decodes no patches", "give it query: vision")
         self.patch = painted.patch_size
-        self.pixels = nn.Linear(painted.width, self.patch**2 * pictures[0].shape[-3])
+        self.pixels = nn.Linear(painted.width, prod(patch_sides(self.patch)) * pictures[0].shape[-3])
         nn.init.normal_(self.pixels.weight, std=self.config.init_std)
         nn.init.zeros_(self.pixels.bias)
 

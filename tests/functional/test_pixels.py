@@ -37,6 +37,20 @@ def test_unpatchify_undoes_patchify(shape: tuple[int, ...]) -> None:
     assert torch.equal(unpatchify(patches, 4, *shape[-2:], frames), pictures)
 
 
+def test_patches_may_be_oblong() -> None:
+    """Of 4 x 2 pixels: the same as cutting by hand; what is hidden is hidden, and what is cut is put together again."""
+    clips = torch.randn(2, 5, 3, 8, 4)
+    patches = patchify(clips, (4, 2))
+    assert patches.shape == (2, 5 * 2 * 2, 4 * 2 * 3)
+    assert torch.equal(patches[1, 4 + 1], clips[1, 1, :, :4, 2:].permute(1, 2, 0).flatten())
+    assert torch.equal(unpatchify(patches, (4, 2), 8, 4, 5), clips)
+    hidden = torch.rand(patches.shape[:2], generator=torch.Generator().manual_seed(0)) < 0.5
+    filled = fill_patches(clips, hidden, (4, 2), 7.0)
+    assert torch.equal(patchify(filled, (4, 2)), torch.where(hidden[..., None], 7.0, patches))
+    with pytest.raises(ValueError, match="8 x 4 pixels are not made of whole patches of 4 x 3"):
+        patchify(clips, (4, 3))
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8, 12), (2, 5, 3, 8, 4)])
 def test_fill_hides_exactly_the_hidden_patches(shape: tuple[int, ...]) -> None:
     pictures = torch.randn(shape)

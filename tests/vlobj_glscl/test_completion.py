@@ -58,6 +58,7 @@ def test_patches_are_those_that_a_pixel_touches():
     where = torch.zeros(8, 12, dtype=torch.bool)
     where[3, 4] = where[7, 0] = True
     assert patches(where.numpy(), Spec(width=1, grid=(2, 3), patch_size=4)).tolist() == [0, 1, 0, 1, 0, 0]
+    assert patches(where.numpy(), Spec(width=1, grid=(2, 2), patch_size=(4, 6))).tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("kind", ["colour", "shape"])

@@ -56,6 +56,18 @@ def test_golden(name, form):
         close(normalize_patches(wanted), z["out_target_norm"])
 
 
+def test_patches_may_be_oblong():
+    """What is told of a patch of 4 x 2 pixels is its 24 numbers: told rightly they cost nothing."""
+    objective = TGMIM(TGMIM.Config(mask="spoken", target="pixels"))
+    picture = FieldSpec("picture", (3, 8, 8))
+    objective.build(painted=Spec(24, length=8, grid=(2, 4), patch_size=(4, 2), fields={"image": picture}))
+    assert objective.pixels.out_features == 24
+    objective.pixels = nn.Identity()
+    hidden = torch.tensor([[True] * 3 + [False] * 5] * 2)
+    term = run(objective, patchify(pictures(), (4, 2)), hidden, pictures())["pixels"]
+    assert term.total == 0 and term.count == 6 and term.chance > 0
+
+
 def pictures(rows: int = 2) -> torch.Tensor:
     return torch.randn(rows, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 

@@ -31,7 +31,9 @@ WANTED: dict[str, type[Part]] = {"encoded": Encoder, "fused": Fusion, "decoded":
 """Kind of view -> the part that runs it."""
 VIEWS = "{name: view}, such as {'image': encoded(inputs['image'])}"
 PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
-FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert")}
+FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert"), "vectors": ("drop", "token")}
+SHARED = {"drop", "token", "pixels", "mask", "bert"}
+"""Fills that the host knows; any other is a third party's own, between its mask and an encoder that says it can."""
 
 
 def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[Resolved, Built | None]:
@@ -231,6 +233,14 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
             f"add under inputs: {x.name}: {{fields: [clip]}}, with a source that has frames (data.frames=4), or "
             "take a mask for pictures",
         )
+    elif fill not in SHARED:
+        if fill not in spec.can:
+            able = [name for name, other in built.parts.items() if fill in other.spec.can]
+            yield (
+                at,
+                f"the encoder '{x.part}' does not hide by '{fill}' (mask '{x.mask}'): its Spec.can does not hold it",
+                f"mask an input of {' or '.join(able)}" if able else f"take a mask with fill {' or '.join(fills)}",
+            )
     elif fill not in fills:
         yield (
             at,
@@ -250,7 +260,8 @@ def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> I
         could = [other for other in fills if other in spec.can]
         yield (
             at,
-            f"the encoder '{x.part}' cannot hide patches by {fill} (mask '{x.mask}')",
+            f"the encoder '{x.part}' cannot hide {'vectors' if first.kind == 'vectors' else 'patches'} by {fill} "
+            f"(mask '{x.mask}')",
             f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part),
         )
 

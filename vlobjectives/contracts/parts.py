@@ -31,7 +31,7 @@ class Spec:
     length      positions N of the clean input (clips: F*n), of a pooled encoder the tokens that it gives, which are no
                 positions; 0 if it gives none
     grid        (rows, columns) of the patches of a frame, None for text
-    patch_size  pixels a side of a patch, 0 for text
+    patch_size  pixels a side of a patch, or its (height, width); 0 for text
     frames      F
     classes     class tokens that come before the positions when a fusion concatenates them
     fields      the fields that it reads, by name
@@ -47,7 +47,7 @@ class Spec:
     pooled: int = 0
     length: int = 0
     grid: tuple[int, int] | None = None
-    patch_size: int = 0
+    patch_size: int | tuple[int, int] = 0
     frames: int = 1
     classes: int = 0
     fields: Mapping[str, FieldSpec] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from vlobjectives.contracts.batch import Tokens
+from vlobjectives.contracts.batch import Tokens, Vectors
 from vlobjectives.contracts.passes import (
     Input,
     MaskKey,
@@ -194,7 +194,7 @@ class DecodedView(View):
         return given.read(self.query)
 
 
-def _static(x: Tensor | Tokens, draw: MaskSample | None, spec: Any) -> Encoded:
+def _static(x: Tensor | Tokens | Vectors, draw: MaskSample | None, spec: Any) -> Encoded:
     """What an encoder's output is known to be before it ran."""
     if isinstance(x, Tokens) and spec.beside:
         valid = x.beside[spec.beside].valid
@@ -202,6 +202,9 @@ def _static(x: Tensor | Tokens, draw: MaskSample | None, spec: Any) -> Encoded:
     if isinstance(x, Tokens):
         empty = torch.empty(*x.ids.shape, 0, device=x.ids.device)
         return Encoded(empty, x.valid, draw=draw, segment=x.segment, special=x.special)
+    if isinstance(x, Vectors):
+        valid = x.valid if draw is None or draw.keep is None else x.valid.gather(1, draw.keep)
+        return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)
     length = spec.length // spec.frames * (x.shape[1] if x.dim() == 5 else 1)
     kept = length if draw is None or draw.keep is None else draw.keep.shape[1]
     valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)

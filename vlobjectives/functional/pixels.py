@@ -6,41 +6,52 @@ Patches are numbered row by row from the top left, frame after frame. Pictures a
 
 from torch import Tensor, where
 
+PatchSize = int | tuple[int, int]
+"""Pixels of a patch: a side, or height and width."""
 
-def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: int, value: float | Tensor = 0.0) -> Tensor:
+
+def patch_sides(patch_size: PatchSize) -> tuple[int, int]:
+    """Height and width of a patch in pixels."""
+    return (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
+
+
+def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: PatchSize, value: float | Tensor = 0.0) -> Tensor:
     """The pictures with whole patches replaced by `value`; works with every encoder.
 
-    pictures    [B,C,H,W] or [B,F,C,H,W]; H and W multiples of `patch_size` (pixels), else ValueError
-    hidden      [B,N] or [B,F*N] bool, N = (H/patch_size) (W/patch_size)
+    pictures    [B,C,H,W] or [B,F,C,H,W]; H and W multiples of the patch's (pixels), else ValueError
+    hidden      [B,N] or [B,F*N] bool, N = (H/height) (W/width) of a patch
     value       what a hidden pixel gets: 0 is the mean of normalised pictures; a tensor must broadcast over
                 them
 
     Returns a new tensor of the shape of `pictures`.
     """
     rows, columns = _grid(pictures.shape[-2:], patch_size)
+    height, width = patch_sides(patch_size)
     frames = pictures.shape[1:-3]
     spread = hidden.reshape(-1, *frames, 1, rows, 1, columns, 1)
-    spread = spread.expand(*spread.shape[:-3], patch_size, columns, patch_size)
+    spread = spread.expand(*spread.shape[:-3], height, columns, width)
     return where(spread.reshape(-1, *frames, 1, *pictures.shape[-2:]), value, pictures)
 
 
-def patchify(pictures: Tensor, patch_size: int) -> Tensor:
-    """[B,N,p*p*C] of [B,C,H,W], or [B,F*N,p*p*C] of [B,F,C,H,W].
+def patchify(pictures: Tensor, patch_size: PatchSize) -> Tensor:
+    """[B,N,h*w*C] of [B,C,H,W], or [B,F*N,h*w*C] of [B,F,C,H,W], patches of h x w pixels.
 
     A patch's values run over its rows, columns and channels, the channel fastest (as in MAE and SyCoCa).
-    Raises ValueError where H or W is no multiple of `patch_size` (pixels).
+    Raises ValueError where H or W is no multiple of the patch's.
     """
     rows, columns = _grid(pictures.shape[-2:], patch_size)
+    height, width = patch_sides(patch_size)
     batch, channels = pictures.shape[0], pictures.shape[-3]
-    x = pictures.reshape(batch, -1, channels, rows, patch_size, columns, patch_size)
-    return x.permute(0, 1, 3, 5, 4, 6, 2).reshape(batch, -1, patch_size**2 * channels)
+    x = pictures.reshape(batch, -1, channels, rows, height, columns, width)
+    return x.permute(0, 1, 3, 5, 4, 6, 2).reshape(batch, -1, height * width * channels)
 
 
-def unpatchify(patches: Tensor, patch_size: int, height: int, width: int, frames: int | None = None) -> Tensor:
+def unpatchify(patches: Tensor, patch_size: PatchSize, height: int, width: int, frames: int | None = None) -> Tensor:
     """The inverse of `patchify`: [B,C,height,width], or [B,frames,C,height,width] where `frames` is given."""
     rows, columns = _grid((height, width), patch_size)
-    batch, channels = patches.shape[0], patches.shape[-1] // patch_size**2
-    x = patches.reshape(batch, -1, rows, columns, patch_size, patch_size, channels)
+    high, wide = patch_sides(patch_size)
+    batch, channels = patches.shape[0], patches.shape[-1] // (high * wide)
+    x = patches.reshape(batch, -1, rows, columns, high, wide, channels)
     x = x.permute(0, 1, 6, 2, 4, 3, 5)
     return x.reshape(batch, *(() if frames is None else (frames,)), channels, height, width)
 
@@ -55,8 +66,9 @@ def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     return (patches - patches.mean(-1, keepdim=True)) / (variance + eps).sqrt()
 
 
-def _grid(size: tuple[int, ...], patch_size: int) -> tuple[int, int]:
-    height, width = size
-    if height % patch_size or width % patch_size:
-        raise ValueError(f"{height} x {width} pixels are not made of whole patches of {patch_size}")
-    return height // patch_size, width // patch_size
+def _grid(size: tuple[int, ...], patch_size: PatchSize) -> tuple[int, int]:
+    (height, width), (high, wide) = size, patch_sides(patch_size)
+    if height % high or width % wide:
+        of = str(high) if high == wide else f"{high} x {wide}"
+        raise ValueError(f"{height} x {width} pixels are not made of whole patches of {of}")
+    return height // high, width // wide

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise
+from vlobjectives import Batch, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Vectors
 from vlobjectives.functional import indices_to_mask, mask_to_indices, num_kept, num_replaced
 
 
@@ -32,9 +32,11 @@ class PatchMask(Mask):
         if self.fill == "drop":
             keep, gone = order.tensor_split([order.shape[2] - hides], dim=2)
             keep = keep.flatten(1)
-        hidden = indices_to_mask(gone.flatten(1), site.positions)
-        index, ok = mask_to_indices(hidden, self.size(site))
-        return MaskSample(hidden, scored=hidden, index=index, index_ok=ok, keep=keep, fill=self.fill)
+        hidden = scored = indices_to_mask(gone.flatten(1), site.positions)
+        if isinstance(x := batch.values.get(site.input), Vectors):  # of which a sample has fewer than there is room for
+            scored = hidden & x.valid
+        index, ok = mask_to_indices(scored, self.size(site))
+        return MaskSample(hidden, scored=scored, index=index, index_ok=ok, keep=keep, fill=self.fill)
 
     def _count(self, site: MaskTarget) -> int:
         n = site.positions // site.frames

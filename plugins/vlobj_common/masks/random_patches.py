@@ -15,7 +15,8 @@ class RandomPatches(PatchMask):
       token, pixels  hides the first int(n ratio): 97 of 324 at 0.3
     so the two roundings differ, as published (GLSCL, arXiv 2306.07096, its code; passes A and B). What is hidden is
     what is scored, `index` in ascending order. In clips every frame hides equally many, so that a drop leaves frames of
-    one length.
+    one length. Of an input of vectors (regions, frames of sound) places are hidden, and those that hold none are not
+    scored.
     """
 
     paper = "GLSCL, arXiv 2306.07096"
