@@ -65,13 +65,13 @@ def planned_equals_alone(toy: Toy, name: str) -> None:
     wanted = gradients(system, weighted(losses, name))
     for share in ("all", "none"):
         shared = accompanied(toy.changed(plan={"share": share}), name, train=False)
-        found = shared(batch)
+        found = shared(batch, 0)
         for key, value in own(losses, name).items():
             same(own(found, name)[key], value, f"{key} beside another objective (plan.share {share})")
         same_gradients(gradients(shared, weighted(found, name)), wanted)
     shaky = toy.changed(dropout=0.2)
     equal(
-        own(accompanied(shaky, name, True)(batch), name),
+        own(accompanied(shaky, name, True)(batch, 0), name),
         own(alone(shaky, name).system(True)(batch, 0), name),
         "with dropout, beside another objective,",
     )
