@@ -14,7 +14,6 @@ from vlobjectives.resolved.entries import entries
 from vlobjectives.resolved.resolved import resolve
 from vlobjectives.runtime.distributed import World
 
-
 SHORT = {
     "samples: 64, val: 16, test: 16": "samples: 16, val: 8, test: 8",
     "  mlm: {mask: hidden_words}\n": "",
