@@ -105,6 +105,61 @@ def test_the_host_imports_no_plug_in():
     assert not wrong, "\n".join(wrong)
 
 
+ENGLISH = {
+    "naming": "a module of contracts",
+    "words": "what a text is made of; a toy part",
+    "captions": "what is drawn while texts are generated",
+    "projection": "a kind of part",
+    "hard_negatives": "what other libraries call `pairings`, among their keys",
+}
+"""Names of components that the host says and means something else by, each with what it means."""
+
+
+def component_names() -> set[str]:
+    """The names under which the plug-ins that come along offer components."""
+    keys = (
+        key.value
+        for path in PLUGINS.glob("*/__init__.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and ":" in key.value
+    )
+    return {key.split(":")[1] for key in keys}
+
+
+def named_components(tree: ast.AST, names: set[str]) -> Iterator[tuple[int, str]]:
+    """Lines whose strings are, or hold, the name of a component; of what is one English word the whole string counts.
+    Docstrings say what they like."""
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            words = {word for word in re.findall(r"\w+", node.value) if "_" in word or word == node.value}
+            yield from ((node.lineno, word) for word in sorted(words & names))
+
+
+def test_the_host_names_no_plug_in():
+    """So that a source, a reader, a mask of a third party can do what ours can. Toys of `testing` use masks of ours."""
+    names = component_names()
+    assert {"scenes", "byte_pair", "itc"} <= names
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in files(HOST)
+        if top(path) != "testing"
+        for line, word in named_components(ast.parse(path.read_text(encoding="utf-8")), names - ENGLISH.keys())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_names_a_plug_in():
+    code = 'x = "scenes", "byte_pair", f"take byte_pair {x}"\ny = "a few scenes"\n"""byte_pair"""'
+    assert list(named_components(ast.parse(code), {"scenes", "byte_pair"})) == [
+        (1, "scenes"),
+        (1, "byte_pair"),
+        (1, "byte_pair"),
+    ]
+
+
 def test_plug_ins_import_what_a_stranger_may():
     packages, wrong = {path.name for path in PLUGINS.iterdir() if path.is_dir()}, []
     for path in files(PLUGINS):

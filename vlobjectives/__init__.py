@@ -18,6 +18,7 @@ _HOME = {
         "PartName",
         "ReaderConfig",
         "SourceConfig",
+        "Substitute",
     ],
     "batch": ["Batch", "Labels", "Rows", "Tokens", "Vectors"],
     "evaluation": ["Evaluation", "EvaluationContext", "Score", "accuracy"],

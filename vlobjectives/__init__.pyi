@@ -21,6 +21,7 @@ from vlobjectives.contracts.config import PartConfig as PartConfig
 from vlobjectives.contracts.config import PartName as PartName
 from vlobjectives.contracts.config import ReaderConfig as ReaderConfig
 from vlobjectives.contracts.config import SourceConfig as SourceConfig
+from vlobjectives.contracts.config import Substitute as Substitute
 from vlobjectives.contracts.evaluation import Evaluation as Evaluation
 from vlobjectives.contracts.evaluation import EvaluationContext as EvaluationContext
 from vlobjectives.contracts.evaluation import Score as Score

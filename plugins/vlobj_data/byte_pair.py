@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from vlobj_data import tiny
 from vlobj_data.counting import captions, clean, shares, words
 from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, TokenEncoding
 from vlobjectives.errors import DataError
@@ -37,6 +38,9 @@ class BytePair(Reader):
         )
         length: Annotated[Length, Field(ge=3)] = Field(description="ids a sequence has at most, begin and end counted")
         lower: bool = Field(False, description="read text in lower case")
+
+        def tiny(self) -> "BytePair.Config":
+            return BytePair.Config(**tiny.vocabulary(getattr(self, "length", None)))
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)

@@ -10,6 +10,7 @@ from pydantic import Field
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+from vlobj_data import tiny
 from vlobj_data.counting import captions, clean, shares, words
 from vlobjectives import (
     FieldSpec,
@@ -18,6 +19,7 @@ from vlobjectives import (
     PathOrName,
     Reader,
     ReaderConfig,
+    Substitute,
     TokenEncoding,
     hub_asked,
     hub_missing,
@@ -61,6 +63,9 @@ class HuggingFace(Reader):
         special: dict[Literal["begin", "end", "pad", "mask", "unknown"], Id] | None = Field(
             None, description="the tokenizer's special ids by role; as `vocabulary`"
         )
+
+        def tiny(self) -> Substitute:
+            return Substitute("byte_pair", tiny.vocabulary(getattr(self, "length", None)))
 
     @classmethod
     def described(cls, config: Config) -> FieldSpec | None:

@@ -1,8 +1,10 @@
 """`--tiny` on every shipped recipe, from the command line to the scores; and what follows on such a run."""
 
 import json
+from pathlib import Path
 
 import pytest
+import toy_audio
 import yaml
 from small_recipes import changed, plugin, vlobj
 
@@ -118,3 +120,43 @@ def test_paths_of_plugins_count_from_the_file_that_names_them(capsys, tmp_path, 
     kept = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text(encoding="utf-8"))
     assert kept["masks"]["dropped"]["order"] == str(tmp_path / "order.txt")
     assert kept["pairings"]["others"]["group"] == 8
+
+
+@pytest.mark.parametrize("options", ["type: toy_sounds", "type: recorded, folder: nowhere", "type: recorded"])
+def test_a_third_partys_modality_runs_tiny(options, capsys, tmp_path):
+    """Its sources and readers give their small form; one of files names what stands for it, though none are named."""
+    folder = Path(toy_audio.__file__).parent
+    text = (folder / "toy_audio.yaml").read_text(encoding="utf-8")
+    text = text.replace("[toy_audio.py]", f"[{folder / 'toy_audio.py'}]").replace("type: toy_sounds", options)
+    (tmp_path / "audio.yaml").write_text(text, encoding="utf-8")
+    ended = vlobj(capsys, "run", tmp_path / "audio.yaml", "--tiny", "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    instead = "" if "recorded" not in options else " in place of recorded"
+    assert ended.out.startswith(f"tiny: every part small, toy_sounds{instead}, no weights, 2 steps")
+    kept = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text(encoding="utf-8"))
+    assert kept["data"]["type"] == "toy_sounds" and kept["data"].get("samples") == (16 if instead else None)
+    assert kept["fields"]["sound"] == {"type": "spectrogram", "windows": 4, "of": "wave"}
+    assert kept["inputs"]["audio"]["fields"] == ["sound"]
+
+
+def test_a_tiny_form_that_is_none_is_the_plug_ins_fault(capsys, tmp_path):
+    plugin(
+        tmp_path,
+        """
+        from vlobjectives import SourceConfig, hookimpl
+        from toy_audio import Sounds
+
+        class Wrong(Sounds):
+            class Config(SourceConfig):
+                def tiny(self, pixels):
+                    return {"type": "scenes"}
+
+        @hookimpl
+        def vlobj_components():
+            return {"source:wrong": Wrong}
+        """,
+    )
+    options = "type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0"
+    recipe = changed(tmp_path, {"# Small: few objectives.": "plugins: [own.py]", options: "type: wrong"})
+    ended = vlobj(capsys, "run", recipe, "--tiny", "--out", tmp_path / "run")
+    assert ended.code == 4 and "data: tiny returned a dict" in ended.err and "own.py:" in ended.err

@@ -15,6 +15,7 @@ from vlobjectives import (
     Source,
     SourceConfig,
     Spec,
+    Substitute,
     hookimpl,
 )
 from vlobjectives.errors import DataError
@@ -49,11 +50,27 @@ class Sounds(Source):
         return f"toy sounds {self.config.samples}"
 
 
+class Recorded(Sounds):
+    """Sounds of a folder; only its small form needs none."""
+
+    class Config(SourceConfig):
+        folder: str = Field(description="where they lie")
+
+        def tiny(self, pixels):
+            return Substitute("toy_sounds", {"samples": 16})
+
+    def __init__(self, config):
+        raise DataError(f"there is no folder {config.folder}", "name another")
+
+
 class Spectrogram(Reader):
     """A wave [T] -> the magnitudes of its windows, vectors [windows, WINDOW // 2 + 1]."""
 
     class Config(ReaderConfig):
         windows: int = Field(WINDOWS, gt=0, description="windows at most")
+
+        def tiny(self):
+            return Spectrogram.Config(windows=4)
 
     @property
     def spec(self):
@@ -86,4 +103,9 @@ class Ears(Encoder):
 
 @hookimpl
 def vlobj_components():
-    return {"source:toy_sounds": Sounds, "reader:spectrogram": Spectrogram, "encoder:ears": Ears}
+    return {
+        "source:toy_sounds": Sounds,
+        "source:recorded": Recorded,
+        "reader:spectrogram": Spectrogram,
+        "encoder:ears": Ears,
+    }

@@ -56,13 +56,13 @@ CASES = {
         ("sycoca", *POOLED, "objectives.ic.mask=null", "masks.spoken.fill=drop"),
         "objectives.tgmim.mask",
         "cannot hide patches by drop",
-        "give model.vision a type whose tokens are patches, such as timm_vision",
+        "give model.vision a type whose tokens are patches: `vlobj plugins` lists all",
     ),
     "a pooled encoder whose tokens are taken from sight": (
         ("sycoca", *POOLED, "objectives.tgmim=null", "evaluate.painting=false"),
         "objectives.ic.mask",
         "no patches",
-        "give model.vision a type whose tokens are patches, such as timm_vision",
+        "give model.vision a type whose tokens are patches: `vlobj plugins` lists all",
     ),
     "patches dropped and never put back": (
         ("sycoca", "masks.spoken.fill=drop"),

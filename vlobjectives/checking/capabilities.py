@@ -30,7 +30,7 @@ KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projec
 WANTED: dict[str, type[Part]] = {"encoded": Encoder, "fused": Fusion, "decoded": Decoder, "joint": Projection}
 """Kind of view -> the part that runs it."""
 VIEWS = "{name: view}, such as {'image': encoded(inputs['image'])}"
-PATCHES = "give model.{part} a type whose tokens are patches, such as timm_vision"
+PATCHES = "give model.{part} a type whose tokens are patches: `vlobj plugins` lists all"
 FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert"), "vectors": ("drop", "token")}
 SHARED = {"drop", "token", "pixels", "mask", "bert"}
 """Fills that the host knows; any other is a third party's own, between its mask and an encoder that says it can."""
@@ -119,7 +119,7 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Any]) -> Iterat
                 ("model", x.part),
                 f"it takes clips of one length, and the sources of data.mix have "
                 f"{' and '.join(map(str, sorted(frames)))} frames",
-                "take an encoder of pictures and clips, such as timm_vision",
+                "take an encoder of pictures and clips: `vlobj plugins` lists all",
                 key=True,
             )
 

@@ -1,6 +1,7 @@
 """Configs of plug-ins: strict pydantic models whose typed fields name other things of the recipe."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -45,6 +46,18 @@ class Config(BaseModel):
         return naming.held(self, kind, things)
 
 
+@dataclass(frozen=True)
+class Substitute:
+    """A component that takes the place of another in `--tiny` runs, as an entry of a recipe.
+
+    type     its name, of the same kind
+    options  what its Config takes
+    """
+
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 class ObjectiveConfig(Config):
     """Config of an objective. `weight`, `group` and `sources` are the host's keys and are never fields here."""
 
@@ -78,12 +91,29 @@ class ReaderConfig(Config):
 
     HOST = frozenset({"type", "of", "with"})
 
+    def tiny(self) -> "ReaderConfig | Substitute":
+        """Give the reader of `--tiny` runs: this one small, or another that needs no file.
+
+        Options that the recipe leaves out, required ones too, have no value here.
+        """
+        return self
+
 
 class SourceConfig(Config):
     """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels`, `mix`, and in a mix `weight` and
     `rename`, are the host's keys."""
 
     HOST = frozenset({"type", "mix", "batch", "micro_batch", "workers", "max_bad", "max_pixels", "weight", "rename"})
+
+    def tiny(self, pixels: int) -> "SourceConfig | Substitute":
+        """Give the source of `--tiny` runs: this one small, or another that makes up the same columns without files.
+
+        Options that the recipe leaves out, required ones too, have no value here: nobody has named the files yet.
+
+        Args:
+            pixels: Height and width that its pictures have; the host looks for the least that the encoders take.
+        """
+        return self
 
 
 class EvaluationConfig(Config):

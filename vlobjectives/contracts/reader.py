@@ -56,7 +56,7 @@ class Reader(Configured):
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of ids without begin and end; of tokenizers alone (captions that a decoder wrote)."""
-        raise self.cannot(f"a {type(self).__name__} gives no text back", "take a tokenizer, such as byte_pair")
+        raise self.cannot(f"a {type(self).__name__} gives no text back", "take a tokenizer")
 
     def state(self) -> Mapping[str, Any]:
         """What was learned, as JSON."""

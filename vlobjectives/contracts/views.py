@@ -150,7 +150,7 @@ class FusedView(View):
             f"the pairing '{self.pairing}' gives {rows} wrong pairs "
             f"for {group} rows, and a pass that leaves some rows matched needs one a row"
         )
-        hint = "take another pairing, such as random_negatives, or a scheme that keeps matched pairs apart"
+        hint = "take another pairing, or a scheme that keeps matched pairs apart"
         return Misfit("pairing", self.pairing, why, hint)
 
     def arguments(self, given: PassInputs) -> tuple[Any, ...]:

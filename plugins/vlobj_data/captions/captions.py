@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from pydantic import Field, field_validator
 
+from vlobj_data import tiny
 from vlobj_data.captions.columns import Column, Further, specs
 from vlobj_data.captions.config import PATH, Folders, ListedConfig, folders
 from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.roots import Roots
 from vlobj_data.captions.text import Manifest, decoded
+from vlobjectives import Substitute
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import check_header, read_picture
 
@@ -62,6 +64,9 @@ class Captions(Listed):
             if any(isinstance(column, tuple) and min(column) < 1 for column in columns.values()):
                 raise ValueError("of vectors must say [how many at most, how wide]")
             return columns
+
+        def tiny(self, pixels: int) -> Substitute:
+            return Substitute("scenes", tiny.scenes(pixels))
 
     config: Config
 

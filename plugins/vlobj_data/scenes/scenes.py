@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
+from vlobj_data import tiny
 from vlobj_data.scenes import motion, paint, regions
 from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
@@ -93,6 +94,9 @@ class Scenes(Source):
         start_twins: Share = Field(
             World.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone"
         )
+
+        def tiny(self, pixels: int) -> "Scenes.Config":
+            return Scenes.Config(**tiny.scenes(pixels, moving=self.frames is not None))
 
         @model_validator(mode="after")
         def _odds(self):

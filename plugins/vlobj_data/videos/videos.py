@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from vlobj_data import tiny
 from vlobj_data.captions.config import PATH, Folders, ListedConfig
 from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.text import Manifest, decoded
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
 from vlobj_data.videos.sampling import frame_numbers
-from vlobjectives import Frames
+from vlobjectives import Frames, Substitute
 
 
 class VideoCaptions(Listed):
@@ -45,6 +46,9 @@ class VideoCaptions(Listed):
             {"train": ["train"], "val": ["val", "validate", "validation"], "test": ["test"]},
             description="which of the manifest's splits make up a split here; what is named nowhere is left out",
         )
+
+        def tiny(self, pixels: int) -> Substitute:
+            return Substitute("scenes", tiny.scenes(pixels, moving=True))
 
     config: Config
 
