@@ -204,7 +204,7 @@ def step(whole: System, given: Batch, draws: dict[str, MaskSample] | None = None
         for name, objective in whole.objectives.items()
         for key, view in objective.views(whole.inputs).items()
     }
-    return Step(whole(given, stage=stage), execute.run(of_views(whole, views, "test"), stage, given))
+    return Step(whole(given, 0, stage=stage), execute.run(of_views(whole, views, "test"), stage, given))
 
 
 def drawn(whole: System, given: Batch) -> dict[str, MaskSample]:

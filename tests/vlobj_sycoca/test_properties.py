@@ -57,7 +57,7 @@ def test_property_6_pairs_in_another_order_change_no_loss():
     whole, given, order = system(), example(), torch.tensor([2, 0, 1])
     turned = given.rows(order)
     assert torch.equal(drawn(whole, given)["spoken"].hidden[order], drawn(whole, turned)["spoken"].hidden)
-    one, two = whole(given), whole(turned)
+    one, two = whole(given, 0), whole(turned, 0)
     assert (one.total - two.total).abs() < 1e-9
 
 
@@ -65,7 +65,7 @@ def test_property_7_masks_carry_no_gradient():
     """The same draws given from outside leave every gradient as it was."""
     whole, given = system(), example()
     draws = drawn(whole, given)
-    one, two = gradients(whole, whole(given)), gradients(whole, step(whole, given, draws).losses)
+    one, two = gradients(whole, whole(given, 0)), gradients(whole, step(whole, given, draws).losses)
     assert one.keys() == two.keys() and all((one[name] - two[name]).abs().max() < 1e-12 for name in one)
 
 
@@ -127,7 +127,7 @@ def test_property_13_what_stands_in_padding_changes_no_loss():
     for value in (0.0, 5.0):
         with torch.no_grad():
             table[0] = value  # the padding id's
-        losses.append(whole(given).total)
+        losses.append(whole(given, 0).total)
     assert torch.equal(*losses)
 
 
@@ -142,7 +142,7 @@ def test_property_21_the_caption_matters_to_tgmim_and_not_to_mim(memory, matters
 
 def test_property_22_the_total_is_the_weighted_sum_and_weight_0_costs_nothing():
     whole, given = system(), example()
-    losses = whole(given)
+    losses = whole(given, 0)
     parts = {name: losses.value(name) for name in losses.terms}
     assert losses.total.item() == pytest.approx(
         sum(WEIGHTS[name.split("/")[0]] * value.item() for name, value in parts.items())
@@ -151,7 +151,7 @@ def test_property_22_the_total_is_the_weighted_sum_and_weight_0_costs_nothing():
     live = whole.live(0)
     titles = {work.key.title for work in whole.plan(live).passes}
     assert live == ("itc", "ic") and not any("spoken" in name or "painter" in name for name in titles)
-    found = gradients(whole, whole(given))
+    found = gradients(whole, whole(given, 0))
     assert not any(name.startswith(("model.painter", "objectives.tgmim")) for name in found)
 
 
@@ -167,7 +167,7 @@ def test_property_23_two_image_passes_one_text_pass_and_one_of_each_decoder():
     assert (alone.count("vision"), alone.count("text")) == (4, 3)
     masked = system(fill="drop", ic={"ic_image": "masked"})
     assert passes(masked, "all").count("vision") == 3
-    one, two = gradients(whole, whole(given)), None
+    one, two = gradients(whole, whole(given, 0)), None
     apart = system(share="none")
     two = gradients(apart, apart(given))
     assert one.keys() == two.keys() and max((one[name] - two[name]).abs().max() for name in one) < 1e-9
