@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vlobj_mvptr.values import captions, found
+from vlobj_mvptr.values import KnowsPhrases, captions, found
 from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, Samples
 from vlobjectives.errors import DataError
 
@@ -42,7 +42,8 @@ class Counted(Reader):
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
-        self._phrases = shared.get("of")
+        phrases = shared.get("of")
+        self._knows = phrases.knows if isinstance(phrases, KnowsPhrases) else None
         self._ids: dict[Words, int] = {}
         self._share: tuple[float, ...] = ()
 
@@ -99,9 +100,8 @@ class Counted(Reader):
 
     def _may(self, words: Words) -> bool:
         """Whether a concept may be learned: of a wanted kind, each word a word, and known to the phrases if asked."""
-        knows = getattr(self._phrases, "knows", None)
         return (
             len(words) in self.config.words
-            and (knows is None or knows(words))
+            and (self._knows is None or self._knows(words))
             and all(len(word) > 1 and any(map(str.isalpha, word)) and word not in self.config.stop for word in words)
         )

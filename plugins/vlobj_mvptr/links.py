@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlobj_mvptr.values import PlacesPhrases
 from vlobjectives import FieldSpec, Reader, ReaderConfig
 
 
@@ -26,7 +27,7 @@ class Links(Reader):
 
     def __init__(self, config: ReaderConfig, **shared: Reader):
         super().__init__(config, **shared)
-        if not hasattr(shared.get("of"), "placed"):
+        if not isinstance(shared.get("of"), PlacesPhrases):
             raise self.cannot("links lead from phrases, and `of` names no field that reads them", "of: phrases")
         if "with" not in shared:
             raise self.cannot("links lead to a caption's word pieces", "say whose: `with: caption`")

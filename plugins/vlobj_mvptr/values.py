@@ -1,7 +1,7 @@
 """The concepts of one value of a column: a caption, or a caption with phrases that were found elsewhere."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from vlobj_mvptr.chunker.concepts import Concept, concepts
 from vlobj_mvptr.chunker.places import placed
@@ -26,3 +26,19 @@ def captions(rows: Iterable[Any]) -> Iterator[Any]:
     """The values of a column; a row is one caption or a list of them."""
     for row in rows:
         yield from row if isinstance(row, list) else [row]
+
+
+@runtime_checkable
+class PlacesPhrases(Protocol):
+    """A reader of phrases that tells where each stands in its caption; at most `most` a caption."""
+
+    def placed(self, value: str | Mapping[str, Any]) -> Any:
+        """For each phrase its id and the spans (first, last+1) of characters that it covers."""
+        ...
+
+
+@runtime_checkable
+class KnowsPhrases(Protocol):
+    """A reader that knows some phrases and not others."""
+
+    def knows(self, words: Any) -> bool: ...

@@ -11,16 +11,19 @@ from vlobjectives import (
     Batch,
     Evaluation,
     EvaluationConfig,
+    Head,
     Input,
     Mask,
     MaskConfig,
     Objective,
     ObjectiveConfig,
     PartConfig,
+    Reader,
     Source,
     SourceConfig,
     Spec,
 )
+from vlobjectives.contracts.hooks import Tracker
 from vlobjectives.contracts.passes import InputTable
 from vlobjectives.errors import PluginError
 from vlobjectives.planning.plan import bare
@@ -129,3 +132,20 @@ def test_what_a_third_party_makes_up_passes():
 
     assert Spec(8, can=frozenset({"drop", "crop", "blur"})).can >= {"blur"}
     assert Derived.Config(most=2.0).least == 0.0 and Deep.can >= {"depth"}
+
+
+def test_suits_is_told_by_what_came_in_its_place():
+    with pytest.warns(DeprecationWarning, match=r"Own\.suits is called no longer: .*Needs\(ROLE\)"):
+
+        class Own(Evaluation):
+            def suits(self, objectives):
+                pass
+
+
+def test_what_the_host_asks_of_a_plug_in_is_declared_on_its_base_class():
+    """A default stands where a plug-in need not answer; nothing is looked up that no contract names."""
+    assert Source.described(None) is None and Reader.described(None) is None
+    assert Objective(ObjectiveConfig()).counts() == {} and Objective(ObjectiveConfig()).writes({}) is None
+    assert (Source.together, Source.settled_epoch, Tracker.paper, Head.width) == (1, 0, "", 0)
+    with pytest.raises(NotImplementedError):
+        Source(SourceConfig()).words("colour")

@@ -57,7 +57,7 @@ def catalogue(registry: Registry) -> list[dict[str, Any]]:
             except PluginError as error:
                 row["fault"] = error.what
             else:
-                described = {"summary": summary(cls), "paper": getattr(cls, "paper", ""), "options": options(cls)}
+                described = {"summary": summary(cls), "paper": cls.paper, "options": options(cls)}
         components.append(row | described)
     return components
 
@@ -109,7 +109,7 @@ def as_data(row: Row, cls: type) -> dict[str, Any]:
         "package": row.package,
         "version": row.version,
         "summary": summary(cls),
-        "paper": getattr(cls, "paper", ""),
+        "paper": cls.paper,
         "about": inspect.getdoc(cls) or "",
         "options": options(cls),
         "views": views(row, cls),
@@ -167,7 +167,7 @@ def views(row: Row, cls: type) -> dict[str, str]:
     """
     from vlobjectives.contracts.views import Input
 
-    if not hasattr(cls, "views"):
+    if row.kind not in ("objective", "mask", "pairing", "evaluation"):
         return {}
     given = {name: name for name, field in cls.Config.model_fields.items() if field.is_required() and _named(field)}
     try:

@@ -1,5 +1,6 @@
 """Evaluations: held-out scores, each beside its chance and with a 95 % interval."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -91,6 +92,12 @@ class Evaluation(Configured):
     needs: frozenset[str] = frozenset()
 
     WORDS = {"needs": frozenset()}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "suits" in vars(cls):
+            what = f"{cls.__qualname__}.suits is called no longer: mark what Config names with Needs(ROLE)"
+            warnings.warn(what, DeprecationWarning, stacklevel=2)
 
     def __init__(self, config: EvaluationConfig):
         self.config = config

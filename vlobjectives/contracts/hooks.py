@@ -67,6 +67,7 @@ class Tracker:
     """
 
     Config: type
+    paper = ""
     name = ""
 
     def __init__(self, config: Any):

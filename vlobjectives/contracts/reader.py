@@ -28,8 +28,6 @@ class Reader(Configured):
     A constructor that asks for `with` or `of` gets the readers of the fields that the recipe names there, both fitted
     before it: the one whose vocabulary it shares, and the one that reads the same column another way. It may
     ask them for their `spec` alone: a plan knows no more of a reader that is `described`.
-
-    A class may have a classmethod `described(config) -> FieldSpec` that opens no file: a plan then needs no tokenizer.
     """
 
     Config: type[ReaderConfig] = ReaderConfig
@@ -37,6 +35,11 @@ class Reader(Configured):
 
     def __init__(self, config: ReaderConfig, **shared: "Reader"):
         self.config = config
+
+    @classmethod
+    def described(cls, config: Any) -> FieldSpec | None:
+        """Its `spec`, told without opening a file, so that a plan needs no tokenizer; None where that cannot be."""
+        return None
 
     @property
     def spec(self) -> FieldSpec:

@@ -1,6 +1,6 @@
 """Sources of samples: pure functions of (split, number, epoch, seed)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -76,7 +76,6 @@ class Source(Configured):
              `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape),
              frames (clips, whose frames have an order)
 
-    A class may have a classmethod `described(config) -> columns` that opens no file: a plan then needs no data.
     """
 
     Config: type[SourceConfig] = SourceConfig
@@ -97,6 +96,11 @@ class Source(Configured):
     def has(self) -> frozenset[str]:
         """What an evaluation may need: what the source `can`, and its columns."""
         return frozenset({*self.can, *self.columns})
+
+    @classmethod
+    def described(cls, config: Any) -> Mapping[str, FieldSpec] | None:
+        """The columns, told without opening a file, so that a plan needs no data; None where that cannot be."""
+        return None
 
     @classmethod
     def framed(cls, config: SourceConfig, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
@@ -130,6 +134,10 @@ class Source(Configured):
 
     def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
         """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
+        raise NotImplementedError
+
+    def words(self, kind: str) -> Sequence[str]:
+        """Words of its captions that name a `colour`, a `shape`, ...; of a source that `can` words."""
         raise NotImplementedError
 
     def problems(self, thorough: bool = False) -> list[str]:

@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from vlobjectives.contracts.batch import Batch
-from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.passes import Input, InputTable
+from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.collate import Fields, input_fields, learned
 from vlobjectives.data.streams import DataStream, turns
@@ -164,16 +163,26 @@ def make_reader(
         return placed(("fields", name), lambda: _told(cls, described)(one.config, **shared))
 
 
-def _told(cls: type, described: bool) -> Any:
+@dataclass(frozen=True)
+class Described:
+    """What a source or reader says of itself without a file being opened: it stands in its place in a plan."""
+
+    config: Any
+    columns: Any
+    spec: Any
+    framed: Any
+
+
+def _told(cls: type[Source] | type[Reader], described: bool) -> Any:
     """What makes a source or reader: its class, or something that only says what that would give."""
-    if not described or not hasattr(cls, "described"):
+    if not described:
         return cls
 
-    def make(config: Config, **more: Any) -> Any:
+    def make(config: Any, **more: Any) -> Any:
         told = cls.described(config)
         if told is None:
             return cls(config, **more)
-        return SimpleNamespace(config=config, columns=told, spec=told, framed=getattr(cls, "framed", None))
+        return Described(config, told, told, cls.framed if issubclass(cls, Source) else None)
 
     return make
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.errors import DataError, Place, Problem, RecipeError
 from vlobjectives.files import refuse_links
@@ -126,7 +127,7 @@ def refuse_other_data(place: RunFolder, made: DataModule) -> None:
     was = place.manifest()["data"]
     if (
         was is not None
-        and all(hasattr(feed.source, "digest") for feed in made.feeds.values())
+        and all(isinstance(feed.source, Source) for feed in made.feeds.values())
         and was != (now := made.digest())
     ):
         raise DataError(

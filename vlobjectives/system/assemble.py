@@ -169,7 +169,7 @@ def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping
     """Raises BuildError where a head cannot read what any of its objective's views gives."""
     given = {part: parts[part].spec for part in sorted(seen) if part in parts}
     for head in objective.config.named("part").values():
-        width = getattr(parts.get(head), "width", 0) if isinstance(parts.get(head), Head) else 0
+        width = one.width if isinstance(one := parts.get(head), Head) else 0
         if width and given and not any(width in (spec.width, spec.pooled) for spec in given.values()):
             of = ", ".join(parts[head].config.named("part").values())
             wide = " and ".join(f"'{part}' (width {spec.width})" for part, spec in given.items())
