@@ -6,7 +6,7 @@ This module imports no more than the table of old names, so that everything may 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from vlobjectives import deprecated
 
@@ -47,7 +47,7 @@ class VlobjError(Exception):
     Its arguments stay `what, hint, place`, so that an error crosses from a worker process whole.
     """
 
-    code: ClassVar[int] = 1
+    code: int = 1
 
     def __init__(self, what: str, hint: str = "", place: Place | None = None):
         super().__init__(what, hint, place)

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 Image.init()
@@ -117,7 +117,7 @@ def opened(path: Path) -> BinaryIO:
 def _header(file: BinaryIO, max_pixels: int) -> Image.Image:
     try:
         picture = Image.open(file, formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         file.seek(0)
         why = f"is damaged at its start or none of {', '.join(FORMATS)}{_text(file.read(200))}"
         raise PictureError(why) from error

@@ -9,7 +9,7 @@ as well as long as nobody else has that name.
 import warnings
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ class Registry:
         self._files: dict[Path, Files] = {}
         self.effects: dict[Path, list[str]] = {}  # local file -> what it did to the process, which was put back
         self._classes: dict[Component, type] = {}
-        found = [(one.dist.metadata, one) for one in entry_points(group=GROUP)]  # read from its file at every look
+        # metadata is read from its file at every look
+        found = [(one.dist.metadata, one) for one in entry_points(group=GROUP) if one.dist]
         for package, entry in sorted(found, key=lambda one: (one[0]["Name"] != PROJECT, one[1].name)):
             if (package["Name"] == PROJECT or not builtin_only) and not self._blocks(entry.name):
                 self._add_entry(entry, package["Name"], package["Version"])
@@ -56,7 +57,7 @@ class Registry:
             self._blocked[name] = True
         return name in self._blocked
 
-    def _add_entry(self, entry, package: str, version: str) -> None:
+    def _add_entry(self, entry: EntryPoint, package: str, version: str) -> None:
         try:
             with contained(f"plug-in {package}:{entry.name}"):
                 plugin = entry.load()
@@ -153,7 +154,7 @@ class Registry:
             f"known: {known} ({self._looked()})",
         )
 
-    def get(self, kind: str, name: str) -> type:
+    def get(self, kind: str, name: str) -> type[Any]:
         """The class of a component, imported now. Raises PluginError if it is unknown or does not load."""
         found = self.component(kind, name)
         if found not in self._classes:

@@ -11,6 +11,7 @@ from vlobjectives.api.built_system import Built
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
+from vlobjectives.contracts.values import Joint
 from vlobjectives.contracts.views import View, joint
 from vlobjectives.data import user_pictures, user_samples
 from vlobjectives.data.collate import Fields
@@ -32,7 +33,7 @@ class TrainedModel:
         self.system, self.step = system, step
 
     def __getattr__(self, name: str) -> torch.nn.Module:
-        parts = vars(self)["system"].model if "system" in vars(self) else {}
+        parts: Mapping[str, torch.nn.Module] = vars(self)["system"].model if "system" in vars(self) else {}
         if name in parts:
             return parts[name]
         raise AttributeError(f"the model has no part '{name}'; it has {', '.join(parts)}")
@@ -146,4 +147,5 @@ class TrainedModel:
         share = of_views(self.system, {"x": view}, "embedding")
         with self.system.autocasting():
             computed = execute.run(share, self.system.stage("embedding"), batch)
-        return execute.read(view, computed).pooled.float()
+        value: Joint = execute.read(view, computed)
+        return value.pooled.float()

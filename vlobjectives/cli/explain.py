@@ -50,7 +50,7 @@ def catalogue(registry: Registry) -> list[dict[str, Any]]:
     """
     components = []
     for row in rows(registry):
-        described = {"summary": "", "paper": "", "options": []}
+        described: dict[str, Any] = {"summary": "", "paper": "", "options": []}
         if not row["fault"]:
             try:
                 cls = registry.get(row["kind"], row["name"])
@@ -138,7 +138,7 @@ def show(row: Row, cls: type) -> None:
             print(f"  {name:12} {view}")
 
 
-def options(cls: type) -> list[dict[str, Any]]:
+def options(cls: type[Any]) -> list[dict[str, Any]]:
     """Describe each option of a component: name, type with its bounds, default (absent: required), description."""
     return fields(cls.Config)
 
@@ -160,7 +160,7 @@ def fields(model: type[BaseModel]) -> list[dict[str, Any]]:
     return described
 
 
-def views(row: Row, cls: type) -> dict[str, str]:
+def views(row: Row, cls: type[Any]) -> dict[str, str]:
     """What the plug-in asks to see, with the inputs `image` and `text` and each named thing called by its option.
 
     Empty where it has no views, or where they hang on options that have no default.

@@ -131,7 +131,7 @@ def make_source(resolved: Resolved, name: str = "", described: bool = False) -> 
 def _fields(resolved: Resolved, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
     """The fields as a source fills them."""
     recipe = resolved.recipe
-    renamed = {ours: own for own, ours in recipe.data.mix[name].rename.items()} if name else {}
+    renamed = {ours: own for own, ours in (recipe.data.mix or {})[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
     return Fields(
         {**source.columns, **again},
@@ -154,7 +154,7 @@ def make_reader(
     """The reader of a field; `readers` holds those that it names. Raises DataError where `kept` is damaged."""
     entry, one = resolved.recipe.fields[name], resolved.of("reader")[name]
     cls = one.cls
-    named = {"with": readers.get(entry.with_), "of": readers.get(entry.of) if entry.of != name else None}
+    named = {"with": readers.get(entry.with_ or ""), "of": readers.get(entry.of or "") if entry.of != name else None}
     shared = asked_for(cls.__init__, {key: reader for key, reader in named.items() if reader is not None})
     state = learned(kept, name) if kept is not None and (kept / f"{name}.json").is_file() else None
     with work_of(("fields", name), "making it", cls):

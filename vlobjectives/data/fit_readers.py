@@ -1,7 +1,7 @@
 """Readers learn from the training split, once, before the model is built; the run folder keeps what they learned."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vlobjectives.contracts.source import UnusableSample
@@ -25,7 +25,7 @@ def fit(made: DataModule, seed: int, log: Log, brought: Mapping[str, Any]) -> No
     """Lets readers learn from the training splits of all sources, one after the other, in order of number; those of
     fields that are brought do not. Weights of sources do not matter here: every sample is read once."""
 
-    def rows(column: str):
+    def rows(column: str) -> Iterator[Any]:
         with log.progress(made.size("train"), what=f"reading {column}") as bar:
             done = 0
             for feed in made.feeds.values():

@@ -10,6 +10,7 @@ import torch
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.contracts.objective import RETURNS
+from vlobjectives.contracts.passes import Input
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source, UnusableSample
 from vlobjectives.contracts.values import MaskSample, Pairs, Term, widened
@@ -58,7 +59,7 @@ class SplitContext:
         return f"{self.fields.source}.{self.split}" if self.fields.source else self.split
 
     @property
-    def inputs(self):
+    def inputs(self) -> Mapping[str, Input]:
         """Inputs without their own masks: those belong to training and to the losses."""
         return self.system.bare
 
@@ -111,7 +112,7 @@ class SplitContext:
     def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
         return captions(self.system, self.fields, name, batch, beams, self._stage())
 
-    def objective(self, name: str):
+    def objective(self, name: str) -> Any:
         return self.system.objectives[name]
 
     def part(self, name: str) -> "CallablePart":
@@ -183,9 +184,7 @@ def evaluate(
     explained  what an error means, if not that the plug-in is wrong
     """
     was, found = held.system.training, Scored()
-    work: dict[str, Callable[[SplitContext], Mapping[str, Score]]] = {
-        name: one.run for name, one in evaluations.items()
-    }
+    work: dict[str, Callable[[Any], Mapping[str, Score]]] = {name: one.run for name, one in evaluations.items()}
     if with_losses:
         work["losses"] = losses
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 from vlobjectives.contracts.batch import Batch, Rows, Tokens
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.objective import GenerationSpec
-from vlobjectives.contracts.parts import RequestedOutputs
+from vlobjectives.contracts.passes import RequestedOutputs
 from vlobjectives.contracts.values import Encoded
 from vlobjectives.data.collate import Fields
 from vlobjectives.errors import RecipeError
@@ -81,7 +81,8 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 def steps(system: System, writing: GenerationSpec, memory: Encoded, cached: bool | None = None) -> Step:
     """What names the next word. `cached`: by default where both parts can continue."""
-    text, decoder = system.model[writing.text.part], system.model[writing.decoder]
+    text: Any = system.model[writing.text.part]
+    decoder: Any = system.model[writing.decoder]
     head = system.model[writing.head]
     able = "continue" in text.spec.can and "continue" in decoder.spec.can
 

@@ -14,6 +14,7 @@ from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
 from vlobjectives.contracts.values import MaskSample, Pairs, only_visible, widened
 from vlobjectives.functional import noise as arithmetic
@@ -48,7 +49,7 @@ class ExecutionContext:
     """
 
     inputs: Mapping[str, Input]
-    parts: Mapping[str, nn.Module]
+    parts: Mapping[str, Part]
     masks: Mapping[str, Mask]
     pairings: Mapping[str, Pairing]
     sites: Mapping[str, Mapping[str, MaskTarget]]

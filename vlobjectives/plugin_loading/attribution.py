@@ -78,7 +78,8 @@ def given(value: Any, kind: type | UnionType, call: Any, words: str = "") -> Any
     words  what it must return, where the kind alone does not say that
     """
     if not isinstance(value, kind):
-        must = words or " or ".join(f"a {one.__name__}" for one in getattr(kind, "__args__", (kind,)))
+        kinds: tuple[type, ...] = kind.__args__ if isinstance(kind, UnionType) else (kind,)
+        must = words or " or ".join(f"a {one.__name__}" for one in kinds)
         raise ContractError(f"{call.__name__} returned {an(value)}", f"{call.__name__} must return {must}", call)
     return value
 

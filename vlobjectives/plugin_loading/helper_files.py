@@ -9,13 +9,14 @@ import ast
 import builtins
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from vlobjectives.plugin_loading.trust import digest
 
@@ -108,7 +109,7 @@ def load(files: Files) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        _Held(files, files.path.name).exec_module(module)
     except BaseException:
         for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
             del sys.modules[loaded]
@@ -117,9 +118,11 @@ def load(files: Files) -> ModuleType:
 
 
 def _spec(name: str, files: Files, below: str, locations: list[str] | None) -> ModuleSpec:
-    return spec_from_file_location(
+    spec = spec_from_file_location(
         name, files.path.parent / below, loader=_Held(files, below), submodule_search_locations=locations
     )
+    assert spec is not None and spec.loader is not None, "it has a loader"
+    return spec
 
 
 @dataclass(frozen=True)
@@ -137,11 +140,13 @@ class _Held(Loader):
         exec(code, module.__dict__)
 
 
-def _importing(files: Files):
+def _importing(files: Files) -> Callable[..., ModuleType]:
     """`__import__` of a plug-in's modules: what lies beside the plug-in file is meant before what is installed."""
     root, tops = files.name, {name.split(".")[0] for name in files.modules} - {files.path.stem}
 
-    def imports(name, globals=None, locals=None, fromlist=(), level=0):
+    def imports(
+        name: str, globals: Any = None, locals: Any = None, fromlist: Sequence[str] | None = (), level: int = 0
+    ) -> ModuleType:
         top = name.partition(".")[0]
         if level or top not in tops or top in NOT_BESIDE:
             return builtins.__import__(name, globals, locals, fromlist, level)
@@ -154,10 +159,10 @@ def _importing(files: Files):
 class _Finder(MetaPathFinder):
     """Finds the helpers of plug-in files below the plug-in's own module."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.held: dict[str, Files] = {}
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         root, _, inner = name.partition(".")
         files = self.held.get(root)
         if files is None or inner not in files.modules:

@@ -21,9 +21,10 @@ class BuildError(Exception):
         self.path, self.why, self.hint = path, why, hint
 
 
-def config_of(cls: type, options: Mapping[str, Any]) -> Config:
+def config_of(cls: type[Any], options: Mapping[str, Any]) -> Config:
     """The plug-in's Config of these options, strict as JSON is. Raises pydantic's ValidationError."""
-    return cls.Config.model_validate_json(json.dumps(options), strict=True)
+    config: Config = cls.Config.model_validate_json(json.dumps(options), strict=True)
+    return config
 
 
 def placed(path: tuple[str, ...], make: Callable[[], Any], draws: bool = False) -> Any:

@@ -61,11 +61,13 @@ def _device(torch: Any) -> str:
 def _folder() -> str | None:
     with suppress(OSError):  # somebody removed it
         return os.getcwd()
+    return None
 
 
 def _handlers() -> dict[int, Any] | None:
     if threading.current_thread() is threading.main_thread():  # others may not set any
         return {number: signal.getsignal(number) for number in SIGNALS}
+    return None
 
 
 def _put_handlers(was: dict[int, Any]) -> None:
@@ -83,7 +85,11 @@ def _put_blanket(was: list[Any]) -> None:
     now = _blanket()
     kept = [one for one in warnings.filters if one not in now or one in was]
     warnings.resetwarnings()
-    warnings.filters.extend(kept)
+    warnings.filters[:] = kept  # type: ignore[index]  # it is a list, typeshed promises a sequence
+
+
+def _put_locale(was: str) -> None:
+    locale.setlocale(locale.LC_ALL, was)
 
 
 def _put_path(was: list[str]) -> None:
@@ -95,7 +101,7 @@ def _put_device(was: str) -> None:
     torch = _torch()
     torch.set_default_device(was or None)
     context = getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None)
-    if not was and hasattr(context, "device_context"):
+    if not was and context is not None and hasattr(context, "device_context"):
         del context.device_context  # as it was; torch 2.6 would ask None which device it is
 
 
@@ -138,7 +144,7 @@ STATES = (
     State("Python's random state", random.getstate, random.setstate),
     State("the working folder", _folder, os.chdir),
     State("signal handlers", _handlers, _put_handlers),
-    State("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda was: locale.setlocale(locale.LC_ALL, was)),
+    State("the locale", lambda: locale.setlocale(locale.LC_ALL), _put_locale),
     State("the filters of warnings", _blanket, _put_blanket),
     State("the front of sys.path", lambda: list(sys.path), _put_path, same=lambda one, other: other[: len(one)] == one),
     State("stdout or stderr", lambda: (sys.stdout, sys.stderr), _put_streams),

@@ -38,14 +38,14 @@ def _data(value: Any) -> Any:
 class _Dumper(yaml.SafeDumper):
     """Puts a word in quotes if YAML 1.2 or YAML 1.1 would read something else; writes no anchors."""
 
-    def resolve(self, kind, value, implicit):
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
             ours = kind_of(value)
             if ours != "str":
                 return _TAG + ours
         return super().resolve(kind, value, implicit)
 
-    def ignore_aliases(self, data) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
     def text(self, value: str) -> yaml.Node:

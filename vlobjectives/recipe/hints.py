@@ -62,7 +62,7 @@ def written(key: str, value: Any) -> str:
 
 def takes(field: FieldInfo, value: Any) -> bool:
     """Whether a key takes a value, as strictly as in a recipe."""
-    kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     try:
         TypeAdapter(kind).validate_json(to_json(value), strict=True)
     except ValidationError:

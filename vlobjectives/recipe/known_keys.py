@@ -47,7 +47,7 @@ def description(path: KeyPath, root: type[BaseModel] = Recipe) -> str:
 
 def field(path: KeyPath, root: type[BaseModel] = Recipe) -> FieldInfo | None:
     """The field of a model that the key at `path` is; None where no model has it."""
-    found = (fields(model).get(path[-1]) for model in (_models(path[:-1], root) if path else ()))
+    found = (fields(model).get(str(path[-1])) for model in (_models(path[:-1], root) if path else ()))
     return next((one for one in found if one is not None), None)
 
 

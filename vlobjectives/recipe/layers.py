@@ -107,7 +107,7 @@ class Layered:
             holder[key] = deepcopy(value)
             self._learn(path, over, there)
 
-    def _put_element(self, holder: list, path: KeyPath, over: Document) -> None:
+    def _put_element(self, holder: Any, path: KeyPath, over: Document) -> None:
         if isinstance(over.data, dict) and isinstance(holder[path[-1]], dict):
             self._merge(path, over, ())
         else:

@@ -65,7 +65,8 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = (), 
     Raises RecipeError with every problem of keys and types, which `check` takes out and keeps, so that the rest can be
     checked. What needs plug-ins is checked later.
     """
-    path, told = locate(recipe), [] if check else None
+    path = locate(recipe)
+    told: list[Problem] | None = [] if check else None
     try:
         layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
         _overrides.apply(layered, overrides, told)
@@ -96,8 +97,7 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = (), 
 def _spread(layered: Layered) -> None:
     """Gives each source of data.mix the options that stand beside the mix, unless it is of another type."""
     data = layered.data.get("data")
-    mix = data.get("mix") if isinstance(data, dict) else None
-    if not isinstance(mix, dict):
+    if not isinstance(data, dict) or not isinstance(mix := data.get("mix"), dict):
         return
     own = [key for key in data if key == "type" or key not in DataEntry.model_fields]
     takers = [

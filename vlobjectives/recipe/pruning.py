@@ -1,5 +1,6 @@
 """Data of a recipe without what is wrong in it, so that the rest is a recipe and can be looked at in the same call."""
 
+from collections.abc import Container
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,9 +16,10 @@ def take_out(data: dict[str, Any], path: KeyPath, root: type[BaseModel]) -> None
         path = path[:-1]
     holder: Any = data
     for part in path[:-1]:
-        if not isinstance(holder, dict | list) or part not in (
-            holder if isinstance(holder, dict) else range(len(holder))
-        ):
+        keys: Container[Any] = (
+            holder if isinstance(holder, dict) else range(len(holder)) if isinstance(holder, list) else ()
+        )
+        if part not in keys:
             return  # it went with what held it
         holder = holder[part]
     if not path or not isinstance(holder, dict):

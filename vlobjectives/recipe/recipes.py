@@ -103,6 +103,7 @@ def copy(name: str, target: str | Path) -> list[Path]:
             continue
         made[beside] = source.parent / written
         spot = document.spots["plugins", number].value
+        assert spot.line and spot.column, "what YAML holds has a place in it"
         line, start = lines[spot.line - 1], spot.column - 1
         lines[spot.line - 1] = line[:start] + line[start:].replace(written, f"./{beside.name}", 1)
     for path in (target, *made):

@@ -19,8 +19,8 @@ def renewed(at: KeyPath, document: Document) -> tuple[KeyPath, Document, list[Pr
     """
     notes: list[Problem] = []
     whole = _at_root(at, document)
-    while old := next((path for path, _ in _entries(whole.data) if deprecated.key(path)), None):
-        new, ends = deprecated.key(old)
+    while renamed_key := next(((path, key) for path, _ in _entries(whole.data) if (key := deprecated.key(path))), None):
+        old, (new, ends) = renamed_key
         what = f"this key is now {dotted(new)}; the old name ends in {ends}"
         notes.append(Problem(whole.spots[old].key, dotted(old), what, f"write {dotted(new)}", note=True))
         whole = _moved(whole, old, new)

@@ -5,13 +5,15 @@ Validated as JSON, since strict pydantic refuses a list for a tuple from Python 
 
 import json
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from vlobjectives.errors import Problem, RecipeError
+from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe import hints, known_keys, synonyms
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.model import Every, Recipe, Section
@@ -127,7 +129,7 @@ def typed(kind: type[S], layered: Layered, told: list[Problem] | None = None) ->
 
 
 def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> list[Problem]:
-    found: dict[KeyPath, list[dict[str, Any]]] = {}
+    found: dict[KeyPath, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False):
         found.setdefault(_path(one, layered.data), []).append(one)
     # of a union pydantic reports every member: what fails inside one says more than that the whole is no other
@@ -138,10 +140,14 @@ def _problems(error: ValidationError, layered: Layered, root: type[Section]) -> 
         for path in deepest
         if found[path][0]["type"] != "missing" or not any(synonyms.means(one, path) for one in unknown)
     ]
-    return sorted(problems, key=lambda one: (one.place.file, one.place.line or 0, one.place.column or 0))
+    return sorted(problems, key=lambda one: _order(one.place))
 
 
-def _path(one: dict[str, Any], data: Any) -> KeyPath:
+def _order(place: Place | None) -> tuple[str, int, int]:
+    return (place.file or "", place.line or 0, place.column or 0) if place else ("", 0, 0)
+
+
+def _path(one: ErrorDetails, data: Any) -> KeyPath:
     """The key path of a pydantic error: its `loc` without the names of union members."""
     path: KeyPath = ()
     for part in one["loc"]:
@@ -150,11 +156,11 @@ def _path(one: dict[str, Any], data: Any) -> KeyPath:
     return (*path, one["loc"][-1]) if one["type"] == "missing" else path
 
 
-def _problem(path: KeyPath, errors: list[dict[str, Any]], layered: Layered, root: type[Section]) -> Problem:
+def _problem(path: KeyPath, errors: list[ErrorDetails], layered: Layered, root: type[Section]) -> Problem:
     first = errors[0]
     spot = layered.spot(path)
     of_key = first["type"] in ("extra_forbidden", "missing") or "[key]" in first["loc"]
-    place = spot.key if of_key and isinstance(path[-1], str) else spot.value
+    place = None if spot is None else spot.key if of_key and isinstance(path[-1], str) else spot.value
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
         return Problem(
@@ -200,7 +206,7 @@ def _instead(path: KeyPath, layered: Layered) -> str:
     return f"write {path[-1]} in place of {there[0]}" if there else ""
 
 
-def _meant(path: KeyPath, value: Any, errors: list[dict[str, Any]], root: type[Section]) -> str:
+def _meant(path: KeyPath, value: Any, errors: list[ErrorDetails], root: type[Section]) -> str:
     """What was meant by a value of a recipe that is another than its key takes."""
     if root is not Recipe:
         return ""
@@ -208,13 +214,13 @@ def _meant(path: KeyPath, value: Any, errors: list[dict[str, Any]], root: type[S
     return (synonyms.mapping(path, value) if wants else "") or synonyms.value(path, value)
 
 
-def _listed(value: Any, errors: list[dict[str, Any]]) -> str:
+def _listed(value: Any, errors: list[ErrorDetails]) -> str:
     """A list of one where one thing stands in place of a list."""
     plain = isinstance(value, str | int | float)
     return f"write [{_shown(value)}]" if plain and any(one["type"] == "tuple_type" for one in errors) else ""
 
 
-def _must(one: dict[str, Any]) -> str:
+def _must(one: ErrorDetails) -> str:
     if one["type"] == "literal_error":
         return f"one of {one['ctx']['expected']}"
     if one["type"] == "string_pattern_mismatch":
@@ -222,7 +228,7 @@ def _must(one: dict[str, Any]) -> str:
     return _MUST.get(one["type"]) or one["msg"].removeprefix("Input should ").removeprefix("be ")
 
 
-def as_meant(value: Any, errors: list[dict[str, Any]]) -> str:
+def as_meant(value: Any, errors: list[ErrorDetails]) -> str:
     """How to mend what people often write."""
     types = {one["type"] for one in errors}
     if isinstance(value, str):
@@ -244,7 +250,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _inconsistent(recipe: Recipe, layered: Layered):
+def _inconsistent(recipe: Recipe, layered: Layered) -> Iterator[Problem]:
     """What no single key shows."""
 
     def problem(path: KeyPath, what: str, hint: str) -> Problem:
@@ -253,10 +259,11 @@ def _inconsistent(recipe: Recipe, layered: Layered):
 
     data, steps = recipe.data, recipe.run.steps
     for key in data.options if data.mix else ():
+        places = ", ".join(f"data.mix.{name}.{key}" for name in data.mix or ())
         yield problem(
             ("data", key),
             f"no source of data.mix takes '{key}'",
-            "put it under the source that it is for: " + ", ".join(f"data.mix.{name}.{key}" for name in data.mix),
+            f"put it under the source that it is for: {places}",
         )
     if data.type == MIX and not data.mix:
         yield problem(("data", "type"), "a mix of no sources", "name sources under data.mix, or one as data.type")

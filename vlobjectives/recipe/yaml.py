@@ -143,13 +143,13 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self.name = name
 
-    def resolve(self, kind, value, implicit) -> str:
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         """Called for nodes without an explicit tag only; any other tag that comes out was written by somebody."""
         if kind is yaml.ScalarNode:
             return _PLAIN if implicit[0] else _QUOTED
         return _SEQUENCE if kind is yaml.SequenceNode else _MAPPING
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH or self.count > 2 * MAX_VALUES:  # a key is a node too

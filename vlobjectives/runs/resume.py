@@ -13,7 +13,7 @@ from vlobjectives.files import refuse_links
 from vlobjectives.recipe import Loaded, Recipe, dump, load
 from vlobjectives.recipe.layers import COMMAND_LINE
 from vlobjectives.recipe.renamed import renewed_data, renewed_name
-from vlobjectives.recipe.yaml import parse
+from vlobjectives.recipe.yaml import KeyPath, parse
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.absolute_paths import data_paths
 from vlobjectives.run_folder import RunFolder
@@ -47,7 +47,8 @@ def as_noted(place: RunFolder, tell: Callable[[str], None]) -> Recipe:
 
 def edited(place: RunFolder, registry: Registry) -> list[str]:
     """Lines on what recipe.yaml, and plug-in files, say otherwise than the run was made by."""
-    recipe, lines = load(place.path).recipe, []
+    recipe = load(place.path).recipe
+    lines: list[str] = []
     before = as_noted(place, lines.append)
     files, was = plugin_copies.digests(recipe, registry), plugin_copies.numbered(place.manifest()["plugin_files"])
     return [
@@ -71,7 +72,7 @@ def settled(loaded: Loaded, processes: int, before: Recipe | None = None) -> Loa
     A pairing without a group has that of the run which goes on (`before`), else a micro-batch.
     """
     recipe = loaded.recipe
-    groups = {}
+    groups: dict[KeyPath, int] = {}
     for name, entry in recipe.pairings.items():
         if entry.group is None:
             old = before.pairings.get(name) if before else None

@@ -71,8 +71,8 @@ def of_rows(problem: Problem, rows: Iterable[str]) -> Problem:
 
 def _rows(file: SweepFile, objectives: Sequence[str]) -> Iterator[Row]:
     sweep = file.sweep
-    for name, changes in sweep.rows.items():
-        yield Row(name, tuple(file.change(key, ("rows", name, key)) for key in changes), ("rows", name))
+    for name, keys in sweep.rows.items():
+        yield Row(name, tuple(file.change(key, ("rows", name, key)) for key in keys), ("rows", name))
     short = _short(list(sweep.grid))
     for point in itertools.product(*(range(len(values)) for values in sweep.grid.values())) if sweep.grid else ():
         changes = tuple(file.change(key, ("grid", key, place)) for key, place in zip(sweep.grid, point))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.recipe import Recipe, dump, load
@@ -52,10 +52,10 @@ def state(place: Path, recipe: Recipe, plugins: Plugins, files: Mapping[str, str
         if run.stepped:
             raise
         return "other"
-    of_run: tuple[Any, ...] = (there, was.get("plugins", plugins), was.get("plugin_files", files))
-    if whole(run) and digest(*of_run) == digest(recipe, plugins, files):
+    plugins_were, files_were = was.get("plugins", plugins), was.get("plugin_files", files)
+    if whole(run) and digest(there, plugins_were, files_were) == digest(recipe, plugins, files):
         return "finished"
-    same = digest(*of_run, scored=False) == digest(recipe, plugins, files, scored=False)
+    same = digest(there, plugins_were, files_were, scored=False) == digest(recipe, plugins, files, scored=False)
     return "begun" if same else "other"
 
 

@@ -48,7 +48,7 @@ class Sweep:
     log: Log
     failed: dict[str, Outcome] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.done = {run for run in self.prepared.runs if run.state == "finished"}
 
     def train(self, signals: Signals) -> None:
@@ -106,8 +106,8 @@ class Sweep:
 
     def _cost(self, row: str, rows: dict) -> tables.Cost:
         one = next(one for one in self.prepared.rows if one.row.name == row)
-        took = [tables.seconds(run.place, one.recipe.run.steps) for run in one.runs if run.seed in rows[row]]
-        took = [seconds for seconds in took if seconds is not None]
+        times = (tables.seconds(run.place, one.recipe.run.steps) for run in one.runs if run.seed in rows[row])
+        took = [seconds for seconds in times if seconds is not None]
         return tables.Cost(
             row,
             one.row.said,

@@ -1,5 +1,6 @@
 """A sweep file: one recipe, and what each row changes in it; every value knows where it was written."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -141,7 +142,7 @@ def _base(base: str, here: Path) -> Path:
     return path
 
 
-def _inconsistent(sweep: Sweep, layered: Layered):
+def _inconsistent(sweep: Sweep, layered: Layered) -> Iterator[Problem]:
     """What no single key shows."""
     if BASE in sweep.rows:
         yield _problem(

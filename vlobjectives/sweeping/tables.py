@@ -126,8 +126,8 @@ def _cell(row: str, values: Mapping[int, float], base: Mapping[int, float] | Non
 
 def _adjusted(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """The cells with their probabilities adjusted for how many rows are judged."""
-    judged = [cell for cell in cells if cell.p is not None]
-    by_row = dict(zip((cell.row for cell in judged), holm_bonferroni([cell.p for cell in judged])))
+    judged = {cell.row: cell.p for cell in cells if cell.p is not None}
+    by_row = dict(zip(judged, holm_bonferroni(list(judged.values()))))
     return tuple(
         Cell(cell.row, cell.seeds, cell.mean, cell.shared, cell.difference, cell.p, by_row.get(cell.row))
         for cell in cells

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.contracts.objective import Objective
@@ -104,7 +104,7 @@ def build_parts(resolved: Resolved, made: DataModule, failed: list[BuildError] |
     return {name: parts[name] for name in named if name in parts}
 
 
-def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
+def _built(cls: type[Part], config: Any, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
     """A part. What a library asserts, asked for the recipe's values, is as good as the part's own refusal."""
     path = ("model", name)
     try:
@@ -121,7 +121,7 @@ def _built(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part]
         raise BuildError(path, f"it cannot be built so: {reason_of(error)}") from error
 
 
-def _part(cls: type[Part], config: Config, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
+def _part(cls: type[Part], config: PartConfig, name: str, parts: Mapping[str, Part], made: DataModule) -> Part:
     named = config.held("part", {other: part.spec for other, part in parts.items()})
     if issubclass(cls, Encoder):
         return cls(config, made.read(name), **named)
@@ -222,7 +222,7 @@ def tie(whole: System) -> None:
             while other in owners:
                 other = owners[other]
             try:
-                shared = whole.model.get_parameter(other)
+                shared = whole.get_submodule("model").get_parameter(other)
             except AttributeError as error:
                 raise BuildError(("model", name), f"is tied to '{other}', which the model does not have") from error
             setattr(part.get_submodule(holder), leaf, shared)
@@ -241,7 +241,7 @@ def load_weights(whole: System) -> list[str]:
             )
         lines += said
     tie(whole)
-    whole.averages.start(whole.model)
+    whole.averages.start(whole.get_submodule("model"))
     return lines
 
 

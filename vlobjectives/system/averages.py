@@ -1,6 +1,7 @@
 """Averages of weights over the steps of a run: what views that ask for `.ema()` run on."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ class Averages(nn.Module):
     names  part -> own parameter -> dotted name of its average
     """
 
-    def __init__(self, model: Mapping[str, nn.Module] | None = None, parts: Iterable[str] = (), decay: float = 0.0):
+    def __init__(
+        self, model: Mapping[str, nn.Module] = MappingProxyType({}), parts: Iterable[str] = (), decay: float = 0.0
+    ):
         super().__init__()
         self.decay = decay
         self.weights = nn.Module()
@@ -42,7 +45,7 @@ class Averages(nn.Module):
         for name in holders:
             if name not in module._modules:
                 module.add_module(name, nn.Module())
-            module = module._modules[name]
+            module = module.get_submodule(name)
         module.register_buffer(leaf, value)
 
     def values(self) -> dict[str, dict[str, Tensor]]:

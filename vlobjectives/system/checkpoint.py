@@ -90,7 +90,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
     Raises ResourceError where one cannot be read: whether it is whole cannot be told then.
     """
-    broken = []
+    broken: list[str] = []
     for path in reversed(_all(folder)):
         reason = _fault(path)
         if reason is None:

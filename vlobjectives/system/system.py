@@ -1,10 +1,10 @@
 """The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
 from vlobjectives.contracts.pairing import Pairing
+from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.values import Fused, Term, widened
 from vlobjectives.contracts.views import Input
 from vlobjectives.errors import RecipeError
@@ -46,7 +47,8 @@ class Losses:
 
         Without a term, at a step at which no objective has a weight, a zero that no parameter has a gradient of.
         """
-        return sum(self.weighted(name) for name in self.terms) if self.terms else torch.zeros((), requires_grad=True)
+        shares = [self.weighted(name) for name in self.terms]
+        return sum(shares[1:], shares[0]) if shares else torch.zeros((), requires_grad=True)
 
     def value(self, name: str) -> Tensor:
         """This micro-batch's share of a term's value: sum over global count; 0 where nothing was scored."""
@@ -80,7 +82,7 @@ class Settings:
     steps: int = 1
     share: str = "all"
     recompute: frozenset[str] = frozenset()
-    gradient: str = "exact"
+    gradient: Literal["exact", "published"] = "exact"
     sources: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
@@ -93,7 +95,7 @@ class System(nn.Module):
 
     def __init__(
         self,
-        model: Mapping[str, nn.Module],
+        model: Mapping[str, Part],
         objectives: Mapping[str, Objective],
         masks: Mapping[str, Mask],
         pairings: Mapping[str, Pairing],
@@ -103,8 +105,9 @@ class System(nn.Module):
         settings: Settings,
     ):
         super().__init__()
-        self.model = nn.ModuleDict(model)
-        self.objectives = nn.ModuleDict(objectives)
+        # torch's ModuleDict has the methods of a mapping but `get`, and no types
+        self.model = cast(Mapping[str, Part], nn.ModuleDict(model))
+        self.objectives = cast(Mapping[str, Objective], nn.ModuleDict(objectives))
         self.masks, self.pairings, self.inputs, self.sites = dict(masks), dict(pairings), dict(inputs), dict(sites)
         self.slots, self.settings = dict(slots), settings
         self.averages = Averages()
@@ -209,7 +212,8 @@ class System(nn.Module):
     def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
         """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
         names, stage = self.live(step, batch.source), self.stage(step, micro, _rank())
-        able, found = self.counting(step, batch.source), {}
+        able = self.counting(step, batch.source)
+        found: dict[str, Tensor] = {}
         for share in self.plan(names).shares:
             counting = [name for name in share.objectives if name in able]
             if not counting:
@@ -221,19 +225,22 @@ class System(nn.Module):
                     for key, view in share.views[name].items()
                     if static_values.whole(view, values)
                 }
-                call = self.objectives[name].counts
+                objective: Any = self.objectives[name]
+                call = objective.counts
                 with work_of(("objectives", name), "counting", self.objectives[name]):
                     for piece in self._pieces(name, views, batch):
                         told = call(**self._asked(call, name, piece, stage, batch))
                         for term, count in given(told, Mapping, call, "{term: count}").items():
                             key = f"{name}/{term}"
-                            found[key] = found.get(key, 0) + _tensor(count, batch.number)
+                            number = _tensor(count, batch.number)
+                            found[key] = found[key] + number if key in found else number
         return found
 
     def _terms(
         self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.ExecutionContext
     ) -> Mapping[str, Term]:
-        objective, joined = self.objectives[name], {}
+        objective = self.objectives[name]
+        joined: dict[str, Term] = {}
         stage.reseed(f"objective {name}")
         with work_of(("objectives", name), "the loss", objective):
             for piece in self._pieces(name, views, batch):
@@ -244,7 +251,7 @@ class System(nn.Module):
                     joined[term] = _added(joined[term], value) if term in joined else value
         return joined
 
-    def backward_blamed(self):
+    def backward_blamed(self) -> AbstractContextManager[None]:
         """A context in which what fails in a backward pass is noted as the part's or objective's whose lines failed."""
         return work_among(
             {("model", name): part for name, part in self.model.items()}
@@ -255,7 +262,7 @@ class System(nn.Module):
     def _pieces(self, name: str, views: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
         """What one call of an objective sees: everything, or its group of consecutive rows."""
         group = self.settings.group[name]
-        if group == "all" or group >= batch.size:
+        if isinstance(group, str) or group >= batch.size:
             return [{**views, "batch": batch}]
         return [
             {key: _cut(value, start, group, batch.size) for key, value in [*views.items(), ("batch", batch)]}
@@ -263,7 +270,12 @@ class System(nn.Module):
         ]
 
     def _asked(
-        self, call, name: str, piece: Mapping[str, Any], stage: execute.ExecutionContext, batch: Batch
+        self,
+        call: Callable[..., Any],
+        name: str,
+        piece: Mapping[str, Any],
+        stage: execute.ExecutionContext,
+        batch: Batch,
     ) -> dict[str, Any]:
         """The keywords that a function's signature names."""
         local = self.settings.group[name] != "all"
@@ -280,11 +292,11 @@ class System(nn.Module):
         met(call, offered)
         return asked_for(call, offered)
 
-    def autocasting(self):
+    def autocasting(self) -> AbstractContextManager[Any]:
         """The precision of passes, as a context."""
         return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], self.autocast[1])
 
-    def _full_precision(self):
+    def _full_precision(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], enabled=False)
 
     def keep_averages(self, decay: float) -> None:
@@ -299,10 +311,10 @@ class System(nn.Module):
             with work_of(("model", own), "asking for its bounds", part):
                 for name, (low, high) in part.bounds().items():
                     part.get_parameter(name).clamp_(low, high)
-        self.averages.follow(self.model)
+        self.averages.follow(self.get_submodule("model"))
 
 
-def _random_state_kept(stage: execute.ExecutionContext, device: torch.device):
+def _random_state_kept(stage: execute.ExecutionContext, device: torch.device) -> AbstractContextManager[None]:
     """Dropout is seeded by pass; the caller's own random state, on the CPU and on this device, is left as it was.
 
     Without a list of devices torch would make a context on every GPU of the machine, in every process.
@@ -349,6 +361,6 @@ def _cut(value: Any, start: int, group: int, size: int) -> Any:
     """Rows start..start+group of whatever has `size` rows; fused rows of a pairing in proportion."""
     if isinstance(value, Fused) and value.pairs is not None:
         each = value.pairs.image.shape[0] // size
-        cut = value.rows(slice(start * each, (start + group) * each))
-        return replace(cut, pairs=execute.shifted(cut.pairs, -start))
+        rows = slice(start * each, (start + group) * each)
+        return replace(value.rows(rows), pairs=execute.shifted(value.pairs.rows(rows), -start))
     return value.rows(slice(start, start + group))

@@ -165,11 +165,12 @@ def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
             continue
         value = found[name]
         if value.shape != mine.shape:
-            value = _resampled(system, name, value)
-            if value is None or value.shape != mine.shape:
-                wrong.append(f"{name} is {_size(found[name])} there, {_size(mine)} here")
+            resampled = _resampled(system, name, value)
+            if resampled is None or resampled.shape != mine.shape:
+                wrong.append(f"{name} is {_size(value)} there, {_size(mine)} here")
                 continue
-            changed.append(f"{name} resampled from {_size(found[name])} to {_size(mine)}")
+            changed.append(f"{name} resampled from {_size(value)} to {_size(mine)}")
+            value = resampled
         values[name] = value
     return Fit(
         values, changed, _grouped(own.keys() - found.keys(), own), _grouped(found.keys() - own.keys(), found), wrong
@@ -225,7 +226,7 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
     own = checkpoint.weights(system)
     for name, value in fits.values.items():
         own[name].copy_(value)
-    system.averages.start(system.model)
+    system.averages.start(system.get_submodule("model"))
     brought = [name for name in loaded.recipe.fields if name in begun.recipe.fields]
     fields = f", what {', '.join(brought)} learned" if brought else ""
     return [

@@ -92,7 +92,7 @@ class Trainer:
         }
         metrics = {
             "step": step,
-            "loss": sum(term["weighted"] for term in terms.values()),
+            "loss": sum(weights[name] * value for name, (value, _, _) in rows.items()),
             "terms": terms,
             "gradient_norm": float(norm) if math.isfinite(norm) else None,
             "rate": rate,
@@ -210,7 +210,7 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Ready(Sequence):
+class Ready(Sequence[Batch]):
     """The micro-batches of a step as encoders get them, made one by one: a device holds one at a time."""
 
     loaded: list[Loaded]
@@ -220,7 +220,7 @@ class Ready(Sequence):
     def __len__(self) -> int:
         return len(self.loaded)
 
-    def __getitem__(self, m: int) -> Batch:
+    def __getitem__(self, m: int) -> Batch:  # type: ignore[override]  # nobody takes a slice of batches on the device
         return self.fields.normalised(self.loaded[m].batch.to(self.device))
 
 
