@@ -89,7 +89,7 @@ def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterat
                 built.objectives[str(path[1])],
                 built.inputs,
                 built.parts,
-                built.made.fields_on(one.entry.sources),
+                built.made.fields_on(one.sources),
                 loaded.recipe.seed,
             )
         except BuildError as error:

@@ -107,7 +107,7 @@ def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iter
     for name, entry in loaded.recipe.inputs.items():
         yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
     for path, one in named.items():
-        if one.kind == "mask" or (one.kind == "objective" and source in (one.entry.sources or (source,))):
+        if one.kind == "mask" or (one.kind == "objective" and source in (one.sources or (source,))):
             yield from (((*path, *place), field) for place, field in one.config.places("field").items())
 
 

@@ -96,10 +96,10 @@ def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], s
         return None
     found = [
         (missing, loaded.recipe.sources[name].type)
-        for name in one.entry.sources or feeds
+        for name in one.sources or feeds
         if (missing := sorted(whole.needs - feeds[name].source.has))
     ]
-    return found[0] if found and (one.entry.sources or len(found) == len(feeds)) else None
+    return found[0] if found and (one.sources or len(found) == len(feeds)) else None
 
 
 def _instead(missing: list[str], trials: "Trials") -> str:
@@ -171,7 +171,7 @@ class Trials:
 
     def _run(self, one: Named, whole: Evaluation) -> None:
         for name, held in self.held.items():
-            if name in (one.entry.sources or (name,)) and whole.needs <= held.source.has:
+            if name in (one.sources or (name,)) and whole.needs <= held.source.has:
                 with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     for score in whole.run(held).values():

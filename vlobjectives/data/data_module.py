@@ -190,7 +190,7 @@ def _told(cls: type[Source] | type[Reader], described: bool) -> Any:
 def extra_fields(resolved: Resolved, source: str = "") -> tuple[str, ...]:
     """Fields that a mask, or an objective that is computed on a source's batches, reads by name."""
     found: dict[str, None] = {}
-    objectives = [one for one in resolved.of("objective").values() if source in (one.entry.sources or (source,))]
+    objectives = [one for one in resolved.of("objective").values() if source in (one.sources or (source,))]
     for one in (*objectives, *resolved.of("mask").values()):
         found |= dict.fromkeys(one.config.named("field").values())
     return tuple(found)

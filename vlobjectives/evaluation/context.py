@@ -280,7 +280,7 @@ def evaluations(resolved: Resolved, source: str, has: Collection[str]) -> dict[s
     need in what it `has`."""
     made = {}
     for name, one in resolved.of("evaluation").items():
-        whole, sources = one.cls(one.config), one.entry.sources
+        whole, sources = one.cls(one.config), one.sources
         if source in sources if sources is not None else whole.needs <= set(has):
             made[name] = whole
     return made

@@ -60,7 +60,7 @@ class Report:
     def skip(self, stages: Iterable[str], because: str) -> None:
         self.skipped |= dict.fromkeys(stages, because)
 
-    def wrong(self, *path: str) -> bool:
+    def wrong(self, *path: str | int) -> bool:
         """Whether an error stands at this key, below it, or at what holds it."""
         return any(one[: len(path)] == path or path[: len(one)] == one for one in map(where, self.errors))
 

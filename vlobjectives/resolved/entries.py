@@ -1,7 +1,7 @@
 """Stage `names`: every plug-in that a recipe names exists and loads, and its Config takes the options as written."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -40,8 +40,14 @@ class Named:
 
     kind: str
     entry: Entry
-    cls: type
+    cls: type[Any]
     config: Config
+
+    @property
+    def sources(self) -> Sequence[str] | None:
+        """The sources of a mix that the entry is for; None where it names none."""
+        named: Sequence[str] | None = getattr(self.entry, "sources", None)
+        return named
 
 
 def entries(recipe: Recipe) -> Iterator[tuple[KeyPath, str, Entry]]:
@@ -146,7 +152,7 @@ def _written(entry: Entry) -> str:
     return json.dumps([entry.type, entry.options])
 
 
-def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named | None:
+def _spared(kind: str, entry: Entry, cls: type[Any], error: ValidationError) -> Named | None:
     """An entry without keys that nobody knows, a source without whatever it could not take; None where it needs them.
 
     What an option should have been is open, so that of other kinds an entry with such an option, or with a misspelt
@@ -175,7 +181,7 @@ def _spared(kind: str, entry: Entry, cls: type, error: ValidationError) -> Named
 
 
 def refused(
-    loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type, error: ValidationError
+    loaded: Loaded, path: KeyPath, options: Mapping[str, Any], cls: type[Any], error: ValidationError
 ) -> list[Problem]:
     """What a Config refuses, each at its line; an unknown key with the nearest known one."""
     found: dict[KeyPath, list[Any]] = {}
@@ -203,7 +209,7 @@ def _refused(
     inner: KeyPath,
     errors: list[Any],
     options: Mapping[str, Any],
-    cls: type,
+    cls: type[Any],
     here: list[str],
 ) -> Problem:
     first, whole = errors[0], (*path, *inner)
@@ -231,7 +237,7 @@ def _refused(
     )
 
 
-def _fitting(loaded: Loaded, cls: type, inner: KeyPath, value: Any) -> str:
+def _fitting(loaded: Loaded, cls: type[Any], inner: KeyPath, value: Any) -> str:
     """The line with a value that the Config takes."""
     defined = {kind: list(getattr(loaded.recipe, section)) for kind, section in SECTION.items()}
     return hints.line(cls.Config, inner, value, defined) or "give a value of this kind"

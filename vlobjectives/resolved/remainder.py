@@ -22,7 +22,7 @@ def rest(resolved: Resolved, problems: Iterable[Problem]) -> Resolved:
     encoder's sake.
     """
     recipe, named, told = resolved.recipe, resolved.entries, {path[:2] for path in map(where, problems)}
-    gone = {
+    gone: set[KeyPath] = {
         (section, name)
         for section in NAMED
         for name in getattr(recipe, section)
@@ -88,8 +88,8 @@ def _needs(
     for name, entry in recipe.inputs.items():
         fields = [("fields", field) for field in entry.fields if field in recipe.fields]
         yield ("inputs", name), [("model", entry.part), *fields, *([("masks", entry.mask)] if entry.mask else [])]
-    for name, entry in recipe.fields.items():
+    for name, field in recipe.fields.items():
         yield (
             ("fields", name),
-            [("fields", other) for other in (entry.with_, entry.of) if other in recipe.fields and other != name],
+            [("fields", other) for other in (field.with_, field.of) if other in recipe.fields and other != name],
         )

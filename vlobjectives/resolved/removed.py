@@ -20,7 +20,7 @@ def taken_out(
     loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming]
 ) -> tuple[set[KeyPath], Problem | None]:
     """All that is gone with what null took away, and the problem that says what must go too, if anything must."""
-    gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
+    gone: set[KeyPath] = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
     namings = list(namings)
     asked_for = {(SECTION[kind], name) for path, kind, name, _ in namings if path[:2] not in gone}
     roots = sorted(gone & asked_for or gone, key=str)  # a recipe that extends another takes much away that nobody names
@@ -39,7 +39,7 @@ def taken_out(
 def beside_the_system(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming]) -> list[str]:
     """The overrides that take away what still names what is gone, where none of it is a part of the system itself:
     evaluations, groups of the optimiser. Empty where something is."""
-    gone = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
+    gone: set[KeyPath] = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
     changes = _changes(loaded, named, list(namings), gone)
     system = any(path[0] not in ("evaluate", "optim", "plan") for path in changes)
     return [] if system else [f"{dotted(path)}={_value(one)}" for path, one in changes.items()]

@@ -20,7 +20,7 @@ from vlobjectives.planning import execute
 from vlobjectives.plugin_loading.attribution import ContractError, refused, work_of
 from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, met, placed
 from vlobjectives.plugin_loading.load import reason_of
-from vlobjectives.resolved.entries import SECTION
+from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.system import Settings, System
 
@@ -65,11 +65,13 @@ def system_of(kind: type[S], resolved: Resolved, made: DataModule) -> S:
 NO_SPEC = "its constructor sets it: self.spec = Spec(width=...), what the part gives"
 
 
+def _made(one: Named) -> Any:
+    return one.cls(one.config)
+
+
 def _plain(resolved: Resolved, kind: str) -> dict[str, Any]:
     """All of a kind that is made of its Config alone, by name."""
-    return {
-        name: placed((SECTION[kind], name), partial(one.cls, one.config)) for name, one in resolved.of(kind).items()
-    }
+    return {name: placed((SECTION[kind], name), partial(_made, one)) for name, one in resolved.of(kind).items()}
 
 
 def build_parts(resolved: Resolved, made: DataModule, failed: list[BuildError] | None = None) -> dict[str, Part]:
@@ -77,7 +79,8 @@ def build_parts(resolved: Resolved, made: DataModule, failed: list[BuildError] |
 
     failed  takes in what cannot be built, instead of raising the first; what needs such a part is left out
     """
-    named, parts = resolved.of("part"), {}
+    named = resolved.of("part")
+    parts: dict[str, Any] = {}
     configs = {name: one.config for name, one in named.items()}
     waiting = list(named)
     while waiting:
