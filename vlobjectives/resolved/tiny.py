@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from vlobjectives.contracts.config import Config, SourceConfig, Substitute
+from vlobjectives.contracts.config import Config, PartConfig, SourceConfig, Substitute
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild, Encoder
 from vlobjectives.contracts.source import Source
@@ -91,7 +91,7 @@ class _Small:
         """Sets a value, or with None takes it away, unless the command line set it."""
         if self.given(*path):
             return
-        holder = self.data
+        holder: Any = self.data
         for part in path[:-1]:
             holder = holder.setdefault(part, {})
         if value is None:
@@ -163,7 +163,7 @@ class _Small:
         encoders = {}
         for key, entry in self.direct().items():
             one = named.get(("model", entry["part"]))
-            if one is not None and issubclass(one.cls, Encoder):
+            if one is not None and issubclass(one.cls, Encoder) and isinstance(one.config, PartConfig):
                 encoders[key] = one.cls, one.config.tiny()
         for side in SIDES:
             self.source(processes, side)
@@ -242,13 +242,14 @@ class _Small:
             gone.append(f"evaluate.{name} (needs {', '.join(missing)})")
         for path, one in named.items():
             if path[0] == "evaluate" and path[1] in self.data["evaluate"] and "count" in type(one.config).model_fields:
-                self.put((*path, "count"), min(one.config.count or COUNT, COUNT))
+                self.put((*path, "count"), min(getattr(one.config, "count", None) or COUNT, COUNT))
         return gone
 
 
 def small_config(one: Named) -> Any:
     """The Config of a part's own small form, without weights."""
-    config = one.config.tiny()
+    config: Any = one.config
+    config = config.tiny()
     if "weights" not in type(config).model_fields:
         return config
     return config.model_copy(update={"weights": False if config.weights in (True, False) else None})
@@ -271,7 +272,7 @@ def small_entry(registry: Registry, kind: str, path: KeyPath, entry: Mapping[str
     cls = registry.get(kind, entry["type"])
     options = {key: value for key, value in entry.items() if key not in cls.Config.HOST}
     try:
-        config = config_of(cls, options)
+        config: Any = config_of(cls, options)
     except ValidationError:  # of a recipe that leaves its files to whoever runs it; `names` says what else is wrong
         known = {key: value for key, value in options.items() if key in cls.Config.model_fields}
         config = cls.Config.model_construct(**known)
