@@ -27,10 +27,10 @@ WRONG = [
     (["recipes", "copy", "glcsl"], 2, "did you mean 'glscl'?"),
     (["recipes", "copy", "glscl", "glscl.txt"], 2, "a recipe is a .yaml file"),
     (["eval", "nowhere"], 2, "is no run folder"),
-    (["check", "glscl", "objectives.itc.wieght=1"], 2, "did you mean 'weight'?"),
-    (["-p", "no:nobody", "check", "glscl"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
-    (["-p", "no:nobody", "plan", "glscl"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
-    (["-p", "no:objective:itc", "check", "glscl"], 2, "there is no objective 'itc'"),
+    (["check", "itc", "objectives.itc.wieght=1"], 2, "did you mean 'weight'?"),
+    (["-p", "no:nobody", "check", "itc"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
+    (["-p", "no:nobody", "plan", "itc"], 2, "-p no:nobody there is no such plug-in or component to leave out"),
+    (["-p", "no:objective:itc", "check", "itc"], 2, "there is no objective 'itc'"),
 ]
 
 
@@ -194,7 +194,9 @@ def test_a_bug_is_one_line_and_its_traceback_if_asked(capsys, tmp_path, monkeypa
     assert "Traceback" in vlobj(capsys, "--debug", "check", recipe).err
 
 
-@pytest.mark.parametrize("words", [("check", "RECIPE", "itc=1"), ("plan", "RECIPE", "--json")])
+@pytest.mark.parametrize(
+    "words", [("check", "RECIPE", "itc=1"), pytest.param(("plan", "RECIPE", "--json"), marks=pytest.mark.slow)]
+)
 def test_a_brief_process_says_all_and_ends_with_its_code(tmp_path, capsys, words):
     """It leaves without taking modules down: through a pipe nothing is lost, what waits for the exit is called."""
     recipe = str(changed(tmp_path, {}))

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 import torch
-from planned import recipe
+from planned import THIN, recipe
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -17,7 +17,7 @@ from vlobjectives.system import assemble
 
 ALL = ("itc", "itm", "mlm", "mgsc", "mltc")
 LAST = 999
-SMALL = ("data.batch=8", "run.precision=fp32", "run.device=cpu", "run.steps=1000")
+SMALL = (*THIN, "data.batch=8", "run.steps=1000")
 
 
 def real(overrides=()):
@@ -121,9 +121,10 @@ def test_checkpointing_by_part_lowers_the_peak():
 
 def test_checkpointing_is_counted_for_a_gpu_too():
     """What is recomputed must go through the same attention, or the backward pass would find other tensors."""
-    gpu = ("data.batch=8", "run.precision=bf16", "run.device=cuda")
+    gpu = (*THIN, "data.batch=64", "run.precision=bf16", "run.device=cuda")
     plain, again = (
-        build(recipe("glscl", *gpu, f"plan.checkpoint={parts}")).step(ALL, LAST) for parts in ("[]", "[vision, fusion]")
+        build(recipe("glscl", *gpu, f"plan.checkpoint={parts}")).step(("itm", "mlm"), LAST)
+        for parts in ("[]", "[vision, fusion]")
     )
     assert again.memory.peak < 0.7 * plain.memory.peak and again.backward > plain.backward
 
