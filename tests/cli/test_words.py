@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from small_recipes import changed, plugin, vlobj
+from small_recipes import CONTRAST, changed, plugin, vlobj
 
 from vlobjectives.cli import explain
 from vlobjectives.components import KINDS
@@ -44,7 +44,7 @@ def test_what_means_nothing(line, code, said, capsys, tmp_path, monkeypatch):
 
 
 def test_run_folders_take_no_contradictions(capsys, tmp_path):
-    run = changed(tmp_path, {}, "recipe.yaml").parent
+    run = changed(tmp_path, {}, "recipe.yaml", text=CONTRAST).parent
     assert "--tiny cannot change" in vlobj(capsys, "run", run, "--tiny").err
     beside = vlobj(capsys, "run", run, "--out", tmp_path / "other")
     assert beside.code == 2 and f"vlobj run {run}/recipe.yaml --out" in beside.err

@@ -59,6 +59,9 @@ TINY = (
 DEAR = tuple(f"  {name}: {{" for name in ("dropped", "replaced", "mgsc", "mltc"))
 LIGHT = "\n".join(line for line in SMALL.split("\n") if not line.startswith(DEAR))
 """Without what takes half of the time of a check."""
+FUSED = ("  fusion: {", "  words: {", "masks:", "  hidden_words: {", "pairings:", "  others: {", "  itm: {", "  mlm: {")
+CONTRAST = "\n".join(line for line in LIGHT.split("\n") if not line.startswith((*FUSED, "  groups: [")))
+"""Contrast alone, for what is of runs and commands and of no objective: half the time again."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Ended:
     err: str
 
 
-def changed(folder: Path, changes: dict[str, str], name: str = "small.yaml", whole: bool = False) -> Path:
-    """SMALL with texts replaced, each of which is there once; LIGHT, where it has them all, unless `whole`."""
-    text = SMALL if whole or any(LIGHT.count(old) != 1 for old in changes) else LIGHT
+def changed(
+    folder: Path, changes: dict[str, str], name: str = "small.yaml", whole: bool = False, text: str = LIGHT
+) -> Path:
+    """`text` with texts replaced, each of which is there once; SMALL, where it lacks one of them or if `whole`."""
+    text = SMALL if whole or any(text.count(old) != 1 for old in changes) else text
     for old, new in changes.items():
         assert text.count(old) == 1, (old, text.count(old))
         text = text.replace(old, new)

@@ -10,7 +10,7 @@ import warnings
 import numpy
 import pytest
 import torch
-from small_recipes import changed, plugin, vlobj
+from small_recipes import CONTRAST, changed, plugin, vlobj
 
 from vlobjectives.errors import Passing
 from vlobjectives.plugin_loading.side_effects import Foreign, contained
@@ -136,7 +136,9 @@ PLUGIN = """\
 def recipe(folder, **code):
     plugin(folder, PLUGIN.format(**{"top": "", "validator": "pass", "constructor": "pass", "hook": "pass"} | code))
     return changed(
-        folder, {"# Small: few objectives.": "plugins: [own.py]", "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"}
+        folder,
+        {"# Small: few objectives.": "plugins: [own.py]", "  itc: {}\n": "  itc: {}\n  own: {number: 2}\n"},
+        text=CONTRAST,
     )
 
 
@@ -181,7 +183,8 @@ def test_a_constructor_that_exits_is_an_error_of_its_plug_in(capsys, tmp_path, k
             return {{"{kind}:own": Own}}
         """,
     )
-    ended = vlobj(capsys, "check", changed(tmp_path, {"# Small: few objectives.": "plugins: [own.py]", old: new}))
+    changes = {"# Small: few objectives.": "plugins: [own.py]", old: new}
+    ended = vlobj(capsys, "check", changed(tmp_path, changes, text=CONTRAST))
     assert ended.code == 4, ended.err
     assert "SystemExit: 3" in ended.err and "own.py:7" in ended.err
 

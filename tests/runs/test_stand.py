@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from small_recipes import changed, plugin, vlobj
+from small_recipes import CONTRAST, changed, plugin, vlobj
 
 from vlobjectives import load
 from vlobjectives.cli import main
@@ -36,7 +36,7 @@ def made(tmp_path_factory):
         main(
             [
                 "run",
-                str(changed(folder, {"steps: 4": "steps: 2, checkpoint: {steps: 1, keep: 3}"})),
+                str(changed(folder, {"steps: 4": "steps: 2, checkpoint: {steps: 1, keep: 3}"}, text=CONTRAST)),
                 "--out",
                 str(folder / "run"),
                 *QUICK,
@@ -293,6 +293,7 @@ def test_a_run_that_never_took_a_step_does_not_block_the_corrected_command(tmp_p
                 "steps: 4": "steps: 1",
                 "  itc: {}": "  itc: {}\n  fails: {}",
             },
+            text=CONTRAST,
         ),
         tmp_path / "run",
     )
@@ -352,7 +353,7 @@ def test_no_infinity_in_json(tmp_path, capsys):
     def strict(text):
         return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
-    path = changed(tmp_path, {"val: 16, test: 16": "val: 8, test: 8", "steps: 4": "steps: 1"})
+    path = changed(tmp_path, {"val: 16, test: 16": "val: 8, test: 8", "steps: 4": "steps: 1"}, text=CONTRAST)
     ended = vlobj(capsys, "run", path, "--out", tmp_path / "run")
     assert ended.code == 0 and "[-, -]" in ended.out
     for file in tmp_path.rglob("*.json"):
