@@ -35,8 +35,8 @@ MISTAKES = [
     "objectives.itc.weight=heavy",
     "objectives.mlm.mask=nosy",
     "objectives.mlm=7",
-    "masks.dropped.ratio=1.8",
-    "masks.dropped=null",
+    "masks.hidden_words.ratio=1.8",
+    "masks.hidden_words=null",
     "optim.lr=fast",
     "optim.ler=1",
     "lr=1",
@@ -79,7 +79,7 @@ def refused(recipe: object, *overrides: object, **options: object) -> VlobjError
 def test_the_problems_of_check(mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = [mistake] if mistake.startswith("evaluate") else [LESS, mistake]
-    recipe = changed(tmp_path, {}, whole=True)
+    recipe = changed(tmp_path, {})
     try:
         _, report = check(load(recipe, overrides), Registry())
         found, code = report.errors, report.code

@@ -74,10 +74,15 @@ class Ended:
 
 
 def changed(
-    folder: Path, changes: dict[str, str], name: str = "small.yaml", whole: bool = False, text: str = LIGHT
+    folder: Path, changes: dict[str, str], name: str = "small.yaml", whole: bool = False, text: str | None = None
 ) -> Path:
-    """`text` with texts replaced, each of which is there once; SMALL, where it lacks one of them or if `whole`."""
-    text = SMALL if whole or any(text.count(old) != 1 for old in changes) else text
+    """The lightest recipe with the texts that are replaced, each of which is there once; SMALL if `whole`.
+
+    text  which one, or the lightest that may be taken; LIGHT where nothing is replaced
+    """
+    tried = [text] if text else [CONTRAST, LIGHT] if changes else [LIGHT]
+    fit = [] if whole else [each for each in tried if all(each.count(old) == 1 for old in changes)]
+    text = [*fit, SMALL][0]
     for old, new in changes.items():
         assert text.count(old) == 1, (old, text.count(old))
         text = text.replace(old, new)

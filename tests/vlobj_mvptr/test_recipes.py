@@ -3,33 +3,31 @@
 from collections import Counter
 
 import pytest
+import torch
 
 from vlobjectives.costs.measure import measure
-from vlobjectives.costs.plan_costs import Costs
+from vlobjectives.data.data_module import build_data
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
+from vlobjectives.system import assemble
 
 D, TEXT, TAGS, REGIONS = 768, 40, 20, 50
 
 
-@pytest.fixture(scope="module")
-def costs():
-    made: dict[str, Costs] = {}
-
-    def of(name: str) -> Costs:
-        return made.setdefault(name, measure(resolve(load(name), Registry())))
-
-    return of
-
-
 @pytest.mark.parametrize("name", ["mvptr", "mvptr_patch", "mvptr_base"])
-def test_one_text_one_visual_and_two_fused(costs, name):
-    found = costs(name)
-    passes = Counter(one.part for one in found.passes)
-    assert passes == {"vision": 1, "text": 1, "fusion": 2, "joint": 2}
-    assert found.schedules["planned"].passes == found.schedules["published"].passes  # as published, all at once
-    assert found.schedules["unshared"].passes["fusion"] == 4  # mlm, itm twice, wpg
+def test_one_text_one_visual_and_two_fused(name):
+    resolved = resolve(load(name), Registry())
+    with torch.device("meta"):
+        system = assemble.system(resolved, build_data(resolved, described=True))
+    names = system.live(resolved.recipe.run.steps - 1)
+    planned, published, alone = (
+        Counter(work.key.part for work in system.plan(names, share).passes)
+        for share in ("all", resolved.recipe.plan.published, [(name,) for name in names])
+    )
+    assert planned == {"vision": 1, "text": 1, "fusion": 2, "joint": 2}
+    assert planned == published  # all at once
+    assert alone["fusion"] == 4  # mlm, itm twice, wpg
 
 
 def layers(n: int) -> float:
@@ -37,8 +35,8 @@ def layers(n: int) -> float:
     return 6 * n * (24 * D**2 + 4 * n * D) / 1e9
 
 
-def test_the_published_size(costs):
-    found = costs("mvptr_base")
+def test_the_published_size():
+    found = measure(resolve(load("mvptr_base"), Registry()))
     flops = {
         part: [one.flops / found.micro_batch / 1e9 for one in found.passes if one.part == part]
         for part in ("text", "vision", "fusion")

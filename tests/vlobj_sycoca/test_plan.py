@@ -36,5 +36,6 @@ def test_passes(name):
 
 
 def test_it_says_so(capsys):
-    assert main(["plan", "sycoca"]) == 0
+    one = [f"model.{part}.depth=1" for part in ("vision", "text", "captioner")]
+    assert main(["plan", "sycoca", *one]) == 0
     assert "Passes: 2 vision, 1 text, 1 captioner, 1 painter, 2 joint." in capsys.readouterr().out
