@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_recipes import changed, line_of, plugin, vlobj
+from small_recipes import LIGHT, changed, line_of, plugin, vlobj
 
 from vlobjectives.checking.capabilities import capabilities
 from vlobjectives.checking.data import data
@@ -71,7 +71,8 @@ def test_refused_at_their_lines(tmp_path, capsys):
 
 
 def test_two_wrong_options_are_told_in_one_call(tmp_path, capsys):
-    ended = vlobj(capsys, "check", changed(tmp_path, {PLAIN: "evaluate: {rerank: {of: itc, fusion: vision}}"}))
+    recipe = changed(tmp_path, {PLAIN: "evaluate: {rerank: {of: itc, fusion: vision}}"}, text=LIGHT)
+    ended = vlobj(capsys, "check", recipe)
     assert "hint: of: itm" in ended.err and "hint: fusion: fusion" in ended.err
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from huggingface_hub import constants
-from small_recipes import changed, line_of, plugin, vlobj
+from small_recipes import LIGHT, changed, line_of, plugin, vlobj
 
 from vlobjectives.checking import check
 from vlobjectives.recipe import load
@@ -309,12 +309,17 @@ CASES = [
 ]
 
 
+FUSED = {"encoder", "judge", "evaluation of another objective", "kind of part", "second mask"}
+"""Cases of what contrast alone lacks, though their changes do not name it."""
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_says_what_is_wrong_where_and_how_to_mend_it(case, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     plugin(tmp_path, OWN)
-    recipe = changed(tmp_path, case.changes, whole=bool(case.overrides) or "mgsc" in str(case.words))
+    whole = bool(case.overrides) or "mgsc" in str(case.words)
+    recipe = changed(tmp_path, case.changes, whole=whole, text=LIGHT if case.name in FUSED else None)
     ended = vlobj(capsys, "check", "small.yaml", *case.overrides)
     assert ended.code == case.code, ended
     assert "Traceback" not in ended.err and "hint:" in ended.err
