@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from small_recipes import CONTRAST, changed, plugin, vlobj
+from small_recipes import CONTRAST, changed, line_of, plugin, vlobj
 
 from vlobjectives.cli import explain
 from vlobjectives.components import KINDS
@@ -151,7 +151,7 @@ def test_check_as_data(capsys, tmp_path):
     data = json.loads(ended.out)
     assert ended.code == data["code"] == 2
     [problem] = data["problems"]
-    assert (problem["stage"], problem["path"], problem["line"]) == ("names", "objectives.itx", 18)
+    assert (problem["stage"], problem["path"], problem["line"]) == ("names", "objectives.itx", line_of(recipe, "itx"))
     assert problem["note"] is False
     assert data["skipped"] == {} and data["left_out"] == []
 
