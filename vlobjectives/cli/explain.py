@@ -62,7 +62,7 @@ def catalogue(registry: Registry) -> list[dict[str, Any]]:
     return components
 
 
-def summary(cls: type) -> str:
+def summary(cls: type[Any]) -> str:
     """Return the first line of a component's docstring; empty where it has none."""
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
@@ -101,7 +101,7 @@ def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
     return [(row, registry.get(row.kind, row.name)) for row in found]
 
 
-def as_data(row: Row, cls: type) -> dict[str, Any]:
+def as_data(row: Row, cls: type[Any]) -> dict[str, Any]:
     """The same that `show` prints."""
     return {
         "kind": row.kind,
@@ -116,7 +116,7 @@ def as_data(row: Row, cls: type) -> dict[str, Any]:
     }
 
 
-def show(row: Row, cls: type) -> None:
+def show(row: Row, cls: type[Any]) -> None:
     """A plug-in as a person reads it."""
     console, seen = Wide(highlight=False), as_data(row, cls)
     brought = f"{row.package} {row.version}".strip()

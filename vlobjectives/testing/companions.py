@@ -1,13 +1,14 @@
 """An objective alone and in company of another: what must not change its terms."""
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from vlobjectives.contracts.config import ObjectiveConfig
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
-from vlobjectives.contracts.views import fused
+from vlobjectives.contracts.views import Input, View, fused
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import (
-    tensors,
-)
+from vlobjectives.testing.law import summed, tensors
 from vlobjectives.testing.toys import Toy
 
 
@@ -21,14 +22,14 @@ class Companion(Objective):
         super().__init__(ObjectiveConfig())
         self.asked, self.layered = other.views, layered
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         views = dict(self.asked(inputs))
         more = {f"more {key}": view.layer(0) for key, view in views.items() if view.part in self.layered}
         return {**views, **more, "clean": fused(inputs["image"], inputs["text"])}
 
-    def forward(self, **given):
+    def forward(self, *args: Any, **given: Any) -> Mapping[str, Term]:
         seen = [given[name] for name in given if name not in ("batch", "noise", "gather")]
-        return {"all": Term(sum(x.square().mean() for _, x in tensors(seen) if x.requires_grad), 1)}
+        return {"all": Term(summed(x.square().mean() for _, x in tensors(seen) if x.requires_grad), 1)}
 
 
 def alone(toy: Toy, name: str) -> Toy:
@@ -39,6 +40,7 @@ def alone(toy: Toy, name: str) -> Toy:
 def accompanied(toy: Toy, name: str, train: bool) -> System:
     system = alone(toy, name).system(train)
     layered = frozenset(key for key, part in system.model.items() if "layers" in part.spec.can)
-    system.objectives["companion"] = Companion(system.objectives[name], layered)
-    system.settings.weights["companion"], system.settings.group["companion"] = 1.0, "all"
+    modules, settings = cast(Any, system.objectives), cast(Any, system.settings)
+    modules["companion"] = Companion(system.objectives[name], layered)
+    settings.weights["companion"], settings.group["companion"] = 1.0, "all"
     return system

@@ -1,7 +1,7 @@
 """A law: a named check of one plug-in in a toy system, whose failure says what is wrong and how to mend it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from vlobjectives.contracts.batch import Rows
 from vlobjectives.testing.toys import Toy
+
+Around = Callable[[Any], AbstractContextManager[Any]]
+"""`ExecutionContext.around`: the context that each entry of a plan runs in, by its key."""
 
 TOLERANCE = 1e-9
 """In float64, of the largest entry where that is above 1."""
@@ -44,7 +47,8 @@ class Law:
 
         given  its options as in a recipe (`type` where the plug-in has another name), or a Toy that has such an entry
         """
-        toy = given if isinstance(given, Toy) else Toy(**{self.section: {name: dict(given or {})}})
+        entries: dict[str, Any] = {} if isinstance(given, Toy) else {self.section: {name: dict(given or {})}}
+        toy = given if isinstance(given, Toy) else Toy(**entries)
         try:
             self.prove(toy, name)
         except Broken as error:
@@ -118,11 +122,16 @@ def untouched(who: str, *given: Any) -> Iterator[None]:
         demand(not changed, f"{who} writes into {place.partition('.')[2] or 'what it was given'}")
 
 
+def summed(values: Iterable[Tensor]) -> Tensor:
+    """The sum of tensors; of none a zero."""
+    return sum(values, torch.zeros(()))
+
+
 def gradients(module: nn.Module, total: Tensor) -> dict[str, Tensor]:
     """Parameter -> gradient of `total`; parameters that get none are absent."""
     module.zero_grad(set_to_none=True)
     if total.requires_grad:
-        total.backward()
+        torch.autograd.backward(total)
     return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
@@ -130,6 +139,6 @@ def same_gradients(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) ->
     """To the tolerance of the largest gradient: some are 0 in truth (key biases). None counts as 0."""
     largest = max((x.abs().max().item() for x in wanted.values()), default=0.0)
     for name in found.keys() | wanted.keys():
-        one, other = (side.get(name) for side in (found, wanted))
-        gap = (one - other if one is not None and other is not None else other if one is None else one).abs().max()
+        sides = [side[name] for side in (found, wanted) if name in side]
+        gap = (sides[0] - sides[1] if len(sides) == 2 else sides[0]).abs().max()
         demand(gap.item() <= TOLERANCE * max(1.0, largest), f"the gradient of {name} differs by {gap.item():.3g}")

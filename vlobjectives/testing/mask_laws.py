@@ -1,6 +1,8 @@
 """The laws of masks. Each is tried on every input whose encoder can hide as the mask fills."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from vlobjectives.functional import indices_to_mask
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import Law, demand, listed, tensors, untouched
+from vlobjectives.testing.law import Around, Law, demand, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
@@ -32,13 +34,14 @@ def inputs_for(system: System, name: str) -> list[str]:
     return [key for key, site in system.sites[""].items() if bool(site.special) == text]
 
 
-def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around=None) -> MaskSample:
+def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around: Around | None = None) -> MaskSample:
     """What the host gets of the mask on input `x`, whatever the mask looks at included."""
     share = of_views(system, {"it": encoded(Input(x, system.bare[x].part, name))}, "law")
     stage = system.stage(step)
     if around is not None:
         stage.around = around
-    return execute.run(share, stage, batch)[MaskKey(name, x)]
+    sample: MaskSample = execute.run(share, stage, batch)[MaskKey(name, x)]
+    return sample
 
 
 def each(toy: Toy, name: str) -> Iterator[tuple[System, MaskTarget, Batch, MaskSample]]:
@@ -101,9 +104,10 @@ def _text(draw: MaskSample, site: MaskTarget, batch: Batch) -> None:
     tokens: Tokens = batch[site.input]
     demand(draw.ids is not None, "a draw of texts needs ids")
     demand(not (draw.scored & tokens.special).any(), "begin, end or padding is scored")
-    demand(torch.equal(draw.ids != tokens.ids, draw.hidden), "hidden is not where the ids changed")
+    ids = tokens.ids if draw.ids is None else draw.ids
+    demand(torch.equal(ids.ne(tokens.ids), draw.hidden), "hidden is not where the ids changed")
     demand(not (draw.hidden & ~draw.scored & (tokens.segment == 0)).any(), "a word is changed that is not scored")
-    demand(((draw.ids >= 0) & (draw.ids < site.vocabulary)).all(), "ids lie outside of the vocabulary")
+    demand(((ids >= 0) & (ids < site.vocabulary)).all(), "ids lie outside of the vocabulary")
 
 
 def within_bounds(toy: Toy, name: str) -> None:
@@ -149,7 +153,7 @@ def new_each_step(toy: Toy, name: str) -> None:
 def batch_read_only(toy: Toy, name: str) -> None:
     for system, site, batch, _ in each(toy, name):
 
-        def around(key: Any, batch: Batch = batch):
+        def around(key: Any, batch: Batch = batch) -> AbstractContextManager[None]:
             return untouched("the mask" if isinstance(key, MaskKey) else f"the part {key.part}", batch)
 
         drawn(system, name, site.input, batch, around=around)
@@ -157,7 +161,7 @@ def batch_read_only(toy: Toy, name: str) -> None:
 
 def static(toy: Toy, name: str) -> None:
     for system, site, batch, _ in each(toy, name):
-        on_fake_tensors(lambda fake, system=system, site=site: drawn(system, name, site.input, fake), batch)
+        on_fake_tensors(partial(drawn, system, name, site.input), batch)
 
 
 _LAWS = [

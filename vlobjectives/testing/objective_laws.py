@@ -1,7 +1,7 @@
 """The laws of objectives, all but the one that needs several processes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from vlobjectives.testing.law import (
     listed,
     same,
     same_gradients,
+    summed,
     untouched,
 )
 from vlobjectives.testing.processes import processes_equal_one
@@ -39,7 +40,7 @@ def own(losses: Losses, name: str) -> dict[str, Tensor]:
 
 def weighted(losses: Losses, name: str) -> Tensor:
     """What an objective adds to the loss."""
-    return sum(losses.weighted(term) for term in own(losses, name))
+    return summed(losses.weighted(term) for term in own(losses, name))
 
 
 # ---- laws
@@ -81,11 +82,11 @@ def batch_read_only(toy: Toy, name: str) -> None:
     system, batch = alone(toy, name).system(), toy.batch()
     objective, guards = system.objectives[name], []
 
-    def before(_, args, kwargs):
+    def before(_: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
         guards.append(untouched("the objective", {k: x for k, x in kwargs.items() if not isinstance(x, nn.Module)}))
         guards[-1].__enter__()
 
-    def after(*_):
+    def after(*_: Any) -> None:
         guards.pop().__exit__(None, None, None)
 
     objective.register_forward_pre_hook(before, with_kwargs=True)
@@ -119,7 +120,7 @@ def every_view_used(toy: Toy, name: str) -> None:
     system, batch = alone(toy, name).system(), toy.batch()
     objective, other = system.objectives[name], {"view": ""}
 
-    def exchanged(_, args, kwargs):
+    def exchanged(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if other["view"] in kwargs:
             kwargs[other["view"]] = kwargs[other["view"]].map(lambda x: x.roll(1) if x.is_floating_point() else x)
         return args, kwargs
@@ -192,7 +193,7 @@ def micro_batches_equal_one(toy: Toy, name: str) -> None:
     losses = [system(part, 0, m, 2, counts) for m, part in enumerate(parts)]
     for key, value in own(wanted, name).items():
         same(sum(part.value(key) for part in losses), value, f"{key} over two micro-batches")
-    same_gradients(gradients(system, sum(weighted(part, name) for part in losses)), expected)
+    same_gradients(gradients(system, summed(weighted(part, name) for part in losses)), expected)
 
 
 def static(toy: Toy, name: str) -> None:
@@ -201,12 +202,12 @@ def static(toy: Toy, name: str) -> None:
     def step(batch: Any) -> None:
         system.counts(batch, 0)
         losses = system(batch, 0)
-        weighted(losses, name).backward()
+        torch.autograd.backward(weighted(losses, name))
 
     on_fake_tensors(step, batch)
 
 
-def _law(name: str, says: str, hint: str, prove) -> Law:
+def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:
     return Law("objectives", name, says, hint, prove)
 
 

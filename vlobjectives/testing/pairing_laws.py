@@ -1,6 +1,8 @@
 """The laws of pairings."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from vlobjectives.contracts.views import fused
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import Law, demand, equal, listed, tensors, untouched
+from vlobjectives.testing.law import Around, Law, demand, equal, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
@@ -24,13 +26,14 @@ def pairing_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
     return listed(_LAWS, expected)
 
 
-def chosen(system: System, name: str, batch: Batch, around=None) -> Pairs:
+def chosen(system: System, name: str, batch: Batch, around: Around | None = None) -> Pairs:
     """What the host gets of the pairing, whatever it looks at included; indices count from the batch's first row."""
     view = fused(system.bare["image"], system.bare["text"], pairing=name)
     stage = system.stage(0)
     if around is not None:
         stage.around = around
-    return execute.run(of_views(system, {"it": view}, "law"), stage, batch)[PairsKey(name, 0.0)]
+    pairs: Pairs = execute.run(of_views(system, {"it": view}, "law"), stage, batch)[PairsKey(name, 0.0)]
+    return pairs
 
 
 def grouped(toy: Toy, name: str, group: int, pictures: int | None) -> tuple[System, Batch]:
@@ -108,7 +111,7 @@ def same_seed_same_pairs(toy: Toy, name: str) -> None:
 def batch_read_only(toy: Toy, name: str) -> None:
     for system, batch, _ in each(toy, name):
 
-        def around(key: Any, batch: Batch = batch):
+        def around(key: Any, batch: Batch = batch) -> AbstractContextManager[None]:
             return untouched("the pairing" if isinstance(key, PairsKey) else f"the part {key.part}", batch)
 
         chosen(system, name, batch, around)
@@ -116,7 +119,7 @@ def batch_read_only(toy: Toy, name: str) -> None:
 
 def static(toy: Toy, name: str) -> None:
     system, batch = grouped(toy, name, GROUP, 3)
-    on_fake_tensors(lambda fake: chosen(system, name, fake), batch)
+    on_fake_tensors(partial(chosen, system, name), batch)
 
 
 _LAWS = [

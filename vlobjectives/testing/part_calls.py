@@ -14,7 +14,7 @@ from vlobjectives.contracts.views import View, decoded, encoded, fused, joint
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import tensors
+from vlobjectives.testing.law import summed, tensors
 from vlobjectives.testing.toys import Toy
 
 MASK_OF = {"drop": "dropped", "token": "replaced", "mask": "hidden_words"}
@@ -84,7 +84,7 @@ def at_valid(value: Any) -> Any:
         return replace(value, tokens=torch.where(value.valid[..., None], value.tokens, 0.0))
     if isinstance(value, Fused):
         return replace(value, image=at_valid(value.image), text=at_valid(value.text))
-    if isinstance(value, Joint) and value.tokens is not None:
+    if isinstance(value, Joint) and value.tokens is not None and value.valid is not None:
         return replace(value, tokens=torch.where(value.valid[..., None], value.tokens, 0.0))
     return value
 
@@ -100,4 +100,4 @@ def rows(value: Any, index: Tensor) -> Any:
 
 
 def total(value: Any) -> Tensor:
-    return sum(x.square().sum() for _, x in tensors(at_valid(value)) if x.requires_grad)
+    return summed(x.square().sum() for _, x in tensors(at_valid(value)) if x.requires_grad)

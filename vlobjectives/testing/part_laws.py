@@ -1,7 +1,8 @@
 """The laws of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -129,11 +130,13 @@ def asked_for(toy: Toy, name: str) -> None:
             *call.args[:-1], RequestedOutputs(frozenset({0}) if "layers" in can else frozenset(), "maps" in can)
         )
         plain = call()
-        streams = (lambda x: [x]) if isinstance(value, Encoded) else lambda x: [x.image, x.text]
-        for found, wanted in zip(streams(value), streams(plain)):
+        streams = (
+            [(value, plain)] if isinstance(value, Encoded) else [(value.image, plain.image), (value.text, plain.text)]
+        )
+        for found, wanted in streams:
             equal(at_valid(replace(found, layers={}, maps={})), at_valid(wanted), "asked for more, ")
             demand("layers" not in can or set(found.layers) == {0}, f"layers are {set(found.layers)}, asked for 0")
-            demand("maps" not in can or found.maps, "there are no maps")
+            demand("maps" not in can or bool(found.maps), "there are no maps")
             for key, seen in found.maps.items():
                 same(seen.sum(-1), torch.ones_like(seen[..., 0]), f"a row of maps['{key}']")
 
@@ -162,9 +165,10 @@ def decode_step(toy: Toy, name: str) -> None:
     for call in calls(toy, name) if "continue" in toy.system().model[name].spec.can else ():
         x, other, *_ = call.args
         steps, more = (x.ids, ()) if isinstance(x, Tokens) else (x.tokens, (other,))
+        part: Any = call.part
         found, past = [], None
         for piece in (steps[:, :1], steps[:, 1:2], steps[:, 2:]):  # a word, a word, and several at once
-            tokens, past = call.part.decode_step(piece, *more, past)
+            tokens, past = part.decode_step(piece, *more, past)
             found.append(tokens)
         wanted = call()
         equal(at_valid(replace(wanted, tokens=torch.cat(found, 1))), at_valid(wanted), "piece by piece, ")
@@ -194,11 +198,15 @@ def built_on_meta(toy: Toy, name: str) -> None:
         demand(x.is_meta, f"{key} is made on {x.device}")
 
 
+def _on(call: Call, rest: Sequence[Any], fake: Arguments) -> None:
+    call(*fake.values, *rest)
+
+
 def static(toy: Toy, name: str) -> None:
     for call in each(toy, name):
         given = Arguments(tuple(x for x in call.args if isinstance(x, Rows | Tensor)))
         rest = [x for x in call.args if not isinstance(x, Rows | Tensor)]
-        on_fake_tensors(lambda fake, call=call, rest=rest: call(*fake.values, *rest), given)
+        on_fake_tensors(partial(_on, call, rest), given)
 
 
 def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:

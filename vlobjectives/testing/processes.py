@@ -66,8 +66,11 @@ def broken(tried: Sequence[Case]) -> dict[str, str]:
 def over_processes(tried: Sequence[Case]) -> list[Mapping[str, Mapping[str, Tensor]]]:
     """For each case the terms' values, summed over processes, and the gradients as the optimiser gets them."""
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.start_processes(_process, (tuple(tried), folder), nprocs=WORLD, start_method=START)
-        return torch.load(Path(folder) / "found.pt")
+        multiprocessing.start_processes(  # type: ignore[attr-defined,no-untyped-call]  # torch gives it no types
+            _process, (tuple(tried), folder), nprocs=WORLD, start_method=START
+        )
+        found: list[Mapping[str, Mapping[str, Tensor]]] = torch.load(Path(folder) / "found.pt")
+        return found
 
 
 def _process(rank: int, tried: Sequence[Case], folder: str) -> None:

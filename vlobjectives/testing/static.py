@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import (
 from vlobjectives.testing.law import Broken
 
 
-def on_fake_tensors(run: Callable[[Any], None], given: Any) -> None:
+def on_fake_tensors(run: Callable[[Any], object], given: Any) -> None:
     """Calls `run` with `given` (Rows) made fake. Raises Broken where an operation needs a number of the device."""
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         try:

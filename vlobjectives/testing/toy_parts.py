@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -11,7 +12,8 @@ from torch.nn import functional as F
 from vlobjectives.contracts.batch import Tokens
 from vlobjectives.contracts.config import PartConfig, PartName
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Projection, RequestedOutputs, Spec
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Projection, Spec
+from vlobjectives.contracts.passes import RequestedOutputs
 from vlobjectives.contracts.values import Encoded, Fused, Joint, MaskSample
 from vlobjectives.functional import gather_tokens, l2_normalize
 from vlobjectives.functional.attention import attention, attention_bias
@@ -40,7 +42,7 @@ class Block(nn.Module):
         return h + torch.tanh(self.mix(h)), seen
 
 
-def _asked(want: RequestedOutputs, layer: Tensor, seen: Tensor | None) -> dict[str, dict]:
+def _asked(want: RequestedOutputs, layer: Tensor, seen: Tensor | None) -> dict[str, Any]:
     return {"layers": dict.fromkeys(want.layers, layer), "maps": {"block0": seen} if want.maps else {}}
 
 
@@ -75,7 +77,7 @@ class ToyVision(Encoder):
         if draw is not None and draw.fill == "token":
             patches = torch.where(draw.hidden[..., None], self.mask_token, patches)
         patches = patches + self.places
-        if draw is not None and draw.fill == "drop":
+        if draw is not None and draw.fill == "drop" and draw.keep is not None:
             patches = gather_tokens(patches, draw.keep)
         h = torch.cat([self.classes.expand(x.shape[0], -1, -1), patches], 1)
         h, seen = self.block(h, h, torch.ones_like(h[..., 0], dtype=torch.bool), want.maps)
@@ -136,6 +138,7 @@ class ToyFusion(Fusion):
         )
 
     def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
+        assert image.cls is not None, "ToyVision gives class tokens"
         y, x = self.image_in(torch.cat([image.cls, image.tokens], 1)), self.text_in(text.tokens)
         seen_y = torch.cat([image.valid.new_ones(image.cls.shape[:2]), image.valid], 1)
         (y, map_y), (x, map_x) = (self.image(y, x, text.valid, want.maps), self.text(x, y, seen_y, want.maps))
@@ -186,6 +189,7 @@ class ToyJoint(Projection):
 
     def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
         layer = getattr(self, of)
+        assert x.cls is not None, "the toys' encoders give class tokens"
         return Joint(
             l2_normalize(layer(x.cls.mean(1))),
             1 / self.temperature,

@@ -1,10 +1,12 @@
 """The plug-in file of the toys, for `Registry.add_file`: they are no entry point and shadow nobody's names."""
 
+from collections.abc import Mapping
+
 from vlobjectives import hookimpl
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, str]:
     parts = {
         "encoder:toy_vision": "ToyVision",
         "encoder:toy_text": "ToyText",

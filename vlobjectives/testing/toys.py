@@ -11,6 +11,7 @@ import torch
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.hooks import hookimpl
+from vlobjectives.contracts.source import Sample
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.recipe.layers import Layered
 from vlobjectives.recipe.loading import Loaded
@@ -50,7 +51,7 @@ class _Brought:
         self.components = components
 
     @hookimpl
-    def vlobj_components(self):
+    def vlobj_components(self) -> Mapping[str, type]:
         return self.components
 
 
@@ -153,7 +154,8 @@ class Toy:
     def batch(self, rows: int | None = None, first: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
         """Samples first, first+1, ... of the training split, as encoders get them; `rows` by default a step's."""
         numbers = range(first, first + (rows or self.rows))
-        samples = [self.data_module.source.sample("train", number, 0, self.seed) for number in numbers]
+        drawn = (self.data_module.source.sample("train", number, 0, self.seed) for number in numbers)
+        samples = [sample for sample in drawn if isinstance(sample, Sample)]
         batch = self.data_module.fields.normalised(self.data_module.fields.batch(samples, numbers))
         return batch.map(lambda x: x.to(dtype) if x.is_floating_point() else x)
 
