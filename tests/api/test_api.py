@@ -17,7 +17,7 @@ from vlobjectives.evaluation import context
 from vlobjectives.recipe import load as load_recipe
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
-from vlobjectives.runs import session
+from vlobjectives.runs import train_run
 from vlobjectives.runtime.log import Log
 
 FUSED = (
@@ -36,7 +36,7 @@ FUSED = (
 def run(tmp_path_factory):
     """A finished run of two steps."""
     place = tmp_path_factory.mktemp("door") / "run"
-    session.run(resolve(load_recipe("itc", TINY), Registry()), place, Log(first=False), False)
+    train_run.run(resolve(load_recipe("itc", TINY), Registry()), place, Log(first=False), False)
     return place
 
 
@@ -51,7 +51,7 @@ def scene(run):
 
 
 def test_first_losses_are_those_of_a_run(tmp_path):
-    session.run(resolve(load_recipe("glscl", FUSED), Registry()), tmp_path / "run", Log(first=False), False)
+    train_run.run(resolve(load_recipe("glscl", FUSED), Registry()), tmp_path / "run", Log(first=False), False)
     logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
     system = vlobjectives.build("glscl", *FUSED).train()
     losses = system(next(system.batches()), 0)

@@ -10,7 +10,7 @@ from small_recipes import LIGHT, changed, line_of, plugin, vlobj
 
 from vlobjectives.checking.capabilities import capabilities
 from vlobjectives.checking.data import data
-from vlobjectives.checking.evaluations import Trials
+from vlobjectives.checking.evaluation_trials import Trials
 from vlobjectives.contracts.naming import kinds
 from vlobjectives.data import fit_readers
 from vlobjectives.evaluation.context import SplitContext

@@ -17,7 +17,7 @@ from vlobjectives import errors
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
-from vlobjectives.runs import session
+from vlobjectives.runs import train_run
 from vlobjectives.runtime.log import Log
 
 HEADINGS = (
@@ -158,7 +158,7 @@ def test_accelerate(names, built):
 def test_a_trained_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (90, 70), "red").save("photo.png")
-    session.run(resolve(load("itc", SMALL), Registry()), tmp_path / "runs" / "mine", Log(first=False), False)
+    train_run.run(resolve(load("itc", SMALL), Registry()), tmp_path / "runs" / "mine", Log(first=False), False)
     names: dict = {}
     exec(*blocks("A trained run"), names)
     assert names["similarity"].shape == (2, 2)

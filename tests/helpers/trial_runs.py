@@ -25,7 +25,7 @@ from vlobjectives.errors import VlobjError
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
-from vlobjectives.runs import evaluate_run, session
+from vlobjectives.runs import evaluate_run, train_run
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import assemble, checkpoint
 
@@ -156,7 +156,7 @@ def run(
         try:
             limited(more)
             resolved = resolve(load(path, overrides), Registry())
-            session.run(resolved, out, Log(), (out / "recipe.yaml").exists(), accept)
+            train_run.run(resolved, out, Log(), (out / "recipe.yaml").exists(), accept)
         except VlobjError as error:
             print(error, file=sys.stderr)
             return error.code

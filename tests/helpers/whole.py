@@ -22,7 +22,8 @@ from vlobjectives import Batch, FieldSpec, Input, MaskSample
 from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
-from vlobjectives.system.system import Losses, Settings, System
+from vlobjectives.system.losses import Losses
+from vlobjectives.system.system import Settings, System
 
 WEIGHTS = {"itc": 1, "ic": 2, "tgmim": 1}
 

@@ -8,7 +8,7 @@ import pytest
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
-from vlobjectives.runs import session
+from vlobjectives.runs import train_run
 from vlobjectives.runtime.log import Log
 
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "clips"
@@ -46,7 +46,7 @@ def test_real_clips_beside_scenes(tmp_path):
         f"data.mix={{clips: null, films: {{type: video_captions, manifest: {CLIPS / 'msrvtt_clips_small.json'}, "
         f"videos: {CLIPS / 'videos'}, captions: one, image_size: 64, rename: {{clip: image}}}}}}"
     )
-    summary = session.run(
+    summary = train_run.run(
         resolve(load("glscl_video", (films, *SMALL)), Registry()), tmp_path / "run", Log(first=False), False
     )
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -19,7 +19,8 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.runtime import distributed
 from vlobjectives.runtime.distributed import World
 from vlobjectives.runtime.resources import out_of_memory
-from vlobjectives.system.system import Losses, System
+from vlobjectives.system.losses import Losses
+from vlobjectives.system.system import System
 
 
 class Built(System):

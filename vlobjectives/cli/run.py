@@ -52,7 +52,7 @@ def run(
 
     loaded = load(recipe, overrides or ())  # before torch is imported: what is wrong with keys is said at once
     from vlobjectives.plugin_loading.instantiate import BuildError
-    from vlobjectives.runs import session, start
+    from vlobjectives.runs import start, train_run
     from vlobjectives.runtime import distributed
     from vlobjectives.runtime.launch import launch, launcher
     from vlobjectives.runtime.log import Log
@@ -75,7 +75,7 @@ def run(
             switches = {"--tiny": tiny, "--resume": resume, "--accept-changes": accept_changes, "--trust": trust}
             words = [*context.obj.words, "run", recipe, *(overrides or ()), "--out", str(ready.place)]
             raise typer.Exit(launch(nproc, words + [name for name, on in switches.items() if on]))
-        session.run(ready.resolved, ready.place, log, ready.going_on, accept_changes)
+        train_run.run(ready.resolved, ready.place, log, ready.going_on, accept_changes)
     except BuildError as error:
         raise RecipeError([ready.resolved.loaded.problem(error.path, error.why, error.hint)]) from error
     finally:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vlobjectives.contracts.values import Term
 from vlobjectives.system.assemble import view_parts
-from vlobjectives.system.system import Losses
+from vlobjectives.system.losses import Losses
 from vlobjectives.testing.companions import accompanied, alone
 from vlobjectives.testing.law import (
     Broken,

@@ -14,7 +14,8 @@ from vlobjectives.contracts.source import UnusableSample
 from vlobjectives.data.loader import Layout, Loaded
 from vlobjectives.errors import NonFiniteError, Place, PluginError
 from vlobjectives.runtime import distributed
-from vlobjectives.system.system import Losses, System, summed
+from vlobjectives.system.losses import Losses, summed
+from vlobjectives.system.system import System
 from vlobjectives.training.optimizer import Optimizer
 
 SHOWN = 16

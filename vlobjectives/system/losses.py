@@ -1,0 +1,68 @@
+"""What objectives of a batch give: terms, counts, weights, the total."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vlobjectives.contracts.values import Term
+from vlobjectives.runtime import distributed
+
+
+@dataclass
+class Losses:
+    """What a forward pass of the system gives.
+
+    terms    `objective/term` -> Term, sums of this micro-batch
+    weights  objective -> its weight at this step
+    counts   `objective/term` -> count over all processes and micro-batches, which each sum is divided by
+    """
+
+    terms: Mapping[str, Term]
+    weights: Mapping[str, float]
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        """The weighted sum of all terms; its gradient, summed over processes and micro-batches, is the step's.
+
+        Without a term, at a step at which no objective has a weight, a zero that no parameter has a gradient of.
+        """
+        shares = [self.weighted(name) for name in self.terms]
+        return sum(shares[1:], shares[0]) if shares else torch.zeros((), requires_grad=True)
+
+    def value(self, name: str) -> Tensor:
+        """This micro-batch's share of a term's value: sum over global count; 0 where nothing was scored."""
+        count = self.counts[name]
+        return self.terms[name].total / torch.where(count > 0, count, torch.ones_like(count))
+
+    def weighted(self, name: str) -> Tensor:
+        weight = self.weights[name.split("/")[0]] * self.terms[name].weight
+        value = self.value(name)
+        return value * weight if weight else value.detach() * 0
+
+
+def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Counts summed over processes, in one message."""
+    if not distributed.active() or not counts:
+        return dict(counts)
+    together = torch.stack([count.double() for count in counts.values()])
+    torch.distributed.all_reduce(together)
+    return dict(zip(counts, together))
+
+
+def _tensor(count: Tensor | float, like: Tensor) -> Tensor:
+    if isinstance(count, Tensor):
+        return count.detach().double()
+    return torch.full((), float(count), dtype=torch.float64, device=like.device)  # filled there: no wait for a copy
+
+
+def _added(a: Term, b: Term) -> Term:
+    """Two groups' terms as one; the chance levels weighted by count."""
+    chance = None
+    if a.chance is not None and b.chance is not None:
+        count = a.count + b.count
+        safe = torch.where(count > 0, count, torch.ones_like(count)) if isinstance(count, Tensor) else max(count, 1)
+        chance = (a.chance * a.count + b.chance * b.count) / safe
+    return Term(a.total + b.total, a.count + b.count, a.weight, chance)
