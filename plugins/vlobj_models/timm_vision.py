@@ -10,39 +10,28 @@ Of one frame and without a temporal table this is timm's model, and timm's weigh
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import timm
 import torch
-from pydantic import Field
 from timm.layers import LayerNorm, PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vlobj_models import timm_config
 from vlobj_models.frame_attention import supported, through
 from vlobj_models.stems import STEMS, MlpStem
-from vlobj_models.timm_stems import _narrows, _pointwise
+from vlobj_models.timm_stems import _pointwise
 from vlobj_models.vision_weights import agreed, load, resampled, unfetched
 from vlobj_models.weights_files import reason
 from vlobjectives import (
-    Depth,
     Encoded,
     Encoder,
-    Epsilon,
     FieldSpec,
-    Frames,
-    Heads,
-    Length,
     MaskSample,
-    PartConfig,
-    PathOrName,
-    Ratio,
     RequestedOutputs,
-    Side,
     Spec,
-    Spread,
-    Width,
 )
 from vlobjectives.functional.masking import gather_tokens
 from vlobjectives.functional.pixels import fill_patches
@@ -65,53 +54,7 @@ class TimmVision(Encoder):
 
     paper = "GLSCL, arXiv 2306.07096"
 
-    class Config(PartConfig):
-        name: str | None = Field(None, description="a timm model whose architecture this is; keys below change it")
-        patch: Side | None = Field(None, description="pixels a side of a patch")
-        width: Width | None = Field(None, description="D of the blocks")
-        depth: Depth | None = Field(None, description="blocks; of a deeper checkpoint the last are not loaded")
-        heads: Heads | None = Field(None, description="attention heads; they divide the width")
-        mlp_ratio: Ratio | None = Field(None, description="hidden width of a block's MLP over D (timm: 4)")
-        act: Literal["gelu", "quick_gelu"] | None = Field(None, description="of the MLPs (CLIP: quick_gelu)")
-        pre_norm: bool | None = Field(None, description="a norm before the blocks and no patch bias, as CLIP has")
-        norm_eps: Epsilon | None = Field(None, description="of the norms (timm: 1e-6, CLIP: 1e-5)")
-        stem: Literal["linear", "mlp", "conv"] = Field(
-            "linear", description="pixels to patches: linear, an MLP inside each patch, or 3x3 convolutions of stride 2"
-        )
-        slots: Length | None = Field(
-            None,
-            description="K learned tokens beside a picture's patches, the same for "
-            "every picture, to be read by objectives alone",
-        )
-        temporal: bool | None = Field(None, description="a vector for each frame (default: where there are several)")
-        frames: Frames | None = Field(
-            None, description="rows of the temporal table (default: the field's frames; published: 8)"
-        )
-        out: Width | None = Field(None, description="a linear map to this width at the end (METER's transform)")
-        init_std: Spread | None = Field(
-            None,
-            gt=0,
-            description="linear weights start from N(0, init_std), about "
-            "1/sqrt(width) from scratch (default: timm's start, 0.02)",
-        )
-        position_std: Spread | None = Field(
-            None, gt=0, description="the patches' positions start from N(0, position_std) (default: timm's 0.02)"
-        )
-        temporal_std: Spread | None = Field(
-            None,
-            gt=0,
-            description="the frames' vectors start from N(0, temporal_std) (default: 1/sqrt(width), published)",
-        )
-        mask_std: Spread = Field(1.0, description="the mask token starts from N(0, mask_std) (published: 1)")
-        weights: PathOrName | None = Field(
-            None,
-            description="a timm pretrained name, or a file or folder "
-            "(safetensors or state dict; timm's or CLIP's names) to start from",
-        )
-
-        def tiny(self) -> "TimmVision.Config":
-            narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}
-            return self.model_copy(update={**narrow, "depth": 1, "weights": None, "out": self.out and 32})
+    Config = timm_config.Config
 
     def __init__(self, config: "TimmVision.Config", fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
