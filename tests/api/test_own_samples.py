@@ -94,6 +94,20 @@ def test_what_is_no_sound(heard):
         heard.embed("audio", [toy_audio.tone(0), "a file"])
 
 
+def test_each_process_builds_by_itself(tmp_path, monkeypatch):
+    """On GPUs NCCL would be handed what a check has on the CPU."""
+    sent, sums = [], torch.distributed.all_reduce
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        monkeypatch.setattr(torch.distributed, "all_reduce", lambda x: (sent.append(x.shape), sums(x)))
+        system = vlobjectives.build("itc", *TINY)
+        assert not sent
+        system(next(system.batches()), 0)
+        assert len(sent) == 1
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 @pytest.mark.parametrize(
     "call, says",
     [

@@ -25,6 +25,7 @@ from vlobjectives.resolved.entries import names
 from vlobjectives.resolved.resolved import Resolved, typed
 from vlobjectives.run_folder import RunFolder, kept_fields
 from vlobjectives.runs import resume
+from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import assemble, checkpoint, warm_start
 
@@ -66,7 +67,7 @@ def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, d
         warnings.warn(f"left out, since they name what is taken away: {' '.join(more)}", stacklevel=3)
         loaded = load_recipe(recipe, [*overrides, *more])
     asked = loaded.recipe.run.device
-    with torch.enable_grad():
+    with torch.enable_grad(), distributed.alone():  # a check is every process's own
         resolved, report = check(loaded.replaced({("run", "device"): device}), registry)
     report.without("run.folder", "run.checkpoint").refuse()
     return resolved.changed(resolved.loaded.replaced({("run", "device"): asked}))
