@@ -67,7 +67,7 @@ def test_contents(wheel):
     assert "sweeps/glscl_ablation.yaml" in shipped
     assert {f"{package}/py.typed" for package in ("vlobjectives", *plugins)} <= set(names)
     assert not [name for name in names if "__pycache__" in name or "test_" in name or "shared" in name]
-    assert {Path(name).suffix for name in names if "dist-info" not in name} == {".py", ".yaml", ".typed"}
+    assert {Path(name).suffix for name in names if "dist-info" not in name} == {".py", ".pyi", ".yaml", ".typed"}
 
 
 def test_everything_of_the_checkout_travels(wheel):
@@ -135,8 +135,8 @@ def test_plugins_are_found(fresh, tmp_path):
         assert word in listed
 
 
-def test_the_main_recipe_runs_outside_the_checkout(fresh, tmp_path):
-    call(fresh / "vlobj", "run", "glscl", "--tiny", "--out", tmp_path / "run", cwd=tmp_path)
+def test_a_recipe_runs_outside_the_checkout(fresh, tmp_path):
+    call(fresh / "vlobj", "run", "itc", "--tiny", "--out", tmp_path / "run", cwd=tmp_path)
     assert "retrieval/test/image_to_text/r1" in json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
 
 

@@ -19,7 +19,11 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+SLOW = {"wpg max of layer 0", "wpg reencoded pick"}
+"""What the others hold of modes and of rules, together."""
+
+
+@pytest.mark.parametrize("form", [pytest.param(form, marks=[pytest.mark.slow] * (form in SLOW)) for form in FORMS])
 def test_objectives(form):
     name, (model, options) = form.split()[0], FORMS[form]
     for law in objective_laws(MINED if options.get("negatives") == "mined" else None):

@@ -8,6 +8,7 @@ from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 
 SMALL = (
+    "model.vision.depth=1",
     "data.samples=64",
     "data.val=16",
     "data.test=16",
