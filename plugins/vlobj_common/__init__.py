@@ -1,10 +1,12 @@
 """What many papers share: contrast, matching, masked words, answers, random masks, pairings, evaluations."""
 
+from collections.abc import Mapping
+
 from vlobjectives import hookimpl
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, str]:
     return {
         "objective:ic": "vlobj_common.objectives.ic:IC",
         "objective:itc": "vlobj_common.objectives.itc:ITC",

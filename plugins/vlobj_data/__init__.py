@@ -1,10 +1,12 @@
 """Sources of samples and the readers that turn their columns into numbers."""
 
+from collections.abc import Mapping
+
 from vlobjectives import hookimpl
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, str]:
     return {
         "source:scenes": "vlobj_data.scenes.scenes:Scenes",
         "source:captions": "vlobj_data.captions.captions:Captions",

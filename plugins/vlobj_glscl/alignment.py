@@ -1,6 +1,6 @@
 """ALIGN-BENCH: do the fused text's attention maps lie on the regions that its phrases speak of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import Field
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobj_glscl import align_bench as bench
-from vlobjectives import Evaluation, EvaluationConfig, InputName, PartName, Score, fused
+from vlobjectives import Evaluation, EvaluationConfig, EvaluationContext, Input, InputName, PartName, Score, View, fused
 from vlobjectives.functional import mean_interval
 
 ROWS = 64
@@ -36,11 +36,11 @@ class Alignment(Evaluation):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="fusion whose text stream looks at the picture")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         pairs = fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)
         return {"pairs": pairs.with_maps()}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         picture, text = (held.part(held.inputs[name].part).spec for name in (self.config.image, self.config.text))
         reader = held.readers[next(iter(text.fields))]
         rows: dict[str, list[tuple[float, float]]] = {}

@@ -1,5 +1,6 @@
 """Completion judged by twins: is what was hidden recovered as what it was, or as what could as well stand there."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobjectives import (
+    Batch,
     ContrastPair,
     Evaluation,
     EvaluationConfig,
@@ -69,7 +71,7 @@ class Completion(Evaluation):
         kinds: tuple[str, ...] = Field(("colour", "shape"), min_length=1, description="kinds of contrast pairs")
         count: Samples = Field(256, description="contrast pairs a kind")
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         recoveries = self._recoveries(held)
         scores = {}
         for kind in self.config.kinds:
@@ -136,7 +138,7 @@ class Completion(Evaluation):
         serves = (left == right).all(1) & words.hidden.chunk(2)[0].any(1)
         return {name: hits[serves] for name, hits in found.items()}
 
-    def _hidden(self, held, masked, batch, touched: Tensor, most: int) -> MaskSample:
+    def _hidden(self, held: EvaluationContext, masked, batch: Batch, touched: Tensor, most: int) -> MaskSample:
         """What a mask of pictures hides here, touched [R,N] bool among it; as many patches in every row."""
         own = held.values({"own": encoded(masked)}, batch.rows(slice(0, 1)))["own"].draw
         n, hides = touched.shape[1], max(int(own.hidden.sum()), most)

@@ -1,13 +1,17 @@
 """Masked global semantic completion."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from vlobj_glscl.completion_losses import l2_normalize_over
 from vlobjectives import (
     FeatureRecovery,
+    Fused,
+    Input,
     InputName,
     MaskName,
     Objective,
@@ -15,6 +19,7 @@ from vlobjectives import (
     PartName,
     Temperature,
     Term,
+    View,
     fused,
 )
 from vlobjectives.functional import symmetric_info_nce
@@ -51,24 +56,24 @@ class MGSC(Objective):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
             "a": fused(image.masked(self.config.image_mask), text, part=part),
             "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
 
-    def class_recoveries(self, inputs):
+    def class_recoveries(self, inputs: Mapping[str, Input]) -> list[FeatureRecovery]:
         a, c = self.views(inputs).values()
         return [FeatureRecovery(a, c, "image"), FeatureRecovery(c, a, "text")]
 
-    def forward(self, a, c, gather):
+    def forward(self, a: Fused, c: Fused, gather: Callable[[Tensor], Tensor]) -> Mapping[str, Term]:
         return {
             "image": self.complete(a.image.cls, c.image.cls, self.config.norm_axis, gather),
             "text": self.complete(c.text.cls, a.text.cls, "feature", gather),
         }
 
-    def complete(self, prediction, target, axis, gather) -> Term:
+    def complete(self, prediction, target, axis, gather: Callable[[Tensor], Tensor]) -> Term:
         """prediction, target [B,F,D]: a row is completed where its prediction finds its own target, and vice versa."""
         p = gather(l2_normalize_over(prediction, axis)).transpose(0, 1)
         t = gather(l2_normalize_over(target.detach(), axis)).transpose(0, 1)

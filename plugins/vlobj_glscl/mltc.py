@@ -1,10 +1,15 @@
 """Masked local token completion."""
 
+from collections.abc import Callable, Mapping
+
 from pydantic import Field
+from torch import Tensor
 
 from vlobjectives import (
     Amount,
     FeatureRecovery,
+    Fused,
+    Input,
     InputName,
     MaskName,
     Objective,
@@ -12,6 +17,7 @@ from vlobjectives import (
     PartName,
     Temperature,
     Term,
+    View,
     fused,
 )
 from vlobjectives.functional import gather_tokens, l2_normalize, symmetric_info_nce
@@ -48,7 +54,7 @@ class MLTC(Objective):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
             "a": fused(image.masked(self.config.context_mask), text, part=part),
@@ -56,11 +62,11 @@ class MLTC(Objective):
             "c": fused(image, text.masked(self.config.text_mask), part=part),
         }
 
-    def token_recoveries(self, inputs):
+    def token_recoveries(self, inputs: Mapping[str, Input]) -> list[FeatureRecovery]:
         a, b, c = self.views(inputs).values()
         return [FeatureRecovery(b, c, "image"), FeatureRecovery(c, a, "text")]
 
-    def forward(self, a, b, c, gather):
+    def forward(self, a: Fused, b: Fused, c: Fused, gather: Callable[[Tensor], Tensor]) -> Mapping[str, Term]:
         if b.image.draw.keep is not None:
             raise self.cannot("image_mask drops the very patches that pass B must complete", "give it fill: token")
         return {
@@ -68,7 +74,7 @@ class MLTC(Objective):
             "text": self.complete(c.text, a.text, self.config.weight_text, gather),
         }
 
-    def complete(self, prediction, target, weight, gather) -> Term:
+    def complete(self, prediction, target, weight, gather: Callable[[Tensor], Tensor]) -> Term:
         """Both sides at the positions [B,K] that the prediction's mask hid."""
         index, ok = prediction.draw.index, gather(prediction.draw.index_ok).flatten()
         p = gather(l2_normalize(gather_tokens(prediction.tokens, index))).flatten(0, 1)
@@ -76,7 +82,9 @@ class MLTC(Objective):
         rows = symmetric_info_nce(p, t, self.config.temperature, valid=ok)
         return Term(rows.sum(), ok.sum(), weight=weight, chance=2 * ok.sum().clamp_min(1).log())
 
-    def counts(self, gather, b=None, c=None):
+    def counts(
+        self, gather: Callable[[Tensor], Tensor], b: Fused | None = None, c: Fused | None = None
+    ) -> Mapping[str, Tensor | int]:
         # A mask that looks at views draws after their passes, and its pass is not known yet.
         predictions = {"image": None if b is None else b.image, "text": None if c is None else c.text}
         return {name: gather(x.draw.index_ok).sum() for name, x in predictions.items() if x is not None}

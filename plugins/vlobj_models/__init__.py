@@ -1,10 +1,12 @@
 """Parts of models: encoders, fusion, projection, heads."""
 
+from collections.abc import Mapping
+
 from vlobjectives import hookimpl
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, str]:
     return {
         "encoder:timm_vision": "vlobj_models.timm_vision:TimmVision",
         "encoder:pooled_vision": "vlobj_models.pooled_vision:PooledVision",

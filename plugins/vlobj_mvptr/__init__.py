@@ -1,10 +1,12 @@
 """MVPTR (arXiv 2201.12596): concepts in both modalities, masked concept recovering, weakly supervised grounding."""
 
+from collections.abc import Mapping
+
 from vlobjectives import hookimpl
 
 
 @hookimpl
-def vlobj_components():
+def vlobj_components() -> Mapping[str, str]:
     return {
         "reader:phrases": "vlobj_mvptr.phrases:Phrases",
         "reader:links": "vlobj_mvptr.links:Links",

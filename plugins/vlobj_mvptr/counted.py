@@ -38,8 +38,6 @@ class Counted(Reader):
         stop: tuple[str, ...] = Field((), description="words that no concept may hold")
         most: Length = Field(16, description="concepts of a caption at most: the first")
 
-    config: Config
-
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
         phrases = shared.get("of")

@@ -1,5 +1,6 @@
 """Phrase grounding judged by boxes: does a phrase's best region lie where its thing is."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -47,7 +48,7 @@ class Grounding(Evaluation):
             "wpg", description="the objective that compares phrases with regions"
         )
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         objective = held.objective(self.config.of)
         rows: list[tuple[float, float, float]] = []
         for first in range(0, held.size(), ROWS):

@@ -30,8 +30,6 @@ class LinkedTokens(Mask):
         special: bool = Field(False, description="a random piece may be a special id, as published")
         links: FieldName = Field("links", description="field of [phrases, pieces]: which pieces a phrase covers")
 
-    config: Config
-
     def size(self, site: MaskTarget) -> int:
         n, ratio = self._pieces(site), self.config.ratio
         likely = math.ceil(n * ratio + 6 * math.sqrt(n * ratio * (1 - ratio)))

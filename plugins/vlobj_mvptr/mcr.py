@@ -1,9 +1,10 @@
 """Masked concept recovering."""
 
 import math
+from collections.abc import Mapping
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlobj_mvptr.concept_loss import set_logits, set_nll
 from vlobjectives import (
@@ -11,16 +12,20 @@ from vlobjectives import (
     Encoded,
     FieldName,
     FieldSpec,
+    Input,
     InputName,
     MaskName,
     Objective,
     ObjectiveConfig,
     PartName,
+    PartOf,
     Spec,
     Term,
+    View,
     ViewError,
     encoded,
 )
+from vlobjectives.contracts.views import EncodedView
 from vlobjectives.functional import gather_tokens
 
 
@@ -51,13 +56,13 @@ class MCR(Objective):
         )
         head: PartName = Field("concepts", description="head that turns an output into logits over concepts")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image = inputs[self.config.image].masked(self.config.mask)
         if self.config.targets is None and image.mask is None:
             raise ViewError(f"input '{image.name}' has no mask of its own: name one under `mask`, or `targets`")
         return {"picture": encoded(image)}
 
-    def build(self, picture: Spec, head: Spec, targets: FieldSpec | None = None):
+    def build(self, picture: Spec, head: Spec, targets: FieldSpec | None = None) -> None:
         if targets is not None and targets.kind != "labels":
             raise self.cannot(
                 f"'{self.config.targets}' is a field of {targets.kind}, and targets are labels",
@@ -76,7 +81,7 @@ class MCR(Objective):
         self.first = field.ids[0] if field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field.share else None
 
-    def concept_view(self, inputs, mask):
+    def concept_view(self, inputs: Mapping[str, Input], mask: str | None) -> EncodedView:
         mask = mask or self.config.mask
         if mask is None and self.config.targets is None:
             raise self.cannot(
@@ -84,19 +89,19 @@ class MCR(Objective):
             )
         return encoded(inputs[self.config.image].masked(mask))
 
-    def named_concepts(self, picture, batch, part):
+    def named_concepts(self, picture: Encoded, batch: Batch, part: PartOf) -> tuple[Tensor, Tensor, Tensor]:
         return self.named(picture, part(self.config.head), batch)
 
-    def frequent_concept(self, part):
+    def frequent_concept(self, part: PartOf) -> int | None:
         share = next(iter(part(self.config.head).spec.fields.values())).share
         return max(range(len(share)), key=share.__getitem__) - self.first if share else None
 
-    def forward(self, picture, head, batch):
+    def forward(self, picture: Encoded, head: nn.Module, batch: Batch) -> Mapping[str, Term]:
         logits, ids, valid = self.named(picture, head, batch)
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
         return {"concepts": Term(set_nll(logits, ids, valid).sum(), valid.any(-1).sum(), chance=chance)}
 
-    def named(self, picture: Encoded, head, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def named(self, picture: Encoded, head: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits [R,V] of the rows, and the concepts [R,M] to be named with which of them count."""
         x = picture.extra[self.config.source]
         if self.config.targets is not None:
@@ -106,7 +111,7 @@ class MCR(Objective):
         ids = gather_tokens(batch[self.config.image].ids, index) - self.first
         return head(gather_tokens(x, index)).flatten(0, 1), ids.flatten()[:, None], ok.flatten()[:, None]
 
-    def counts(self, batch, picture=None):
+    def counts(self, batch: Batch, picture: Encoded | None = None) -> Mapping[str, Tensor | int]:
         if self.config.targets is not None:
             return {"concepts": batch[self.config.targets].valid.any(-1).sum()}
         if picture is None:  # a mask that looks at views draws after their passes

@@ -48,8 +48,6 @@ class Phrases(Reader):
             "form, in place of one learned: `size`, `least` and `reuse` are then the file's",
         )
 
-    config: Config
-
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
         if "with" not in shared:

@@ -1,5 +1,6 @@
 """How often masked concept recovering names the right concept, and whether it looked at the picture."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from vlobjectives import (
     Batch,
     Evaluation,
     EvaluationConfig,
+    EvaluationContext,
     MaskName,
     NamesConcepts,
     Needs,
@@ -47,7 +49,7 @@ class Recovery(Evaluation):
             "the objective's own, or none where it names a field of concepts",
         )
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         objective = held.objective(self.config.of)
         view = objective.concept_view(held.inputs, self.config.mask)
         frequent = objective.frequent_concept(held.part)

@@ -26,8 +26,6 @@ class Tags(Reader):
         )
         duplicates: bool = Field(False, description="keep a name as often as it is given (COCO retrieval, published)")
 
-    config: Config
-
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
         if "with" not in shared:

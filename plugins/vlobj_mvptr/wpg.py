@@ -1,5 +1,6 @@
 """Weakly supervised phrase grounding."""
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from vlobjectives import (
     Batch,
     Encoded,
     Fused,
+    Input,
     InputName,
     Layer,
     Length,
@@ -22,8 +24,10 @@ from vlobjectives import (
     PartName,
     Spec,
     Term,
+    View,
     fused,
 )
+from vlobjectives.contracts.views import FusedView
 from vlobjectives.functional import positive_pairs
 
 
@@ -81,14 +85,14 @@ class WPG(Objective):
                 )
             return self
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text, config = inputs[self.config.image], inputs[self.config.text], self.config
         views = {"matched": fused(image, text, part=config.fusion)}
         if config.negatives is not None:
             views["wrong"] = fused(image, text, config.negatives, part=config.fusion)
         return views if config.layer is None else {name: view.layer(config.layer) for name, view in views.items()}
 
-    def build(self, text: Spec):
+    def build(self, text: Spec) -> None:
         tokens = [name for name, field in text.fields.items() if field.kind == "tokens"]
         if self.config.phrases not in tokens:
             raise self.cannot(
@@ -97,7 +101,9 @@ class WPG(Objective):
             )
         self.segment = tokens.index(self.config.phrases)
 
-    def forward(self, matched, batch, noise, gather, wrong=None):
+    def forward(
+        self, matched: Fused, batch: Batch, noise: Noise, gather: Callable[[Tensor], Tensor], wrong: Fused | None = None
+    ) -> Mapping[str, Term]:
         phrase, phrases = self.phrase(matched), self.tokens(matched.text)
         regions, there = self.tokens(matched.image), matched.image.valid
         own = self.score(phrases, phrase, regions, there, noise, "matched")
@@ -112,7 +118,14 @@ class WPG(Objective):
         hinge = torch.where(scored, (other + self.config.margin - own).clamp_min(0), 0.0)
         return {"grounding": Term(hinge.sum(), scored.sum(), chance=self.config.margin)}
 
-    def counts(self, batch, noise, gather, matched=None, wrong=None):
+    def counts(
+        self,
+        batch: Batch,
+        noise: Noise,
+        gather: Callable[[Tensor], Tensor],
+        matched: Fused | None = None,
+        wrong: Fused | None = None,
+    ) -> Mapping[str, Tensor | int]:
         if matched is None or (wrong is None and self.config.negatives is not None):
             return {}  # a pairing that looks at views chooses after their passes
         scored = self._partners(matched, batch, noise, gather)[1] if wrong is None else self._opposed(matched, wrong)
@@ -121,7 +134,7 @@ class WPG(Objective):
     def phrase_field(self) -> str:
         return self.config.phrases
 
-    def phrase_pairs(self, inputs):
+    def phrase_pairs(self, inputs: Mapping[str, Input]) -> FusedView:
         return self.views(inputs)["matched"]
 
     def phrase_positions(self, pairs: Fused) -> Tensor:
@@ -148,7 +161,9 @@ class WPG(Objective):
         """A layer's stream has class tokens in front of the positions."""
         return x.tokens if self.config.layer is None else x.layers[self.config.layer][:, -x.tokens.shape[1] :]
 
-    def _partners(self, matched: Fused, batch: Batch, noise: Noise, gather) -> tuple[Tensor, Tensor]:
+    def _partners(
+        self, matched: Fused, batch: Batch, noise: Noise, gather: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""
         ids = batch[self.config.text].ids if self.config.positives == "equal_captions" else None
         other = ~positive_pairs(batch.same, ids, (gather(batch.same), ids if ids is None else gather(ids)))

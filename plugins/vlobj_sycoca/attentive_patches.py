@@ -1,5 +1,6 @@
 """Patches hidden by how much the caption speaks of them."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from vlobj_sycoca.patch_ranking import best_count, ranked, word_scores, worst_count
 from vlobjectives import (
     Batch,
+    Input,
     InputName,
     Joint,
     Length,
@@ -18,6 +20,7 @@ from vlobjectives import (
     MaskTarget,
     Noise,
     PartName,
+    View,
     joint,
 )
 from vlobjectives.functional import indices_to_mask, mask_to_indices, tile_indices, tile_means
@@ -72,7 +75,7 @@ class AttentivePatches(Mask):
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection in whose space patches and words are compared")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         if self.config.select == "random":
             return {}
         image, text = (joint(inputs[name], part=self.config.joint) for name in (self.config.image, self.config.text))

@@ -1,5 +1,6 @@
 """Whether hidden patches are painted by the caption, or by what is left of the picture alone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -40,7 +41,7 @@ class Painting(Evaluation):
             "tgmim", description="objective that reconstructs, and whose mask is used"
         )
 
-    def run(self, held: EvaluationContext):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         objective = held.objective(self.config.of)
         view = objective.reconstruction(held.inputs)
         if view.memory is None:

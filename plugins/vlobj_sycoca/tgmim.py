@@ -1,12 +1,28 @@
 """Text-guided masked image modelling: the hidden patches painted with the help of the caption."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, decoded
+from vlobjectives import (
+    Batch,
+    Encoded,
+    Input,
+    InputName,
+    MaskName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Spec,
+    Spread,
+    Term,
+    View,
+    decoded,
+)
+from vlobjectives.contracts.views import DecodedView
 from vlobjectives.functional import gather_tokens, normalize_patches, patchify
 from vlobjectives.functional.pixels import patch_sides
 
@@ -43,12 +59,12 @@ class TGMIM(Objective):
         distance: Literal["l2", "l1"] = Field("l2", description="squared or absolute difference")
         init_std: Spread = Field(0.02, gt=0, description="spread of the map to pixels at the start")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         config = self.config
         image, memory = inputs[config.image].masked(config.mask), config.memory and inputs[config.memory]
         return {"painted": decoded(image, memory, part=config.decoder)}
 
-    def build(self, painted: Spec):
+    def build(self, painted: Spec) -> None:
         pictures = [field for field in painted.fields.values() if field.kind == "picture"]
         if painted.grid is None or not pictures:
             raise self.cannot(f"the decoder '{self.config.decoder}' decodes no patches", "give it query: vision")
@@ -57,7 +73,7 @@ class TGMIM(Objective):
         nn.init.normal_(self.pixels.weight, std=self.config.init_std)
         nn.init.zeros_(self.pixels.bias)
 
-    def forward(self, painted, batch):
+    def forward(self, painted: Encoded, batch: Batch) -> Mapping[str, Term]:
         draw, wanted = painted.draw, patchify(batch[self.config.image], self.patch)
         if painted.tokens.shape[1] != wanted.shape[1]:
             raise self.cannot(
@@ -71,14 +87,14 @@ class TGMIM(Objective):
         total = self._summed(self.pixels(gather_tokens(painted.tokens, draw.index)) - wanted, draw)
         return {"pixels": Term(total, count, chance=self._summed(wanted, draw) / count.clamp_min(1))}
 
-    def reconstruction(self, inputs):
+    def reconstruction(self, inputs: Mapping[str, Input]) -> DecodedView:
         return self.views(inputs)["painted"]
 
-    def reconstruction_error(self, decoded, batch):
+    def reconstruction_error(self, decoded: Encoded, batch: Batch) -> Tensor:
         term = self(painted=decoded, batch=batch)["pixels"]
         return term.total / term.count
 
-    def counts(self, painted=None):
+    def counts(self, painted: Encoded | None = None) -> Mapping[str, Tensor | int]:
         if painted is None:  # a mask that looks at views draws after their passes
             return {}
         return {"pixels": painted.draw.index_ok.sum()}

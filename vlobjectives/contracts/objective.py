@@ -67,7 +67,7 @@ class Objective(nn.Module, Configured):
         May `raise self.cannot(why)`.
         """
 
-    def counts(self, **given: Any) -> Mapping[str, Tensor | int]:
+    def counts(self, *args: Any, **given: Any) -> Mapping[str, Tensor | int]:
         """Term name -> its count, where it is known before any pass; else the host takes it from the terms.
 
         Override with the keywords of `forward`; of a view only draw, valid, segment and pairs are known, and a view

@@ -1,7 +1,7 @@
 """How often questions are answered right, beside the best guess that hears the question and sees no picture."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -14,11 +14,14 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    Input,
     InputName,
     Needs,
     ObjectiveName,
     PartName,
+    Score,
     UnusableSample,
+    View,
     accuracy,
     fused,
 )
@@ -51,10 +54,10 @@ class Answering(Evaluation):
         text: InputName = Field("text", description="input that holds the question")
         fusion: PartName = Field("fusion", description="fusion that the objective reads")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         asked, right = answered(held, self)
         learned = self._training(held)
         blind = max((guessed(learned, asked, kind) for kind in kinds()), key=lambda hits: hits.sum().item())

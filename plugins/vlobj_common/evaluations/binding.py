@@ -1,11 +1,13 @@
 """Does matching know which attribute belongs to which thing: pairs of scenes that differ in one exchange."""
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds, preferred
-from vlobjectives import ContrastPair, Evaluation, Samples, accuracy, encoded
+from vlobjectives import ContrastPair, Evaluation, EvaluationContext, Input, Samples, Score, View, accuracy, encoded
 
 TWINS = 64
 """Twins encoded at once."""
@@ -32,10 +34,10 @@ class Binding(Evaluation):
         )
         count: Samples = Field(256, description="contrast pairs a kind")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         scores = {}
         for kind in self.config.kinds:
             twins = held.source.twins(held.split, kind, self.config.count)
@@ -45,7 +47,7 @@ class Binding(Evaluation):
             scores[f"{kind}/picture"] = accuracy(preferred(own, odds.flip(1).diagonal(dim1=1, dim2=2)), 0.5)
         return scores
 
-    def _odds(self, held, twins: list[ContrastPair], first: int) -> Tensor:
+    def _odds(self, held: EvaluationContext, twins: list[ContrastPair], first: int) -> Tensor:
         """Log odds [twins, 2 pictures, 2 captions] that picture and caption match."""
         samples = [side for twin in twins for side in (twin.left, twin.right)]
         numbers = [k for k in range(first, first + len(twins)) for _ in range(2)]

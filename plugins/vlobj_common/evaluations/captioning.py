@@ -1,5 +1,6 @@
 """How well captions that a decoder writes agree with those that people (or the world of `scenes`) wrote."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from vlobjectives import (
     EvaluationConfig,
     EvaluationContext,
     GeneratesText,
+    Input,
     InputName,
     Kept,
     Needs,
@@ -20,6 +22,7 @@ from vlobjectives import (
     Samples,
     Score,
     UnusableSample,
+    View,
     encoded,
 )
 
@@ -50,10 +53,10 @@ class Captioning(Evaluation):
         count: Samples | None = Field(256, description="pictures that are described; null: all of the split")
         image: InputName = Field("image", description="input that shows the picture")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"image": encoded(inputs[self.config.image])}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         written = described(held, self.config)
         if len(written) < 2:
             return {}

@@ -1,5 +1,6 @@
 """Masked words named with the picture at hand: all kinds, and the words of a kind by themselves."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -13,6 +14,7 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    Input,
     InputName,
     MaskName,
     MaskSample,
@@ -22,7 +24,9 @@ from vlobjectives import (
     PartName,
     PredictsTokens,
     RequestedOutputs,
+    Score,
     Tokens,
+    View,
     accuracy,
     encoded,
     fused,
@@ -57,11 +61,11 @@ class Words(Evaluation):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="fusion that the objective reads")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         text = inputs[self.config.text].masked(self.config.mask)
         return {"pairs": fused(inputs[self.config.image], text, part=self.config.fusion)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         objective = held.objective(self.config.of)
         mask = self.config.mask or objective.token_mask()
         if mask is None:

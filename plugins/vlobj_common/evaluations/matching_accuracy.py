@@ -1,5 +1,6 @@
 """How often the matching objective is right about a pair."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -9,7 +10,11 @@ from vlobj_common.evaluations._galleries import galleries
 from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds
 from vlobjectives import (
     Evaluation,
+    EvaluationContext,
+    Input,
     Noise,
+    Score,
+    View,
     accuracy,
     encoded,
 )
@@ -33,10 +38,10 @@ class MatchingAccuracy(Evaluation):
             "same_picture", description="who is no wrong pair of each other, as the pairings have it"
         )
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"image": encoded(inputs[self.config.image]), "text": encoded(inputs[self.config.text])}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         hits = []
         text = self.config.text if self.config.positives == "equal_captions" else None
         for group in galleries(held, self.views(held.inputs), GROUP, text):

@@ -1,5 +1,6 @@
 """Does the joint space know what happens in a clip, or only what is in it: frames out of order."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,11 +14,14 @@ from vlobjectives import (
     Batch,
     Evaluation,
     EvaluationConfig,
+    EvaluationContext,
+    Input,
     InputName,
     Noise,
     PartName,
     Samples,
     Score,
+    View,
     accuracy,
     joint,
 )
@@ -45,11 +49,11 @@ class Motion(Evaluation):
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         views, parts = self.views(held.inputs), []
         for batch in held.batches():
             clips = batch[self.config.image]

@@ -1,5 +1,6 @@
 """The next word named with the picture at hand: all words, and the words of a kind by themselves."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -15,6 +16,7 @@ from vlobjectives import (
     Needs,
     Noise,
     ObjectiveName,
+    Score,
     accuracy,
     decoded,
 )
@@ -37,7 +39,7 @@ class Naming(Evaluation):
         of: Annotated[ObjectiveName, Needs(GeneratesText)] = Field("ic", description="objective that writes captions")
         kinds: tuple[str, ...] = Field(("colour", "shape"), description="kinds of words scored by themselves")
 
-    def run(self, held: EvaluationContext):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         objective = held.objective(self.config.of)
         how = objective.writes(held.inputs)
         if how is None:

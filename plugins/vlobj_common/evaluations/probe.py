@@ -1,10 +1,24 @@
 """A linear reader of the fused class features: do they hold which colour belongs to which shape."""
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Amount, Evaluation, EvaluationConfig, Fused, InputName, PartName, Score, fused
+from vlobjectives import (
+    Amount,
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    Fused,
+    Input,
+    InputName,
+    PartName,
+    Score,
+    View,
+    fused,
+)
 from vlobjectives.functional.statistics import t_quantile
 
 PARTS = 16
@@ -35,10 +49,10 @@ class Probe(Evaluation):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="fusion whose features are read")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"pairs": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         views = self.views(held.inputs)
         x = torch.cat([features(held.values(views, batch)["pairs"]).double().cpu() for batch in held.batches()])
         together, both = self._pairs(held)
@@ -53,7 +67,7 @@ class Probe(Evaluation):
                 scores[name] = score
         return scores
 
-    def _pairs(self, held) -> tuple[Tensor, Tensor]:
+    def _pairs(self, held: EvaluationContext) -> tuple[Tensor, Tensor]:
         """For each scene and pair, [n, colours * shapes] bool: stand together in one thing; are both there."""
         colours, shapes = held.source.words("colour"), held.source.words("shape")
         together = torch.zeros(held.size(), len(colours), len(shapes), dtype=torch.bool)

@@ -1,12 +1,26 @@
 """Retrieval in two stages: the joint space proposes, the matching objective decides."""
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.evaluations._galleries import Gallery, galleries, within
 from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds
-from vlobjectives import Evaluation, EvaluationContext, Length, PartName, Samples, accuracy, encoded, joint
+from vlobjectives import (
+    Evaluation,
+    EvaluationContext,
+    Input,
+    Length,
+    PartName,
+    Samples,
+    Score,
+    View,
+    accuracy,
+    encoded,
+    joint,
+)
 
 
 class Rerank(Evaluation):
@@ -26,7 +40,7 @@ class Rerank(Evaluation):
         gallery: Samples | None = Field(256, ge=2, description="samples that compete; null: the whole split")
         joint: PartName = Field("joint", description="projection to the joint space")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {
             "image": encoded(image),
@@ -35,7 +49,7 @@ class Rerank(Evaluation):
             "near_text": joint(text, part=self.config.joint),
         }
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         hits: dict[str, list[Tensor]] = {"image_to_text": [], "text_to_image": []}
         luck: dict[str, list[Tensor]] = {"image_to_text": [], "text_to_image": []}
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):

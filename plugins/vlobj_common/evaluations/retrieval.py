@@ -1,12 +1,25 @@
 """Retrieval in the joint space."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import torch
 from pydantic import Field
 
 from vlobj_common.evaluations._galleries import first_of, galleries, within
-from vlobjectives import Evaluation, EvaluationConfig, InputName, PartName, Samples, accuracy, joint
+from vlobjectives import (
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    Input,
+    InputName,
+    PartName,
+    Samples,
+    Score,
+    View,
+    accuracy,
+    joint,
+)
 
 BLOCK = 1024
 """Queries compared with a gallery at once: bounds memory where the gallery is a whole split."""
@@ -29,11 +42,11 @@ class Retrieval(Evaluation):
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         hits, luck = defaultdict(list), defaultdict(list)
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):
             pictures, same = gallery.rows(first_of(gallery.same)), gallery.same

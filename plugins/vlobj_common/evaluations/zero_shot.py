@@ -2,7 +2,7 @@
 
 import re
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import Field
@@ -13,10 +13,13 @@ from vlobjectives import (
     Evaluation,
     EvaluationConfig,
     EvaluationContext,
+    Input,
     InputName,
     PartName,
     Sample,
+    Score,
     UnusableSample,
+    View,
     accuracy,
     joint,
 )
@@ -56,11 +59,11 @@ class ZeroShot(Evaluation):
             raise self.cannot(f"the prompt '{lost[0]}' has no place for a name", f"write {PLACE} where it stands")
         self.needs = frozenset({"caption"} if config.classes else {"caption", "words"})
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
-    def run(self, held):
+    def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         groups = {"top1": self.config.classes} if self.config.classes else self._kinds(held)
         views = self.views(held.inputs)
         sentences = {name: self._sentences(held, views["text"], classes) for name, classes in groups.items()}

@@ -1,12 +1,26 @@
 """Patches hidden by how much the class token of an averaged encoder looks at them (A-CLIP)."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, Encoded, InputName, Length, Mask, MaskConfig, MaskSample, MaskTarget, Noise, encoded
+from vlobjectives import (
+    Batch,
+    Encoded,
+    Input,
+    InputName,
+    Length,
+    Mask,
+    MaskConfig,
+    MaskSample,
+    MaskTarget,
+    Noise,
+    View,
+    encoded,
+)
 from vlobjectives.functional import argsort_by_tile, indices_to_mask, mask_to_indices, round_half_up
 
 
@@ -41,7 +55,7 @@ class ClsAttention(Mask):
         )
         image: InputName = Field("image", description="the picture whose encoder looks; the input that is masked")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"seen": encoded(inputs[self.config.image]).ema().with_maps()}
 
     def size(self, site: MaskTarget) -> int:

@@ -1,14 +1,19 @@
 """Captioning: naming the next word from those before it and the picture."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlobjectives import (
+    Batch,
+    Encoded,
     GenerationSpec,
+    Input,
     InputName,
     MaskName,
     Objective,
@@ -16,6 +21,7 @@ from vlobjectives import (
     PartName,
     Spec,
     Term,
+    View,
     decoded,
     encoded,
 )
@@ -55,13 +61,13 @@ class IC(Objective):
         decoder: PartName = Field("captioner", description="causal decoder that reads the picture")
         head: PartName = Field("words", description="head that turns a position into logits over the vocabulary")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         config, image, text = self.config, inputs[self.config.image], inputs[self.config.text]
         if config.mask is not None:
             image = encoded(image).visible(config.mask) if config.ic_image == "clean" else image.masked(config.mask)
         return {"written": decoded(text, image, part=config.decoder)}
 
-    def build(self, written: Spec, head: Spec):
+    def build(self, written: Spec, head: Spec) -> None:
         if "causal" not in written.can:
             raise self.cannot(
                 f"the decoder '{self.config.decoder}' sees the words that it is to name",
@@ -71,12 +77,12 @@ class IC(Objective):
         self.first = field.ids[0] if field and field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
 
-    def writes(self, inputs):
+    def writes(self, inputs: Mapping[str, Input]) -> GenerationSpec | None:
         config = self.config
         image = inputs[config.image]
         return GenerationSpec(image.name, encoded(image), inputs[config.text], config.decoder, config.head, self.first)
 
-    def forward(self, written, head, batch):
+    def forward(self, written: Encoded, head: nn.Module, batch: Batch) -> Mapping[str, Term]:
         logits = head(written.tokens[:, :-1])
         label, scored = self._labels(batch)
         label = (label - self.first).masked_fill(~scored, -100)
@@ -88,10 +94,10 @@ class IC(Objective):
             chance = torch.special.entr(end) + torch.special.entr(1 - end) + (1 - end) * self.entropy
         return {"words": Term(total, count, chance=chance)}
 
-    def counts(self, batch):
+    def counts(self, batch: Batch) -> Mapping[str, Tensor | int]:
         return {"words": self._labels(batch)[1].sum()}
 
-    def _labels(self, batch):
+    def _labels(self, batch: Batch):
         """The ids that positions 0..L-2 predict, and which of them are no padding: two [B,L-1]."""
         tokens = batch[self.config.text]
         return tokens.ids[:, 1:], tokens.valid[:, 1:]

@@ -1,12 +1,13 @@
 """Image-text contrast."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import InputName, Objective, ObjectiveConfig, PartName, Term, joint
+from vlobjectives import Batch, Input, InputName, Joint, Objective, ObjectiveConfig, PartName, Term, View, joint
 from vlobjectives.functional import symmetric_info_nce
 
 
@@ -33,17 +34,19 @@ class ITC(Objective):
             "token by token, or also rows of the same picture; several share the probability evenly",
         )
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
-    def forward(self, image, text, batch, gather):
+    def forward(
+        self, image: Joint, text: Joint, batch: Batch, gather: Callable[[Tensor], Tensor]
+    ) -> Mapping[str, Term]:
         t, v = gather(text.pooled), gather(image.pooled)
         rows = symmetric_info_nce(t, v, 1 / image.scale, positives=self.positives(batch, gather))
         n = rows.shape[0]
         return {"contrast": Term(0.5 * rows.sum(), n, chance=math.log(n))}
 
-    def positives(self, batch, gather) -> Tensor | None:
+    def positives(self, batch: Batch, gather: Callable[[Tensor], Tensor]) -> Tensor | None:
         """[N,N] bool, which picture (column) is right for which caption (row); None: each its own alone."""
         if self.config.positives == "pair":
             return None

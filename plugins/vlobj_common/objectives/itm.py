@@ -1,5 +1,6 @@
 """Image-text matching."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -7,7 +8,21 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import InputName, Objective, ObjectiveConfig, PairingName, PartName, Spec, Spread, Term, fused
+from vlobjectives import (
+    Batch,
+    Fused,
+    Input,
+    InputName,
+    Objective,
+    ObjectiveConfig,
+    PairingName,
+    PartName,
+    Spec,
+    Spread,
+    Term,
+    View,
+    fused,
+)
 from vlobjectives.functional import indices_to_mask
 
 
@@ -36,21 +51,21 @@ class ITM(Objective):
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
         init_std: Spread = Field(0.02, gt=0, description="spread of the head's first weights (0.02: width 768)")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         wrong, part = self.config.negatives, self.config.fusion
         if self.config.scheme == "half_batch":
             return {"pairs": fused(image, text, wrong, keep=0.5, part=part)}
         return {"pairs": fused(image, text, wrong, part=part), "matched": fused(image, text, part=part)}
 
-    def build(self, pairs: Spec):
+    def build(self, pairs: Spec) -> None:
         if not pairs.pooled:
             raise self.cannot("the fusion gives no pooled vector to judge a pair by", "use a fusion that pools")
         self.head = nn.Linear(pairs.pooled, 2)
         nn.init.normal_(self.head.weight, std=self.config.init_std)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, pairs, batch, matched=None):
+    def forward(self, pairs: Fused, batch: Batch, matched: Fused | None = None) -> Mapping[str, Term]:
         label, scored = self._labels(pairs, batch)
         logits = self.head(pairs.pooled if matched is None else torch.cat([matched.pooled, pairs.pooled]))
         total = F.cross_entropy(logits, label.long().masked_fill(~scored, -100), reduction="sum")
@@ -62,17 +77,17 @@ class ITM(Objective):
             "accuracy": Term(hits, count, weight=0, chance=torch.maximum(share, 1 - share)),
         }
 
-    def counts(self, batch, pairs=None):
+    def counts(self, batch: Batch, pairs: Fused | None = None) -> Mapping[str, Tensor | int]:
         if pairs is None:  # a pairing that looks at views chooses after their passes
             return {}
         _, scored = self._labels(pairs, batch)
         return {"match": scored.sum(), "accuracy": scored.sum()}
 
-    def log_odds(self, pairs):
+    def log_odds(self, pairs: Fused) -> Tensor:
         wrong, matched = self.head(pairs.pooled).unbind(-1)
         return matched - wrong
 
-    def _labels(self, pairs, batch) -> tuple[Tensor, Tensor]:
+    def _labels(self, pairs: Fused, batch: Batch) -> tuple[Tensor, Tensor]:
         """Which rows are matched and which are counted: two [R] bool (or [B+R], the matched rows first)."""
         wrong = pairs.pairs
         if self.config.scheme == "half_batch":

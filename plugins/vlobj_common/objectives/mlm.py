@@ -1,11 +1,28 @@
 """Masked language modelling, with the picture at hand."""
 
 import math
+from collections.abc import Mapping
 
 from pydantic import Field
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import InputName, MaskName, Objective, ObjectiveConfig, PartName, Spec, Term, ViewError, fused
+from vlobjectives import (
+    Batch,
+    Fused,
+    Input,
+    InputName,
+    MaskName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    PartOf,
+    Spec,
+    Term,
+    View,
+    ViewError,
+    fused,
+)
 from vlobjectives.functional import gather_tokens
 
 
@@ -29,18 +46,18 @@ class MLM(Objective):
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
         head: PartName = Field("words", description="head that turns a token into logits over the vocabulary")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         text = inputs[self.config.text].masked(self.config.mask)
         if text.mask is None:
             raise ViewError(f"input '{text.name}' has no mask of its own: name one under `mask`")
         return {"masked": fused(inputs[self.config.image], text, part=self.config.fusion)}
 
-    def build(self, head: Spec):
+    def build(self, head: Spec) -> None:
         field = next((field for field in head.fields.values() if field.kind == "tokens"), None)
         self.first = field.ids[0] if field and field.ids else 0
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
 
-    def forward(self, masked, head, batch):
+    def forward(self, masked: Fused, head: nn.Module, batch: Batch) -> Mapping[str, Term]:
         draw = masked.text.draw
         logits = head(gather_tokens(masked.text.tokens, draw.index))
         words = gather_tokens(batch[self.config.text].ids, draw.index) - self.first
@@ -49,13 +66,13 @@ class MLM(Objective):
         chance = math.log(logits.shape[-1]) if self.entropy is None else self.entropy
         return {"words": Term(total, draw.index_ok.sum(), chance=chance)}
 
-    def token_mask(self):
+    def token_mask(self) -> str | None:
         return self.config.mask
 
-    def predict_tokens(self, pairs, index, part):
+    def predict_tokens(self, pairs: Fused, index: Tensor, part: PartOf) -> Tensor:
         return part(self.config.head)(gather_tokens(pairs.text.tokens, index)).argmax(-1) + self.first
 
-    def counts(self, masked=None):
+    def counts(self, masked: Fused | None = None) -> Mapping[str, Tensor | int]:
         if masked is None:  # a mask that looks at views draws after their passes
             return {}
         return {"words": masked.text.draw.index_ok.sum()}

@@ -1,11 +1,28 @@
 """Visual question answering as a choice among known answers."""
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import FieldName, InputName, Objective, ObjectiveConfig, PartName, Spec, Spread, Term, fused
+from vlobjectives import (
+    Batch,
+    FieldName,
+    FieldSpec,
+    Fused,
+    Input,
+    InputName,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Spec,
+    Spread,
+    Term,
+    View,
+    fused,
+)
 
 NORM_EPS = 1e-5
 
@@ -31,10 +48,10 @@ class VQA(Objective):
         fusion: PartName = Field("fusion", description="part that lets picture and question see each other")
         init_std: Spread = Field(0.02, gt=0, description="spread of the classifier's first weights (0.02: width 768)")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         return {"asked": fused(inputs[self.config.image], inputs[self.config.text], part=self.config.fusion)}
 
-    def build(self, asked: Spec, answer):
+    def build(self, asked: Spec, answer: FieldSpec) -> None:
         if not asked.pooled:
             raise self.cannot("the fusion gives no pooled vector to answer from", "use a fusion that pools")
         if answer.kind != "labels":
@@ -54,7 +71,7 @@ class VQA(Objective):
         self.entropy = float(entropies.sum()) if answer.share else None
         self.most = max(answer.share, default=None)
 
-    def forward(self, asked, batch):
+    def forward(self, asked: Fused, batch: Batch) -> Mapping[str, Term]:
         logits = self.head(asked.pooled)
         right = targets(batch[self.config.answer], logits)
         total = F.binary_cross_entropy_with_logits(logits, right, reduction="sum")
@@ -64,10 +81,10 @@ class VQA(Objective):
             "accuracy": Term(hits, len(logits), weight=0, chance=self.most),
         }
 
-    def answer_field(self):
+    def answer_field(self) -> str:
         return self.config.answer
 
-    def answer_scores(self, pairs):
+    def answer_scores(self, pairs: Fused) -> Tensor:
         return self.head(pairs.pooled)
 
 

@@ -1,12 +1,13 @@
 """Which wrong pairs a matching loss sees: random ones, hard ones, all of them."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from vlobjectives import Batch, InputName, Noise, Pairing, PairingConfig, Pairs, PartName, joint
+from vlobjectives import Batch, Input, InputName, Joint, Noise, Pairing, PairingConfig, Pairs, PartName, View, joint
 from vlobjectives.functional import matched_half, mine_negatives, positive_pairs
 
 
@@ -72,14 +73,14 @@ class HardNegatives(WrongPairs):
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection whose joint space says what is hard")
 
-    def views(self, inputs):
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
     def rows(self, group: int) -> int:
         return 2 * group if self.config.sides == "both" else group
 
-    def wrong(self, noise: Noise, batch: Batch, image, text) -> Pairs:
+    def wrong(self, noise: Noise, batch: Batch, image: Joint, text: Joint) -> Pairs:
         scores = text.pooled @ image.pooled.T * image.scale
         right, sides = self.right(batch), []
         if self.config.sides != "caption":

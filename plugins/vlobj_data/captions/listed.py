@@ -34,8 +34,6 @@ class Listed(Source):
     """The option that names the folder of files; by default it is the manifest's."""
     plural: ClassVar[str]
 
-    config: ListedConfig
-
     def __init__(self, config: ListedConfig, max_pixels: int = 64_000_000):
         """Reads the manifest, no file. Raises DataError where it or the folder is missing or broken."""
         super().__init__(config)
