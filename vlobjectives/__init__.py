@@ -80,7 +80,20 @@ _HOME = {
     ],
     "source": ["UnusableSample", "Flaw", "Sample", "Source", "ContrastPair"],
     "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "Term"],
-    "views": ["Input", "RequestedOutputs", "View", "ViewError", "decoded", "encoded", "fused", "joint"],
+    "views": [
+        "DecodedView",
+        "EncodedView",
+        "FusedView",
+        "Input",
+        "JointView",
+        "RequestedOutputs",
+        "View",
+        "ViewError",
+        "decoded",
+        "encoded",
+        "fused",
+        "joint",
+    ],
 }
 _MODULE = {name: f"vlobjectives.contracts.{module}" for module, names in _HOME.items() for name in names}
 _MODULE |= {"build": "vlobjectives.api", "load": "vlobjectives.api"}

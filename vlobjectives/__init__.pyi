@@ -92,7 +92,11 @@ from vlobjectives.contracts.values import Joint as Joint
 from vlobjectives.contracts.values import MaskSample as MaskSample
 from vlobjectives.contracts.values import Pairs as Pairs
 from vlobjectives.contracts.values import Term as Term
+from vlobjectives.contracts.views import DecodedView as DecodedView
+from vlobjectives.contracts.views import EncodedView as EncodedView
+from vlobjectives.contracts.views import FusedView as FusedView
 from vlobjectives.contracts.views import Input as Input
+from vlobjectives.contracts.views import JointView as JointView
 from vlobjectives.contracts.views import RequestedOutputs as RequestedOutputs
 from vlobjectives.contracts.views import View as View
 from vlobjectives.contracts.views import ViewError as ViewError

@@ -10,6 +10,7 @@ from vlobj_mvptr.concept_loss import set_logits, set_nll
 from vlobjectives import (
     Batch,
     Encoded,
+    EncodedView,
     FieldName,
     FieldSpec,
     Input,
@@ -25,7 +26,6 @@ from vlobjectives import (
     ViewError,
     encoded,
 )
-from vlobjectives.contracts.views import EncodedView
 from vlobjectives.functional import gather_tokens
 
 

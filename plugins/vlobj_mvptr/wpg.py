@@ -13,6 +13,7 @@ from vlobjectives import (
     Batch,
     Encoded,
     Fused,
+    FusedView,
     Input,
     InputName,
     Layer,
@@ -27,7 +28,6 @@ from vlobjectives import (
     View,
     fused,
 )
-from vlobjectives.contracts.views import FusedView
 from vlobjectives.functional import positive_pairs
 
 

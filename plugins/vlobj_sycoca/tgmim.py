@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vlobjectives import (
     Batch,
+    DecodedView,
     Encoded,
     Input,
     InputName,
@@ -22,7 +23,6 @@ from vlobjectives import (
     View,
     decoded,
 )
-from vlobjectives.contracts.views import DecodedView
 from vlobjectives.functional import gather_tokens, normalize_patches, patchify
 from vlobjectives.functional.pixels import patch_sides
 

@@ -38,9 +38,13 @@ class EvaluationContext(Protocol):
     split: str
     seed: int
     source: Source
-    inputs: Mapping[str, Input]
-    readers: Mapping[str, Reader]
     device: Any
+
+    @property
+    def inputs(self) -> Mapping[str, Input]: ...
+
+    @property
+    def readers(self) -> Mapping[str, Reader]: ...
 
     def size(self) -> int:
         """Samples of the split that are evaluated."""

@@ -68,8 +68,6 @@ class Captions(Listed):
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels))
 
-    config: Config
-
     def listed(self, data, path):
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)

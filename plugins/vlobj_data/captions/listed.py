@@ -28,6 +28,7 @@ FIRST = 100
 class Listed(Source):
     """Files with captions from a manifest. A subclass says how the manifest and the files are read."""
 
+    Config: type[ListedConfig]
     column: ClassVar[str]
     """What a file becomes: the column's name."""
     folder: ClassVar[str]

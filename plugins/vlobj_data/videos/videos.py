@@ -50,8 +50,6 @@ class VideoCaptions(Listed):
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels, moving=True))
 
-    config: Config
-
     @classmethod
     def shape(cls, config):
         return config.frames, *super().shape(config)
