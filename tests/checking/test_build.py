@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from small_recipes import changed, plugin
+from small_recipes import LIGHT, changed, plugin
 
 import vlobjectives
 from vlobjectives.checking import check
@@ -124,7 +124,7 @@ def test_extends_inside(tmp_path):
 
 def test_evaluations_of_what_is_taken_out_are_left_out(tmp_path):
     """A system alone evaluates nothing; that they go is said."""
-    recipe = changed(tmp_path, {"retrieval: {gallery: 16}": "words: {}"})
+    recipe = changed(tmp_path, {"retrieval: {gallery: 16}": "words: {}"}, text=LIGHT)
     with pytest.warns(UserWarning, match="left out, since they name what is taken away: evaluate.words=null"):
         system = vlobjectives.build(recipe, "objectives.mlm=null")
     assert "words" not in system.recipe.evaluate.entries and "mlm" not in system.objectives
