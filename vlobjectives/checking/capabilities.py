@@ -39,7 +39,8 @@ SHARED = {"drop", "token", "pixels", "mask", "bert"}
 def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[Resolved, Built | None]:
     """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
     None where no part is."""
-    loaded, failed = resolved.loaded, []
+    loaded = resolved.loaded
+    failed: list[BuildError] = []
     with torch.device("meta"):
         try:
             parts = assemble.build_parts(resolved, made, failed)
@@ -219,8 +220,9 @@ def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iter
         )
 
 
-def _fill(x: Input, part: Encoder, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+def _fill(x: Input, part: Part, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
     """Whether an encoder can hide what a mask hides."""
+    assert x.mask is not None, "the view needs its mask"
     mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields
     first = fields.spec(fields.inputs[x.name][0])
     slots = [slot for slot, name in one.config.named("input").items() if name == x.name]

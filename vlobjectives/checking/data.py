@@ -34,7 +34,8 @@ def data(
     """Sources, readers and inputs, no reader fitted but those that `kept` knows (see `build_data`); None where
     something is wrong with them."""
     loaded, recipe = resolved.loaded, resolved.recipe
-    sources, readers = {}, {}
+    sources: dict[str, Any] = {}
+    readers: dict[str, Any] = {}
     found: list[Problem] = []
     broken: set[str | None] = set()
     for name, one in resolved.of("source").items():
@@ -98,7 +99,7 @@ def told(loaded: Loaded, error: BuildError) -> Problem:
 
 def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]:
     """A source's columns, under the recipe's names too."""
-    renamed = loaded.recipe.data.mix[name].rename if name else {}
+    renamed = (loaded.recipe.data.mix or {})[name].rename if name else {}
     return {**source.columns, **{ours: source.columns[own] for own, ours in renamed.items() if own in source.columns}}
 
 
@@ -117,8 +118,9 @@ def _columns(
     """Columns that readers read; of a mix a source needs those alone that are read from its samples."""
     recipe = loaded.recipe
     if name:
-        ours = list(recipe.data.mix[name].rename.values())
-        for place, own in enumerate(recipe.data.mix[name].rename):
+        renamed = (recipe.data.mix or {})[name].rename
+        ours = list(renamed.values())
+        for place, own in enumerate(renamed):
             if own not in source.columns:
                 yield loaded.problem(
                     (*source_path(name), "rename", own),

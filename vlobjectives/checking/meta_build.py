@@ -62,4 +62,9 @@ class Built:
 
     def of(self, kind: str) -> dict[str, Any]:
         """Those of a kind, by name."""
-        return {"mask": self.masks, "pairing": self.pairings, "objective": self.objectives}[kind]
+        kinds: dict[str, dict[str, Any]] = {
+            "mask": self.masks,
+            "pairing": self.pairings,
+            "objective": self.objectives,
+        }
+        return kinds[kind]

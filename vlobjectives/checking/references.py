@@ -76,12 +76,12 @@ def _named(recipe: Recipe, named: Mapping[KeyPath, Named]) -> Iterator[tuple[Key
         yield ("inputs", name, "part"), "part", entry.part, False
         if entry.mask is not None:
             yield ("inputs", name, "mask"), "mask", entry.mask, False
-    for name, entry in recipe.fields.items():
-        if entry.with_ is not None:
-            yield ("fields", name, "with"), "field", entry.with_, False
+    for name, field in recipe.fields.items():
+        if field.with_ is not None:
+            yield ("fields", name, "with"), "field", field.with_, False
     for number, group in enumerate(recipe.plan.published):
-        for place, name in enumerate(group):
-            yield ("plan", "published", number, place), "objective", name, False
+        for member, name in enumerate(group):
+            yield ("plan", "published", number, member), "objective", name, False
     for number, name in enumerate(recipe.plan.checkpoint):
         yield ("plan", "checkpoint", number), "part", name, False
 

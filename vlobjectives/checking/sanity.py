@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 
 from vlobjectives.checking.meta_build import Built
 from vlobjectives.contracts.objective import Objective
@@ -257,6 +258,10 @@ def _nearest(pattern: str, names: list[str]) -> str:
     return f"did you mean {near[0]}?" if len(near) == 1 else f"there are {', '.join(near)}"
 
 
+def _before(whose: Turns, who: int, step: int) -> int:
+    return whose.before(step, who)
+
+
 def _when(loaded: Loaded) -> Iterator[Problem]:
     """Times at which nothing would happen."""
     recipe, steps = loaded.recipe, loaded.recipe.run.steps
@@ -267,7 +272,7 @@ def _when(loaded: Loaded) -> Iterator[Problem]:
             name: entry.weight for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))
         }
         own = whose.before(steps, who)
-        idle = spans(weights, steps, lambda step, who=who: whose.before(step, who)).get((), 0)
+        idle = spans(weights, steps, partial(_before, whose, who)).get((), 0)
         if idle:
             where = f" on batches of '{source}'" if source else ""
             first = live_sets(weights, steps)[()]

@@ -25,7 +25,8 @@ SHOWN = 4
 
 def shapes(resolved: Resolved, built: Built, report: Report) -> shape_check.Step | None:
     """The step that needs most memory; None where one fails."""
-    loaded, steps, failed, reached = resolved.loaded, [], {}, set()
+    loaded, steps, reached = resolved.loaded, [], set()
+    failed: dict[str, Problem] = {}
     try:
         system = shape_check.build(resolved, built.made)
     except BuildError as error:
@@ -79,7 +80,7 @@ def _told(loaded: Loaded, error: BuildError) -> Problem:
     """With the line of the plug-in where it happened, but where the plug-in itself refuses."""
     cause, what = error.__cause__, error.why
     note = None if cause is None or isinstance(cause, CannotBuild) else whose(cause)
-    if note is not None and (place := line_of(cause, note.files)):
+    if cause is not None and note is not None and (place := line_of(cause, note.files)):
         what += f" ({place})"
     return loaded.problem(error.path, what, error.hint, key=True)
 

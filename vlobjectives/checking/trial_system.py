@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -43,7 +43,7 @@ def little(resolved: Resolved, built: Built) -> tuple[Mapping[str, SplitContext]
         wished = (*(recipe.evaluate.splits or ()), *held_out(feed.source))
         if split := next((split for split in wished if feed.source.size(split)), ""):
             found[name] = SplitContext(
-                system, Few(feed.source), feed.fields, split, recipe.seed, ROWS, torch.device("cpu")
+                system, cast(Source, Few(feed.source)), feed.fields, split, recipe.seed, ROWS, torch.device("cpu")
             )
     return found, ""
 
@@ -52,7 +52,8 @@ class Few:
     """A source of which there are a few samples, each read once."""
 
     def __init__(self, source: Source):
-        self._source, self._read = source, {}
+        self._source = source
+        self._read: dict[tuple[Any, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)

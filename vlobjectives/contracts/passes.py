@@ -124,9 +124,14 @@ class ModelFacts(Protocol):
     pairings  by name; rows: pairing -> consecutive rows among which partners are looked for
     """
 
-    slots: Mapping[tuple[str, str], str]
-    pairings: Mapping[str, Any]
-    rows: Mapping[str, int]
+    @property
+    def slots(self) -> Mapping[tuple[str, str], str]: ...
+
+    @property
+    def pairings(self) -> Mapping[str, Any]: ...
+
+    @property
+    def rows(self) -> Mapping[str, int]: ...
 
 
 class Misfit(NamedTuple):
