@@ -31,7 +31,7 @@ def attention_backward(_: Tensor, query: Tensor, key: Tensor, value: Tensor, *__
 
 def whole_attention(query: Tensor, key: Tensor, value: Tensor, width: int, heads: int, *_: Any, **__: Any) -> int:
     """What `nn.MultiheadAttention` calls without gradients: projections of [B,N,D] and attention in one operator."""
-    batch, length, _ = query.shape
+    batch, length = query.shape[:2]
     others = key.shape[1]
     projections = 2 * batch * width * width * (2 * length + 2 * others)
     return projections + 4 * batch * length * others * width

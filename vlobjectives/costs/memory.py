@@ -19,7 +19,8 @@ class Storages:
 
     def __init__(self) -> None:
         self.now = 0
-        self._peak, self._at_peak = 0, Counter()
+        self._peak = 0
+        self._at_peak: Counter[str] = Counter()
         self._by_maker: Counter[str] = Counter()
         self._alive: dict[WeakIdRef, tuple[int, str]] = {}
 

@@ -173,7 +173,7 @@ def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> S
 
 def together(group: int | str, micro_batch: int, processes: int) -> int:
     """Rows that a loss really sees: never the batch that accumulation adds up, only what is passed at once."""
-    return micro_batch * processes if group == "all" else min(group, micro_batch)
+    return micro_batch * processes if isinstance(group, str) else min(group, micro_batch)
 
 
 def spans(
