@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from small_recipes import changed, line_of, vlobj
+from small_recipes import LIGHT, changed, line_of, vlobj
 
 from vlobjectives.recipe import load
 
@@ -32,7 +32,7 @@ def there(tmp_path_factory):
 
 
 def begins(folder, there, changes=(), name="small.yaml"):
-    return changed(folder, {"# Small: few objectives.": f"init: {there}"} | dict(changes), name)
+    return changed(folder, {"# Small: few objectives.": f"init: {there}"} | dict(changes), name, text=LIGHT)
 
 
 def check(capsys, recipe, *words):
