@@ -1,7 +1,7 @@
 """What `vlobj check` says of data.mix, and of masks that need clips."""
 
 import pytest
-from small_recipes import changed, line_of, vlobj
+from small_recipes import LIGHT, changed, line_of, vlobj
 
 DATA = "data: {type: scenes, image_size: 32, samples: 64, val: 16, test: 16, test_new: 0, batch: 8}"
 COMMON = "type: scenes, samples: 64, val: 16, test: 16, test_new: 0, batch: 8"
@@ -9,7 +9,7 @@ GOOD = f"data: {{{COMMON}, image_size: 32, mix: {{still: {{}}, moving: {{frames:
 
 
 def checked(capsys, tmp_path, changes):
-    path = changed(tmp_path, changes)
+    path = changed(tmp_path, changes, text=LIGHT)
     return path, vlobj(capsys, "check", path)
 
 
