@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from vlobjectives import Batch, MaskSample, Pairs, RequestedOutputs
-from vlobjectives.api import Built
+from vlobjectives.api import BuiltSystem
 from vlobjectives.functional import (
     gather_tokens,
     indices_to_mask,
@@ -31,7 +31,7 @@ PLAIN = RequestedOutputs()
 class ByHand:
     """`step(loaded)` trains; `losses(batch, drawn)` are the terms, `draw(batch)` what is hidden and paired."""
 
-    def __init__(self, system: Built, step: int):
+    def __init__(self, system: BuiltSystem, step: int):
         self.system, self.recipe, self.at = system, system.recipe, step
         self.model, self.itm_head = system.model, system.objectives["itm"].head
         self.parameters = [p for p in system.parameters() if p.requires_grad]

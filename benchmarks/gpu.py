@@ -30,7 +30,7 @@ from vlobjectives.costs import fake
 from vlobjectives.costs.measure import measure
 from vlobjectives.costs.shape_check import specs
 from vlobjectives.data.data_module import build_data
-from vlobjectives.data.loader import Layout, Loaded
+from vlobjectives.data.loader import Layout, LoadedBatch
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
@@ -105,7 +105,7 @@ def case(name: str, compiled: bool, checkpointed: bool, asked: Any, rate: float)
         for part in system.model.values():
             part.compile()
     trainer = Trainer(system, Optimizer(system, recipe.optim, recipe.run.steps), Same(), Layout(rows, rows), device)
-    batches = repeat(Loaded(fake.fake_batch(specs(made), rows).to(device), (), ()))
+    batches = repeat(LoadedBatch(fake.fake_batch(specs(made), rows).to(device), (), ()))
     last = recipe.run.steps - 1
     begun = time.perf_counter()
     for _ in range(WARM):

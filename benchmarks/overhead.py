@@ -14,16 +14,16 @@ import torch
 from by_hand import ByHand
 
 import vlobjectives
-from vlobjectives.api import Built
+from vlobjectives.api import BuiltSystem
 from vlobjectives.contracts.passes import MaskKey, PairsKey
-from vlobjectives.data.loader import Layout, Loaded, MicroBatches
+from vlobjectives.data.loader import Layout, LoadedBatch, MicroBatches
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
 MASKED = {"dropped": "image", "replaced": "image", "noisy_words": "text", "hidden_words": "text"}
 
 
-def in_memory(system: Built, count: int) -> list[Loaded]:
+def in_memory(system: BuiltSystem, count: int) -> list[LoadedBatch]:
     batch = system.recipe.data.batch
     data = MicroBatches(
         system.data_module.source, system.data_module.fields, "train", Layout(batch, batch), system.recipe.seed
@@ -31,7 +31,7 @@ def in_memory(system: Built, count: int) -> list[Loaded]:
     return [data[item] for item in range(count)]
 
 
-def agree(system: Built, hand: ByHand, loaded: Loaded) -> dict[str, tuple[float, float]]:
+def agree(system: BuiltSystem, hand: ByHand, loaded: LoadedBatch) -> dict[str, tuple[float, float]]:
     """Both ways' losses on the same draws. Raises SystemExit where they, or the gradients, differ."""
     batch = system.data_module.fields.normalised(loaded.batch.to(system.device))
     stage = system.stage(hand.at)

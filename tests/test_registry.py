@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from vlobjectives.components import KINDS, Fault
+from vlobjectives.components import KINDS, ComponentFault
 from vlobjectives.contracts import config as configs
 from vlobjectives.errors import PluginError
 from vlobjectives.recipe import model
@@ -214,7 +214,9 @@ def test_blocking(site):
     assert strangers(Registry(["acme_plug"])) == []
     registry = Registry(["objective:one", "mgcs"])
     assert strangers(registry) == [] and strangers(registry, "mask") == ["two"]
-    assert registry.faults == (Fault("no:mgcs", "command line", "there is no such plug-in or component to leave out"),)
+    assert registry.faults == (
+        ComponentFault("no:mgcs", "command line", "there is no such plug-in or component to leave out"),
+    )
     assert not {"itc", "itm"} & set(Registry(["common"]).names("objective"))
 
 

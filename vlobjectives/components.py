@@ -19,7 +19,7 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
-class Fault:
+class ComponentFault:
     """A plug-in, or one component of it, that cannot be used, and why."""
 
     name: str
@@ -44,7 +44,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComponentRow:
     """A line of `vlobj plugins`: `name` is the shortest that finds it."""
 
     kind: str

@@ -1,6 +1,6 @@
 """Finds plug-ins, keeps their faults in, gives a class for a kind and a name.
 
-Entry points of the group `vlobjectives` are loaded one by one: one that is broken becomes a `Fault` and stops
+Entry points of the group `vlobjectives` are loaded one by one: one that is broken becomes a `ComponentFault` and stops
 neither the host nor its neighbours. What they name is imported when it is asked for. A short name belongs to the
 built-in; a stranger's component is `package/name` (package: its distribution, or a local file's stem), and short
 as well as long as nobody else has that name.
@@ -15,7 +15,17 @@ from typing import Any
 
 import pluggy
 
-from vlobjectives.components import _KEY, _TARGET, API, KINDS, Component, Fault, Row, _class_of, _space
+from vlobjectives.components import (
+    _KEY,
+    _TARGET,
+    API,
+    KINDS,
+    Component,
+    ComponentFault,
+    ComponentRow,
+    _class_of,
+    _space,
+)
 from vlobjectives.contracts.hooks import PROJECT, Hooks
 from vlobjectives.errors import Place, PluginError
 from vlobjectives.plugin_loading import trust
@@ -39,7 +49,7 @@ class Registry:
         self._manager.add_hookspecs(Hooks)
         self._blocked = dict.fromkeys(blocked, False)  # -> whether it has blocked anything
         self._components: dict[tuple[str, str], Component] = {}  # (space of names, package/name) ->
-        self._faults: list[Fault] = []
+        self._faults: list[ComponentFault] = []
         self._trust = trust
         self._files: dict[Path, Files] = {}
         self.effects: dict[Path, list[str]] = {}  # local file -> what it did to the process, which was put back
@@ -65,7 +75,7 @@ class Registry:
             reasons = [reason_of(error)]
         else:
             reasons = self._register(plugin, f"{package}:{entry.name}", package, version, package == PROJECT)
-        self._faults += [Fault(entry.name, package, reason) for reason in reasons]
+        self._faults += [ComponentFault(entry.name, package, reason) for reason in reasons]
 
     def add_file(self, path: str | Path, own: bool = True) -> None:
         """Loads a Python file that a recipe names under `plugins`; once, however often it is named.
@@ -166,7 +176,7 @@ class Registry:
         here = self._named(kind)
         return sorted({_shortest(one, here) for one in here.values() if kind in ("part", one.kind)})
 
-    def all(self, load: bool = False) -> list[Row]:
+    def all(self, load: bool = False) -> list[ComponentRow]:
         """A row for each component; with `load` each is imported, to see whether it can be used."""
         rows = []
         for found in self._components.values():
@@ -178,14 +188,14 @@ class Registry:
                     fault = error.what
             target = found.target if isinstance(found.target, str) else found.target.__qualname__
             name = _shortest(found, self._named(found.kind))
-            rows.append(Row(found.kind, name, found.package, found.version, target, fault))
+            rows.append(ComponentRow(found.kind, name, found.package, found.version, target, fault))
         return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.name))
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[ComponentFault, ...]:
         """What could not be taken in, and blocks that blocked nothing."""
         idle = [
-            Fault(f"no:{name}", "command line", "there is no such plug-in or component to leave out")
+            ComponentFault(f"no:{name}", "command line", "there is no such plug-in or component to leave out")
             for name, used in self._blocked.items()
             if not used
         ]

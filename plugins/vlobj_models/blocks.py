@@ -17,7 +17,7 @@ NORM_EPS = 1e-5
 Keys = tuple[Tensor, Tensor]
 
 
-class Attention(nn.Module):
+class PreNormAttention(nn.Module):
     """Multi-head attention of x [B,N,D] to keys and values [B,heads,M,D/heads], with an output map.
 
     context  width of what the keys and values are made of, D by default
@@ -41,12 +41,12 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-class Block(nn.Module):
+class PreNormBlock(nn.Module):
     """A self block, or with `cross` a cross block; without `mlp` its attention step alone."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, cross: bool = False, mlp: bool = True):
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(width, eps=NORM_EPS), Attention(width, heads)
+        self.norm1, self.attention = nn.LayerNorm(width, eps=NORM_EPS), PreNormAttention(width, heads)
         self.norm_kv = nn.LayerNorm(width, eps=NORM_EPS) if cross else None
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS) if mlp else None
         inner = int(width * mlp_ratio)

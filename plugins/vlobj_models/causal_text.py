@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import Block, causal_bias, joined
+from vlobj_models.blocks import PreNormBlock, causal_bias, joined
 from vlobjectives import (
     Depth,
     Encoded,
@@ -71,7 +71,9 @@ class CausalText(Encoder):
         self.words = nn.Embedding(max(spec.vocabulary for spec in fields.values()), config.width)
         self.positions = nn.Parameter(torch.empty(length + 1, config.width))
         self.cls = nn.Parameter(torch.empty(config.width))
-        self.blocks = nn.ModuleList(Block(config.width, config.heads, config.mlp_ratio) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(
+            PreNormBlock(config.width, config.heads, config.mlp_ratio) for _ in range(config.depth)
+        )
         nn.init.normal_(self.words.weight, std=config.token_std)
         for table in (self.positions, self.cls):
             nn.init.normal_(table, std=config.position_std)

@@ -89,7 +89,8 @@ class CoAttention(Fusion):
         self.types = nn.Embedding(2, width)
         both = config.looks == "both"
         self.image_blocks, self.text_blocks = (
-            nn.ModuleList(Block(config) for _ in range(config.depth if there else 0)) for there in (both, True)
+            nn.ModuleList(CoAttentionBlock(config) for _ in range(config.depth if there else 0))
+            for there in (both, True)
         )
         self.image_pooler, self.text_pooler = nn.Linear(width, width) if both else None, nn.Linear(width, width)
         for layer in self.modules():
@@ -151,7 +152,7 @@ class CoAttention(Fusion):
         return torch.tanh(getattr(self, f"{of}_pooler")(first))
 
 
-class Block(nn.Module):
+class CoAttentionBlock(nn.Module):
     """Self-attention, attention to the other stream, MLP; each with a residual and a LayerNorm after it."""
 
     def __init__(self, config: CoAttention.Config):

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import NORM_EPS, Block, causal_bias, joined
+from vlobj_models.blocks import NORM_EPS, PreNormBlock, causal_bias, joined
 from vlobjectives import (
     Decoder,
     Depth,
@@ -85,9 +85,9 @@ class CrossDecoder(Decoder):
             for spec in (query, memory)
         )
         both = config.mlp_per_layer == 2 or memory is None
-        self.self_blocks = nn.ModuleList(Block(width, heads, config.mlp_ratio, mlp=both) for _ in range(depth))
+        self.self_blocks = nn.ModuleList(PreNormBlock(width, heads, config.mlp_ratio, mlp=both) for _ in range(depth))
         self.cross_blocks = nn.ModuleList(
-            Block(width, heads, config.mlp_ratio, cross=True) for _ in range(0 if memory is None else depth)
+            PreNormBlock(width, heads, config.mlp_ratio, cross=True) for _ in range(0 if memory is None else depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.mask_token = nn.Parameter(torch.empty(width)) if config.restore else None

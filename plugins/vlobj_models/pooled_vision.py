@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import NORM_EPS, Attention
+from vlobj_models.blocks import NORM_EPS, PreNormAttention
 from vlobj_models.timm_vision import TimmVision
 from vlobjectives import Encoded, FieldSpec, Heads, Length, MaskSample, RequestedOutputs, Width
 
@@ -88,7 +88,7 @@ class Pooler(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.randn(queries, width))
         self.norm_q, self.norm_k = nn.LayerNorm(width, eps=NORM_EPS), nn.LayerNorm(context, eps=NORM_EPS)
-        self.attention = Attention(width, heads, context)
+        self.attention = PreNormAttention(width, heads, context)
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from vlobjectives import (
 )
 
 
-class Config(PartConfig):
+class TimmVisionConfig(PartConfig):
     name: str | None = Field(None, description="a timm model whose architecture this is; keys below change it")
     patch: Side | None = Field(None, description="pixels a side of a patch")
     width: Width | None = Field(None, description="D of the blocks")
@@ -64,6 +64,6 @@ class Config(PartConfig):
         "(safetensors or state dict; timm's or CLIP's names) to start from",
     )
 
-    def tiny(self) -> "Config":
+    def tiny(self) -> "TimmVisionConfig":
         narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}
         return self.model_copy(update={**narrow, "depth": 1, "weights": None, "out": self.out and 32})

@@ -54,7 +54,7 @@ class TimmVision(Encoder):
 
     paper = "GLSCL, arXiv 2306.07096"
 
-    Config = timm_config.Config
+    Config = timm_config.TimmVisionConfig
 
     def __init__(self, config: "TimmVision.Config", fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)

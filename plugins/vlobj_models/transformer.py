@@ -21,7 +21,7 @@ class Blocks(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.depth))
         self.last = nn.LayerNorm(config.width, eps=config.norm_eps) if config.norm == "pre" else nn.Identity()
 
     def forward(self, h: Tensor, seen: Tensor, maps: bool = False) -> tuple[list[Tensor], list[Tensor | None]]:
@@ -35,7 +35,7 @@ class Blocks(nn.Module):
         return states, found
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Self-attention and MLP, each with a residual and a LayerNorm."""
 
     def __init__(self, config):

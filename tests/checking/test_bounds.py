@@ -3,7 +3,7 @@
 import pytest
 from small_recipes import changed, vlobj
 
-from vlobjectives.recipe.model import Checkpoint, Recipe
+from vlobjectives.recipe.model import CheckpointSection, Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.sweeping.sweep_file import Sweep
 from vlobjectives.training import schedule
@@ -71,13 +71,18 @@ def test_what_cannot_be_meant_is_refused(override, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("when", "steps", "due"),
-    [(Checkpoint(), 10, []), (None, 10, []), (Checkpoint(steps=4), 10, [4, 8]), (Checkpoint(share=0.5), 10, [5, 10])],
+    [
+        (CheckpointSection(), 10, []),
+        (None, 10, []),
+        (CheckpointSection(steps=4), 10, [4, 8]),
+        (CheckpointSection(share=0.5), 10, [5, 10]),
+    ],
 )
 def test_when_something_is_due(when, steps, due):
     assert list(schedule.every(when, steps)) == due
 
 
 def test_a_long_run_keeps_no_list_of_its_steps():
-    due = schedule.every(Checkpoint(steps=4), 10**9)
+    due = schedule.every(CheckpointSection(steps=4), 10**9)
     assert 10**9 in due and 4 in due and 5 not in due
     assert isinstance(due, range)

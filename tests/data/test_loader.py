@@ -12,7 +12,7 @@ from trial_runs import forked, lines, recipe, run, until
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Sample, UnusableSample
-from vlobjectives.data.loader import Layout, MicroBatches, Order, fetch, in_order, micro_batches
+from vlobjectives.data.loader import Layout, MicroBatches, SampleOrder, fetch, in_order, micro_batches
 from vlobjectives.errors import DataError
 
 
@@ -45,13 +45,13 @@ def data(**options):
 
 
 def test_each_epoch_shows_every_sample_once():
-    order = Order(20, 5)
+    order = SampleOrder(20, 5)
     epochs = [[order(20 * epoch + place) for place in range(20)] for epoch in range(3)]
     for number, shown in enumerate(epochs):
         assert sorted(one for one, _ in shown) == list(range(20))
         assert {epoch for _, epoch in shown} == {number}
     assert epochs[0] != epochs[1]
-    assert Order(20, 5)(47) == order(47)
+    assert SampleOrder(20, 5)(47) == order(47)
 
 
 @pytest.mark.parametrize(("ranks", "micro"), [(1, 8), (1, 2), (2, 4), (2, 2), (4, 1)])

@@ -11,9 +11,9 @@ from trial_sweeps import SWEEP, ended, summary, sweep, until_gone, written
 
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runtime.log import Log
-from vlobjectives.sweeping.prepare import Prepared, Ready, Run, _before
+from vlobjectives.sweeping.prepare import Prepared, ReadyRow, SweepRun, _before
 from vlobjectives.sweeping.rows import loaded
-from vlobjectives.sweeping.sweep import Order, Sweep
+from vlobjectives.sweeping.sweep import SweepJob, SweepOrder
 from vlobjectives.sweeping.sweep_file import read_sweep
 
 SCORE = "losses/test/itc/contrast"
@@ -159,10 +159,10 @@ def test_a_run_of_another_recipe_is_in_no_table_before_it_is_trained_anew(tmp_pa
         score = json.dumps({SCORE: {"value": 1.0, "chance": None, "per_cent": False}})
         (place / "summary.json").write_text(score, encoding="utf-8")
         state = "finished" if row.name == "base" else "other"
-        ready.append(Ready(row, recipe.recipe, "", 4, 1e9, (Run(row.name, 0, place, state),)))
+        ready.append(ReadyRow(row, recipe.recipe, "", 4, 1e9, (SweepRun(row.name, 0, place, state),)))
     out = tmp_path / "out"
-    order, prepared = Order(file, rows, out), Prepared(tuple(ready), ())
-    [score], costs, notes = Sweep(order, prepared, RunFolder(out), Log(False)).write()
+    order, prepared = SweepOrder(file, rows, out), Prepared(tuple(ready), ())
+    [score], costs, notes = SweepJob(order, prepared, RunFolder(out), Log(False)).write()
     assert [cell.row for cell in score.cells] == ["base"] and [cost.done for cost in costs] == [1, 0]
     assert notes == ["No seconds of base, seed 0: no line of its metrics.jsonl can be read."]
 

@@ -11,12 +11,12 @@ import pytest
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals
 from vlobjectives.sweeping import train_row
-from vlobjectives.sweeping.prepare import Run
+from vlobjectives.sweeping.prepare import SweepRun
 from vlobjectives.sweeping.train_row import train
 
 
 def outcome(tmp_path, signals: Signals) -> train_row.Outcome:
-    run = Run("base", 3, tmp_path / "base-seed3", "new")
+    run = SweepRun("base", 3, tmp_path / "base-seed3", "new")
     return train(run, tmp_path / "none.yaml", 4, ["--no-plugins"], 2, signals, Log(first=False))
 
 

@@ -5,7 +5,7 @@ import pytest
 from vlobj_data.scenes import paint, regions
 from vlobj_data.scenes.scenes import Scenes
 from vlobj_data.scenes.sets import scene_of
-from vlobj_data.scenes.world import COLOURS, World, recoloured
+from vlobj_data.scenes.world import COLOURS, SceneWorld, recoloured
 
 
 def source(**options) -> Scenes:
@@ -15,7 +15,7 @@ def source(**options) -> Scenes:
 @pytest.mark.parametrize("size", [32, 64, 96])
 def test_boxes_lie_in_the_picture_and_about_their_thing(size):
     for number in range(40):
-        scene = scene_of(World(), "train", number)
+        scene = scene_of(SceneWorld(), "train", number)
         boxes = np.array(list(regions.boxes(scene, size)))
         assert boxes.shape == (3 * len(scene.things), 4) and len(boxes) <= regions.MOST
         assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= size).all() and (boxes[:, 2:] > boxes[:, :2] + 1).all()
@@ -42,7 +42,7 @@ def test_a_region_is_pixels_of_its_box_and_where_it_lies():
 
 
 def test_boxes_say_nothing_of_colour():
-    scene = scene_of(World(), "train", 1)
+    scene = scene_of(SceneWorld(), "train", 1)
     other = recoloured(scene, 0, (scene.things[0].colour + 1) % len(COLOURS))
     assert list(regions.boxes(scene, 64)) == list(regions.boxes(other, 64))
     one, two = (regions.regions(x, paint.paint(x, 64)) for x in (scene, other))

@@ -39,13 +39,13 @@ from vlobj_data.scenes.world import (
     SPLITS,
     NoScene,
     Scene,
+    SceneWorld,
     Thing,
-    World,
 )
 
 from vlobjectives.errors import DataError
 
-STILL, MOVING = World(), World(moving=True)
+STILL, MOVING = SceneWorld(), SceneWorld(moving=True)
 BOTH = pytest.mark.parametrize("world", [STILL, MOVING], ids=["still", "moving"])
 RED, BLUE = COLOURS.index("red"), COLOURS.index("blue")
 CIRCLE, SQUARE = SHAPES.index("circle"), SHAPES.index("square")
@@ -102,7 +102,7 @@ def test_another_process_makes_the_same_samples():
 
 
 def test_splits_and_seeds_differ():
-    firsts = [scene_of(World(seed=seed), split, 0) for seed in (0, 1) for split in SPLITS]
+    firsts = [scene_of(SceneWorld(seed=seed), split, 0) for seed in (0, 1) for split in SPLITS]
     assert len({scene.look for scene in firsts}) == len(firsts)
 
 
@@ -131,9 +131,9 @@ def test_new_combinations_never_occur_in_training_and_always_in_test_new(world):
 
 
 def test_counts_follow_their_odds():
-    counts = Counter(len(scene_of(World(twins=0), "train", number).things) for number in range(4000))
+    counts = Counter(len(scene_of(SceneWorld(twins=0), "train", number).things) for number in range(4000))
     assert all(abs(counts[n] / 4000 - odds) < 0.03 for n, odds in zip((1, 2, 3, 4), STILL.counts, strict=True))
-    fours = World(counts=(0, 0, 0, 1), twins=0)
+    fours = SceneWorld(counts=(0, 0, 0, 1), twins=0)
     assert all(len(scene_of(fours, "train", number).things) == 4 for number in range(20))
 
 
@@ -147,14 +147,14 @@ def test_no_scene_names_two_things_alike(world):
 
 @pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.05, 0.03, 0.07), (0.5, 0.5, 0.5)])
 def test_a_share_of_training_numbers_is_followed_by_its_twin(share, least, most):
-    world = World(twins=share)
+    world = SceneWorld(twins=share)
     scenes = [scene_of(world, "train", number) for number in range(2000)]
     followed = sum(b in colour_swaps(world, a, "train") for a, b in pairwise(scenes))
     assert least <= followed / 2000 <= most
 
 
 def test_the_twin_of_a_clip_runs_the_other_way():
-    world = World(moving=True, twins=0.5)
+    world = SceneWorld(moving=True, twins=0.5)
     for number in range(0, 200, 2):
         scene, twin = scene_of(world, "train", number), scene_of(world, "train", number + 1)
         assert twin == motion.turned(scene) and motion.turned(twin) == scene
@@ -269,11 +269,11 @@ def test_full_sets_can_be_drawn_and_oracles_rank_as_they_should():
 
 def test_an_impossible_set_says_so(monkeypatch):
     monkeypatch.setattr("vlobj_data.scenes.sets._ATTEMPTS", 60)
-    singles = EvaluationSet(World(evaluation_counts=(1, 0, 0, 0)), "test_new")
+    singles = EvaluationSet(SceneWorld(evaluation_counts=(1, 0, 0, 0)), "test_new")
     with pytest.raises(NoScene, match="ask for fewer scenes"):
         singles.scene(144)  # six pairs, two sizes, three patterns, four places
     with pytest.raises(NoScene, match="set twins to 0"):
-        scene_of(World(counts=(1, 0, 0, 0), twins=0.5), "train", 0)
+        scene_of(SceneWorld(counts=(1, 0, 0, 0), twins=0.5), "train", 0)
 
 
 # --- pictures, boxes, masks -----------------------------------------------------------------------------------

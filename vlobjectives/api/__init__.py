@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from vlobjectives.api.built_system import Built
+from vlobjectives.api.built_system import BuiltSystem
 from vlobjectives.api.trained_model import TrainedModel
 from vlobjectives.checking import check
 from vlobjectives.checking.references import idle
@@ -29,10 +29,10 @@ from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import assemble, checkpoint, warm_start
 
-__all__ = ["Built", "TrainedModel", "build", "load"]
+__all__ = ["BuiltSystem", "TrainedModel", "build", "load"]
 
 
-def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> Built:
+def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> BuiltSystem:
     """The system that a recipe describes, with first weights (or those of its parts, or of `init`), readers fitted.
 
     recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
@@ -108,8 +108,8 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     return TrainedModel(system.eval(), found.step)
 
 
-def _built(resolved: Resolved, made: DataModule, device: str, weights: bool = True) -> Built:
-    system = assemble.system_of(Built, resolved, made)
+def _built(resolved: Resolved, made: DataModule, device: str, weights: bool = True) -> BuiltSystem:
+    system = assemble.system_of(BuiltSystem, resolved, made)
     if weights:
         assemble.load_weights(system)
     system.data_module, system.recipe = made, resolved.recipe

@@ -23,7 +23,7 @@ from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
 
 
-class Built(System):
+class BuiltSystem(System):
     """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`.
 
     Passes run in the recipe's `run.precision`. The optimiser, clipping and micro-batches are the caller's own (fp16

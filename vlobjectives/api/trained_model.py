@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vlobjectives.api.arguments import whole
-from vlobjectives.api.built_system import Built
+from vlobjectives.api.built_system import BuiltSystem
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.parts import Projection
 from vlobjectives.contracts.source import Sample
@@ -29,7 +29,7 @@ class TrainedModel:
     `step` is the training step of the weights. Numbers are those of the run's own evaluations, in its precision.
     """
 
-    def __init__(self, system: Built, step: int):
+    def __init__(self, system: BuiltSystem, step: int):
         self.system, self.step = system, step
 
     def __getattr__(self, name: str) -> torch.nn.Module:

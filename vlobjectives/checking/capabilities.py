@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from vlobjectives.checking.data import told
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Part, Projection
 from vlobjectives.contracts.passes import MaskKey
 from vlobjectives.contracts.views import Input, View, ViewError
@@ -36,7 +36,7 @@ SHARED = {"drop", "token", "pixels", "mask", "bert"}
 """Fills that the host knows; any other is a third party's own, between its mask and an encoder that says it can."""
 
 
-def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[Resolved, Built | None]:
+def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[Resolved, MetaBuild | None]:
     """Everything built on the meta device, with the recipe that is left without what cannot be built or asked for;
     None where no part is."""
     loaded = resolved.loaded
@@ -57,7 +57,7 @@ def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[
             return resolved, None
         resolved = rest(resolved, report.errors_of(STAGE))
         micro = max(1, resolved.rows)
-        built = Built(
+        built = MetaBuild(
             made, parts, {}, {}, {name: entry.group or micro for name, entry in resolved.recipe.pairings.items()}
         )
         built = built.of_recipe(resolved.recipe)
@@ -73,7 +73,7 @@ def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[
     return resolved, built
 
 
-def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+def _made(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Problem]:
     try:
         with contained(dotted(path)):
             built.of(one.kind)[str(path[1])] = one.cls(one.config)
@@ -81,7 +81,7 @@ def _made(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[P
         yield loaded.problem(path, error.why, error.hint, key=True)
 
 
-def _finished(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+def _finished(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Problem]:
     """An objective's own modules."""
     if one.kind == "objective":
         try:
@@ -142,7 +142,7 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = N
     return loaded.problem(path, what + (f" ({place})" if place else ""), hint, key=True)
 
 
-def _asked(loaded: Loaded, path: KeyPath, one: Named, built: Built) -> Iterator[Problem]:
+def _asked(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Problem]:
     """What is wrong with the views of an objective, mask or pairing."""
     name, whole = str(path[1]), built.of(one.kind)[str(path[1])]
     try:
@@ -170,7 +170,7 @@ def views_of(whole: Any, inputs: Mapping[str, Input]) -> Mapping[str, View]:
 Found = tuple[KeyPath, str, str]
 
 
-def asked_in_vain(view: View, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+def asked_in_vain(view: View, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Found]:
     """(key path, what, mend) for whatever a view and all that it is fed ask in vain."""
     for fed in view.fed:
         yield from asked_in_vain(fed, path, one, built)
@@ -209,7 +209,7 @@ def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Foun
             )
 
 
-def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Found]:
     """Whether positions can be taken from sight by a mask: a pooled encoder's tokens are not the mask's patches."""
     first = built.made.fields.spec(built.made.fields.inputs[x.name][0])
     if first.kind == "picture" and built.parts[x.part].spec.grid is None:
@@ -220,7 +220,7 @@ def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: Built) -> Iter
         )
 
 
-def _fill(x: Input, part: Part, path: KeyPath, one: Named, built: Built) -> Iterator[Found]:
+def _fill(x: Input, part: Part, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Found]:
     """Whether an encoder can hide what a mask hides."""
     assert x.mask is not None, "the view needs its mask"
     mask, spec, fields = built.masks[x.mask], part.spec, built.made.fields

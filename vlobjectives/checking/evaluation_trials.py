@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from vlobjectives.checking.capabilities import asked_in_vain, views_of
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.checking.trial_system import little
 from vlobjectives.contracts import naming, roles
 from vlobjectives.contracts.evaluation import Evaluation
@@ -32,7 +32,7 @@ MOST = 200
 
 
 @dataclass
-class Fault:
+class TrialFault:
     """Why an evaluation cannot be had: what its views ask in vain, what it says itself, or what its code raises.
 
     ran  whether that was in `run`
@@ -63,7 +63,7 @@ class Trials:
     """Evaluations that are run on little."""
 
     resolved: Resolved
-    built: Built
+    built: MetaBuild
 
     def made(self, one: Named) -> Evaluation | None:
         try:
@@ -72,23 +72,23 @@ class Trials:
         except Exception:  # `fault` says so
             return None
 
-    def fault(self, path: KeyPath, one: Named) -> Fault | None:
+    def fault(self, path: KeyPath, one: Named) -> TrialFault | None:
         """None where the evaluation runs, on each source that it is for."""
         ran = False
         try:
             with contained(dotted(path), draws=True):
                 whole = one.cls(one.config)
                 if unfit := list(_roles(path, one, self.resolved.entries)):
-                    return Fault(unfit)
+                    return TrialFault(unfit)
                 views = views_of(whole, self.built.bare)
                 found = [problem for view in views.values() for problem in asked_in_vain(view, path, one, self.built)]
                 found += [*_averages(path, views, self.built), *_swapped(path, one, views, self.built)]
                 if found:
-                    return Fault(list(dict.fromkeys(found)))
+                    return TrialFault(list(dict.fromkeys(found)))
                 ran = True
                 self._run(one, whole)
         except (Exception, SystemExit) as error:  # a plug-in's own code
-            return Fault([], error, ran)
+            return TrialFault([], error, ran)
         return None
 
     def _run(self, one: Named, whole: Evaluation) -> None:
@@ -113,7 +113,7 @@ class Trials:
     def _little(self) -> tuple[Mapping[str, SplitContext], str]:
         return little(self.resolved, self.built)
 
-    def mended(self, path: KeyPath, one: Named, fault: Fault) -> Iterator[Problem]:
+    def mended(self, path: KeyPath, one: Named, fault: TrialFault) -> Iterator[Problem]:
         """The options, one or two, with other values of which the evaluation runs; none where no such are found."""
         choices, left = self._choices(one), MOST
         for many in (1, 2):
@@ -144,7 +144,9 @@ class Trials:
                 found[option] = [info.get_default(call_default_factory=True)]
         return {option: found[option] for option in sorted(found, key=lambda option: option not in one.entry.options)}
 
-    def _wrong(self, path: KeyPath, one: Named, option: str, fit: Sequence[Any], fault: Fault, alone: bool) -> Problem:
+    def _wrong(
+        self, path: KeyPath, one: Named, option: str, fit: Sequence[Any], fault: TrialFault, alone: bool
+    ) -> Problem:
         """`alone`: whether this option by itself is why."""
         value, meaning = getattr(one.config, option), type(one.config).model_fields[option].description
         what = next((what for where, what, _ in fault.found if where == (*path, option)), fault.why if alone else "")
@@ -171,7 +173,7 @@ def _roles(path: KeyPath, one: Named, named: Mapping[KeyPath, Named]) -> Iterato
             )
 
 
-def _averages(path: KeyPath, views: Mapping[str, Any], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
+def _averages(path: KeyPath, views: Mapping[str, Any], built: MetaBuild) -> Iterator[tuple[KeyPath, str, str]]:
     """An evaluation sees the averages that training keeps, and makes none."""
     for part in sorted(set().union(*map(averaged_parts, views.values())) - wanted(built)):
         yield (
@@ -182,7 +184,9 @@ def _averages(path: KeyPath, views: Mapping[str, Any], built: Built) -> Iterator
         )
 
 
-def _swapped(path: KeyPath, one: Named, views: Mapping[str, View], built: Built) -> Iterator[tuple[KeyPath, str, str]]:
+def _swapped(
+    path: KeyPath, one: Named, views: Mapping[str, View], built: MetaBuild
+) -> Iterator[tuple[KeyPath, str, str]]:
     """Inputs that stand on the wrong side: `image` names one that a projection or fusion takes as its text."""
     inputs = one.config.named("input")
     for part in {view.part for view in views.values()} & built.parts.keys():

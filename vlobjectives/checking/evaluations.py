@@ -9,8 +9,8 @@ import inspect
 from difflib import get_close_matches
 from pathlib import Path
 
-from vlobjectives.checking.evaluation_trials import Fault, Trials
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.evaluation_trials import TrialFault, Trials
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.checking.trial_system import SAMPLES
 from vlobjectives.contracts.source import Source
 from vlobjectives.errors import DataError, Place, PluginError, RecipeError
@@ -25,7 +25,7 @@ from vlobjectives.resolved.resolved import Resolved
 STAGE = "capabilities"
 
 
-def evaluations(resolved: Resolved, built: Built, runs: bool, report: Report) -> None:
+def evaluations(resolved: Resolved, built: MetaBuild, runs: bool, report: Report) -> None:
     """What is wrong with each evaluation, at the option that is to blame where one is.
 
     runs  whether the system takes a step: of one that does not, what fails is no fault of an evaluation's
@@ -91,7 +91,9 @@ def _instead(missing: list[str], trials: "Trials") -> str:
     return "".join(f"did you mean '{found[0]}' by '{word}'? Or " for word, found in near.items() if found)
 
 
-def _tell(loaded: Loaded, path: KeyPath, one: Named, fault: Fault, trials: Trials, runs: bool, report: Report) -> None:
+def _tell(
+    loaded: Loaded, path: KeyPath, one: Named, fault: TrialFault, trials: Trials, runs: bool, report: Report
+) -> None:
     """A fault that no other value mends."""
     away = f"leave it out: evaluate.{path[1]}=false"
     report.add(STAGE, [loaded.problem(where, what, hint) for where, what, hint in fault.found])

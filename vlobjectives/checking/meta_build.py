@@ -16,7 +16,7 @@ from vlobjectives.system import assemble
 
 
 @dataclass
-class Built:
+class MetaBuild:
     """What stages after `data` look at; a `planning.plan.Cast` too.
 
     sites  source -> input -> where masks work
@@ -42,14 +42,14 @@ class Built:
         """The inputs without their own masks: what masks and evaluations look at."""
         return bare(self.inputs)
 
-    def of_recipe(self, recipe: Recipe) -> "Built":
+    def of_recipe(self, recipe: Recipe) -> "MetaBuild":
         """Of all this what a recipe still has."""
 
         def kept(held: Mapping[str, Any], section: str) -> dict[str, Any]:
             return {name: one for name, one in held.items() if name in getattr(recipe, section)}
 
         parts, made = kept(self.parts, "model"), self.made.of_inputs(recipe.inputs)
-        return Built(
+        return MetaBuild(
             made,
             parts,
             assemble.sites(made, parts),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.costs import shape_check
 from vlobjectives.errors import Problem, ResourceError
 from vlobjectives.recipe.loading import Loaded
@@ -20,7 +20,7 @@ GIGA = 1e9
 
 def means(
     loaded: Loaded,
-    built: Built,
+    built: MetaBuild,
     step: shape_check.Step | None,
     processes: int,
     place: Path | None,
@@ -56,7 +56,7 @@ def _device(loaded: Loaded, processes: int) -> Iterator[Problem]:
         yield loaded.problem(("run", "precision"), "fp16 is for GPUs", "run.precision=auto")
 
 
-def _weights(loaded: Loaded, built: Built) -> Iterator[Problem]:
+def _weights(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """Starting weights that are not here and cannot be fetched."""
     for name, part in built.parts.items():
         if why := part.weights_missing():

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.passes import MaskKey
@@ -25,7 +25,7 @@ from vlobjectives.training.schedule import live_sets
 STAGE = "sense"
 
 
-def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
+def sense(loaded: Loaded, built: MetaBuild, processes: int, report: Report) -> bool:
     """Whether a step could be taken."""
     rows = (
         []
@@ -47,7 +47,7 @@ def sense(loaded: Loaded, built: Built, processes: int, report: Report) -> bool:
     return all(problem.note for problem in rows + when)
 
 
-def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
+def _rows(loaded: Loaded, built: MetaBuild, processes: int) -> Iterator[Problem]:
     """How many rows a step, a loss and a pairing see."""
     recipe = loaded.recipe
     batch = recipe.data.batch
@@ -98,7 +98,7 @@ def _rows(loaded: Loaded, built: Built, processes: int) -> Iterator[Problem]:
             )
 
 
-def _alone(built: Built) -> Iterator[str]:
+def _alone(built: MetaBuild) -> Iterator[str]:
     """Whatever compares rows of a batch."""
     yield from (f"objectives.{name}" for name, objective in built.objectives.items() if _compares(objective))
     yield from (f"pairings.{name}" for name in built.pairings)
@@ -130,7 +130,7 @@ def _seen(loaded: Loaded, name: str, objective: Objective, micro: int, processes
         )
 
 
-def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
+def _masks(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """Under every mask something is hidden and something seen."""
     used = {
         work.key: None
@@ -160,7 +160,7 @@ def _masks(loaded: Loaded, built: Built) -> Iterator[Problem]:
             )
 
 
-def _averages(loaded: Loaded, built: Built) -> Iterator[Problem]:
+def _averages(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """A decay that is written where nothing is averaged: it would look as if weights were."""
     written = loaded.recipe.run.ema.decay != type(loaded.recipe.run.ema)().decay  # a run's recipe holds defaults too
     if written and ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
@@ -173,7 +173,7 @@ def _averages(loaded: Loaded, built: Built) -> Iterator[Problem]:
         )
 
 
-def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
+def _answers(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """Inputs of pictures that read what is made of the caption."""
     views = [view for objective in built.objectives.values() for view in objective.views(built.inputs).values()]
     for name in dict.fromkeys(name for view in views for name in _pictures(view, built)):
@@ -188,14 +188,14 @@ def _answers(loaded: Loaded, built: Built) -> Iterator[Problem]:
                 )
 
 
-def _pictures(view: View, built: Built) -> Iterator[str]:
+def _pictures(view: View, built: MetaBuild) -> Iterator[str]:
     """Names of the inputs that a view, or what it is fed, takes as a picture."""
     for fed in view.fed:
         yield from _pictures(fed, built)
     yield from view.pictures(built)
 
 
-def _groups(loaded: Loaded, built: Built) -> Iterator[Problem]:
+def _groups(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """Patterns of optimiser groups that match, and that something is left for."""
     optim, steps = loaded.recipe.optim, loaded.recipe.run.steps
     names = [

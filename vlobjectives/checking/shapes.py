@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from vlobjectives.checking.data import told
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.costs import shape_check
 from vlobjectives.errors import Problem
@@ -23,7 +23,7 @@ SHOWN = 4
 """Parameters that are named one by one."""
 
 
-def shapes(resolved: Resolved, built: Built, report: Report) -> shape_check.Step | None:
+def shapes(resolved: Resolved, built: MetaBuild, report: Report) -> shape_check.Step | None:
     """The step that needs most memory; None where one fails."""
     loaded, steps, reached = resolved.loaded, [], set()
     failed: dict[str, Problem] = {}

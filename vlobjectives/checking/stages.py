@@ -6,7 +6,7 @@ from vlobjectives.checking.capabilities import capabilities
 from vlobjectives.checking.data import data
 from vlobjectives.checking.evaluations import evaluations
 from vlobjectives.checking.initial_run import begun
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.checking.references import references, unused
 from vlobjectives.checking.resources import means
 from vlobjectives.checking.sanity import sense
@@ -75,7 +75,7 @@ def check(
     return whole, _left(report, whole, less)
 
 
-def _stepped(resolved: Resolved, built: Built, report: Report) -> tuple[Resolved, Built, Step | None]:
+def _stepped(resolved: Resolved, built: MetaBuild, report: Report) -> tuple[Resolved, MetaBuild, Step | None]:
     """Stage `shapes`, again without what failed until nothing does: one loss that fails hides those behind it."""
     step, told = None, -1
     while built.objectives and told != len(report.errors):

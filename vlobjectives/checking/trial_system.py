@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 
-from vlobjectives.checking.meta_build import Built
+from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.evaluation.context import SplitContext, held_out
@@ -22,7 +22,7 @@ SAMPLES, ROWS, TWINS = 8, 4, 2
 """Samples of a split, in batches of so many, and twins of a kind that evaluations are tried on."""
 
 
-def little(resolved: Resolved, built: Built) -> tuple[Mapping[str, SplitContext], str]:
+def little(resolved: Resolved, built: MetaBuild) -> tuple[Mapping[str, SplitContext], str]:
     """Source -> a few samples of a split that is evaluated, with the small form; nothing, and why, where that cannot
     be had."""
     recipe, made = resolved.recipe, built.made

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
-from vlobjectives.components import KINDS, Row
+from vlobjectives.components import KINDS, ComponentRow
 from vlobjectives.errors import PluginError
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.console import Wide
@@ -78,7 +78,7 @@ def table(components: list[dict[str, Any]]) -> None:
     Wide().print(shown)
 
 
-def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
+def find(registry: Registry, name: str) -> list[tuple[ComponentRow, type]]:
     """The plug-ins that NAME, KIND:NAME or PACKAGE/NAME means; several kinds may have one of that name.
 
     Raises PluginError if there is none, or if one does not load.
@@ -101,7 +101,7 @@ def find(registry: Registry, name: str) -> list[tuple[Row, type]]:
     return [(row, registry.get(row.kind, row.name)) for row in found]
 
 
-def as_data(row: Row, cls: type[Any]) -> dict[str, Any]:
+def as_data(row: ComponentRow, cls: type[Any]) -> dict[str, Any]:
     """The same that `show` prints."""
     return {
         "kind": row.kind,
@@ -116,7 +116,7 @@ def as_data(row: Row, cls: type[Any]) -> dict[str, Any]:
     }
 
 
-def show(row: Row, cls: type[Any]) -> None:
+def show(row: ComponentRow, cls: type[Any]) -> None:
     """A plug-in as a person reads it."""
     console, seen = Wide(highlight=False), as_data(row, cls)
     brought = f"{row.package} {row.version}".strip()
@@ -160,7 +160,7 @@ def fields(model: type[BaseModel]) -> list[dict[str, Any]]:
     return described
 
 
-def views(row: Row, cls: type[Any]) -> dict[str, str]:
+def views(row: ComponentRow, cls: type[Any]) -> dict[str, str]:
     """What the plug-in asks to see, with the inputs `image` and `text` and each named thing called by its option.
 
     Empty where it has no views, or where they hang on options that have no default.

@@ -64,7 +64,7 @@ def run(
     world, registry = distributed.world(), context.obj.registry(trust)
     log = Log(first=world.first)
     ready = start.ready(
-        start.Order(recipe, loaded, tiny, out, resume),
+        start.RunOrder(recipe, loaded, tiny, out, resume),
         registry,
         max(nproc, world.size),
         parent is not None,

@@ -51,7 +51,7 @@ def sweep(
 
     whole.check_metrics(file, rows)
     place = out.expanduser().resolve() if out else file.out
-    order = whole.Order(
+    order = whole.SweepOrder(
         file, rows, place.with_name(f"{place.name}-tiny") if tiny and not out else place, tiny, nproc, context.obj.words
     )
     raise typer.Exit(whole.sweep(order, partial(context.obj.registry, trust), Log(), dry_run))

@@ -163,7 +163,7 @@ def _averages(system: System) -> dict[str, int]:
     }
 
 
-def _schedules(recipe: Recipe, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.Schedule]:
+def _schedules(recipe: Recipe, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.ScheduleCost]:
     """The planned schedule, the published groups if the recipe names them, and each objective by itself."""
     live = [[name for name in group if name in names] for group in recipe.plan.published]
     published = tuple(tuple(group) for group in live if group)

@@ -94,7 +94,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ScheduleCost:
     """One way to run the same losses: passes by part, forward FLOPs and activations (bytes) of a micro-batch."""
 
     groups: tuple[tuple[str, ...], ...]
@@ -129,7 +129,7 @@ class Costs:
     objectives: tuple[ObjectiveCost, ...]
     parameters: Mapping[str, int]
     phases: tuple[Phase, ...]
-    schedules: Mapping[str, Schedule]
+    schedules: Mapping[str, ScheduleCost]
     averages: Mapping[str, int] = field(default_factory=dict)
     recomputed: tuple[str, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
@@ -156,14 +156,14 @@ class Costs:
         )
 
 
-def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> Schedule:
+def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> ScheduleCost:
     """What a plan costs whose entries were all counted in another: a pass costs the same whoever shares it.
 
     flops, held  title of an entry or name of an objective -> FLOPs, bytes of activations; 0 where it is missing
     """
     entries = [work.key.title for share in plan.shares for work in share.work]
     entries += [name for share in plan.shares for name in share.objectives]
-    return Schedule(
+    return ScheduleCost(
         tuple(share.objectives for share in plan.shares),
         dict(Counter(w.key.runner for w in plan.passes)),
         sum(flops.get(name, 0) for name in entries),

@@ -164,7 +164,7 @@ def make_reader(
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedComponent:
     """What a source or reader says of itself without a file being opened: it stands in its place in a plan."""
 
     config: Any
@@ -182,7 +182,7 @@ def _told(cls: type[Source] | type[Reader], described: bool) -> Any:
         told = cls.described(config)
         if told is None:
             return cls(config, **more)
-        return Described(config, told, told, cls.framed if issubclass(cls, Source) else None)
+        return DescribedComponent(config, told, told, cls.framed if issubclass(cls, Source) else None)
 
     return make
 

@@ -62,7 +62,7 @@ def layout_of(resolved: Resolved) -> Layout:
     return Layout(data.batch, micro, world.size, world.rank)
 
 
-class Order:
+class SampleOrder:
     """Which sample stands at a position of the endless stream: each epoch all samples once, in an order of its own.
 
     together  so many consecutive numbers stay side by side (twins that are each other's hard negatives)
@@ -105,15 +105,15 @@ def fetch(
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedBatch:
     """A micro-batch on the host, the keys of its samples, and the bad samples met while reading it."""
 
     batch: Batch
     keys: tuple[str, ...]
     bad: tuple[tuple[int, UnusableSample], ...]
 
-    def pin_memory(self) -> "Loaded":
-        return Loaded(self.batch.pin_memory(), self.keys, self.bad)
+    def pin_memory(self) -> "LoadedBatch":
+        return LoadedBatch(self.batch.pin_memory(), self.keys, self.bad)
 
 
 class MicroBatches(Dataset):
@@ -122,9 +122,9 @@ class MicroBatches(Dataset):
     def __init__(self, source: Source, fields: Fields, split: str, layout: Layout, seed: int):
         self.source, self.fields, self.split, self.layout, self.seed = source, fields, split, layout, seed
         self.size = source.size(split)
-        self.order = Order(self.size, seed, source.together)
+        self.order = SampleOrder(self.size, seed, source.together)
 
-    def __getitem__(self, item: int) -> Loaded:
+    def __getitem__(self, item: int) -> LoadedBatch:
         step, m = divmod(item, self.layout.micro_steps)
         samples, numbers, bad = [], [], []
         for position in self.layout.rows(step, m):
@@ -133,7 +133,7 @@ class MicroBatches(Dataset):
             samples.append(sample)
             numbers.append(number)
             bad += met
-        return Loaded(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), tuple(bad))
+        return LoadedBatch(self.fields.batch(samples, numbers), tuple(sample.key for sample in samples), tuple(bad))
 
 
 class _Kept(Dataset):
@@ -143,7 +143,7 @@ class _Kept(Dataset):
     def __init__(self, data: Dataset):
         self.data = data
 
-    def __getitem__(self, item: int) -> Loaded | VlobjError:
+    def __getitem__(self, item: int) -> LoadedBatch | VlobjError:
         try:
             return self.data[item]
         except Exception as error:
@@ -153,7 +153,7 @@ class _Kept(Dataset):
             return told
 
 
-def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[Loaded]:
+def micro_batches(data: Dataset, first: int, last: int, workers: int, pin: bool) -> Iterator[LoadedBatch]:
     """Items first..last-1 in order, read ahead by `workers` processes (0: in this one).
 
     Raises what reading raises, and ResourceError when a worker died while handing over; else torch says so wherever
@@ -209,13 +209,13 @@ class HeldBatches(Dataset):
     def __len__(self) -> int:
         return -(-self.size // self.rows)
 
-    def __getitem__(self, item: int) -> Loaded:
+    def __getitem__(self, item: int) -> LoadedBatch:
         numbers = range(item * self.rows, min((item + 1) * self.rows, self.size))
         found = [
             fetch(self.source, self.split, number, 0, self.seed, self.size, self.fields.source) for number in numbers
         ]
         samples = [sample for sample, _ in found]
-        return Loaded(
+        return LoadedBatch(
             self.fields.batch(samples, numbers),
             tuple(sample.key for sample in samples),
             tuple(one for _, met in found for one in met),

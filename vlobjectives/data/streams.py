@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.collate import Fields
-from vlobjectives.data.loader import Layout, Loaded, MicroBatches
+from vlobjectives.data.loader import Layout, LoadedBatch, MicroBatches
 
 FINEST = 10**6
 """Weights are taken as fractions with denominators up to this, so that ties are ties on every machine."""
@@ -77,7 +77,7 @@ class Mixture(Dataset):
         self.micro_steps = parts[0].layout.micro_steps
         self.first = [0, *accumulate(part.size for part in parts)]
 
-    def __getitem__(self, item: int) -> Loaded:
+    def __getitem__(self, item: int) -> LoadedBatch:
         step, m = divmod(item, self.micro_steps)
         who, had = self.turns(step)
         loaded = self.parts[who][had * self.micro_steps + m]

@@ -124,7 +124,7 @@ class Every(Section):
     share: Share | None = Field(None, gt=0, description="every such share of the run")
 
 
-class Schedule(Section):
+class ScheduleSection(Section):
     warmup: Time = Field(0, description="linear warm-up: whole number = steps, with a point = share of the run")
     then: Literal["cosine", "linear", "constant"] = Field("cosine", description="the rate after the warm-up")
     floor: Share = Field(0.05, description="where cosine and linear end, as a share of lr")
@@ -146,11 +146,11 @@ class Optim(Section):
     eps: Epsilon = Field(1e-8, description="AdamW's epsilon")
     weight_decay: Amount = Field(0.01, description="decoupled weight decay")
     clip: Annotated[Amount, Field(gt=0)] | None = Field(1.0, description="largest norm of all gradients; null: none")
-    schedule: Schedule = Field(Schedule(), description="the learning rate over the run")
+    schedule: ScheduleSection = Field(ScheduleSection(), description="the learning rate over the run")
     groups: tuple[OptimGroup, ...] = Field((), description="parameters that differ; the first pattern that fits wins")
 
 
-class Checkpoint(Every):
+class CheckpointSection(Every):
     """When to save (neither: at the end alone) and how many of the newest to keep."""
 
     keep: Kept = Field(2, description="how many of the newest checkpoints stay")
@@ -164,30 +164,30 @@ class Ema(Section):
     )
 
 
-class Log(Section):
+class LogSection(Section):
     steps: Steps = Field(1, description="every so many steps a line in metrics.jsonl")
 
 
-class Run(Section):
+class RunSection(Section):
     steps: Steps = Field(description="optimiser steps")
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda or cuda:N"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the passes, not of losses")
     compile: Literal["none", "parts"] = Field("none", description="parts: torch.compile for each part of the model")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="when to save, and how many to keep")
+    checkpoint: CheckpointSection = Field(CheckpointSection(), description="when to save, and how many to keep")
     gradient: Literal["exact", "published"] = Field(
         "exact", description="over processes: exact, or as the published gather (local slice only) computes it"
     )
     ema: Ema = Field(Ema(), description="averages of weights over the steps")
-    log: Log = Field(Log(), description="when metrics are logged")
+    log: LogSection = Field(LogSection(), description="when metrics are logged")
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = Field(
         None, description="first part of the run folder's name; by default the recipe's"
     )
     folder: str = Field("runs", description="where run folders are made")
 
 
-class Plan(Section):
+class PlanSection(Section):
     share: Literal["all", "none"] = Field("all", description="none computes each view for itself, for comparisons")
     published: tuple[tuple[str, ...], ...] = Field((), description="objectives that shared passes as published")
     checkpoint: tuple[str, ...] = Field((), description="parts whose activations are recomputed to save memory")
@@ -222,8 +222,8 @@ class Recipe(Section):
     pairings: dict[Name, PairingEntry] = Field({}, description="ways to choose wrong pairs")
     objectives: dict[Name, ObjectiveEntry] = Field(min_length=1, description="the losses")
     optim: Optim = Field(description="the optimiser")
-    run: Run = Field(description="how long, where, and what is kept")
-    plan: Plan = Field(Plan(), description="what is shared and what is recomputed")
+    run: RunSection = Field(description="how long, where, and what is kept")
+    plan: PlanSection = Field(PlanSection(), description="what is shared and what is recomputed")
     evaluate: Evaluate = Field(Evaluate(), description="what to measure and when")
 
     @property

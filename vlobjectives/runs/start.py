@@ -17,7 +17,7 @@ from vlobjectives.runtime import distributed
 
 
 @dataclass(frozen=True)
-class Order:
+class RunOrder:
     """What was asked for.
 
     recipe    a file, a shipped recipe's name or a run folder, which means to go on with that run; `loaded` from it
@@ -33,7 +33,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyRun:
     """A checked recipe, its folder, whether the run goes on there, and whether the folder was made for it, empty."""
 
     resolved: Resolved
@@ -48,7 +48,7 @@ class Ready:
                 self.place.rmdir()
 
 
-def ready(order: Order, registry: Registry, processes: int, checked: bool, say: Callable[[str], None]) -> Ready:
+def ready(order: RunOrder, registry: Registry, processes: int, checked: bool, say: Callable[[str], None]) -> ReadyRun:
     """Everything that is decided before a run. Raises Refused where a check finds an error.
 
     checked  the process that started this one has checked, and said what there was to say
@@ -64,13 +64,13 @@ def ready(order: Order, registry: Registry, processes: int, checked: bool, say: 
     place = run or (order.out.expanduser().resolve() if order.out else _place(loaded))
     going_on = run is not None or (order.resume and (place / "recipe.yaml").is_file())
     if checked:
-        return Ready(resolve(loaded, registry), place, going_on)
+        return ReadyRun(resolve(loaded, registry), place, going_on)
     resolved, report = check(loaded, registry, processes, place=place)
     for note in report.notes:
         say(str(note))
     report.refuse()
     new = run is None and order.out is None
-    return Ready(resolved, _made(place) if new else place, going_on, new)
+    return ReadyRun(resolved, _made(place) if new else place, going_on, new)
 
 
 def _run_folder(recipe: str) -> Path | None:
@@ -79,7 +79,7 @@ def _run_folder(recipe: str) -> Path | None:
     return path.resolve() if path.suffix != ".yaml" and (path / "recipe.yaml").is_file() else None
 
 
-def _refuse_contradictions(order: Order, run: Path | None) -> None:
+def _refuse_contradictions(order: RunOrder, run: Path | None) -> None:
     if run is not None and order.tiny:
         raise RecipeError.one(
             f"{order.recipe} is a run, which --tiny cannot change", "leave out --tiny, or name a recipe"

@@ -19,7 +19,7 @@ from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import plugin_copies, resume
-from vlobjectives.sweeping.rows import Row, of_rows
+from vlobjectives.sweeping.rows import SweepRow, of_rows
 from vlobjectives.sweeping.run_state import Plugins, State, digest, state
 from vlobjectives.sweeping.sweep_file import SweepFile
 from vlobjectives.training.schedule import live_sets
@@ -42,7 +42,7 @@ class _Before(BaseModel):
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """A row under a seed, the run folder that it has, and what lies there."""
 
     row: str
@@ -56,29 +56,29 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyRow:
     """A row that passed all checks: its resolved recipe, what its plan costs, its runs, one a seed.
 
     passes  of the phase with the most work; flops: of a run, forward and backward
     """
 
-    row: Row
+    row: SweepRow
     recipe: Recipe
     digest: str
     passes: int
     flops: float
-    runs: tuple[Run, ...]
+    runs: tuple[SweepRun, ...]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The rows of a sweep, and what was noted about them."""
 
-    rows: tuple[Ready, ...]
+    rows: tuple[ReadyRow, ...]
     notes: tuple[str, ...]
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[SweepRun]:
         """Every run, seed after seed: what is compared comes together."""
         return [run for runs in zip(*(one.runs for one in self.rows)) for run in runs]
 
@@ -88,7 +88,7 @@ class _Found:
     """A row on its way through the checks; `key` is its digest, empty where a plug-in of it cannot be used;
     `resolved` is there once it is checked."""
 
-    row: Row
+    row: SweepRow
     loaded: Loaded
     registry: Registry
     processes: int
@@ -96,7 +96,7 @@ class _Found:
     files: Mapping[str, str] = field(default_factory=dict)
     resolved: Resolved | None = None
     key: str = ""
-    runs: tuple[Run, ...] = ()
+    runs: tuple[SweepRun, ...] = ()
 
     def settle(self, out: Path, seeds: Sequence[int]) -> None:
         """Resolves the recipe, learns who brings its plug-ins, and looks for its runs."""
@@ -109,9 +109,9 @@ class _Found:
             self.key = digest(self.loaded.recipe, self.plugins, self.files)
             self.runs = tuple(self._run(out, seed) for seed in seeds)
 
-    def _run(self, out: Path, seed: int) -> Run:
+    def _run(self, out: Path, seed: int) -> SweepRun:
         place, recipe = out / f"{self.row.name}-seed{seed}", self.loaded.recipe.model_copy(update={"seed": seed})
-        return Run(self.row.name, seed, place, state(place, recipe, self.plugins, self.files))
+        return SweepRun(self.row.name, seed, place, state(place, recipe, self.plugins, self.files))
 
     def finished(self, before: Mapping[str, _Known]) -> bool:
         """Whether there is nothing left to check: all of its runs are there, and its costs are known."""
@@ -120,7 +120,7 @@ class _Found:
 
 def prepare(
     file: SweepFile,
-    rows: Sequence[tuple[Row, Loaded]],
+    rows: Sequence[tuple[SweepRow, Loaded]],
     out: Path,
     small: bool,
     processes: int,
@@ -150,7 +150,8 @@ def prepare(
     notes += _check([one for one in kept.values() if not one.finished(before)], len(kept), out, say)
     return Prepared(
         tuple(
-            Ready(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs) for key, one in kept.items()
+            ReadyRow(one.row, one.loaded.recipe, key, *_costs(one, before.get(key)), one.runs)
+            for key, one in kept.items()
         ),
         tuple(notes),
     )

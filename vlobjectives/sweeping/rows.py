@@ -18,7 +18,7 @@ LONGEST = 80
 
 
 @dataclass(frozen=True)
-class Row:
+class SweepRow:
     """A row: its name, what it changes beside what all change, and where the sweep file says so."""
 
     name: str
@@ -31,7 +31,7 @@ class Row:
         return ", ".join(f"{one.name}={json.dumps(one.document.data, ensure_ascii=False)}" for one in self.changes)
 
 
-def loaded(file: SweepFile, overrides: Sequence[str] = ()) -> list[tuple[Row, Loaded]]:
+def loaded(file: SweepFile, overrides: Sequence[str] = ()) -> list[tuple[SweepRow, Loaded]]:
     """Every row with its recipe, the base row first; `overrides` hold in all rows.
 
     Raises RecipeError with the problems of all rows.
@@ -39,7 +39,7 @@ def loaded(file: SweepFile, overrides: Sequence[str] = ()) -> list[tuple[Row, Lo
     if any(word.partition("=")[0] == "seed" for word in overrides):
         raise RecipeError.one(SEEDED, f"write them in {file.path.name}: {SEEDS}", Place(COMMAND_LINE), "seed")
     common = [file.change(key, ("change", key)) for key in file.sweep.change]
-    base = Row(BASE, (), ())
+    base = SweepRow(BASE, (), ())
     recipe = load(file.base, [*common, *overrides])  # what is wrong with all rows is said once
     found, problems = [(base, recipe)], []
     for row in _rows(file, list(recipe.recipe.objectives)):
@@ -69,19 +69,19 @@ def of_rows(problem: Problem, rows: Iterable[str]) -> Problem:
     return Problem(problem.place, problem.path, what, problem.hint, problem.note)
 
 
-def _rows(file: SweepFile, objectives: Sequence[str]) -> Iterator[Row]:
+def _rows(file: SweepFile, objectives: Sequence[str]) -> Iterator[SweepRow]:
     sweep = file.sweep
     for name, keys in sweep.rows.items():
-        yield Row(name, tuple(file.change(key, ("rows", name, key)) for key in keys), ("rows", name))
+        yield SweepRow(name, tuple(file.change(key, ("rows", name, key)) for key in keys), ("rows", name))
     short = _short(list(sweep.grid))
     for point in itertools.product(*(range(len(values)) for values in sweep.grid.values())) if sweep.grid else ():
         changes = tuple(file.change(key, ("grid", key, place)) for key, place in zip(sweep.grid, point))
         name = ",".join(f"{short[one.name]}={_word(one.document.data)}" for one in changes)
-        yield Row(name[:LONGEST], changes, ("grid",))
+        yield SweepRow(name[:LONGEST], changes, ("grid",))
     if sweep.drop_one:
         for name in objectives:
             change = file.constant(f"objectives.{name}.weight", 0, ("drop_one",))
-            yield Row(f"without_{name}", (change,), ("drop_one",))
+            yield SweepRow(f"without_{name}", (change,), ("drop_one",))
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from vlobjectives.costs.units import flop
 from vlobjectives.sweeping.prepare import Prepared
-from vlobjectives.sweeping.tables import Cost, Interval, Score
+from vlobjectives.sweeping.tables import Cost, Interval, SweepScore
 
 HEAD = ("row", "mean [95 %]", "difference to base [95 %]", "p, Holm", "")
 COSTS = ("row", "what it changes", "runs", "passes", "FLOPs a run", "of base", "training")
@@ -46,7 +46,7 @@ def total(prepared: Prepared) -> str:
     return f"{len(prepared.runs)} runs, {flop(whole)}; left to do {len(left)} runs, {flop(sum(left))}"
 
 
-def renderable(scores: Sequence[Score], costs: Sequence[Cost]) -> RenderableType:
+def renderable(scores: Sequence[SweepScore], costs: Sequence[Cost]) -> RenderableType:
     """Scores, then costs."""
     first, second = _table(*HEAD), _table(*COSTS)
     for score in scores:
@@ -59,7 +59,7 @@ def renderable(scores: Sequence[Score], costs: Sequence[Cost]) -> RenderableType
     return Group(*([first] if scores else []), second)
 
 
-def markdown(title: str, scores: Sequence[Score], costs: Sequence[Cost], notes: Sequence[str]) -> str:
+def markdown(title: str, scores: Sequence[SweepScore], costs: Sequence[Cost], notes: Sequence[str]) -> str:
     """Both tables, how to read them, and what is to be said beside them."""
     parts = [f"# {title}"]
     if scores:
@@ -71,7 +71,7 @@ def markdown(title: str, scores: Sequence[Score], costs: Sequence[Cost], notes: 
     return "\n\n".join(parts) + "\n"
 
 
-def as_csv(scores: Sequence[Score], costs: Sequence[Cost]) -> str:
+def as_csv(scores: Sequence[SweepScore], costs: Sequence[Cost]) -> str:
     """A line for each score of each row, numbers in full; the empty text where there is none."""
     of_row = {cost.row: cost for cost in costs}
     out = io.StringIO()
@@ -123,7 +123,7 @@ def as_csv(scores: Sequence[Score], costs: Sequence[Cost]) -> str:
     return out.getvalue()
 
 
-def _title(score: Score) -> str:
+def _title(score: SweepScore) -> str:
     """The score's name, its unit and its chance."""
     beside = [
         *(["%"] if score.per_cent else []),
@@ -132,7 +132,7 @@ def _title(score: Score) -> str:
     return score.name + (f" ({', '.join(beside)})" if beside else "")
 
 
-def _rows(score: Score) -> Iterator[tuple[str, ...]]:
+def _rows(score: SweepScore) -> Iterator[tuple[str, ...]]:
     for cell in score.cells:
         yield (
             cell.row,

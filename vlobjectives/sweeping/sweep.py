@@ -14,15 +14,15 @@ from vlobjectives.run_folder import RunFolder
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals, StopRequest, word
 from vlobjectives.sweeping import show, tables
-from vlobjectives.sweeping.prepare import Prepared, Run, keep, prepare
-from vlobjectives.sweeping.rows import Row
+from vlobjectives.sweeping.prepare import Prepared, SweepRun, keep, prepare
+from vlobjectives.sweeping.rows import SweepRow
 from vlobjectives.sweeping.run_state import set_aside
 from vlobjectives.sweeping.sweep_file import SweepFile
 from vlobjectives.sweeping.train_row import Outcome, train
 
 
 @dataclass(frozen=True)
-class Order:
+class SweepOrder:
     """What was asked for.
 
     rows       the rows with their recipes, of `rows.loaded`
@@ -31,7 +31,7 @@ class Order:
     """
 
     file: SweepFile
-    rows: Sequence[tuple[Row, Loaded]]
+    rows: Sequence[tuple[SweepRow, Loaded]]
     out: Path
     tiny: bool = False
     processes: int = 1
@@ -39,10 +39,10 @@ class Order:
 
 
 @dataclass
-class Sweep:
+class SweepJob:
     """A prepared sweep in its folder. `done`: runs that are whole now; `failed`: name of a run -> how it ended."""
 
-    order: Order
+    order: SweepOrder
     prepared: Prepared
     folder: RunFolder
     log: Log
@@ -80,7 +80,7 @@ class Sweep:
                 self.done.add(run)
             self.write()
 
-    def write(self) -> tuple[list[tables.Score], list[tables.Cost], list[str]]:
+    def write(self) -> tuple[list[tables.SweepScore], list[tables.Cost], list[str]]:
         """The tables of all runs that are whole, as table.md and table.csv; gives what they show."""
         rows = {
             one.row.name: {run.seed: RunFolder(run.place).read("summary.json") for run in one.runs if run in self.done}
@@ -119,13 +119,13 @@ class Sweep:
             {run.name: self.failed[run.name].why for run in one.runs if run.name in self.failed},
         )
 
-    def _failed(self, run: Run, outcome: Outcome) -> None:
+    def _failed(self, run: SweepRun, outcome: Outcome) -> None:
         self.failed[run.name] = outcome
         self.folder.write_text(f"failed/{run.place.name}.txt", outcome.said)
         self.log.say(f"{run.name} failed with code {outcome.code}: {outcome.why}; the others go on")
 
 
-def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: bool) -> int:
+def sweep(order: SweepOrder, registry: Callable[[], Registry], log: Log, dry_run: bool) -> int:
     """Checks all rows, trains what is left, shows the table; gives the exit code: of the first run that failed, or 0.
 
     dry_run  shows the runs and what they cost, and makes nothing
@@ -146,7 +146,7 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
             held.enter_context(out.lock())
             log.path = out.path / "log.txt"
             keep(prepared, out)
-            whole = Sweep(order, prepared, out, log)
+            whole = SweepJob(order, prepared, out, log)
             whole.train(signals)
         except (StopRequest, KeyboardInterrupt) as error:
             number = signals.seen or SIGINT
@@ -160,7 +160,7 @@ def sweep(order: Order, registry: Callable[[], Registry], log: Log, dry_run: boo
     return next((outcome.code for outcome in whole.failed.values()), 0)
 
 
-def check_metrics(file: SweepFile, rows: Sequence[tuple[Row, Loaded]]) -> None:
+def check_metrics(file: SweepFile, rows: Sequence[tuple[SweepRow, Loaded]]) -> None:
     """Raises RecipeError for a score that no row's evaluations have."""
     kinds = {
         name

@@ -49,7 +49,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Score:
+class SweepScore:
     """A score over all rows; per_cent: it is a share, printed as per cent."""
 
     name: str
@@ -75,7 +75,7 @@ class Cost:
     why: Mapping[str, str]
 
 
-def scores(summaries: Mapping[str, Mapping[int, Summary]], names: Sequence[str]) -> list[Score]:
+def scores(summaries: Mapping[str, Mapping[int, Summary]], names: Sequence[str]) -> list[SweepScore]:
     """The scores of these names. summaries: row -> seed -> summary.json; the first row is the base."""
     base = next(iter(summaries))
     found = []
@@ -86,7 +86,7 @@ def scores(summaries: Mapping[str, Mapping[int, Summary]], names: Sequence[str])
         }
         cells = [_cell(row, of_row, values[base] if row != base else None) for row, of_row in values.items() if of_row]
         first = next(one[name] for seeds in summaries.values() for one in seeds.values() if name in one)
-        found.append(Score(name, first["chance"], first["per_cent"], _adjusted(cells)))
+        found.append(SweepScore(name, first["chance"], first["per_cent"], _adjusted(cells)))
     return found
 
 

@@ -16,7 +16,7 @@ from vlobjectives.errors import Interrupted, ResourceError, Stopped
 from vlobjectives.runtime.launch import LAUNCHER
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals
-from vlobjectives.sweeping.prepare import Run
+from vlobjectives.sweeping.prepare import SweepRun
 
 TAIL = 65536
 """Bytes at the end of metrics.jsonl that hold its last line."""
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def train(
-    run: Run, recipe: Path, steps: int, words: Sequence[str], processes: int, signals: Signals, log: Log
+    run: SweepRun, recipe: Path, steps: int, words: Sequence[str], processes: int, signals: Signals, log: Log
 ) -> Outcome:
     """Trains a run or goes on with it. A signal to this process is passed on, and the run saves and ends.
 

@@ -25,7 +25,7 @@ class ToyConfig(PartConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="on the stream after attention")
 
 
-class Block(nn.Module):
+class ToyBlock(nn.Module):
     """h + attention(h, z), then h + tanh(W h)."""
 
     def __init__(self, config: ToyConfig):
@@ -60,7 +60,7 @@ class ToyVision(Encoder):
         self.places = nn.Parameter(torch.randn(self.frames * rows * columns, config.width))
         self.classes = nn.Parameter(torch.randn(self.frames, config.width))
         self.mask_token = nn.Parameter(torch.randn(config.width))
-        self.block = Block(config)
+        self.block = ToyBlock(config)
         self.spec = Spec(
             config.width,
             length=len(self.places),
@@ -96,7 +96,7 @@ class ToyText(Encoder):
         length = sum(spec.shape[0] for spec in fields.values())
         self.words = nn.Embedding(max(spec.vocabulary for spec in fields.values()), config.width)
         self.places = nn.Parameter(torch.randn(length, config.width))
-        self.block = Block(config)
+        self.block = ToyBlock(config)
         self.spec = Spec(
             config.width,
             length=length,
@@ -122,7 +122,7 @@ class ToyFusion(Fusion):
 
     def __init__(self, config: "ToyFusion.Config", image: Spec, text: Spec):
         super().__init__(config, image, text)
-        self.image, self.text = Block(config), Block(config)
+        self.image, self.text = ToyBlock(config), ToyBlock(config)
         self.image_in, self.text_in = (nn.Linear(spec.width, config.width) for spec in (image, text))
         self.frames = image.classes
         self.spec = Spec(
@@ -159,7 +159,7 @@ class ToyDecoder(Decoder):
 
     def __init__(self, config: "ToyDecoder.Config", query: Spec, memory: Spec):
         super().__init__(config, query, memory)
-        self.own, self.cross = Block(config), Block(config)
+        self.own, self.cross = ToyBlock(config), ToyBlock(config)
         self.query_in, self.memory_in = (nn.Linear(spec.width, config.width) for spec in (query, memory))
         self.spec = replace(query, width=config.width, can=frozenset({"layers"}))
 

@@ -11,7 +11,7 @@ import torch
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.objective import RETURNS
 from vlobjectives.contracts.source import UnusableSample
-from vlobjectives.data.loader import Layout, Loaded
+from vlobjectives.data.loader import Layout, LoadedBatch
 from vlobjectives.errors import NonFiniteError, Place, PluginError
 from vlobjectives.runtime import distributed
 from vlobjectives.system.losses import Losses, summed
@@ -45,7 +45,7 @@ class Trainer:
     bad: list[tuple[int, UnusableSample]] = field(default_factory=list)
     """Unusable samples that this process met since somebody emptied the list."""
 
-    def step(self, step: int, batches: Iterator[Loaded]) -> dict[str, Any]:
+    def step(self, step: int, batches: Iterator[LoadedBatch]) -> dict[str, Any]:
         """One optimiser step; gives its metrics. Raises NonFiniteError before the optimiser moves.
 
         Where no objective has a weight the samples go by, nothing is computed and the optimiser does not move.
@@ -64,7 +64,7 @@ class Trainer:
                 | told
                 | self.clock.end(self.layout.batch)
             )
-        ready = Ready(loaded, self.fields, self.device)
+        ready = ReadyBatches(loaded, self.fields, self.device)
         counts = self._counts(ready, step, source)
         table: dict[str, list[torch.Tensor]] = {}
         weights: dict[str, float] = {}
@@ -166,7 +166,7 @@ class Trainer:
         rows: dict[str, list[float]],
         norm: float,
         ready: Sequence[Batch],
-        loaded: list[Loaded],
+        loaded: list[LoadedBatch],
         counts: dict[str, torch.Tensor],
     ) -> None:
         """Stops a step whose values or gradient are not finite, the same on every process.
@@ -211,10 +211,10 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Ready(Sequence[Batch]):
+class ReadyBatches(Sequence[Batch]):
     """The micro-batches of a step as encoders get them, made one by one: a device holds one at a time."""
 
-    loaded: list[Loaded]
+    loaded: list[LoadedBatch]
     fields: Normalizer
     device: torch.device
 

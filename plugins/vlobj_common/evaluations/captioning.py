@@ -88,7 +88,7 @@ def _counted(texts: list[str], references: list[list[str]], cider: Cider) -> tup
 
 
 @dataclass
-class Described:
+class ReferenceCaptions:
     """A picture's sample number, what was written about it, and its references."""
 
     number: int
@@ -96,10 +96,10 @@ class Described:
     references: list[str]
 
 
-def described(held: EvaluationContext, config: Captioning.Config) -> list[Described]:
+def described(held: EvaluationContext, config: Captioning.Config) -> list[ReferenceCaptions]:
     """The first `count` pictures of a split with a caption each."""
     column = "captions" if "captions" in held.source.columns else "caption"
-    found: dict[int, Described] = {}
+    found: dict[int, ReferenceCaptions] = {}
     most = config.count or held.size()
     for batch in held.batches():
         fresh = {}
@@ -109,7 +109,7 @@ def described(held: EvaluationContext, config: Captioning.Config) -> list[Descri
             if same in found:
                 found[same].references += references
             elif len(found) < most and references:
-                found[same] = Described(number, "", references)
+                found[same] = ReferenceCaptions(number, "", references)
                 fresh[same] = row
         if fresh:
             rows = torch.tensor(list(fresh.values()), device=batch.number.device)

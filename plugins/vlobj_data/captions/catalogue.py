@@ -15,7 +15,7 @@ from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import Problem
 
 
-class Entry(NamedTuple):
+class CatalogueEntry(NamedTuple):
     """A file of a split with its captions, or a record that cannot be used and why. number: the file's.
 
     more: of each caption, what stands under further keys of its record.
@@ -52,7 +52,9 @@ class Catalogue:
         into = {name: split for split, names in splits.items() for name in names}
         self.there = Counter(record.split or "" for record in read) if self.named else Counter()
         self.first_out: dict[str, int] = {}
-        self.splits: dict[str, list[Entry]] = {split: [] for split in (splits if self.named else ["train", *hold_out])}
+        self.splits: dict[str, list[CatalogueEntry]] = {
+            split: [] for split in (splits if self.named else ["train", *hold_out])
+        }
         numbers: dict[str, int] = {}
         open_entries: dict[tuple[str, int], tuple[int, list[str], list[Mapping[str, Any]]]] = {}
         for record in read:
@@ -62,13 +64,13 @@ class Catalogue:
                 continue
             entries = self.splits[split]
             if record.fault:
-                entries.append(Entry(-1, record.file, (), record.at, record.fault))
+                entries.append(CatalogueEntry(-1, record.file, (), record.at, record.fault))
                 continue
             number = numbers.setdefault(_plain(record.file), len(numbers))
             known = open_entries.get((split, number))
             if known is None:
                 open_entries[split, number] = known = (len(entries), [], [])
-                entries.append(Entry(number, record.file, (), record.at, ""))
+                entries.append(CatalogueEntry(number, record.file, (), record.at, ""))
             known[1].extend(record.captions)
             known[2].extend([record.more] * len(record.captions))
         for (split, _), (at, captions, more) in open_entries.items():
@@ -91,7 +93,7 @@ class Catalogue:
             return len(self.splits[split])
         return self._ends[split][-1] if self._ends[split] else 0
 
-    def at(self, split: str, number: int) -> tuple[Entry, int | None]:
+    def at(self, split: str, number: int) -> tuple[CatalogueEntry, int | None]:
         """The entry of a sample, and the number of its caption (None: not fixed). Raises IndexError."""
         if not 0 <= number < self.size(split):
             raise IndexError(f"split '{split}' has {self.size(split)} samples and no number {number}")
@@ -101,7 +103,7 @@ class Catalogue:
         at = bisect_right(ends, number)
         return self.splits[split][at], number - (ends[at - 1] if at else 0)
 
-    def entries(self) -> Iterator[tuple[str, int, Entry]]:
+    def entries(self) -> Iterator[tuple[str, int, CatalogueEntry]]:
         """(split, how many stand before it there, entry), in order."""
         for split, entries in self.splits.items():
             yield from ((split, before, entry) for before, entry in enumerate(entries))

@@ -11,7 +11,7 @@ Rows = Iterator[tuple[int, Any]]
 """Numbers of lines or entries, each with what stands there: an object if all is well, a Fault if the form says so."""
 
 
-class Fault(NamedTuple):
+class LayoutFault(NamedTuple):
     """Why a row of a manifest cannot be used, and the split in which it counts."""
 
     why: str
@@ -146,7 +146,7 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
     for at, image in enumerate(images, 1):
         known = image.get("id") if isinstance(image, dict) else None
         if isinstance(known, bool) or not isinstance(known, int | str):
-            yield at, Fault("no id where an image should be")
+            yield at, LayoutFault("no id where an image should be")
             continue
         if known in found:
             raise DataError(
@@ -158,7 +158,7 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
     for at, one in enumerate(captions, 1):
         of = one.get("image_id") if isinstance(one, dict) else None
         if not isinstance(of, int | str) or of not in found:
-            yield at, Fault(f"annotation {at} is for the image {of!r}, which is not listed")
+            yield at, LayoutFault(f"annotation {at} is for the image {of!r}, which is not listed")
             continue
         found[of]["caption"].append(one.get("caption"))
     for row in found.values():

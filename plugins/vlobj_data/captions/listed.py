@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from vlobj_data.captions import framing
-from vlobj_data.captions.catalogue import Catalogue, Entry
+from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, folders
 from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
@@ -172,7 +172,7 @@ class Listed(Source):
         entries = (entry for split, _, entry in self._catalogue.entries() if split == "train")
         return [caption for entry in islice(entries, count) for caption in entry.captions]
 
-    def _faults(self, entry: Entry, known: dict[int, tuple[str, str]], near: Near) -> tuple[str, str, int]:
+    def _faults(self, entry: CatalogueEntry, known: dict[int, tuple[str, str]], near: Near) -> tuple[str, str, int]:
         """Why samples of an entry cannot be used, what to do, and how many: all where its file cannot.
 
         known  what files have been found to be, by number
@@ -219,7 +219,7 @@ def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tu
     return known[given] if isinstance(given, str) else given
 
 
-def _which(entry: Entry, which: int | None, draw: random.Random | None) -> int:
+def _which(entry: CatalogueEntry, which: int | None, draw: random.Random | None) -> int:
     """The caption `which`; with `captions: one` the first drawn in training, the first written elsewhere."""
     if which is None:
         which = draw.randrange(len(entry.captions)) if draw else 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from vlobj_data.captions.layouts import Fault, Kind, Rows, coco, karpathy, kind_of, of_lines, of_list
+from vlobj_data.captions.layouts import Kind, LayoutFault, Rows, coco, karpathy, kind_of, of_lines, of_list
 from vlobj_data.captions.tables import SPLITS, Wanted, of_csv
 from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import DataError
@@ -121,7 +121,7 @@ _READ: Mapping[Form, Callable[[Manifest, Kind], Rows]] = {
 
 def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:
     """The record of one entry, and one more for each of its captions that cannot be used."""
-    if isinstance(fields, Fault):
+    if isinstance(fields, LayoutFault):
         yield Record(at, "", (), fields.split, fields.why)
         return
     if not isinstance(fields, dict):

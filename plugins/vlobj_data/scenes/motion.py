@@ -12,7 +12,7 @@ import numpy as np
 from vlobj_data.scenes import paint
 from vlobj_data.scenes.dice import Dice, stream
 from vlobj_data.scenes.words import NUMBERS, Caption, Writer
-from vlobj_data.scenes.world import MOTIONS, Scene, World, draw_things
+from vlobj_data.scenes.world import MOTIONS, Scene, SceneWorld, draw_things
 
 _ORDER = stream("order of words")
 _LANES = {"rows": ((0, 1), (2, 3)), "columns": ((0, 2), (1, 3))}
@@ -27,7 +27,7 @@ class Track(NamedTuple):
     last: tuple[int, int]
 
 
-def draw_moving(world: World, split: str, dice: Dice, things: int | None = None) -> Scene:
+def draw_moving(world: SceneWorld, split: str, dice: Dice, things: int | None = None) -> Scene:
     """A scene for a clip by these dice: one to three things, at least one moving; `things=1` leaves one lane empty."""
     along = dice.pick(("rows", "columns"))
     mover, other = dice.shuffled(_LANES[along])
@@ -69,7 +69,7 @@ def tracks(scene: Scene, image_size: int) -> list[Track]:
     return found
 
 
-def spots_at(scene: Scene, frame: int, frames: int, image_size: int) -> list[paint.Spot]:
+def spots_at(scene: Scene, frame: int, frames: int, image_size: int) -> list[paint.PaintedSpot]:
     """Where the things are in a frame, in pixels."""
     found = []
     for spot, track in zip(paint.layout(scene, image_size), tracks(scene, image_size), strict=True):

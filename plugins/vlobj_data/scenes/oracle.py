@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from vlobj_data.scenes.claims import Claims, fits
 from vlobj_data.scenes.sets import caption_of, fixed_template, scene_of
-from vlobj_data.scenes.world import Scene, World
+from vlobj_data.scenes.world import Scene, SceneWorld
 
 Reads = Literal["all", "attributes", "words"]
 _ATTRIBUTES = ("shape", "colour", "size", "pattern")
@@ -24,7 +24,7 @@ class Ceiling(NamedTuple):
 
 
 def oracle_r_at_1(
-    world: World, split: str, numbers: Sequence[int], gallery: int | None = None, reads: Reads = "all"
+    world: SceneWorld, split: str, numbers: Sequence[int], gallery: int | None = None, reads: Reads = "all"
 ) -> Ceiling:
     """R@1 of the oracle on the evaluation captions of these scenes.
 

@@ -29,7 +29,7 @@ _NODES = 5
 _JITTER, _GROUND, _NOISE = stream("jitter"), stream("ground"), stream("noise")
 
 
-class Spot(NamedTuple):
+class PaintedSpot(NamedTuple):
     """Centre and radius of a thing, in pixels."""
 
     x: int
@@ -52,7 +52,7 @@ def paint(scene: Scene, image_size: int = 64) -> np.ndarray:
     return picture
 
 
-def layout(scene: Scene, image_size: int) -> list[Spot]:
+def layout(scene: Scene, image_size: int) -> list[PaintedSpot]:
     """Where each thing stands. Hangs on cell, size and `look`; colour, shape and pattern change nothing."""
     dice = Dice(scene.look, _JITTER)
     draws = [(dice.word(), dice.word(), dice.word()) for _ in range(4)]  # for all cells, whichever are taken
@@ -64,7 +64,7 @@ def layout(scene: Scene, image_size: int) -> list[Spot]:
         room = max(0, half // 2 - radius - 1)
         choices = 2 * room + 1
         spots.append(
-            Spot(
+            PaintedSpot(
                 thing.column * half + half // 2 + ((across * choices) >> 64) - room,
                 thing.row * half + half // 2 + ((down * choices) >> 64) - room,
                 radius,
@@ -73,7 +73,7 @@ def layout(scene: Scene, image_size: int) -> list[Spot]:
     return spots
 
 
-def put(picture: np.ndarray, things: Sequence[Thing], spots: Sequence[Spot]) -> None:
+def put(picture: np.ndarray, things: Sequence[Thing], spots: Sequence[PaintedSpot]) -> None:
     """Stamps things on a picture, uint8 [3,H,W], in place."""
     size = picture.shape[-1]
     for thing, (x, y, r) in zip(things, spots, strict=True):
@@ -81,7 +81,7 @@ def put(picture: np.ndarray, things: Sequence[Thing], spots: Sequence[Spot]) -> 
         np.copyto(picture[:, y - r : y + r + 1, x - r : x + r + 1], sprite.ink, where=sprite.mask)
 
 
-def mask(thing: Thing, spot: Spot, image_size: int) -> np.ndarray:
+def mask(thing: Thing, spot: PaintedSpot, image_size: int) -> np.ndarray:
     """The pixels of a thing, bool [H,W]."""
     x, y, r = spot
     found = np.zeros((image_size, image_size), dtype=bool)
@@ -89,7 +89,7 @@ def mask(thing: Thing, spot: Spot, image_size: int) -> np.ndarray:
     return found
 
 
-def box(thing: Thing, spot: Spot) -> tuple[int, int, int, int]:
+def box(thing: Thing, spot: PaintedSpot) -> tuple[int, int, int, int]:
     """The tight box of a thing in pixels: x1, y1, x2, y2, the last two one past."""
     x, y, r = spot
     left, top, right, bottom = _bounds(thing.shape, r)

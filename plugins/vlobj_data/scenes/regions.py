@@ -6,7 +6,7 @@ import numpy as np
 
 from vlobj_data.scenes import paint
 from vlobj_data.scenes.dice import Dice, stream
-from vlobj_data.scenes.paint import Spot
+from vlobj_data.scenes.paint import PaintedSpot
 from vlobj_data.scenes.world import Scene
 
 EACH = 3  # boxes of a thing: its own, and two that are shifted and stretched
@@ -42,7 +42,7 @@ def boxes(scene: Scene, size: int) -> Iterator[Box]:
             yield _shifted(own, spot, dice, size)
 
 
-def _shifted(own: Box, spot: Spot, dice: Dice, size: int) -> Box:
+def _shifted(own: Box, spot: PaintedSpot, dice: Dice, size: int) -> Box:
     """A box of which each side is moved by up to a third of the thing's radius, within the picture."""
     most = max(1, spot.radius // 3)
     x1, y1, x2, y2 = (edge + dice.below(2 * most + 1) - most for edge in own)

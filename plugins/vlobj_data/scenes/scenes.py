@@ -17,7 +17,7 @@ from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene
 from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
-from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, World
+from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, SceneWorld
 from vlobjectives import (
     Amount,
     ContrastPair,
@@ -75,10 +75,10 @@ class Scenes(Source):
         val: int = Field(1024, ge=0, le=4096, description="pictures of split val")
         test: int = Field(1024, ge=0, le=4096, description="pictures of split test")
         test_new: int = Field(1024, ge=0, le=4096, description="pictures of split test_new, all with a new combination")
-        counts: Odds = World.counts
-        evaluation_counts: Odds = World.evaluation_counts
+        counts: Odds = SceneWorld.counts
+        evaluation_counts: Odds = SceneWorld.evaluation_counts
         twins: float = Field(
-            World.twins,
+            SceneWorld.twins,
             ge=0,
             le=0.5,
             description="share of training numbers followed by their contrast pair: of pictures the one with "
@@ -92,7 +92,7 @@ class Scenes(Source):
             0.8, description="share of captions cut to one word in those epochs: the shape, of clips the motion"
         )
         start_twins: Share = Field(
-            World.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone"
+            SceneWorld.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone"
         )
 
         def tiny(self, pixels: int) -> "Scenes.Config":
@@ -110,7 +110,7 @@ class Scenes(Source):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        self.world = World(
+        self.world = SceneWorld(
             config.seed,
             config.counts,
             config.evaluation_counts,

@@ -23,7 +23,7 @@ from vlobj_data.scenes.world import (
     SPLITS,
     NoScene,
     Scene,
-    World,
+    SceneWorld,
     draw_scene,
     legal,
     reshaped,
@@ -34,17 +34,17 @@ _SCENE, _TWIN, _START, _FIXED = stream("scene"), stream("twin"), stream("start")
 _ATTEMPTS = 2000
 
 
-def draw(world: World, split: str, dice: Dice, things: int | None = None) -> Scene:
+def draw(world: SceneWorld, split: str, dice: Dice, things: int | None = None) -> Scene:
     """A scene of this world, still or moving."""
     return (draw_moving if world.moving else draw_scene)(world, split, dice, things)
 
 
-def caption_of(world: World, scene: Scene, template: int) -> Caption:
+def caption_of(world: SceneWorld, scene: Scene, template: int) -> Caption:
     """The caption by a template (0..4) that goes with this world: of a picture, or of a clip."""
     return (motion_caption if world.moving else caption)(scene, template)
 
 
-def scene_of(world: World, split: str, number: int) -> Scene:
+def scene_of(world: SceneWorld, split: str, number: int) -> Scene:
     """Scene `number` of a split: a pure function of world, split and number."""
     if number < 0:
         raise IndexError(f"number {number} of split {split} is below 0")
@@ -53,12 +53,12 @@ def scene_of(world: World, split: str, number: int) -> Scene:
     return evaluation_set(world, split).scene(number)
 
 
-def fixed_template(world: World, split: str, number: int) -> int:
+def fixed_template(world: SceneWorld, split: str, number: int) -> int:
     """The template of the caption that an evaluation reads."""
     return Dice(world.seed, SPLITS.index(split), _FIXED, number).below(TEMPLATES)
 
 
-def _training_scene(world: World, number: int) -> Scene:
+def _training_scene(world: SceneWorld, number: int) -> Scene:
     """An odd number may be the twin of the even one before it, which is then one that has a twin.
 
     The twin of a picture has two colours exchanged; that of a clip runs the other way.
@@ -75,7 +75,7 @@ def _training_scene(world: World, number: int) -> Scene:
     raise NoScene("no scene has a colour-swap twin: counts allows single things only; set twins to 0")
 
 
-def colour_swaps(world: World, scene: Scene, split: str) -> list[Scene]:
+def colour_swaps(world: SceneWorld, scene: Scene, split: str) -> list[Scene]:
     """The scenes in which two things exchanged their colours and the list caption of either is false of the other."""
     found = []
     for one, other in combinations(range(len(scene.things)), 2):
@@ -85,12 +85,12 @@ def colour_swaps(world: World, scene: Scene, split: str) -> list[Scene]:
     return found
 
 
-def told_apart(world: World, a: Scene, b: Scene, template: int) -> bool:
+def told_apart(world: SceneWorld, a: Scene, b: Scene, template: int) -> bool:
     """Whether the captions by this template are each false of the other scene."""
     return not fits(caption_of(world, a, template).claims, b) and not fits(caption_of(world, b, template).claims, a)
 
 
-def start_scene(world: World, number: int) -> Scene:
+def start_scene(world: SceneWorld, number: int) -> Scene:
     """The single-object training scene of a number; of neighbours (2k, 2k+1) some are twins.
 
     Twins of the start differ in what `start_word` says: pictures in the shape, clips in the way that the thing runs.
@@ -107,7 +107,7 @@ def start_scene(world: World, number: int) -> Scene:
     return next(other for other in (reshaped(scene, 0, shape) for shape in shapes) if legal(other, "train"))
 
 
-def start_word(world: World, scene: Scene) -> tuple[str, int]:
+def start_word(world: SceneWorld, scene: Scene) -> tuple[str, int]:
     """The word to which a caption of the start is cut, and its number: the thing's shape, or which way it runs."""
     thing = scene.things[0]
     return (MOTIONS[thing.motion], thing.motion) if world.moving else (SHAPES[thing.shape], thing.shape)
@@ -116,7 +116,7 @@ def start_word(world: World, scene: Scene) -> tuple[str, int]:
 class EvaluationSet:
     """The scenes of an evaluation split, grown one after the other as they are asked for."""
 
-    def __init__(self, world: World, split: str):
+    def __init__(self, world: SceneWorld, split: str):
         self.world, self.split = world, split
         self._scenes: list[Scene] = []
         self._holding: dict[tuple, list[Scene]] = defaultdict(list)  # by every set of pairs that a scene holds
@@ -165,12 +165,12 @@ def _subsets(scene: Scene) -> list[tuple[int, ...]]:
 
 
 @lru_cache(maxsize=16)
-def evaluation_set(world: World, split: str) -> EvaluationSet:
+def evaluation_set(world: SceneWorld, split: str) -> EvaluationSet:
     """The one EvaluationSet of a world and split."""
     return EvaluationSet(world, split)
 
 
-def collisions(world: World, split: str, size: int) -> list[tuple[int, int, int]]:
+def collisions(world: SceneWorld, split: str, size: int) -> list[tuple[int, int, int]]:
     """Every (number, template, other number) whose caption fits another scene, by trying all: the proof is []."""
     scenes = [scene_of(world, split, number) for number in range(size)]
     return [

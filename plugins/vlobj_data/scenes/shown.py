@@ -11,7 +11,7 @@ from vlobj_data.scenes.questions import Question, questions
 from vlobj_data.scenes.regions import regions
 from vlobj_data.scenes.sets import caption_of
 from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
-from vlobj_data.scenes.world import Scene, World, tags
+from vlobj_data.scenes.world import Scene, SceneWorld, tags
 
 OF_CAPTION = ("caption", "captions", "phrases", "boxes", "masks")
 RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer")
@@ -43,7 +43,7 @@ class Columns(Mapping):
 
 
 def columns(
-    world: World,
+    world: SceneWorld,
     scene: Scene,
     caption: Caption,
     picture: tuple[str, Callable[[], np.ndarray]],
@@ -78,7 +78,7 @@ def columns(
     return made
 
 
-def all_captions(world: World, scene: Scene) -> list[str]:
+def all_captions(world: SceneWorld, scene: Scene) -> list[str]:
     """The five captions of a scene."""
     return [caption_of(world, scene, template).text for template in range(TEMPLATES)]
 
@@ -104,7 +104,7 @@ def masks(scene: Scene, phrases: Sequence[Phrase], image_size: int, frames: int 
     return _still(np.array(found), frames)
 
 
-def _spots(scene: Scene, image_size: int, frames: int | None) -> list[list[paint.Spot]]:
+def _spots(scene: Scene, image_size: int, frames: int | None) -> list[list[paint.PaintedSpot]]:
     if frames is None:
         return [paint.layout(scene, image_size)]
     return [motion.spots_at(scene, frame, frames, image_size) for frame in range(frames)]

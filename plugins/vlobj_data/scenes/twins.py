@@ -20,7 +20,7 @@ from vlobj_data.scenes.world import (
     SPLITS,
     NoScene,
     Scene,
-    World,
+    SceneWorld,
     legal,
     recoloured,
     reshaped,
@@ -46,7 +46,7 @@ class TwinScenes(NamedTuple):
     spans: tuple[tuple[Span, ...], tuple[Span, ...]]
 
 
-def twin_scenes(world: World, split: str, kind: str, number: int) -> TwinScenes:
+def twin_scenes(world: SceneWorld, split: str, kind: str, number: int) -> TwinScenes:
     """Pair `number` of a kind: a pure function of its arguments. Each caption is false of the other scene.
 
     The pairs are drawn aside from the split's own scenes, by the same rules on combinations.

@@ -76,7 +76,7 @@ class Scene(NamedTuple):
 
 
 @dataclass(frozen=True)
-class World:
+class SceneWorld:
     """What the scenes are a function of, beside split and number.
 
     counts             odds of 1, 2, 3, 4 things in training (of clips the layout of lanes decides instead)
@@ -98,7 +98,7 @@ class World:
         return self.counts if split == "train" else self.evaluation_counts
 
 
-def draw_scene(world: World, split: str, dice: Dice, things: int | None = None) -> Scene:
+def draw_scene(world: SceneWorld, split: str, dice: Dice, things: int | None = None) -> Scene:
     """A still scene by these dice, of so many things or of a number that is drawn too."""
     if things is None:
         things = 1 + dice.weighted(world.odds(split))

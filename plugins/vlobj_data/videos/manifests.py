@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vlobj_data.captions.layouts import Fault, Kind, Rows, of_lines, of_list, parsed, unlike
+from vlobj_data.captions.layouts import Kind, LayoutFault, Rows, of_lines, of_list, parsed, unlike
 from vlobj_data.captions.manifests import LIST, Record, columns_of, recorded
 from vlobj_data.captions.tables import of_csv
 from vlobj_data.captions.text import Manifest
@@ -66,7 +66,7 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
         if not isinstance(name, str) or name in found:
             yield (
                 at,
-                Fault(
+                LayoutFault(
                     f"video_id {name!r} is listed twice"
                     if isinstance(name, str)
                     else "no video_id where a video should be",
@@ -83,7 +83,7 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
     for at, sentence in enumerate(sentences, 1):
         of = sentence.get("video_id") if isinstance(sentence, dict) else None
         if not isinstance(of, str) or of not in found:
-            yield at, Fault(f"sentence {at} is for the video {of!r}, which is not listed", "train")
+            yield at, LayoutFault(f"sentence {at} is for the video {of!r}, which is not listed", "train")
             continue
         found[of]["captions"].append(sentence.get("caption"))
     for row in found.values():
