@@ -297,3 +297,35 @@ def test_importing_is_light(code):
     code += f"; import sys; print([x for x in {HEAVY} if x in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_names_are_told_apart():
+    """No public class name stands twice in the library and its plug-ins, no module name three times."""
+    classes: dict[str, list[str]] = {}
+    modules: dict[str, list[str]] = {}
+    for path in (*files(HOST), *files(PLUGINS)):
+        modules.setdefault(path.stem, []).append(str(path.relative_to(ROOT)))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    twice = {name: places for name, places in classes.items() if len(places) > 1}
+    thrice = {name: paths for name, paths in modules.items() if len(paths) > 2 and name != "__init__"}
+    assert not twice and not thrice, (twice, thrice)
+
+
+LINES = {"file": 300, "function": 75}
+"""The longest that may be; the longest function is a command, whose options are its lines."""
+
+
+def test_files_and_functions_are_short():
+    long = []
+    for path in (*files(HOST), *files(PLUGINS), *files(ROOT / "examples"), *files(ROOT / "benchmarks")):
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > LINES["file"]:
+            long.append(f"{path.relative_to(ROOT)}: {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= LINES["function"]:
+                long.append(
+                    f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}, {node.end_lineno - node.lineno} lines"
+                )
+    assert not long, "\n".join(long)

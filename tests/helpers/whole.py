@@ -23,7 +23,8 @@ from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.losses import Losses
-from vlobjectives.system.system import Settings, System
+from vlobjectives.system.settings import Settings
+from vlobjectives.system.system import System
 
 WEIGHTS = {"itc": 1, "ic": 2, "tgmim": 1}
 

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
+from vlobjectives.checking.answers_shown import _answers
 from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.passes import MaskKey
-from vlobjectives.contracts.views import View
 from vlobjectives.costs.plan_costs import spans
 from vlobjectives.data.streams import Turns
 from vlobjectives.errors import Problem
@@ -171,28 +171,6 @@ def _averages(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
             "leave it out; a plug-in asks for them by view.ema()",
             note=True,
         )
-
-
-def _answers(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
-    """Inputs of pictures that read what is made of the caption."""
-    views = [view for objective in built.objectives.values() for view in objective.views(built.inputs).values()]
-    for name in dict.fromkeys(name for view in views for name in _pictures(view, built)):
-        for number, field in enumerate(built.made.fields.inputs[name]):
-            if built.made.fields.of_caption(field):
-                yield loaded.problem(
-                    ("inputs", name, "fields", number),
-                    f"the input '{name}' shows the picture, and "
-                    f"its field '{field}' is made of the caption: the model would be handed the "
-                    "answer",
-                    "leave the field out of it; an objective may read it as its target",
-                )
-
-
-def _pictures(view: View, built: MetaBuild) -> Iterator[str]:
-    """Names of the inputs that a view, or what it is fed, takes as a picture."""
-    for fed in view.fed:
-        yield from _pictures(fed, built)
-    yield from view.pictures(built)
 
 
 def _groups(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from vlobjectives.data.loader import layout_of
 from vlobjectives.errors import DataError
 from vlobjectives.evaluation.failures import Failed
 from vlobjectives.recipe import dump
+from vlobjectives.recipe.model import Recipe
 from vlobjectives.resolved.absolute_paths import data_paths
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.run_folder import RunFolder
@@ -116,70 +117,88 @@ def _run(
     going_on: bool,
     accept_changes: bool,
 ) -> Mapping[str, Any]:
-    begun, resolved = time.monotonic(), at.resolved
-    world, device, registry = resolved.world, resolved.device, resolved.registry
+    begun = time.monotonic()
+    before = _take_folder(log, held, at, going_on)
+    session, origin = _begin_or_resume(log, signals, at, before, accept_changes)
+    session.registry.call_safely("vlobj_run_started", run=session)
+    if origin:
+        session.save()  # from now on the run does not need the one that it began from
+    session.train()
+    trained = time.monotonic() - begun
+    scored = session.evaluate()
+    summary = run_folder.scores_as_data(scored.scores)
+    if session.world.first:
+        session.place.write("summary.json", summary)
+        session.place.mark(run_folder.FAILED, scored.reasons)
+        log.scores(scored.scores, f"{session.recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
+        log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
+        session.registry.call_safely("vlobj_run_ended", run=session, summary=summary)
+    distributed.leave()
+    if session.failed:
+        raise Failed(session.failed)
+    return summary
+
+
+def _take_folder(log: Log, held: ExitStack, at: termination.Where, going_on: bool) -> Recipe | None:
+    """Joins the processes, and makes or takes the run's folder, which `held` keeps locked; `at` says then what it is.
+
+    Returns:
+        The recipe of the run that is gone on with, None of one that begins.
+    """
+    world = at.resolved.world
     if not world.first:
         log.first, log.console.quiet = False, True
-    distributed.join(device)
+    distributed.join(at.resolved.device)
     if going_on and RunFolder(at.path).has(".lock") and not RunFolder(at.path).begun:
         going_on = False  # it never began: there is nothing that a change of the recipe would contradict
     place, going_on = distributed.from_first((str(at.path), going_on))
     at.path = Path(place)
-    folder_ = RunFolder(at.path)
-    before = resume.as_noted(folder_, log.say) if going_on else None
-    resolved = at.resolved = resolved.changed(resume.settled(resolved.loaded, world.size, before))
-    loaded, recipe = resolved.loaded, resolved.recipe
+    folder = RunFolder(at.path)
+    before = resume.as_noted(folder, log.say) if going_on else None
+    resolved = at.resolved = at.resolved.changed(resume.settled(at.resolved.loaded, world.size, before))
     layout_of(resolved)
 
     def take() -> None:
         if before is None:
             RunFolder.create(
                 at.path,
-                dump(plugin_copies.naming_copies(recipe)),
-                lambda aside: plugin_copies.keep(aside, recipe, registry),
+                dump(plugin_copies.naming_copies(resolved.recipe)),
+                lambda aside: plugin_copies.keep(aside, resolved.recipe, resolved.registry),
             )
-        held.enter_context(folder_.lock())
+        held.enter_context(folder.lock())
 
     distributed.first_does(world, take)
     log.path = at.path / "log.txt"
-    made = build_data(resolved, kept=folder_.fields)
-    found, broken = checkpoint.newest(folder_.checkpoints)
-    if found is None and (gone := [*broken, *checkpoint.buried(folder_.checkpoints)]):
+    return before
+
+
+def _begin_or_resume(
+    log: Log, signals: Signals, at: termination.Where, before: Recipe | None, accept_changes: bool
+) -> tuple[Session, warm_start.Origin | None]:
+    """A session ready to train, and the run whose weights it begins with."""
+    resolved, folder = at.resolved, RunFolder(at.path)
+    loaded, recipe, registry, world = resolved.loaded, resolved.recipe, resolved.registry, resolved.world
+    made = build_data(resolved, kept=folder.fields)
+    found, broken = checkpoint.newest(folder.checkpoints)
+    if found is None and (gone := [*broken, *checkpoint.buried(folder.checkpoints)]):
         raise DataError(
-            f"no checkpoint of {place} is whole: {'; '.join(gone)}",
+            f"no checkpoint of {at.path} is whole: {'; '.join(gone)}",
             "put one back from a copy; to begin "
-            f"anew, name another folder with --out, or take {folder_.checkpoints} away",
+            f"anew, name another folder with --out, or take {folder.checkpoints} away",
         )
     origin = _origin(resolved) if found is None else None
     distributed.first_does(
-        world, lambda: learned(made, recipe.seed, folder_, log, origin.learned(recipe) if origin else {})
+        world, lambda: learned(made, recipe.seed, folder, log, origin.learned(recipe) if origin else {})
     )
-    if world.first:
-        manifest = run_manifest.manifest(
-            recipe,
-            run_manifest.used_plugins(recipe, registry),
-            made.digest(),
-            run_manifest.learned(folder_.fields),
-            plugin_copies.digests(recipe, registry),
-        )
-        if origin:
-            manifest["init"] = origin.facts
-        if not folder_.has("manifest.json"):
-            folder_.write("manifest.json", manifest)
+    manifest = _manifest(resolved, made, folder, origin) if world.first else {}
     if before is not None:
+        lies = data_paths(before, registry) | data_paths(recipe, registry)
+        step = found.step if found else 0
         distributed.first_does(
             world,
-            lambda: resume.refuse(
-                loaded,
-                before,
-                manifest,
-                folder_.manifest(),
-                found.step if found else 0,
-                accept_changes,
-                data_paths(before, registry) | data_paths(recipe, registry),
-            ),
+            lambda: resume.refuse(loaded, before, manifest, folder.manifest(), step, accept_changes, lies),
         )
-    session = prepare(resolved, folder_, log, signals, made, origin, found is None)
+    session = prepare(resolved, folder, log, signals, made, origin, found is None)
     at.session = session
     if before is not None:
         for line in broken:
@@ -190,26 +209,29 @@ def _run(
         start = {
             "time": run_manifest.now(),
             "after_step": session.done,
-            "device": str(device),
+            "device": str(resolved.device),
             "precision": session.precision,
             "processes": world.size,
         }
-        for line in resume.note(folder_, loaded, before or recipe, manifest, start, registry):
+        for line in resume.note(folder, loaded, before or recipe, manifest, start, registry):
             log.say(f"changed: {line}")
-    registry.call_safely("vlobj_run_started", run=session)
+    return session, origin
+
+
+def _manifest(
+    resolved: Resolved, made: DataModule, folder: RunFolder, origin: warm_start.Origin | None
+) -> dict[str, Any]:
+    """The manifest of the run as it is now; written where there is none."""
+    recipe, registry = resolved.recipe, resolved.registry
+    manifest = run_manifest.manifest(
+        recipe,
+        run_manifest.used_plugins(recipe, registry),
+        made.digest(),
+        run_manifest.learned(folder.fields),
+        plugin_copies.digests(recipe, registry),
+    )
     if origin:
-        session.save()  # from now on the run does not need the one that it began from
-    session.train()
-    trained = time.monotonic() - begun
-    found_ = session.evaluate()
-    summary = run_folder.scores_as_data(found_.scores)
-    if world.first:
-        folder_.write("summary.json", summary)
-        folder_.mark(run_folder.FAILED, found_.reasons)
-        log.scores(found_.scores, f"{recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
-        log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
-        registry.call_safely("vlobj_run_ended", run=session, summary=summary)
-    distributed.leave()
-    if session.failed:
-        raise Failed(session.failed)
-    return summary
+        manifest["init"] = origin.facts
+    if not folder.has("manifest.json"):
+        folder.write("manifest.json", manifest)
+    return manifest

@@ -22,7 +22,8 @@ from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, met, 
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
-from vlobjectives.system.system import Settings, System
+from vlobjectives.system.settings import Settings
+from vlobjectives.system.system import System
 
 S = TypeVar("S", bound=System)
 SHOWN = 4

@@ -1,10 +1,10 @@
 """The system that a recipe describes, as an nn.Module: parts, objectives, and the plan that joins them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,31 +27,7 @@ from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
 from vlobjectives.system.averages import Averages, wanted
 from vlobjectives.system.losses import Losses, _added, _tensor, summed
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the recipe says about running the system.
-
-    weights   objective -> a number or points in time (see schedule)
-    group     objective -> `all` or rows
-    sources   objective -> the sources on whose batches it is computed, where those are not all
-    steps     length of the run, which shares of time are of
-    share     all | none, see planning
-    recompute parts whose passes are recomputed in the backward pass
-    gradient  exact | published, see functional.all_gather_with_grad
-    """
-
-    seed: int
-    weights: Mapping[str, Any]
-    group: Mapping[str, int | str]
-    streams: Mapping[str, str]
-    pairing_groups: Mapping[str, int]
-    steps: int = 1
-    share: str = "all"
-    recompute: frozenset[str] = frozenset()
-    gradient: Literal["exact", "published"] = "exact"
-    sources: Mapping[str, Collection[str]] = field(default_factory=dict)
+from vlobjectives.system.settings import Settings
 
 
 class System(nn.Module):

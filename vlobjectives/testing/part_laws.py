@@ -1,6 +1,6 @@
 """The laws of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -198,15 +198,11 @@ def built_on_meta(toy: Toy, name: str) -> None:
         demand(x.is_meta, f"{key} is made on {x.device}")
 
 
-def _on(call: Call, rest: Sequence[Any], fake: Arguments) -> None:
-    call(*fake.values, *rest)
-
-
 def static(toy: Toy, name: str) -> None:
     for call in each(toy, name):
         given = Arguments(tuple(x for x in call.args if isinstance(x, Rows | Tensor)))
         rest = [x for x in call.args if not isinstance(x, Rows | Tensor)]
-        on_fake_tensors(partial(_on, call, rest), given)
+        on_fake_tensors(partial(lambda call, rest, fake: call(*fake.values, *rest), call, rest), given)
 
 
 def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:
