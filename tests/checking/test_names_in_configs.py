@@ -35,18 +35,21 @@ OWN = """
         class Config(EvaluationConfig):
             of: list[ObjectiveName]
 
-    class Plain(Objective):
-        class Config(BaseModel):
-            image: str = "image"
+    @hookimpl
+    def vlobj_components():
+        return {"objective:many": Many, "evaluation:some": Some}
+"""
+PLAIN = """
+    from vlobjectives import Evaluation, Objective, ObjectiveConfig, hookimpl
+    from pydantic import BaseModel
 
-    class PlainEvaluation(Evaluation):
-        class Config(ObjectiveConfig):
-            pass
+    class Plain(KIND):
+        class Config(BASE):
+            image: str = "image"
 
     @hookimpl
     def vlobj_components():
-        return {"objective:many": Many, "evaluation:some": Some, "objective:plain": Plain,
-                "evaluation:plain": PlainEvaluation}
+        return {"KEY:plain": Plain}
 """
 
 
@@ -147,14 +150,9 @@ def test_check_follows_them(own, capsys):
     assert ended.code == 0 and "named nowhere" not in ended.out, ended
 
 
-@pytest.mark.parametrize(
-    "objectives, evaluations, said",
-    [
-        ("  plain: {}", "", "a Config that does not derive ObjectiveConfig"),
-        ("", "plain: {}, ", "a Config that does not derive EvaluationConfig"),
-    ],
-)
-def test_a_config_derives_the_contracts(own, capsys, objectives, evaluations, said):
-    ended = vlobj(capsys, "check", own(objectives, evaluations))
-    assert ended.code == 4 and said in ended.err and "own.py" in ended.err
-    assert f"write class Config({said.split()[-1]})" in ended.err
+@pytest.mark.parametrize("kind, base", [("Objective", "BaseModel"), ("Evaluation", "ObjectiveConfig")])
+def test_a_config_derives_the_contracts(tmp_path, capsys, kind, base):
+    plugin(tmp_path, PLAIN.replace("KIND", kind).replace("BASE", base).replace("KEY", kind.lower()))
+    ended = vlobj(capsys, "check", changed(tmp_path, {"# Small": "plugins: [own.py]\n# Small"}))
+    assert ended.code == 4 and f"{kind}Config" in ended.err and "own.py:5" in ended.err, ended.err
+    assert f"write class Config({kind}Config)" in ended.err
