@@ -72,7 +72,7 @@ def packed(kind: str) -> bytes:
         (packed("tar"), "is a tar archive", "tar -xf m.any"),
         (packed("zip"), "is a zip archive", "unzip m.any"),
         (packed("sheet"), "is a spreadsheet", "as CSV"),
-        (gzip.compress(b"[]"), "packed by gzip", "gunzip -k m.any"),
+        (gzip.compress(b"[]", mtime=0), "packed by gzip", "gunzip -k m.any"),
         (b"PAR1\x15\4\x15", "is a Parquet file", "JSON lines"),
         (pickle.dumps([1]), "is a pickle", "JSON lines"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS", "git lfs pull"),
