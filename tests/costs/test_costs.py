@@ -257,7 +257,7 @@ def failing(monkeypatch, target: str, error: str):
     [
         ("vlobj_glscl.mltc.MLTC.complete", ("objectives", "mltc"), "the loss failed: sizes differ"),
         (
-            "vlobj_models.co_attention.Block.forward",
+            "vlobj_models.co_attention.CoAttentionBlock.forward",
             ("model", "fusion"),
             "the pass fusion(vision(image), text(text) | ",
         ),

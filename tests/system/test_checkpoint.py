@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from trial_runs import forked, recipe, run, same_weights, stream
 
-from vlobjectives import run_folder, run_manifest
+from vlobjectives import run_manifest
 from vlobjectives.data.collate import learned
 from vlobjectives.errors import DataError, RecipeError, ResourceError
 from vlobjectives.files import read
@@ -359,7 +359,7 @@ def test_a_manifest_names_no_checkout_that_the_package_is_not_part_of(tmp_path, 
     git("init", "-q")
     git("add", "own")
     git("commit", "-qm", "own")
-    monkeypatch.setattr(run_folder, "__file__", str(here))
+    monkeypatch.setattr(run_manifest, "__file__", str(here))
     assert run_manifest._git() is None
     git("add", "installed.py")
     git("commit", "-qm", "package")
