@@ -43,6 +43,7 @@ def test_the_stub_has_the_names_that_are_imported_when_used():
     assert typed == vlobjectives._MODULE
 
 
+@pytest.mark.slow  # as below
 def test_mypy(tmp_path):
     """Seconds, with what `make lint` has cached; it reads torch's types else."""
     (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")

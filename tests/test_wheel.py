@@ -135,6 +135,7 @@ def test_plugins_are_found(fresh, tmp_path):
         assert word in listed
 
 
+@pytest.mark.slow
 def test_a_recipe_runs_outside_the_checkout(fresh, tmp_path):
     call(fresh / "vlobj", "run", "itc", "--tiny", "--out", tmp_path / "run", cwd=tmp_path)
     assert "retrieval/test/image_to_text/r1" in json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))

@@ -313,7 +313,28 @@ FUSED = {"encoder", "judge", "evaluation of another objective", "kind of part", 
 """Cases of what contrast alone lacks, though their changes do not name it."""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+ELSEWHERE = {
+    "quoted number",
+    "bound",
+    "choice",
+    "kind",
+    "no override",
+    "override's value",
+    "override's key",
+    "override's option",
+    "kind of part",
+    "missing section",
+    "late group",
+    "pattern",
+    "judge",
+    "micro-batch",
+}
+"""Slow, since what says them is tested by itself: tests/recipe, test_bounds, test_hints, test_sanity, test_evaluations."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(one, marks=[pytest.mark.slow] * (one.name in ELSEWHERE), id=one.name) for one in CASES]
+)
 def test_says_what_is_wrong_where_and_how_to_mend_it(case, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

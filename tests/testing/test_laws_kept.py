@@ -8,20 +8,24 @@ from vlobjectives.testing.toys import MODEL as TOYS
 
 ALONE = [law for law in objective_laws() if law.name != "processes_equal_one"]  # see runtime/test_distributed
 
-COMBINED = {"mgsc over frames", "itm both, all", "itm of hard ones", "scl of clips l2", "scl cosine", "itc of clips"}
-"""Forms whose options all stand in others of these objectives too, one by one."""
+
+def first_of_each(forms, kind):
+    """The forms, of which the first of each component is quick; what its other options change is a slow test."""
+    met = set()
+    for form in forms:
+        known = kind(form) in met
+        met.add(kind(form))
+        yield pytest.param(form, marks=pytest.mark.slow) if known else form
 
 
-@pytest.mark.parametrize(
-    "form", [pytest.param(form, marks=pytest.mark.slow) if form in COMBINED else form for form in OBJECTIVES]
-)
+@pytest.mark.parametrize("form", first_of_each(OBJECTIVES, lambda form: form.split()[0]))
 def test_objectives(form):
     toy, name = toy_of(form)
     for law in ALONE:
         law.check(name, toy)
 
 
-@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("name", first_of_each(MASKS, lambda name: MASKS[name]["type"]))
 def test_masks(name):
     for law in mask_laws({"new_each_step": "chosen by content, no chance in it"} if name in BY_CONTENT else None):
         law.check(name, Toy(masks={name: MASKS[name]}))
@@ -47,6 +51,7 @@ def test_the_toys_themselves(name):
         law.check(name, Toy(data={"frames": 2}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"norm": "pre", "types": True}, {"classes": False}], ids=str)
 def test_a_fusion_of_one_stream(more):
     fusion = {"type": "merged_attention", "width": 16, "depth": 2, "heads": 2, **more}

@@ -49,7 +49,7 @@ def test_every_entry_of_these_forms_has_a_test():
     assert carried == {entry["file"] for entry in ENTRIES if (entry["file"] or "").startswith("captions/")}
 
 
-@pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["file"] or entry["make"]["name"])
+@pytest.mark.parametrize("entry", PICTURES, ids=[entry["file"] or entry["make"]["name"] for entry in PICTURES])
 def test_picture(entry, tmp_path):
     folder, name = HOSTILE, entry["file"]
     if name is None:
@@ -125,7 +125,7 @@ def clip(tmp_path: Path, name: str, **more) -> Sample | UnusableSample:
     return clips(manifest, **more).sample("train", 0, 0, 0)
 
 
-@pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry["file"])
+@pytest.mark.parametrize("entry", CLIPS, ids=[entry["file"] for entry in CLIPS])
 def test_clip(entry, tmp_path):
     found = clip(tmp_path, entry["file"])
     if entry["expect"] == "reject":
