@@ -329,7 +329,7 @@ ELSEWHERE = {
     "judge",
     "micro-batch",
 }
-"""Slow, since what says them is tested by itself: tests/recipe, test_bounds, test_hints, test_sanity, test_evaluations."""
+"""Slow, since what says them is tested by itself: tests/recipe, test_bounds, test_hints, test_sanity."""
 
 
 @pytest.mark.parametrize(
