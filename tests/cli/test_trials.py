@@ -10,8 +10,8 @@ from small_recipes import CONTRAST, changed, plugin, vlobj
 
 from vlobjectives.recipe.recipes import names
 
-QUICK = {"itc", "glscl", "sycoca", "mvptr", "vqa"}
-"""These hold every kind of part and evaluation; the others are slow, that of clips in a mix among them."""
+QUICK = {"itc", "glscl", "mvptr"}
+"""The others are slow, that of clips in a mix among them."""
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,7 @@ def test_phases_cover_the_run_and_cost_grows_with_them():
     assert found.flops == pytest.approx(each)
 
 
+@pytest.mark.slow
 def test_an_estimate_from_shared_passes_is_what_an_unshared_step_counts():
     small = ("data.batch=8", *THIN, "run.precision=bf16")
     dry = build(recipe("glscl", *small))

@@ -119,6 +119,7 @@ def test_checkpointing_by_part_lowers_the_peak():
     assert allocated(system, batch, ALL) < 0.7 * allocated(whole, batch, ALL)
 
 
+@pytest.mark.slow
 def test_checkpointing_is_counted_for_a_gpu_too():
     """What is recomputed must go through the same attention, or the backward pass would find other tensors."""
     gpu = (*THIN, "data.batch=64", "run.precision=bf16", "run.device=cuda")

@@ -128,6 +128,7 @@ def _train(block: str, rank: int, port: int, folder: Path) -> None:
     torch.save(names["system"].state_dict(), folder / f"{rank}.pt")
 
 
+@pytest.mark.slow
 def test_compiled_and_in_another_dtype(capsys, names):
     compiled, double = blocks("Compiled, and in another dtype")
     expected = names["system"](next(names["system"].batches()), 1).total

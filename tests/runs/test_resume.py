@@ -29,7 +29,7 @@ def unstopped(tmp_path_factory):
     return path, out
 
 
-@pytest.mark.parametrize(("workers", "seed"), [(0, 1), (2, 2)])
+@pytest.mark.parametrize(("workers", "seed"), [pytest.param(0, 1, marks=pytest.mark.slow), (2, 2)])
 def test_killed_twice_is_bit_identical(unstopped, tmp_path, workers, seed):
     """kill -9 at the epoch's edge (6 steps) give or take a random moment, then at a random later one."""
     path, whole = unstopped

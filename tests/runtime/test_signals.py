@@ -26,8 +26,8 @@ def unstopped(tmp_path_factory):
     [
         (signal.SIGTERM, 75, "SIGTERM"),
         (signal.SIGINT, 130, "Ctrl-C"),
-        (signal.SIGHUP, 75, "SIGHUP"),
-        (signal.SIGUSR1, 75, "SIGUSR1"),
+        pytest.param(signal.SIGHUP, 75, "SIGHUP", marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, 75, "SIGUSR1", marks=pytest.mark.slow),
     ],
 )
 def test_stopped_saved_and_taken_up(unstopped, tmp_path, number, code, word):

@@ -135,7 +135,9 @@ def test_recomputing_parts_changes_no_gradient(fill: str | None):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
-@pytest.mark.parametrize("part", ["vision", "text", "fusion", "joint"])
+@pytest.mark.parametrize(
+    "part", ["text", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vision", "fusion", "joint"))]
+)
 def test_a_part_compiles_whole(part: str):
     """Without a graph break, keeping its parameters' names."""
     whole = tower().eval()

@@ -19,7 +19,7 @@ FORMS = {
 }
 
 
-SLOW = {"wpg max of layer 0", "wpg reencoded pick"}
+SLOW = {"wpg max of layer 0", "wpg reencoded pick", "wpg pick", "wpg reencoded"}
 """What the others hold of modes and of rules, together."""
 
 
