@@ -49,7 +49,7 @@ def test_mypy(tmp_path):
     (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
     said = lines("mypy", str(tmp_path / "mine.py"))
     assert re.search(r'"def \(config: .*ObjectiveConfig\) -> .*\.Objective"', said[6])
-    assert re.search(r"recipe: str \| pathlib.Path, .* -> vlobjectives.api.built_system.Built", said[7])
+    assert re.search(r"recipe: str \| pathlib.Path, .* -> vlobjectives.api.built_system.BuiltSystem", said[7])
     assert "Tensor" in said[8] and re.search(r"-> .*\.Toy", said[9])
     assert said[14] == 'Revealed type is "float"'
     for line, name in {3: "Objectiv", 4: "attentoin", 5: "Toi", 15: "temprature"}.items():
@@ -62,7 +62,9 @@ def test_pyright(tmp_path):
     (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
     said = lines("basedpyright", str(tmp_path / "mine.py"))
     assert said[6] == 'Type of "Objective" is "type[Objective]"'
-    assert said[7].startswith('Type of "build" is "(recipe: str | Path, *overrides: str') and said[7].endswith('Built"')
+    assert said[7].startswith('Type of "build" is "(recipe: str | Path, *overrides: str') and said[7].endswith(
+        '-> BuiltSystem"'
+    )
     assert "Tensor" in said[8] and said[9] == 'Type of "Toy" is "type[Toy]"'
     assert said[14] == 'Type of "self.config.temperature" is "float"'
     for line, name in {3: "Objectiv", 4: "attentoin", 5: "Toi"}.items():
