@@ -16,7 +16,7 @@ import vlobjectives
 from vlobjectives.training.optimizer import Optimizer
 
 
-def ways(system: "vlobjectives.api.Built") -> dict[str, str | tuple[tuple[str, ...], ...]]:
+def ways(system: "vlobjectives.api.BuiltSystem") -> dict[str, str | tuple[tuple[str, ...], ...]]:
     """Schedule -> `share` of `System.plan`; the published groups hold each objective, some by itself."""
     published = system.recipe.plan.published
     alone = tuple((name,) for name in system.objectives if not any(name in group for group in published))
