@@ -201,8 +201,8 @@ def test_targets_that_do_not_load(site):
     assert "is no class derived of vlobjectives' Objective" in error("mask_in_disguise").what
     place = error("broken").place
     assert place.file.endswith(f"{broken}.py") and place.line == 2 and error("broken").hint == "install no_such_thing"
-    assert "AttributeError" in error("absent").what and error("absent").hint == "mend or upgrade acme"
-    assert error("nowhere").hint == "mend or upgrade acme" and error("nowhere").place is None
+    assert "AttributeError" in error("absent").what and error("absent").hint == "correct or upgrade acme"
+    assert error("nowhere").hint == "correct or upgrade acme" and error("nowhere").place is None
     assert registry.get("mask", "right").__name__ == "Mine"
     faulty = {row.name for row in registry.all(load=True) if row.fault and row.package == "acme"}
     assert faulty == {"mask_in_disguise", "broken", "absent", "nowhere"}

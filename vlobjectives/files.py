@@ -67,7 +67,7 @@ def read(path: Path) -> bytes:
 
 
 def read_json(path: Path, hint: str) -> Any:
-    """What a JSON file holds; as `read` raises, and DataError with this mend where it is damaged."""
+    """What a JSON file holds; as `read` raises, and DataError with this hint where it is damaged."""
     try:
         return json.loads(read(path))
     except GONE as error:

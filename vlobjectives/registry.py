@@ -2,7 +2,7 @@
 
 Entry points of the group `vlobjectives` are loaded one by one: one that is broken becomes a `ComponentFault` and stops
 neither the host nor its neighbours. What they name is imported when it is asked for. A short name belongs to the
-built-in; a stranger's component is `package/name` (package: its distribution, or a local file's stem), and short
+built-in; a third party's component is `package/name` (package: its distribution, or a local file's stem), and short
 as well as long as nobody else has that name.
 """
 
@@ -71,7 +71,7 @@ class Registry:
         try:
             with contained(f"plug-in {package}:{entry.name}"):
                 plugin = entry.load()
-        except Exception as error:  # anything may happen in a stranger's module
+        except Exception as error:  # anything may happen in a third party's module
             reasons = [reason_of(error)]
         else:
             reasons = self._register(plugin, f"{package}:{entry.name}", package, version, package == PROJECT)

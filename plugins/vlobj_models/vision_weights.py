@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlobj_models.weights_files import finite, read, reason, shortened, tensors_only
-from vlobj_models.weights_names import mend_of, timm_names
+from vlobj_models.weights_names import hint_of, timm_names
 from vlobjectives import CannotBuild, hub_asked, hub_missing
 
 HUB = "hf-hub:"
@@ -98,7 +98,7 @@ def _fitted(module: VisionTransformer, found: Found, weights: str) -> tuple[dict
     if wrong:
         raise CannotBuild(
             f"{weights} does not fit the architecture: {'; '.join(wrong)}",
-            _quick(weights, facts) or mend_of(state, own),
+            _quick(weights, facts) or hint_of(state, own),
         )
     return state, lines
 

@@ -56,7 +56,7 @@ def without_prefix(
     return {name.removeprefix(root): name for name in found if name.startswith(root)}, root
 
 
-def mend_of(found: Collection[str], own: Collection[str]) -> str:
+def hint_of(found: Collection[str], own: Collection[str]) -> str:
     """What to do about names that are not timm's."""
     if any(key.endswith(APART) for key in found):
         return "these are transformers' names, with queries, keys and values apart: give timm's weights of that model"

@@ -25,7 +25,7 @@ OWN = """
 """
 VIEWS = "{'image': encoded(inputs['image']), 'text': encoded(inputs['text'])}"
 BROKEN = [
-    ({"cls": "Bare"}, 4, "it does not define views, which its contract asks for", "class Bare", "mend the plug-in"),
+    ({"cls": "Bare"}, 4, "it does not define views, which its contract asks for", "class Bare", "correct the plug-in"),
     ({"views": "['image']"}, 4, "views returned a list", "def views", "views must return {name: view}"),
     ({"views": "{'image': 'vision'}"}, 4, "views returned under 'image' a str", "def views", "views must return"),
     (

@@ -17,7 +17,6 @@ from vlobjectives.errors import DataError, RecipeError
 from vlobjectives.plugin_loading.attribution import an, blamed
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.runtime import distributed
-from vlobjectives.runtime.distributed import World
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
@@ -65,7 +64,7 @@ class BuiltSystem(System):
             RecipeError: The first step is none, or the rows do not divide among the processes.
         """
         whole("first", first, 0)
-        recipe, world = self.recipe, _world()
+        recipe, world = self.recipe, distributed.joined()
         if recipe.data.batch % world.size:
             raise RecipeError.one(
                 f"a batch of {recipe.data.batch} rows does not divide into {world.size} processes",
@@ -109,7 +108,7 @@ class BuiltSystem(System):
         if not samples:
             raise DataError("a batch of no sample has no loss", "give one sample at least")
         if numbers is None:
-            first = _world().rank * len(samples)
+            first = distributed.joined().rank * len(samples)
             numbers = range(first, first + len(samples))
         numbers = [whole("a number", number, 0) for number in listed(numbers, "numbers")]
         if len(numbers) != len(samples):
@@ -122,10 +121,3 @@ class BuiltSystem(System):
         own = next(self.parameters())
         batch = self.data_module.normalised(batch.to(own.device if device is None else arguments.device(device)))
         return batch.map(lambda x: x.to(own.dtype) if x.is_floating_point() else x)
-
-
-def _world() -> World:
-    """This process among those that `torch.distributed` joins."""
-    if not distributed.active():
-        return World()
-    return World(torch.distributed.get_rank(), torch.distributed.get_world_size())

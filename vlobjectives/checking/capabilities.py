@@ -137,7 +137,7 @@ def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = N
         if isinstance(error, ContractError)
         else (error.what, error.hint)
         if isinstance(error, PluginError)
-        else (f"its plug-in fails: {reason_of(error)}", "mend the plug-in; `vlobj --debug run` shows the traceback")
+        else (f"its plug-in fails: {reason_of(error)}", "correct the plug-in; `vlobj --debug run` shows the traceback")
     )
     return loaded.problem(path, what + (f" ({place})" if place else ""), hint, key=True)
 
@@ -171,7 +171,7 @@ Found = tuple[KeyPath, str, str]
 
 
 def asked_in_vain(view: View, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Found]:
-    """(key path, what, mend) for whatever a view and all that it is fed ask in vain."""
+    """(key path, what, hint) for whatever a view and all that it is fed ask in vain."""
     for fed in view.fed:
         yield from asked_in_vain(fed, path, one, built)
     part = built.parts.get(view.part)

@@ -1,4 +1,4 @@
-"""Evaluations tried on a few samples and the parts' small forms: what fails, and which option mends it."""
+"""Evaluations tried on a few samples and the parts' small forms: what fails, and which other option corrects it."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ class Trials:
     def _little(self) -> tuple[Mapping[str, SplitContext], str]:
         return little(self.resolved, self.built)
 
-    def mended(self, path: KeyPath, one: Named, fault: TrialFault) -> Iterator[Problem]:
+    def corrected(self, path: KeyPath, one: Named, fault: TrialFault) -> Iterator[Problem]:
         """The options, one or two, with other values of which the evaluation runs; none where no such are found."""
         choices, left = self._choices(one), MOST
         for many in (1, 2):

@@ -48,7 +48,7 @@ def evaluations(resolved: Resolved, built: MetaBuild, runs: bool, report: Report
                 ],
             )
         elif (fault := trials.fault(path, one)) is not None:
-            if problems := list(trials.mended(path, one, fault)):
+            if problems := list(trials.corrected(path, one, fault)):
                 report.add(STAGE, problems)
             else:
                 _tell(loaded, path, one, fault, trials, runs, report)
@@ -94,7 +94,7 @@ def _instead(missing: list[str], trials: "Trials") -> str:
 def _tell(
     loaded: Loaded, path: KeyPath, one: Named, fault: TrialFault, trials: Trials, runs: bool, report: Report
 ) -> None:
-    """A fault that no other value mends."""
+    """A fault that no other value corrects."""
     away = f"leave it out: evaluate.{path[1]}=false"
     report.add(STAGE, [loaded.problem(where, what, hint) for where, what, hint in fault.found])
     if fault.error is None:
@@ -134,7 +134,7 @@ def _tell(
                 loaded.problem(
                     path,
                     f"its plug-in fails: {what}",
-                    "mend the plug-in; `vlobj --debug run` shows the traceback",
+                    "correct the plug-in; `vlobj --debug run` shows the traceback",
                     key=True,
                 )
             ],
@@ -147,7 +147,7 @@ def _tell(
                 loaded.problem(
                     path,
                     f"it fails on {SAMPLES} samples and a small form of the model: {what}",
-                    f"mend the plug-in, or {away}",
+                    f"correct the plug-in, or {away}",
                     note=True,
                     key=True,
                 )

@@ -17,7 +17,7 @@ from vlobjectives.system import assemble
 
 @dataclass
 class MetaBuild:
-    """What stages after `data` look at; a `planning.plan.Cast` too.
+    """What stages after `data` look at; a `planning.plan.PlanContext` too.
 
     sites  source -> input -> where masks work
     slots  (projection, encoder) -> the stream of the projection that the encoder is

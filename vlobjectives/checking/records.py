@@ -69,7 +69,7 @@ def _lost(
             path,
             f"{lost} of {size} samples of the split '{split}' cannot be used{met}, and "
             f"data.max_bad allows {allowed} ({most:g}){stops}",
-            "mend them as said below"
+            "correct them as said below"
             + (f", or set data.max_bad: {_share(lost, size)}" if all_seen and lost <= size / 2 else ""),
         )
     skips = "a run skips them" if split == "train" else "a score counts others in their place"
@@ -91,7 +91,7 @@ def _lost(
         yield loaded.problem(
             path,
             f"none of the first {len(samples)} samples of split '{split}' can be used: {samples[0].reason}",
-            "mend these files, or take their records out",
+            "correct these files, or take their records out",
         )
 
 
@@ -103,7 +103,7 @@ def _share(lost: int, size: int) -> float:
 def _some(
     loaded: Loaded, path: KeyPath, flaws: Sequence[Flaw], thorough: bool, more: str, note: bool, skips: str = ""
 ) -> Iterator[Problem]:
-    """Flaws of one kind, all or the first; `skips`: why notes need no mend."""
+    """Flaws of one kind, all or the first; `skips`: why notes need no hint."""
     shown = flaws if thorough or len(flaws) <= SHOWN + 1 else flaws[:SHOWN]
     for flaw in shown:
         found = flaw.problem

@@ -123,10 +123,10 @@ def _missing(loaded: Loaded, kind: str, name: str, places: list[tuple[KeyPath, b
     more = list(dict.fromkeys(dotted(other[:2]) for other, _ in others if other[:2] != path[:2]))
     if more:
         what += f"; {', '.join(more)} ask{'s' * (len(more) == 1)} for it too"
-    return loaded.problem(path, what, "; or ".join(_mends(loaded.recipe, kind, name)))
+    return loaded.problem(path, what, "; or ".join(_hints(loaded.recipe, kind, name)))
 
 
-def _mends(recipe: Recipe, kind: str, name: str) -> Iterator[str]:
+def _hints(recipe: Recipe, kind: str, name: str) -> Iterator[str]:
     section = SECTION[kind]
     defined = list(getattr(recipe, section))
     near = get_close_matches(name, defined, 1)

@@ -143,7 +143,7 @@ def _masks(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
         words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
         try:
             fewest, most = mask.hides(site)
-        except CannotBuild:  # the dry step says so
+        except CannotBuild:  # the shape check says so
             continue
         unit = "patches" if site.grid is not None else "words"
         options = loaded.recipe.masks[key.mask].options

@@ -174,7 +174,7 @@ def views(row: ComponentRow, cls: type[Any]) -> dict[str, str]:
         maker = cls(cls.Config.model_validate_json(json.dumps(given), strict=True))
         made = maker.views({"image": Input("image", "vision"), "text": Input("text", "text")})
         return {name: view.title for name, view in made.items()}
-    except Exception:  # a stranger's code on options that stand for nothing: the rest of the page is worth showing
+    except Exception:  # a third party's code on options that stand for nothing: the rest of the page is worth showing
         return {}
 
 

@@ -1,4 +1,4 @@
-"""How a command ends that could not be done: what is wrong, where, how to mend it, and an exit code."""
+"""How a command ends that could not be done: what is wrong, where, a hint, and an exit code."""
 
 import sys
 import traceback

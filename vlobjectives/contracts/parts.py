@@ -62,7 +62,7 @@ class Spec:
 
 
 class CannotBuild(ValueError):
-    """What a plug-in was asked for cannot be; `check` prints it at the plug-in's key, with `mend` if it has one."""
+    """What a plug-in was asked for cannot be; `check` prints it at the plug-in's key, with `hint` if it has one."""
 
     def __init__(self, why: str, hint: str = ""):
         super().__init__(why)

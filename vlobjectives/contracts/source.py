@@ -35,7 +35,7 @@ class UnusableSample:
 class Flaw(str):
     """Something wrong with the data, as `Source.problems` finds it; a text that knows what it is about.
 
-    problem  what, where and how to mend it; a note (which stops nothing) only where no sample is lost
+    problem  what, where and a hint; a note (which stops nothing) only where no sample is lost
     split    the split that loses samples by it; "": it concerns the data as a whole, and no share of bad samples
              excuses it
     samples  how many samples of the split

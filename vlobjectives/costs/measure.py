@@ -1,4 +1,4 @@
-"""What a recipe costs: a dry step of every set of objectives that is ever live, counted."""
+"""What a recipe costs: a shape check of every set of objectives that is ever live, counted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -44,7 +44,7 @@ def _holders(
     made: DataModule | None,
     source: str,
 ) -> str:
-    """The largest holders of a dry step; empty where there is no memory for that either."""
+    """The largest holders of a shape check; empty where there is no memory for that either."""
     try:
         with distributed.alone():  # the others are not told
             memory = shape_check.build(resolved, made).step(names, step, source or next(iter(resolved.weights))).memory

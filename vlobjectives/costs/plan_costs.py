@@ -16,7 +16,7 @@ class Pass:
     part, kind  who runs (`vision~ema`: by averaged weights), and whether it is an encoded, joint, fused or decoded view
     reads       what it is fed, in words
     rows        of a micro-batch; tokens: of each row and stream, class tokens counted, padding too
-    askers      objectives, masks and pairings that asked for it
+    consumers   objectives, masks and pairings that asked for it
     flops       forward, of a micro-batch
     """
 

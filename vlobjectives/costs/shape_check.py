@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from vlobjectives.contracts.field import FieldSpec
@@ -30,6 +30,7 @@ from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.resources import autocast_of
 from vlobjectives.system import assemble
+from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
 
@@ -38,7 +39,7 @@ REST = (BATCH, WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD)
 
 @dataclass
 class Step:
-    """What a dry step of a micro-batch cost.
+    """What a shape check of a micro-batch cost.
 
     forward   title of a pass or draw, or name of an objective -> FLOPs
     backward  FLOPs, what is recomputed included
@@ -111,17 +112,20 @@ class ShapeCheck:
                 batch = fake.fake_batch(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
-            losses = self.system(batch, step, names=names, stage=stage)
-            for name, term in losses.terms.items():
-                if term.weight and not term.total.requires_grad:
-                    self.idle[name] = "hangs on nothing that is trained"
-                elif isinstance(term.count, int | float) and not term.count:
-                    self.idle[name] = "says that nothing went into it (count 0)"
-            total = losses.total
+            total = self._total(self.system(batch, step, names=names, stage=stage))
             held = dict(meter.memory.alive)
             with meter.work(BACKWARD), self.system.backward_blamed():
                 total.backward()
         return held
+
+    def _total(self, losses: Losses) -> Tensor:
+        """The total; which terms train nothing is noted. A term that is held on to would count as kept for backward."""
+        for name, term in losses.terms.items():
+            if term.weight and not term.total.requires_grad:
+                self.idle[name] = "hangs on nothing that is trained"
+            elif isinstance(term.count, int | float) and not term.count:
+                self.idle[name] = "says that nothing went into it (count 0)"
+        return losses.total
 
     def _gradients(self, meter: Meter, names: Sequence[str]) -> None:
         """The gradients that earlier micro-batches of the step left."""
@@ -227,7 +231,7 @@ def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]
 
 
 def troubles(resolved: Resolved, made: DataModule | None = None) -> list[BuildError]:
-    """What fails in a dry step, forward and backward, of every set of objectives that is ever live."""
+    """What fails in a shape check, forward and backward, of every set of objectives that is ever live."""
     try:
         dry = build(resolved, made)
     except BuildError as error:

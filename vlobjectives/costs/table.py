@@ -112,7 +112,7 @@ def _passes(costs: Costs) -> Table:
                 f"{one.rows} x {' + '.join(map(str, one.tokens))}",
                 *_flops(costs, one.flops),
                 sized(held.get(one.name, 0)),
-                _askers(one.consumers, everybody),
+                _consumers(one.consumers, everybody),
                 end_section=one is passes[-1],
             )
     for place, work in enumerate(costs.objectives):
@@ -265,5 +265,5 @@ def _by_part(costs: Costs) -> dict[str, list[Pass]]:
     return found
 
 
-def _askers(consumers: tuple[str, ...], whole: tuple[str, ...]) -> str:
+def _consumers(consumers: tuple[str, ...], whole: tuple[str, ...]) -> str:
     return "all" if len(whole) > 1 and set(whole) <= set(consumers) else ", ".join(consumers)

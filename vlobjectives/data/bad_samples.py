@@ -38,5 +38,5 @@ class BadSamples:
                 f"{len(self.numbers)} of {self.size} samples cannot be used so far, and data.max_bad "
                 f"allows {int(self.most * self.size)} ({self.most:g}); the first: "
                 + "; ".join(self.first or ["named in log.txt"]),
-                "`vlobj check --data` counts and names all; mend them, or raise data.max_bad",
+                "`vlobj check --data` counts and names all; correct them, or raise data.max_bad",
             )

@@ -90,7 +90,7 @@ class Fields:
                 reader.load(state)
             except (VlobjError, CannotBuild, MemoryError):
                 raise
-            except Exception as error:  # a stranger's code on a file that anybody may have changed
+            except Exception as error:  # a third party's code on a file that anybody may have changed
                 raise _unlearned(folder, name, f"its reader does not take it back ({reason_of(error)})") from error
 
     def batch(self, samples: Sequence[Sample], numbers: Iterable[int], inputs: Iterable[str] | None = None) -> Batch:

@@ -100,7 +100,7 @@ def fetch(
         number = noise.prng_key(seed, "replacement", split, number, epoch, attempt) % size
     raise DataError(
         f"{REPLACEMENTS} samples in a row cannot be used, the first: {bad[0][1].key}: {bad[0][1].reason}",
-        "`vlobj check --data` names the files: mend them, or take their records out",
+        "`vlobj check --data` names the files: correct them, or take their records out",
     )
 
 

@@ -201,7 +201,7 @@ def evaluate(
                 found.scores.update(scores)
             except (StopRequest, KeyboardInterrupt):
                 raise
-            except BaseException as error:  # a stranger's code, and sys.exit in it
+            except BaseException as error:  # a third party's code, and sys.exit in it
                 found.failed[what] = failure(error, name, what, evaluations.get(name), explained)
     finally:
         held.system.train(was)

@@ -63,7 +63,7 @@ def failure(
     what       evaluation and split; `evaluation` None: the losses
     explained  what an error means, if not that the plug-in is wrong
     """
-    hint = f"mend it, or leave it out: evaluate.{name}=false"
+    hint = f"correct it, or leave it out: evaluate.{name}=false"
     if isinstance(error, Exception):
         error = explained(error, what)
         error = blamed(error) or error  # of a part, a source or a reader that the evaluation asked

@@ -16,8 +16,8 @@ T = TypeVar("T")
 class PlanNode:
     """One entry of a plan: a pass, a draw or a choice of pairs.
 
-    reading  what all askers together take from the pass
-    askers   objectives, masks and pairings that asked, in the order of asking
+    reading  what all consumers together take from the pass
+    consumers  objectives, masks and pairings that asked, in the order of asking
     trained  False where only masks and pairings asked, and of averaged weights: it runs without gradient
     """
 

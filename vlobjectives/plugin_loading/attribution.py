@@ -1,7 +1,7 @@
 """Whose code was at work when something failed: noted on the error as it passes, so that a person is told the plug-in.
 
-An error in a stranger's loss arrives wherever the host called it from. The note says where the recipe names the plug-in
-and what it was asked for; the traceback says at which of its lines.
+An error in a third party's loss arrives wherever the host called it from. The note says where the recipe names the
+plug-in and what it was asked for; the traceback says at which of its lines.
 """
 
 import inspect
@@ -21,7 +21,7 @@ MEND = "correct the plug-in; `vlobj --debug` and then the command's other words 
 
 
 class ContractError(TypeError):
-    """A plug-in did not give what its contract says: why, how to mend it, and which of its functions it was."""
+    """A plug-in did not give what its contract says: why, what to change, and which of its functions it was."""
 
     def __init__(self, why: str, hint: str, call: Any):
         super().__init__(why)
@@ -85,7 +85,7 @@ def given(value: Any, kind: type | UnionType, call: Any, words: str = "") -> Any
 
 
 def an(value: Any) -> str:
-    """What kind of thing this is, in words; a fake tensor of a dry step is a tensor."""
+    """What kind of thing this is, in words; a fake tensor of a shape check is a tensor."""
     name = next(cls.__name__ for cls in type(value).__mro__ if cls.__name__ != "FakeTensor")
     return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 

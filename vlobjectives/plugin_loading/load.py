@@ -74,7 +74,7 @@ def load_target(target: str, label: str, package: str) -> Any:
     except Exception as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         own = missing is not None and f"{module_name}.".startswith(f"{missing}.")
-        hint = installing(missing, package) if missing and not own else f"mend or upgrade {package}"
+        hint = installing(missing, package) if missing and not own else f"correct or upgrade {package}"
         raise PluginError(
             f"{label} does not load from {target}: {reason_of(error)}", hint, where_raised(error)
         ) from error

@@ -1,7 +1,7 @@
 """Which plug-in files this user trusts: a record of his own, by what a file holds and not by where it lies.
 
-A run folder names plug-in files, and may come from a stranger. They are run where the user asks for it (`--trust`), or
-where each of them stands in the record: files of runs that he made, and those that he once trusted.
+A run folder names plug-in files, and may come from somebody else. They are run where the user asks for it (`--trust`),
+or where each of them stands in the record: files of runs that he made, and those that he once trusted.
 """
 
 import hashlib

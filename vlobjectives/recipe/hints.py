@@ -1,4 +1,4 @@
-"""The line that mends a value of the wrong type: one that the key takes, its default if it has one.
+"""The line that corrects a value of the wrong type: one that the key takes, its default if it has one.
 
 Whatever is offered was held against the type first, so that writing the line is one problem less.
 """

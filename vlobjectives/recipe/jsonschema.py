@@ -60,7 +60,7 @@ def _complete(schema: dict[str, Any], section: str, kind: str, entry: type[Entry
     for name in names:
         definitions |= _of(kind, name, entry, registry, own)
     general = definitions[entry.__name__]
-    # a like-named component of a stranger is always known as package/name
+    # a like-named component of a third party is always known as package/name
     general["properties"]["type"] |= {"anyOf": [{"enum": names}, {"type": "string", "pattern": "/"}]}
     general["allOf"] = [
         {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": _reference(own, name)}
@@ -92,7 +92,7 @@ def _of(kind: str, name: str, entry: type[Entry], registry: Registry, label: str
     try:
         plugin = registry.get(kind, name)
         config = _relaxed(plugin.Config.model_json_schema(ref_template=f"#/$defs/{own}.{{model}}"))
-    except Exception:  # a stranger's code: an editor's help must not end with it, `vlobj plugins` shows the fault
+    except Exception:  # a third party's code: an editor's help must not end with it, `vlobj plugins` shows the fault
         return {own: {"type": "object", "properties": host}}
     inner = {f"{own}.{model}": value for model, value in config.get("$defs", {}).items()}
     return inner | {

@@ -157,7 +157,7 @@ def _resolved(layered: Layered, name: str, place: Place, adds: bool) -> KeyPath:
         if not exists:
             raise RecipeError.one(
                 f"there is no key '{part}'" + (f" in {dotted(path)}" if path else ""),
-                _mend(layered, name, path, part),
+                _hint(layered, name, path, part),
                 place,
                 name,
             )
@@ -172,7 +172,7 @@ def _held(layered: Layered, path: KeyPath) -> Any:
         return None
 
 
-def _mend(layered: Layered, name: str, path: KeyPath, part: str) -> str:
+def _hint(layered: Layered, name: str, path: KeyPath, part: str) -> str:
     held = _held(layered, path)
     for other in _otherwise(name):
         if _exists(layered, other):

@@ -67,7 +67,7 @@ def locate(recipe: str | Path) -> Path:
 
 
 def nearby(path: Path) -> str:
-    """How to mend the name of a file that is no recipe, or that is not there, where one like it lies; else empty."""
+    """The hint for the name of a file that is no recipe, or that is not there, where one like it lies; else empty."""
     if path.is_file():
         return f"a recipe ends in .yaml: mv {path} {path.with_suffix('.yaml')}"
     for other in (path.with_name(f"{path.name}.yaml"), path.with_suffix(".yaml")):

@@ -200,7 +200,7 @@ def _problem(path: KeyPath, errors: list[ErrorDetails], layered: Layered, root: 
 
 
 def _instead(path: KeyPath, layered: Layered) -> str:
-    """How to mend a missing key whose word of another framework stands beside it, among a plug-in's options."""
+    """The hint for a missing key whose word of another framework stands beside it, among a plug-in's options."""
     beside = layered.at(path[:-1])
     there = [key for key in beside if synonyms.means((*path[:-1], key), path)] if isinstance(beside, dict) else []
     return f"write {path[-1]} in place of {there[0]}" if there else ""
@@ -229,7 +229,7 @@ def _must(one: ErrorDetails) -> str:
 
 
 def as_meant(value: Any, errors: list[ErrorDetails]) -> str:
-    """How to mend what people often write."""
+    """The hint for what people often write."""
     types = {one["type"] for one in errors}
     if isinstance(value, str):
         if types & {"int_type", "float_type"} and kind_of(value.replace("_", "")) in ("int", "float"):

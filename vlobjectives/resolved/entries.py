@@ -137,7 +137,7 @@ def names(
                     loaded,
                     path,
                     f"its Config fails: {reason_of(error)}" + (f" ({place})" if place else ""),
-                    "mend the plug-in",
+                    "correct the plug-in",
                 )
             )
         else:

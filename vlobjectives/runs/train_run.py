@@ -93,7 +93,7 @@ def run(resolved: Resolved, place: Path, log: Log, going_on: bool, accept_change
     going_on        `place` holds a run; its newest whole checkpoint is gone on from
     accept_changes  goes on although the recipe, the data or a plug-in is not what it was
     Raises VlobjError of the family that design says: among them RecipeError for a folder that is there or in use, or
-    for changes; NumbersError, which leaves the last checkpoint; Stopped and Interrupted after saving.
+    for changes; NonFiniteError, which leaves the last checkpoint; Stopped and Interrupted after saving.
     """
     at = termination.Where(place, replace(resolved, world=distributed.world()))
     with Signals() as signals, ExitStack() as held:

@@ -74,6 +74,11 @@ def active() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized() and not _State.alone
 
 
+def joined() -> World:
+    """This process among those that `torch.distributed` joins, whoever started them."""
+    return World(torch.distributed.get_rank(), torch.distributed.get_world_size()) if active() else SINGLE
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Inside, this process computes for itself: losses gather and sum nothing. The others wait."""

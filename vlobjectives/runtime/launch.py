@@ -40,7 +40,7 @@ def launch(count: int, words: Sequence[str]) -> int:
     """Runs `vlobj WORDS` in `count` processes and gives the exit code of what went wrong first, 0 if nothing did.
 
     They find rank, size and where to meet in the environment, as under torchrun, and share the cores. The first one
-    prints; of the others only that one whose error ended the run. What asks to stop reaches all. Raises MeansError
+    prints; of the others only that one whose error ended the run. What asks to stop reaches all. Raises ResourceError
     when a process was killed, RecipeError for a count that cannot be; when one fails the rest is stopped within
     two times GRACE.
     """

@@ -116,7 +116,7 @@ def _done(place: Path) -> int:
 
 
 def _reason(said: str) -> str:
-    """What an error said: the line over its mend, else the last one."""
+    """What an error said: the line over its hint, else the last one."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     hints = [place for place, line in enumerate(lines) if line.startswith("hint: ")]
     if hints and hints[0]:

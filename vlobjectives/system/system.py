@@ -126,7 +126,7 @@ class System(nn.Module):
             raise RecipeError.one(
                 f"there is no objective '{unknown[0]}'", f"there are {', '.join(self.objectives)}", path="objectives"
             )
-        stage = stage or self.stage(step, micro, _rank())
+        stage = stage or self.stage(step, micro, distributed.joined().rank)
         terms: dict[str, Term] = {}
         with _random_state_kept(stage, batch.number.device), self.autocasting():
             for share in self.plan(names).shares:
@@ -155,7 +155,7 @@ class System(nn.Module):
 
     def counts(self, batch: Batch, step: int, micro: int = 0) -> dict[str, Tensor]:
         """`objective/term` -> this process's count before any pass, of objectives that declare `counts`."""
-        names, stage = self.live(step, batch.source), self.stage(step, micro, _rank())
+        names, stage = self.live(step, batch.source), self.stage(step, micro, distributed.joined().rank)
         able = self.counting(step, batch.source)
         found: dict[str, Tensor] = {}
         for share in self.plan(names).shares:
@@ -266,10 +266,6 @@ def _random_state_kept(stage: execute.ExecutionContext, device: torch.device) ->
     if not stage.seed_dropout:
         return nullcontext()
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
-
-
-def _rank() -> int:
-    return torch.distributed.get_rank() if distributed.active() else 0
 
 
 def _itself(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ In a test file of a package that brings the objective `my_loss` (found through i
         law.check("my_loss", {"mask": "hidden_words"})
 
 Each law builds a toy system around the plug-in with the real host (real recipe, plan, steps; toy parts and pairs;
-float64; no network, milliseconds) and raises `Broken` with what went wrong, the law, and how to mend it. Options may
+float64; no network, milliseconds) and raises `Broken` with what went wrong, the law, and what to change. Options may
 name the toys: inputs `image`, `text`; parts `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; masks `dropped`,
 `replaced`, `greyed`, `hidden_words`, `noisy_words`; pairing `others`. For anything else give a `Toy`:
 

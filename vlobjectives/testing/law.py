@@ -1,4 +1,4 @@
-"""A law: a named check of one plug-in in a toy system, whose failure says what is wrong and how to mend it."""
+"""A law: a named check of one plug-in in a toy system, whose failure says what is wrong and what to change."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -28,7 +28,7 @@ class Law:
 
     section   where the kind stands in a recipe: objectives, masks, pairings, model
     says      what holds of every plug-in that keeps it
-    mend      where to look if it does not hold
+    hint      where to look if it does not hold
     expected  why it is known not to hold; `check` then wants it broken
     """
 

@@ -159,7 +159,7 @@ class Listed(Source):
                             self._catalogue.manifest.place(entry.at),
                             "",
                             what,
-                            hint or "mend it, or take the record out",
+                            hint or "correct it, or take the record out",
                         ),
                         split,
                         lost,

@@ -13,7 +13,7 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 class PathError(ValueError):
-    """A name that is not followed; the message says why, `mend` what to write."""
+    """A name that is not followed; the message says why, `hint` what to write."""
 
     def __init__(self, why: str, hint: str = ""):
         super().__init__(why)
