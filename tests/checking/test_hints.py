@@ -1,4 +1,4 @@
-"""The mend of a value of the wrong type is a line with a value that the key takes, for every key of every Config."""
+"""The hint for a value of the wrong type is a line with a value that the key takes, for every key of every Config."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def test_what_is_offered_fits():
                 continue
             line = hints.line(model, (name,), value, {})
             assert line, (model, name, value)
-            data = parse(line, "a mend").data
+            data = parse(line, "a hint").data
             assert list(data) == [name] and hints.takes(field, data[name]), (model, name, value, line)
             assert yaml.safe_load(line).keys() == {name}
             tried.add((model, name))

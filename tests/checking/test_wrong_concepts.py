@@ -154,7 +154,7 @@ def test_records_that_lack_a_column_are_bad_samples(listed, capsys):
         "targets",
     ],
 )
-def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, words, at):
+def test_says_what_is_wrong_where_and_what_to_change(tmp_path, capsys, change, words, at):
     path = recipe(tmp_path, **change)
     ended = vlobj(capsys, "check", path)
     assert ended.code == 2 and "Traceback" not in ended.err and "hint:" in ended.err
@@ -163,7 +163,7 @@ def test_says_what_is_wrong_where_and_how_to_mend_it(tmp_path, capsys, change, w
     assert ended.err.count("hint:") == 1  # what reads what cannot be read is told once
 
 
-def test_a_plan_says_how_to_mend_what_a_plugin_refuses(tmp_path, capsys):
+def test_a_plan_says_what_to_change_where_a_plugin_refuses(tmp_path, capsys):
     path = recipe(tmp_path, masks=MASKS.replace("linked_tokens", "linked_tokens, links: phrases"))
     ended = vlobj(capsys, "plan", path)
     assert ended.code == 2 and "masks.linked  'phrases' holds no links" in ended.err

@@ -1,4 +1,4 @@
-"""What people write wrong: a change of a sound recipe, and what `vlobj check` then says, where, and how to mend it."""
+"""What people write wrong: a change of a sound recipe, and what `vlobj check` then says, where, and what to change."""
 
 import re
 import shutil
@@ -335,7 +335,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize(
     "case", [pytest.param(one, marks=[pytest.mark.slow] * (one.name in ELSEWHERE), id=one.name) for one in CASES]
 )
-def test_says_what_is_wrong_where_and_how_to_mend_it(case, tmp_path, capsys, monkeypatch):
+def test_says_what_is_wrong_where_and_what_to_change(case, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     plugin(tmp_path, OWN)

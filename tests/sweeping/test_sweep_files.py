@@ -1,4 +1,4 @@
-"""Sweep files: what their rows are, and what is said of wrong ones, with line and mend."""
+"""Sweep files: what their rows are, and what is said of wrong ones, with line and hint."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every law finds the plug-in that breaks it, and says which law it was and how to mend it."""
+"""Every law finds the plug-in that breaks it, and says which law it was and what to change."""
 
 from dataclasses import replace
 

@@ -101,7 +101,7 @@ def test_every_manifest_has_a_test():
 
 
 @pytest.mark.parametrize(("name", "says"), BROKEN.items())
-def test_broken_manifest_stops_with_file_line_and_mend(source, name, says):
+def test_broken_manifest_stops_with_file_line_and_hint(source, name, says):
     with pytest.raises(DataError) as caught:
         source(name)
     assert caught.value.hint and all(word in str(caught.value) for word in says), str(caught.value)

@@ -101,7 +101,7 @@ def test_share_and_state(tmp_path):
         )
 
 
-def test_what_is_no_tokenizer_is_said_with_a_mend(tmp_path, monkeypatch):
+def test_what_is_no_tokenizer_is_said_with_a_hint(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in (str(tmp_path), "no-such-owner/no-such-model"):
         with pytest.raises(CannotBuild, match=name) as caught:

@@ -380,7 +380,7 @@ PIECES = [
 
 @pytest.mark.parametrize("name", FORMS)
 def test_whatever_is_damaged_ends_in_a_refusal_or_is_counted(folder, name):
-    """Cut anywhere, bits put in or taken out: DataError with a place and a mend, or flaws as many as bad samples."""
+    """Cut anywhere, bits put in or taken out: DataError with a place and a hint, or flaws as many as bad samples."""
     draw, whole, read = random.Random(name), FORMS[name].encode(), 0
     for _ in range(60):
         held, at = bytearray(whole), draw.randrange(len(whole))

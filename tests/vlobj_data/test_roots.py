@@ -61,7 +61,7 @@ def test_a_path_may_be_absolute_or_go_up_as_long_as_it_stays(folder):
             assert why in shown(made).reason and "relative to the folder" in shown(made).reason
             assert f"{folder / 'blobs'}]" in made.problems()[0]
         assert isinstance(shown(source(folder, name, images=[str(folder / "snap"), str(folder / "blobs")])), Sample)
-    assert "hint: mend it" in source(folder, "../nothing.png").problems()[0], "what is nowhere is no reason to open"
+    assert "hint: correct it" in source(folder, "../nothing.png").problems()[0], "what is nowhere is no reason to open"
 
 
 def test_a_name_counts_from_the_first_folder_that_has_it(folder):
