@@ -31,6 +31,12 @@ NAMES: dict[str, Renamed] = {
     "vlobjectives.Writing": Renamed("vlobjectives.GenerationSpec", "0.3"),
     "vlobjectives.errors.MeansError": Renamed("vlobjectives.errors.ResourceError", "0.3"),
     "vlobjectives.errors.NumbersError": Renamed("vlobjectives.errors.NonFiniteError", "0.3"),
+    "vlobjectives.testing.Broken": Renamed("vlobjectives.testing.CheckFailed", "0.3"),
+    "vlobjectives.testing.Law": Renamed("vlobjectives.testing.Check", "0.3"),
+    **{
+        f"vlobjectives.testing.{kind}_laws": Renamed(f"vlobjectives.testing.{kind}_checks", "0.3")
+        for kind in ("mask", "objective", "pairing", "part")
+    },
     **{
         f"vlobjectives.functional.{name}": Renamed(f"{home}.{name}", "0.3")
         for home, names in {

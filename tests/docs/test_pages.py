@@ -16,7 +16,7 @@ from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import known_keys, load
 from vlobjectives.recipe.recipes import folder, names
 from vlobjectives.registry import Registry
-from vlobjectives.testing import Toy, objective_laws
+from vlobjectives.testing import Toy, objective_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
@@ -113,9 +113,9 @@ def test_first_block_of_the_readme_is_a_whole_plugin(tmp_path):
     file = tmp_path / "sigmoid_contrast.py"
     file.write_text(blocks("README.md", "python")[0], encoding="utf-8")
     toy = Toy(plugins=[file], objectives={"sigmoid_contrast": {}})
-    for law in objective_laws():
-        if law.name != "processes_equal_one":  # seconds: two processes
-            law.check("sigmoid_contrast", toy)
+    for check in objective_checks():
+        if check.name != "processes_equal_one":  # seconds: two processes
+            check.run("sigmoid_contrast", toy)
 
 
 def test_message_is_printed_as_on_the_page(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The laws of SymNCE, and of unit length."""
+"""The properties of SymNCE, and of unit length."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The built-in objectives, masks, pairings and parts in the forms that the laws are tried on."""
+"""The built-in objectives, masks, pairings and parts in the forms that the checks are tried on."""
 
 from vlobjectives.testing import Toy
 

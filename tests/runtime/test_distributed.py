@@ -14,7 +14,7 @@ from vlobjectives.data.loader import Layout, MicroBatches, micro_batches
 from vlobjectives.functional import symmetric_info_nce
 from vlobjectives.runtime.distributed import join
 from vlobjectives.testing import Toy
-from vlobjectives.testing.law import same, same_gradients
+from vlobjectives.testing.check import same, same_gradients
 from vlobjectives.testing.processes import Case, broken, cases
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
@@ -29,7 +29,7 @@ MIX = {
 
 
 class Local(Objective):
-    """Compares the rows of its own process and does not gather: breaks the law for `group: all`."""
+    """Compares the rows of its own process and does not gather: fails the check for `group: all`."""
 
     def views(self, inputs):
         return {"image": joint(inputs["image"]), "text": joint(inputs["text"])}
@@ -40,7 +40,7 @@ class Local(Objective):
 
 @pytest.mark.slow
 def test_two_processes_of_32_rows_are_one_of_64():
-    """Every built-in with `group: all` and `group: 16`, all of them together, and one that breaks the law."""
+    """Every built-in with `group: all` and `group: 16`, all of them together, and one that fails the check."""
     tried = [case for form in OBJECTIVES for case in cases(*toy_of(form))]
     whole = Toy(objectives=MIX, pairings={key: {**entry, "group": 16} for key, entry in PAIRINGS.items()}, rows=64)
     bad = cases(Toy(objectives={"it": {}}, components={"objective:it": Local}), "it")

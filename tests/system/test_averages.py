@@ -24,7 +24,7 @@ from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
 from vlobjectives.system import assemble, checkpoint
 from vlobjectives.testing import Toy
-from vlobjectives.testing.law import gradients, same, same_gradients
+from vlobjectives.testing.check import gradients, same, same_gradients
 from vlobjectives.testing.toy_parts import ToyJoint
 from vlobjectives.training.optimizer import Optimizer
 

@@ -22,9 +22,9 @@ from vlobjectives.functional import mask_to_indices
 from vlobjectives.planning import execute
 from vlobjectives.system.system import _random_state_kept
 from vlobjectives.testing import Toy
-from vlobjectives.testing.law import equal, gradients, same, same_gradients
-from vlobjectives.testing.mask_laws import drawn
-from vlobjectives.testing.objective_laws import own
+from vlobjectives.testing.check import equal, gradients, same, same_gradients
+from vlobjectives.testing.mask_checks import drawn
+from vlobjectives.testing.objective_checks import own
 
 GLOBAL = {"image_mask": "dropped", "text_mask": "hidden_words"}
 

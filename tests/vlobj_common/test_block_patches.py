@@ -1,4 +1,4 @@
-"""Blocks of patches: counts, rectangles, and the laws of a draw."""
+"""Blocks of patches: counts, rectangles, and the properties of a draw."""
 
 import pytest
 import torch

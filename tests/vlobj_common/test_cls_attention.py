@@ -1,4 +1,4 @@
-"""A-CLIP's masks: choices worked by hand, published counts, the laws of a draw, and where the maps come from."""
+"""A-CLIP's masks: choices worked by hand, published counts, the checks of a draw, and where the maps come from."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from vlobj_common.masks.cls_attention import ClsAttention
 
 from vlobjectives import MaskTarget
-from vlobjectives.testing import Toy, mask_laws
-from vlobjectives.testing.mask_laws import drawn
+from vlobjectives.testing import Toy, mask_checks
+from vlobjectives.testing.mask_checks import drawn
 
 TIMM = {"type": "timm_vision", "patch": 4, "width": 16, "depth": 3, "heads": 2}
 CONTENT = {"new_each_step": "the picture alone decides"}
@@ -86,7 +86,7 @@ def test_the_published_size_keeps_25_of_49_tiles():
     fill=st.sampled_from(["drop", "token", "pixels"]),
 )
 @settings(max_examples=60)
-def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
+def test_checks_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
     where, n = site(rows, columns, frames), rows * columns
     least, most = (
         mask(ratio=share, tile=tile, hide=hide, fill=fill) for share, hide in ((ratio, "least"), (1 - ratio, "most"))
@@ -113,8 +113,8 @@ def test_laws_of_a_draw(rows, columns, frames, tile, ratio, seed, fill):
 )
 def test_mask_laws(vision, options):
     toy = Toy(model={"vision": vision}, masks={"looked_at": {"type": "cls_attention", **options}})
-    for law in mask_laws(CONTENT):
-        law.check("looked_at", toy)
+    for check in mask_checks(CONTENT):
+        check.run("looked_at", toy)
 
 
 def test_scores_are_the_mean_over_all_layers_and_heads_of_the_average():

@@ -1,4 +1,4 @@
-"""Random patches and tubes: published counts and order, and the laws of a draw."""
+"""Random patches and tubes: published counts and order, and the properties of a draw."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Random words: the published draw and counts, and the laws of every draw."""
+"""Random words: the published draw and counts, and the properties of every draw."""
 
 import math
 

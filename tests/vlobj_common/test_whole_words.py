@@ -1,4 +1,4 @@
-"""Whole words and spans: all pieces of a word or none, counts, lengths, and the laws of a draw."""
+"""Whole words and spans: all pieces of a word or none, counts, lengths, and the properties of a draw."""
 
 import math
 

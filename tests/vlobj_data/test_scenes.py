@@ -1,4 +1,4 @@
-"""The laws of the embedded data: purity, the splits, the proof, regions, twins, clips, and the source over them."""
+"""Properties of the embedded data: purity, the splits, the proof, regions, twins, clips, and the source over them."""
 
 import pickle
 import re

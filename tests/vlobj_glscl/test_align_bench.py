@@ -1,4 +1,4 @@
-"""ALIGN-BENCH against the published arithmetic, and its laws."""
+"""ALIGN-BENCH against the published arithmetic, and its properties."""
 
 import math
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def test_golden(number: int) -> None:
         close(scores.mean(), z[f"out_local_{kind}"])
 
 
-# ---- laws
+# ---- properties
 
 
 @given(positive, st.floats(1e-6, 1e6))

@@ -1,4 +1,4 @@
-"""Published numbers and the laws of the l2 and cosine forms, and of the two ways to make clips unit rows."""
+"""Published numbers and the properties of the l2 and cosine forms, and of the two ways to make clips unit rows."""
 
 import math
 from collections.abc import Callable, Iterator

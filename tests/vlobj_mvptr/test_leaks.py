@@ -11,7 +11,7 @@ from vlobjectives import Batch, RequestedOutputs, Tokens, encoded, fused, joint
 from vlobjectives.contracts.views import FusedView
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
-from vlobjectives.testing.law import tensors
+from vlobjectives.testing.check import tensors
 
 BOTH = pytest.mark.parametrize("form", ["regions", "patches"])
 PLAIN = RequestedOutputs()

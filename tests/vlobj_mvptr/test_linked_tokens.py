@@ -14,7 +14,7 @@ from vlobj_mvptr.linked_tokens import LinkedTokens
 
 from vlobjectives import CannotBuild, FieldSpec, MaskTarget, Sample, TokenEncoding, Tokens, Vectors
 from vlobjectives.data.collate import Fields
-from vlobjectives.testing import mask_laws
+from vlobjectives.testing import mask_checks
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mvptr"
 WORDS, PHRASES = 40, 25
@@ -90,7 +90,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=1, ma
 
 @given(rows=ROWS, ratio=st.sampled_from([0.05, 0.15, 0.5, 0.9]), seed=st.integers(0, 999), data=st.data())
 @settings(max_examples=60)
-def test_laws_of_a_draw(rows, ratio, seed, data):
+def test_checks_of_a_draw(rows, ratio, seed, data):
     where = site(10, 4)
     dice = np.random.default_rng(seed)
     texts = [dice.integers(4, WORDS, n).tolist() for n, _ in rows]
@@ -152,9 +152,9 @@ def test_shares_of_words_and_of_phrases_that_nothing_gives_away():
     assert first[~d.scored[:, 1]].float().mean() == pytest.approx(0.12, abs=3 * math.sqrt(0.12 / rows))
 
 
-@pytest.mark.parametrize("law", mask_laws(), ids=str)
-def test_laws_on_captions_with_phrases(law):
-    law.check("linked", toy(masks={"linked": {"type": "linked_tokens", "ratio": 0.4}}))
+@pytest.mark.parametrize("check", mask_checks(), ids=str)
+def test_checks_on_captions_with_phrases(check):
+    check.run("linked", toy(masks={"linked": {"type": "linked_tokens", "ratio": 0.4}}))
 
 
 def test_what_it_cannot_work_on():

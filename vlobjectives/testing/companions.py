@@ -8,7 +8,7 @@ from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
 from vlobjectives.contracts.views import Input, View, fused
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import summed, tensors
+from vlobjectives.testing.check import summed, tensors
 from vlobjectives.testing.toys import Toy
 
 

@@ -1,4 +1,4 @@
-"""Calls of a part as the host makes them, and what of their outputs counts: what the laws of parts stand on."""
+"""Calls of a part as the host makes them, and what of their outputs counts: what the checks of parts stand on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from vlobjectives.contracts.views import View, decoded, encoded, fused, joint
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import summed, tensors
+from vlobjectives.testing.check import summed, tensors
 from vlobjectives.testing.toys import Toy
 
 MASK_OF = {"drop": "dropped", "token": "replaced", "mask": "hidden_words"}
@@ -62,7 +62,9 @@ def calls(toy: Toy, name: str, mask: str | None = None, train: bool = False) -> 
         return
     hook = part.register_forward_pre_hook(lambda _, args: found.append(args))
     execute.run(
-        of_views(system, {str(number): view for number, view in enumerate(views)}, "law"), system.stage(0), toy.batch()
+        of_views(system, {str(number): view for number, view in enumerate(views)}, "check"),
+        system.stage(0),
+        toy.batch(),
     )
     hook.remove()
     for args in found:

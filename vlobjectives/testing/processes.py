@@ -1,4 +1,4 @@
-"""The law that W processes are one: two real processes that talk over gloo, against one with all rows."""
+"""The check that W processes are one: two real processes that talk over gloo, against one with all rows."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing
 
 from vlobjectives.runtime.distributed import sum_gradients
-from vlobjectives.testing.law import Broken, gradients, same, same_gradients
+from vlobjectives.testing.check import CheckFailed, gradients, same, same_gradients
 from vlobjectives.testing.toys import Toy
 
 WORLD = 2
@@ -43,9 +43,9 @@ def cases(toy: Toy, name: str) -> list[Case]:
 
 
 def processes_equal_one(toy: Toy, name: str) -> None:
-    """Raises Broken if two processes of 32 rows differ from one of 64 in a term or a gradient."""
+    """Raises CheckFailed if two processes of 32 rows differ from one of 64 in a term or a gradient."""
     for case, why in broken(cases(toy, name)).items():
-        raise Broken(f"{case}: {why}")
+        raise CheckFailed(f"{case}: {why}")
 
 
 def broken(tried: Sequence[Case]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def broken(tried: Sequence[Case]) -> dict[str, str]:
             for key in losses.terms:
                 same(several["values"][key], losses.value(key), key)
             same_gradients(several["gradients"], gradients(system, losses.total))
-        except Broken as error:
+        except CheckFailed as error:
             found[str(case)] = str(error)
     return found
 

@@ -9,13 +9,13 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from vlobjectives.testing.law import Broken
+from vlobjectives.testing.check import CheckFailed
 
 
 def on_fake_tensors(run: Callable[[Any], object], given: Any) -> None:
-    """Calls `run` with `given` (Rows) made fake. Raises Broken where an operation needs a number of the device."""
+    """Calls `run` with `given` (Rows) made fake. Raises CheckFailed where an operation needs a number of the device."""
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         try:
             run(given.map(mode.from_tensor))
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
-            raise Broken(f"{error.func} needs numbers where only shapes are known") from error
+            raise CheckFailed(f"{error.func} needs numbers where only shapes are known") from error

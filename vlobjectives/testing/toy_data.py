@@ -1,4 +1,4 @@
-"""Toy pairs: noise for pictures, a few words for captions. Made to be hard on laws, not to be learned."""
+"""Toy pairs: noise for pictures, a few words for captions. Made to be hard on checks, not to be learned."""
 
 import torch
 from pydantic import Field

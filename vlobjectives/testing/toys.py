@@ -67,7 +67,7 @@ class Toy:
     data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs)
     plugins     local plug-in files; what is installed is found anyway
     components  `kind:name` -> class, for classes that no plug-in names yet
-    rows        pairs of a step, and the pairings' groups; the objectives' where a law needs one
+    rows        pairs of a step, and the pairings' groups; the objectives' where a check needs one
     dropout     of the toy parts
     """
 

@@ -1,4 +1,4 @@
-"""Every law finds the plug-in that breaks it, and says which law it was and what to change."""
+"""Every check finds the plug-in that fails it, and says which check it was and what to change."""
 
 from dataclasses import replace
 
@@ -23,14 +23,14 @@ from vlobjectives import (
     joint,
 )
 from vlobjectives.functional import gather_tokens, mask_to_indices, symmetric_info_nce
-from vlobjectives.testing import Broken, Toy, mask_laws, objective_laws, pairing_laws, part_laws
+from vlobjectives.testing import CheckFailed, Toy, mask_checks, objective_checks, pairing_checks, part_checks
 from vlobjectives.testing.toy_parts import ToyText, ToyVision
 
 # ---- objectives
 
 
 class Good(Objective):
-    """A contrast; what breaks a law overrides one thing."""
+    """A contrast; what fails a check overrides one thing."""
 
     def views(self, inputs):
         return {"image": joint(inputs["image"]), "text": joint(inputs["text"])}
@@ -134,20 +134,20 @@ OBJECTIVES = [
 ]
 
 
-def law(laws, name):
-    return next(each for each in laws if each.name == name)
+def named(checks, name):
+    return next(each for each in checks if each.name == name)
 
 
 @pytest.mark.parametrize(("name", "cls", "says"), OBJECTIVES)
 def test_objectives(name, cls, says):
-    with pytest.raises(Broken, match=rf"(?s)objectives.it breaks the law '{name}'.*{says}.*hint: "):
-        law(objective_laws(), name).check("it", Toy(objectives={"it": {}}, components={"objective:it": cls}))
+    with pytest.raises(CheckFailed, match=rf"(?s)objectives.it fails the check '{name}'.*{says}.*hint: "):
+        named(objective_checks(), name).run("it", Toy(objectives={"it": {}}, components={"objective:it": cls}))
 
 
 def test_the_good_one_keeps_them_all():
-    for each in objective_laws():
+    for each in objective_checks():
         if each.name != "processes_equal_one":
-            each.check("it", Toy(objectives={"it": {}}, components={"objective:it": Good}))
+            each.run("it", Toy(objectives={"it": {}}, components={"objective:it": Good}))
 
 
 # ---- masks
@@ -232,13 +232,13 @@ MASKS = [
 
 @pytest.mark.parametrize(("name", "cls", "says"), MASKS)
 def test_masks(name, cls, says):
-    with pytest.raises(Broken, match=rf"(?s)masks.it breaks the law '{name}'.*({says})"):
-        law(mask_laws(), name).check("it", Toy(masks={"it": {}}, components={"mask:it": cls}))
+    with pytest.raises(CheckFailed, match=rf"(?s)masks.it fails the check '{name}'.*({says})"):
+        named(mask_checks(), name).run("it", Toy(masks={"it": {}}, components={"mask:it": cls}))
 
 
 def test_the_good_mask_keeps_them_all():
-    for each in mask_laws():
-        each.check("it", Toy(masks={"it": {}}, components={"mask:it": First}))
+    for each in mask_checks():
+        each.run("it", Toy(masks={"it": {}}, components={"mask:it": First}))
 
 
 # ---- pairings
@@ -291,8 +291,8 @@ PAIRINGS = [
 
 @pytest.mark.parametrize(("name", "cls", "says"), PAIRINGS)
 def test_pairings(name, cls, says):
-    with pytest.raises(Broken, match=rf"(?s)pairings.it breaks the law '{name}'.*{says}"):
-        law(pairing_laws(), name).check("it", Toy(pairings={"it": {}}, components={"pairing:it": cls}))
+    with pytest.raises(CheckFailed, match=rf"(?s)pairings.it fails the check '{name}'.*{says}"):
+        named(pairing_checks(), name).run("it", Toy(pairings={"it": {}}, components={"pairing:it": cls}))
 
 
 # ---- parts
@@ -393,14 +393,14 @@ PARTS = [
 @pytest.mark.parametrize(("name", "cls", "says"), PARTS)
 def test_parts(name, cls, says):
     assert issubclass(cls, Encoder)
-    with pytest.raises(Broken, match=rf"(?s)model.vision breaks the law '{name}'.*{says}"):
-        law(part_laws(), name).check("vision", Toy(model={"vision": {"type": "it"}}, components={"encoder:it": cls}))
+    with pytest.raises(CheckFailed, match=rf"(?s)model.vision fails the check '{name}'.*{says}"):
+        named(part_checks(), name).run("vision", Toy(model={"vision": {"type": "it"}}, components={"encoder:it": cls}))
 
 
 def test_a_text_encoder_that_sees_padding():
     toy = Toy(model={"text": {"type": "it"}}, components={"encoder:it": SeesPadding})
-    with pytest.raises(Broken, match=r"(?s)model.text breaks the law 'padding_unseen'.*cls"):
-        law(part_laws(), "padding_unseen").check("text", toy)
+    with pytest.raises(CheckFailed, match=r"(?s)model.text fails the check 'padding_unseen'.*cls"):
+        named(part_checks(), "padding_unseen").run("text", toy)
 
 
 class Forgets(CausalText):
@@ -412,8 +412,8 @@ class Forgets(CausalText):
 
 def test_a_causal_encoder_that_forgets_what_it_read():
     toy = Toy(model={"text": {"type": "it", "width": 16, "depth": 1, "heads": 2}}, components={"encoder:it": Forgets})
-    with pytest.raises(Broken, match=r"(?s)model.text breaks the law 'continued': piece by piece"):
-        law(part_laws(), "continued").check("text", toy)
+    with pytest.raises(CheckFailed, match=r"(?s)model.text fails the check 'continued': piece by piece"):
+        named(part_checks(), "continued").run("text", toy)
 
 
 # ---- expected failures
@@ -421,13 +421,13 @@ def test_a_causal_encoder_that_forgets_what_it_read():
 
 def test_an_expected_failure_is_wanted():
     toy = Toy(masks={"it": {}}, components={"mask:it": Fixed})
-    law(mask_laws(expected={"new_each_step": "no chance in it"}), "new_each_step").check("it", toy)
-    with pytest.raises(Broken, match="keeps the law 'well_formed', which was expected to be broken"):
-        law(mask_laws(expected={"well_formed": "of old"}), "well_formed").check("it", toy)
-    with pytest.raises(ValueError, match="no such law: well_fromed; there are well_formed"):
-        mask_laws(expected={"well_fromed": "misspelt"})
+    named(mask_checks(expected={"new_each_step": "no chance in it"}), "new_each_step").run("it", toy)
+    with pytest.raises(CheckFailed, match="passes the check 'well_formed', which was expected to fail"):
+        named(mask_checks(expected={"well_formed": "of old"}), "well_formed").run("it", toy)
+    with pytest.raises(ValueError, match="no such check: well_fromed; there are well_formed"):
+        mask_checks(expected={"well_fromed": "misspelt"})
 
 
 def test_options_alone_name_what_is_installed():
-    law(objective_laws(), "terms").check("mlm", {"mask": "noisy_words"})
-    law(pairing_laws(), "never_the_same_picture").check("hard", {"type": "hard_negatives"})
+    named(objective_checks(), "terms").run("mlm", {"mask": "noisy_words"})
+    named(pairing_checks(), "never_the_same_picture").run("hard", {"type": "hard_negatives"})

@@ -1,4 +1,4 @@
-"""The laws of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
+"""The checks of parts: encoders, fusions, decoders, projections, heads, each called as the host calls it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from vlobjectives.contracts.views import RequestedOutputs
 from vlobjectives.functional import gather_tokens, pixels
 from vlobjectives.system import assemble
 from vlobjectives.testing.arguments import Arguments
-from vlobjectives.testing.law import Law, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
+from vlobjectives.testing.check import Check, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
 from vlobjectives.testing.part_calls import MASK_OF, Call, at_valid, calls, each, rows, total
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
@@ -25,9 +25,9 @@ TINY = 1_000_000
 """Parameters of a tiny part at most, on the toys' few words and patches."""
 
 
-def part_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
-    """The laws of parts; `expected` maps a law's name to the reason why it cannot hold."""
-    return listed(_LAWS, expected)
+def part_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
+    """The checks of parts; `expected` maps a check's name to the reason why it cannot hold."""
+    return listed(_CHECKS, expected)
 
 
 def as_spec(toy: Toy, name: str) -> None:
@@ -205,91 +205,91 @@ def static(toy: Toy, name: str) -> None:
         on_fake_tensors(partial(lambda call, rest, fake: call(*fake.values, *rest), call, rest), given)
 
 
-def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:
-    return Law("model", name, says, hint, prove)
+def _check(name: str, description: str, hint: str, test: Callable[[Toy, str], None]) -> Check:
+    return Check("model", name, description, hint, test)
 
 
-_LAWS = [
-    _law(
+_CHECKS = [
+    _check(
         "as_spec",
         "Outputs have the widths, lengths and precision that Spec promises.",
         "compute Spec from what was built; make new tensors with the dtype of what came in.",
         as_spec,
     ),
-    _law(
+    _check(
         "rows_apart",
         "A row's output hangs on that row alone.",
         "no batch statistics, no shape that hangs on the batch's longest row.",
         rows_apart,
     ),
-    _law(
+    _check(
         "padding_unseen",
         "What stands in invalid positions changes nothing that is valid.",
         "give attention attention_bias(valid, dtype), and pool with torch.where(valid, x, 0).",
         padding_unseen,
     ),
-    _law(
+    _check(
         "hidden_unseen",
         "An encoder does not see what a mask hides.",
         "hide before anything mixes positions: ids are "
         "draw.ids, patches are replaced or taken right after the patch embedding.",
         hidden_unseen,
     ),
-    _law(
+    _check(
         "kept_in_order",
         "Under a mask that drops, tokens stand in the order of draw.keep.",
         "functional.gather_tokens(tokens, draw.keep) after positions are added.",
         kept_in_order,
     ),
-    _law(
+    _check(
         "asked_for",
         "Layers and maps come when asked for, and change nothing else.",
         "fill layers[n] for n in want.layers, and maps (rows that sum to 1) if want.maps.",
         asked_for,
     ),
-    _law(
+    _check(
         "inputs_read_only",
         "What a part is fed is read-only.",
         "others read the same tensors: no x += y, no x[...] = y.",
         inputs_read_only,
     ),
-    _law(
+    _check(
         "recomputed",
         "Recomputing the pass in the backward pass gives the same gradients (plan.checkpoint).",
         "keep no state between calls.",
         recomputed,
     ),
-    _law(
+    _check(
         "quiet_in_eval",
         "In eval mode two calls give the same.",
         "nn.Dropout, or F.dropout with self.training.",
         quiet_in_eval,
     ),
-    _law(
+    _check(
         "continued",
         "A part that says `continue` in Spec.can gives piece by piece what it gives at once.",
         "keep keys and values of all positions so far, and count positions from there.",
         decode_step,
     ),
-    _law(
+    _check(
         "starts_in_bounds",
         "Bounded parameters start within their bounds.",
         "refuse such a start: raise self.cannot(...).",
         starts_in_bounds,
     ),
-    _law(
+    _check(
         "tiny",
         "Config.tiny() is the same thing small: it reads the same inputs and can do the same.",
         "shrink widths, depths and heads together, and leave patches, frames and fields.",
         tiny,
     ),
-    _law(
+    _check(
         "built_on_meta",
         "It can be built without memory, under torch.device('meta').",
         "no .item() and no numpy in the constructor, no device written out; weights come in load_weights.",
         built_on_meta,
     ),
-    _law(
+    _check(
         "static",
         "It runs on fake tensors: nothing asks the device for a number.",
         "no .item(), no `if tensor`, no boolean indexing.",

@@ -1,4 +1,4 @@
-"""The laws of masks. Each is tried on every input whose encoder can hide as the mask fills."""
+"""The checks of masks. Each is tried on every input whose encoder can hide as the mask fills."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,16 +16,16 @@ from vlobjectives.functional import indices_to_mask
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import Around, Law, demand, listed, tensors, untouched
+from vlobjectives.testing.check import Around, Check, demand, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
 TEXT_FILLS = ("mask", "bert")
 
 
-def mask_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
-    """The laws of masks; `expected` maps a law's name to the reason why it cannot hold."""
-    return listed(_LAWS, expected)
+def mask_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
+    """The checks of masks; `expected` maps a check's name to the reason why it cannot hold."""
+    return listed(_CHECKS, expected)
 
 
 def inputs_for(system: System, name: str) -> list[str]:
@@ -36,7 +36,7 @@ def inputs_for(system: System, name: str) -> list[str]:
 
 def drawn(system: System, name: str, x: str, batch: Batch, step: int = 0, around: Around | None = None) -> MaskSample:
     """What the host gets of the mask on input `x`, whatever the mask looks at included."""
-    share = of_views(system, {"it": encoded(Input(x, system.bare[x].part, name))}, "law")
+    share = of_views(system, {"it": encoded(Input(x, system.bare[x].part, name))}, "check")
     stage = system.stage(step)
     if around is not None:
         stage.around = around
@@ -59,7 +59,7 @@ def equal_draws(one: MaskSample, other: MaskSample) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-# ---- laws
+# ---- checks
 
 
 def well_formed(toy: Toy, name: str) -> None:
@@ -164,51 +164,51 @@ def static(toy: Toy, name: str) -> None:
         on_fake_tensors(partial(drawn, system, name, site.input), batch)
 
 
-_LAWS = [
-    Law(
+_CHECKS = [
+    Check(
         "masks",
         "well_formed",
         "A draw has the shapes and types of MaskSample, and its fields tell the same story.",
         "make hidden [B,N] first and index with functional.mask_to_indices(hidden, self.size(site)).",
         well_formed,
     ),
-    Law(
+    Check(
         "masks",
         "within_bounds",
         "As many positions of a full input are hidden as hides(site) says.",
         "count in hides() with the function that draw() counts with.",
         within_bounds,
     ),
-    Law(
+    Check(
         "masks",
         "by_number_alone",
         "The draw of a sample hangs on its number and its content, on no other row.",
         "draw with noise(...) or noise.order(...), which give a row to each number; compare no rows.",
         by_number_alone,
     ),
-    Law(
+    Check(
         "masks",
         "same_seed_same_draw",
         "The same seed and step give the same draw, whatever torch's random state is.",
         "take random numbers from `noise`, not from torch.rand.",
         same_seed_same_draw,
     ),
-    Law(
+    Check(
         "masks",
         "new_each_step",
         "Another step draws anew.",
         "take random numbers from `noise`, which knows the step. "
-        "A mask that chooses by content alone lists this law as an expected failure.",
+        "A mask that chooses by content alone lists this check as an expected failure.",
         new_each_step,
     ),
-    Law(
+    Check(
         "masks",
         "batch_read_only",
         "The batch is read-only.",
         "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.",
         batch_read_only,
     ),
-    Law(
+    Check(
         "masks",
         "static",
         "It runs on fake tensors: nothing asks the device for a number.",

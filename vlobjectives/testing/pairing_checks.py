@@ -1,4 +1,4 @@
-"""The laws of pairings."""
+"""The checks of pairings."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,16 +14,16 @@ from vlobjectives.contracts.views import fused
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.law import Around, Law, demand, equal, listed, tensors, untouched
+from vlobjectives.testing.check import Around, Check, demand, equal, listed, tensors, untouched
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
 GROUP = 4
 
 
-def pairing_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
-    """The laws of pairings; `expected` maps a law's name to the reason why it cannot hold."""
-    return listed(_LAWS, expected)
+def pairing_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
+    """The checks of pairings; `expected` maps a check's name to the reason why it cannot hold."""
+    return listed(_CHECKS, expected)
 
 
 def chosen(system: System, name: str, batch: Batch, around: Around | None = None) -> Pairs:
@@ -32,7 +32,7 @@ def chosen(system: System, name: str, batch: Batch, around: Around | None = None
     stage = system.stage(0)
     if around is not None:
         stage.around = around
-    pairs: Pairs = execute.run(of_views(system, {"it": view}, "law"), stage, batch)[PairsKey(name, 0.0)]
+    pairs: Pairs = execute.run(of_views(system, {"it": view}, "check"), stage, batch)[PairsKey(name, 0.0)]
     return pairs
 
 
@@ -50,7 +50,7 @@ def each(toy: Toy, name: str) -> Iterator[tuple[System, Batch, int]]:
             yield *grouped(toy, name, group, pictures), group
 
 
-# ---- laws
+# ---- checks
 
 
 def well_formed(toy: Toy, name: str) -> None:
@@ -122,43 +122,43 @@ def static(toy: Toy, name: str) -> None:
     on_fake_tensors(partial(chosen, system, name), batch)
 
 
-_LAWS = [
-    Law(
+_CHECKS = [
+    Check(
         "pairings",
         "well_formed",
         "Pairs are R = rows(group) rows of indices within the group, anchors in order.",
         "make every index int64 [R] counted from the group's first row, and keep one anchor's pairs together.",
         well_formed,
     ),
-    Law(
+    Check(
         "pairings",
         "never_the_same_picture",
         "A valid pair is wrong, and keeps its anchor's picture or caption.",
         "compare batch.same of both, and give valid False without a partner: functional.mine_negatives does both.",
         never_the_same_picture,
     ),
-    Law(
+    Check(
         "pairings",
         "order_of_rows",
         "Who is paired with whom does not hang on the order of rows in the group.",
         "draw for a pair by the numbers of both its samples; column j of noise(name, g) is a place, not a sample.",
         order_of_rows,
     ),
-    Law(
+    Check(
         "pairings",
         "same_seed_same_pairs",
         "The same seed gives the same pairs, whatever torch's random state is.",
         "take random numbers from `noise`, not from torch.rand.",
         same_seed_same_pairs,
     ),
-    Law(
+    Check(
         "pairings",
         "batch_read_only",
         "The batch is read-only.",
         "write x = x.masked_fill(...) and not x.masked_fill_(...); others read the same tensors.",
         batch_read_only,
     ),
-    Law(
+    Check(
         "pairings",
         "static",
         "It runs on fake tensors: nothing asks the device for a number.",

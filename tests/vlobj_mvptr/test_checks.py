@@ -1,9 +1,9 @@
-"""MVPTR's objectives, its encoder and its fusion keep every law, on both of its models."""
+"""MVPTR's objectives, its encoder and its fusion pass every check, on both of its models."""
 
 import pytest
 from toy_detections import toy
 
-from vlobjectives.testing import objective_laws, part_laws, processes
+from vlobjectives.testing import objective_checks, part_checks, processes
 from vlobjectives.testing.processes import broken, cases
 
 MINED = {"micro_batches_equal_one": "whose texts have phrases hangs on whom mining chose, known after the passes only"}
@@ -26,9 +26,9 @@ SLOW = {"wpg max of layer 0", "wpg reencoded pick", "wpg pick", "wpg reencoded"}
 @pytest.mark.parametrize("form", [pytest.param(form, marks=[pytest.mark.slow] * (form in SLOW)) for form in FORMS])
 def test_objectives(form):
     name, (model, options) = form.split()[0], FORMS[form]
-    for law in objective_laws(MINED if options.get("negatives") == "mined" else None):
-        if law.name != "processes_equal_one":
-            law.check(name, toy(model, objectives={name: options}))
+    for check in objective_checks(MINED if options.get("negatives") == "mined" else None):
+        if check.name != "processes_equal_one":
+            check.run(name, toy(model, objectives={name: options}))
 
 
 def test_two_processes_are_one(monkeypatch):
@@ -43,16 +43,16 @@ def test_two_processes_are_one(monkeypatch):
 def test_the_encoder_of_tags_and_regions(more):
     whole = toy()
     vision = {**whole.model["vision"], **more}
-    for law in part_laws():
-        law.check("vision", whole.changed(model={**whole.model, "vision": vision}))
+    for check in part_checks():
+        check.run("vision", whole.changed(model={**whole.model, "vision": vision}))
 
 
 @pytest.mark.parametrize("form", ["regions", "patches"])
 def test_the_fusion(form):
-    for law in part_laws():
-        law.check("fusion", toy(form))
+    for check in part_checks():
+        check.run("fusion", toy(form))
 
 
 def test_an_encoder_with_slots():
-    for law in part_laws():
-        law.check("vision", toy("patches"))
+    for check in part_checks():
+        check.run("vision", toy("patches"))

@@ -1,4 +1,4 @@
-"""The laws of objectives, all but the one that needs several processes."""
+"""The checks of objectives, all but the one that needs several processes."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from vlobjectives.contracts.values import Term
 from vlobjectives.system.assemble import view_parts
 from vlobjectives.system.losses import Losses
-from vlobjectives.testing.companions import accompanied, alone
-from vlobjectives.testing.law import (
-    Broken,
-    Law,
+from vlobjectives.testing.check import (
+    Check,
+    CheckFailed,
     demand,
     equal,
     gradients,
@@ -23,14 +22,15 @@ from vlobjectives.testing.law import (
     summed,
     untouched,
 )
+from vlobjectives.testing.companions import accompanied, alone
 from vlobjectives.testing.processes import processes_equal_one
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
 
-def objective_laws(expected: Mapping[str, str] | None = None) -> list[Law]:
-    """The laws of objectives; `expected` maps a law's name to the reason why it cannot hold."""
-    return listed(_LAWS, expected)
+def objective_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
+    """The checks of objectives; `expected` maps a check's name to the reason why it cannot hold."""
+    return listed(_CHECKS, expected)
 
 
 def own(losses: Losses, name: str) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ def weighted(losses: Losses, name: str) -> Tensor:
     return summed(losses.weighted(term) for term in own(losses, name))
 
 
-# ---- laws
+# ---- checks
 
 
 def terms(toy: Toy, name: str) -> None:
@@ -95,7 +95,7 @@ def batch_read_only(toy: Toy, name: str) -> None:
         try:
             system(batch, 0)
         except RuntimeError as error:
-            raise Broken(f"it fails on shared values: {error}") from error
+            raise CheckFailed(f"it fails on shared values: {error}") from error
 
 
 def gradient_where_declared(toy: Toy, name: str) -> None:
@@ -207,75 +207,75 @@ def static(toy: Toy, name: str) -> None:
     on_fake_tensors(step, batch)
 
 
-def _law(name: str, says: str, hint: str, prove: Callable[[Toy, str], None]) -> Law:
-    return Law("objectives", name, says, hint, prove)
+def _check(name: str, description: str, hint: str, test: Callable[[Toy, str], None]) -> Check:
+    return Check("objectives", name, description, hint, test)
 
 
-_LAWS = [
-    _law(
+_CHECKS = [
+    _check(
         "terms",
         "Every term is a finite 0-d sum in the precision of the views, with a count of 0 or more.",
         "give Term(total, count) with the sum and not the mean, without .float() or .item(): the host hands over "
         "float32 or wider.",
         terms,
     ),
-    _law(
+    _check(
         "planned_equals_alone",
         "Sharing passes with another objective changes no value, no gradient and no dropout.",
         "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
         planned_equals_alone,
     ),
-    _law(
+    _check(
         "processes_equal_one",
         "Two processes give the loss and the gradients of one with all rows, for `group: all` and for a number.",
         "gather every tensor whose rows are compared, and count what was gathered; an objective "
         "that compares rows and does not gather sets a number as its default `group`.",
         processes_equal_one,
     ),
-    _law(
+    _check(
         "batch_read_only",
         "The batch and the values of views are read-only.",
         "write x = x.masked_fill(...) and not x.masked_fill_(...) or x[...] = ...; others read the same tensors.",
         batch_read_only,
     ),
-    _law(
+    _check(
         "gradient_where_declared",
         "Gradients reach the parts that the views run through, the parts that Config names "
         "and own modules, and nothing else.",
         "name the part by a PartName field, and declare a view for what you read.",
         gradient_where_declared,
     ),
-    _law(
+    _check(
         "every_view_used",
         "Some term hangs on every declared view.",
         "take the view in forward, or leave it out of views: its pass costs time and memory.",
         every_view_used,
     ),
-    _law(
+    _check(
         "rows_permuted",
         "The order of a batch's rows does not matter.",
         "use batch.number and `noise`, never a row's place; scores of row pairs must not hang on their columns.",
         rows_permuted,
     ),
-    _law(
+    _check(
         "empty_counts",
         "Nothing to score gives a differentiable 0 with count 0; never NaN or infinity.",
         "divide by count.clamp_min(1), guard log and 0/0 before, not after; x.sum() * 0 is a differentiable zero.",
         empty_counts,
     ),
-    _law(
+    _check(
         "same_seed_same_value",
         "The same seed gives the same value, whatever torch's random state is.",
         "take random numbers from `noise`, not from torch.rand.",
         same_seed_same_value,
     ),
-    _law(
+    _check(
         "micro_batches_equal_one",
         "Two micro-batches give the step of one batch (with `group` their rows).",
         "declare `counts` if a term's count differs from batch to batch; it must give what forward counts.",
         micro_batches_equal_one,
     ),
-    _law(
+    _check(
         "static",
         "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
         "no .item(), no `if tensor`, no boolean index: functional.gather_tokens(x, draw.index) with draw.index_ok.",

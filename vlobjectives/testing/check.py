@@ -1,4 +1,4 @@
-"""A law: a named check of one plug-in in a toy system, whose failure says what is wrong and what to change."""
+"""A check of one plug-in in a toy system: its failure says what is wrong and what to change."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -18,64 +18,69 @@ TOLERANCE = 1e-9
 """In float64, of the largest entry where that is above 1."""
 
 
-class Broken(AssertionError):
-    """A plug-in does not keep a law."""
+class CheckFailed(AssertionError):
+    """A plug-in does not pass a check."""
 
 
 @dataclass(frozen=True)
-class Law:
-    """One law of one kind of plug-in.
+class Check:
+    """One check of one kind of plug-in.
 
-    section   where the kind stands in a recipe: objectives, masks, pairings, model
-    says      what holds of every plug-in that keeps it
-    hint      where to look if it does not hold
-    expected  why it is known not to hold; `check` then wants it broken
+    section      where the kind stands in a recipe: objectives, masks, pairings, model
+    description  what holds of every plug-in that passes
+    hint         where to look if it does not hold
+    expected     why it is known not to hold; `run` then demands that it fails
     """
 
     section: str
     name: str
-    says: str
+    description: str
     hint: str
-    prove: Callable[[Toy, str], None]
+    test: Callable[[Toy, str], None]
     expected: str = ""
 
     def __str__(self) -> str:
         return self.name
 
-    def check(self, name: str, given: Toy | Mapping[str, Any] | None = None) -> None:
-        """Holds the plug-in `name` to this law. Raises Broken.
+    def run(self, name: str, given: Toy | Mapping[str, Any] | None = None) -> None:
+        """Holds the plug-in `name` to this check. Raises CheckFailed.
 
         given  its options as in a recipe (`type` where the plug-in has another name), or a Toy that has such an entry
         """
         entries: dict[str, Any] = {} if isinstance(given, Toy) else {self.section: {name: dict(given or {})}}
         toy = given if isinstance(given, Toy) else Toy(**entries)
         try:
-            self.prove(toy, name)
-        except Broken as error:
+            self.test(toy, name)
+        except CheckFailed as error:
             if self.expected:
                 return
-            raise Broken(
-                f"{self.section}.{name} breaks the law '{self.name}': {error}\n"
-                f"    law:  {self.says}\n    hint: {self.hint}"
+            raise CheckFailed(
+                f"{self.section}.{name} fails the check '{self.name}': {error}\n"
+                f"    check: {self.description}\n    hint:  {self.hint}"
             ) from None
         if self.expected:
-            raise Broken(
-                f"{self.section}.{name} keeps the law '{self.name}', which was expected to be broken "
+            raise CheckFailed(
+                f"{self.section}.{name} passes the check '{self.name}', which was expected to fail "
                 f"({self.expected})\n    hint: take it out of the expected failures"
             )
 
 
-def listed(laws: list[Law], expected: Mapping[str, str] | None) -> list[Law]:
-    """The laws, those named in `expected` (law -> why it cannot hold) marked so. Raises ValueError for other names."""
+def listed(checks: list[Check], expected: Mapping[str, str] | None) -> list[Check]:
+    """The checks, those named in `expected` (check -> why it cannot hold) marked so.
+
+    Raises ValueError for other names.
+    """
     expected = dict(expected or {})
-    if unknown := expected.keys() - {law.name for law in laws}:
-        raise ValueError(f"no such law: {', '.join(sorted(unknown))}; there are {', '.join(law.name for law in laws)}")
-    return [replace(law, expected=expected.get(law.name, "")) for law in laws]
+    if unknown := expected.keys() - {check.name for check in checks}:
+        raise ValueError(
+            f"no such check: {', '.join(sorted(unknown))}; there are {', '.join(check.name for check in checks)}"
+        )
+    return [replace(check, expected=expected.get(check.name, "")) for check in checks]
 
 
 def demand(holds: bool | Tensor, otherwise: str) -> None:
     if not bool(holds):
-        raise Broken(otherwise)
+        raise CheckFailed(otherwise)
 
 
 def same(found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
@@ -114,7 +119,7 @@ def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 @contextmanager
 def untouched(who: str, *given: Any) -> Iterator[None]:
-    """Raises Broken if a tensor in `given` is written to inside; `who` is the culprit."""
+    """Raises CheckFailed if a tensor in `given` is written to inside; `who` is the culprit."""
     before = [(place, x, x._version, x.detach().clone()) for place, x in tensors(given)]
     yield
     for place, x, version, copy in before:
