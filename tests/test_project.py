@@ -93,4 +93,4 @@ def test_the_test_file_of_contributing_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     names: dict = {}
     exec(block, names)
-    names["test_laws"](names["objective_checks"]()[0])
+    names["test_checks"](names["objective_checks"]()[0])
