@@ -79,7 +79,7 @@ _HOME = {
         "RecoversTokens",
     ],
     "source": ["UnusableSample", "Flaw", "Sample", "Source", "ContrastPair"],
-    "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "Term"],
+    "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "Term", "not_none"],
     "views": [
         "DecodedView",
         "EncodedView",

@@ -92,6 +92,7 @@ from vlobjectives.contracts.values import Joint as Joint
 from vlobjectives.contracts.values import MaskSample as MaskSample
 from vlobjectives.contracts.values import Pairs as Pairs
 from vlobjectives.contracts.values import Term as Term
+from vlobjectives.contracts.values import not_none as not_none
 from vlobjectives.contracts.views import DecodedView as DecodedView
 from vlobjectives.contracts.views import EncodedView as EncodedView
 from vlobjectives.contracts.views import FusedView as FusedView

@@ -1,7 +1,10 @@
 """timm's blocks, with attention that knows of frames, of CPUs in half precision, and that shows its maps."""
 
+from typing import cast
+
 import torch
-from timm.models.vision_transformer import Attention, Block
+from timm.layers.attention import Attention
+from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from vlobjectives.functional.attention import HIDDEN, attention
@@ -28,7 +31,7 @@ def through(block: Block, x: Tensor, frames: int, maps: bool = False) -> tuple[T
 
     Returns (x [B, F*N, D], maps [B,heads,F*N,F*N] if asked, else None).
     """
-    branch, seen = attended(block.attn, block.norm1(x), frames, maps)
+    branch, seen = attended(cast(Attention, block.attn), block.norm1(x), frames, maps)
     x = x + block.drop_path1(block.ls1(branch))
     return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x)))), seen
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from vlobj_models.blocks import NORM_EPS, PreNormAttention
+from vlobj_models.timm_config import TimmVisionConfig
 from vlobj_models.timm_vision import TimmVision
-from vlobjectives import Encoded, FieldSpec, Heads, Length, MaskSample, RequestedOutputs, Width
+from vlobjectives import Encoded, FieldSpec, Heads, Length, MaskSample, RequestedOutputs, Width, not_none
 
 
 class PooledVision(TimmVision):
@@ -29,7 +30,7 @@ class PooledVision(TimmVision):
 
     paper = "CoCa, arXiv 2205.01917"
 
-    class Config(TimmVision.Config):
+    class Config(TimmVisionConfig):
         pooling: Literal["single", "cascade", "parallel"] = Field(
             description="one pooler for both uses, or one for captions and one for contrast that reads it, or not"
         )
@@ -39,7 +40,7 @@ class PooledVision(TimmVision):
         pooled_width: Width | None = Field(None, description="D of what comes out (default: the blocks')")
         pooler_heads: Heads = Field(8, description="heads of the poolers; they divide their width (open_clip: 8)")
 
-        def tiny(self) -> "PooledVision.Config":
+        def tiny(self) -> Self:
             return super().tiny().model_copy(update={"pooled_width": self.pooled_width and 32, "pooler_heads": 2})
 
     def __init__(self, config: "PooledVision.Config", fields: Mapping[str, FieldSpec]):
@@ -71,7 +72,7 @@ class PooledVision(TimmVision):
 
     def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         value = super().forward(x, draw, want)
-        every = torch.cat([value.cls, value.tokens], 1)
+        every = torch.cat([not_none(value.cls, "class token"), value.tokens], 1)
         tokens = self.caption(every)
         if self.contrast is None:
             cls, tokens = tokens[:, :1], tokens[:, 1:]

@@ -8,12 +8,14 @@ BatchNorm): a pass gives the same alone, in a larger batch, on several processes
 from math import gcd
 from typing import Any
 
-from timm.layers import PatchEmbed
+from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
 
 class _Stem(nn.Module):
     """A grid of patches; subclasses give `layers`, [B,3,H,W] -> [B,width,rows,columns]."""
+
+    layers: nn.Sequential
 
     def __init__(self, img_size: tuple[int, int], patch_size: int):
         super().__init__()
@@ -51,7 +53,8 @@ class ConvStem(_Stem):
     def __init__(self, img_size: tuple[int, int], patch_size: int, in_chans: int = 3, embed_dim: int = 768, **_: Any):
         super().__init__(img_size, patch_size)
         self.past = nn.Conv2d(in_chans, embed_dim, patch_size, patch_size)
-        layers, count = [], patch_size.bit_length() - 1
+        layers: list[nn.Module] = []
+        count = patch_size.bit_length() - 1
         for place in range(count):
             width = embed_dim // 2 ** (count - 1 - place)
             layers += [nn.Conv2d(in_chans, width, 3, 2, 1, bias=False), nn.GroupNorm(gcd(width, 8), width), nn.ReLU()]
@@ -62,4 +65,4 @@ class ConvStem(_Stem):
         return super().forward(x) + self.past(x).flatten(2).transpose(1, 2)
 
 
-STEMS = {"linear": PatchEmbed, "mlp": MlpStem, "conv": ConvStem}
+STEMS: dict[str, type[PatchEmbed | _Stem]] = {"linear": PatchEmbed, "mlp": MlpStem, "conv": ConvStem}

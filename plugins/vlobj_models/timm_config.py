@@ -1,6 +1,6 @@
 """Options of the vision transformers of timm."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -64,6 +64,6 @@ class TimmVisionConfig(PartConfig):
         "(safetensors or state dict; timm's or CLIP's names) to start from",
     )
 
-    def tiny(self) -> "TimmVisionConfig":
+    def tiny(self) -> Self:
         narrow = {"width": 32, "heads": 2} if self.name is None or _narrows(self.name) else {}
         return self.model_copy(update={**narrow, "depth": 1, "weights": None, "out": self.out and 32})

@@ -1,6 +1,7 @@
 """Whether what stands below the blocks of a timm model looks beyond its patch."""
 
 from functools import cache
+from typing import TypeGuard
 
 import timm
 import torch
@@ -18,6 +19,6 @@ def _narrows(name: str) -> bool:
     return True
 
 
-def _pointwise(layer: nn.Module) -> bool:
+def _pointwise(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     """A convolution that is a linear map of each patch (or pixel) by itself."""
     return isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride

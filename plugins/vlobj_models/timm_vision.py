@@ -10,18 +10,19 @@ Of one frame and without a temporal table this is timm's model, and timm's weigh
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
-from timm.layers import LayerNorm, PatchEmbed
-from timm.models.vision_transformer import VisionTransformer
+from timm.layers.norm import LayerNorm
+from timm.layers.patch_embed import PatchEmbed
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from vlobj_models import timm_config
 from vlobj_models.frame_attention import supported, through
-from vlobj_models.stems import STEMS, MlpStem
+from vlobj_models.stems import STEMS, ConvStem, MlpStem
+from vlobj_models.timm_config import TimmVisionConfig
 from vlobj_models.timm_stems import _pointwise
 from vlobj_models.vision_weights import agreed, load, resampled, unfetched
 from vlobj_models.weights_files import reason
@@ -32,6 +33,7 @@ from vlobjectives import (
     MaskSample,
     RequestedOutputs,
     Spec,
+    not_none,
 )
 from vlobjectives.functional.masking import gather_tokens
 from vlobjectives.functional.pixels import fill_patches
@@ -54,15 +56,15 @@ class TimmVision(Encoder):
 
     paper = "GLSCL, arXiv 2306.07096"
 
-    Config = timm_config.TimmVisionConfig
+    Config = TimmVisionConfig
 
-    def __init__(self, config: "TimmVision.Config", fields: Mapping[str, FieldSpec]):
+    def __init__(self, config: TimmVisionConfig, fields: Mapping[str, FieldSpec]):
         super().__init__(config, fields)
         pictures = [spec for spec in fields.values() if spec.kind == "picture"]
         if len(fields) != 1 or len(pictures) != 1:
             raise self.cannot(f"timm_vision reads one field of pictures, not {', '.join(fields) or 'none'}")
-        *frames, channels, height, width = pictures[0].shape
-        frames = frames[0] if frames else 1
+        *clip, channels, height, width = pictures[0].shape
+        frames = clip[0] if clip else 1
         self.module = self._module(channels, (height, width))
         patch = self._patch((height, width))
         if config.weights and config.stem != "linear":
@@ -74,30 +76,30 @@ class TimmVision(Encoder):
         dim = self.module.embed_dim
         self.mask_token = nn.Parameter(torch.empty(dim))
         temporal = frames > 1 if config.temporal is None else config.temporal
-        rows = config.frames or frames
+        most = config.frames or frames
         if frames > 1 and not self.module.has_class_token:
             raise self.cannot(f"'{config.name}' has no class token, through which frames see each other")
         if frames > 1 and config.slots:
             raise self.cannot("slots are for pictures, and this encoder reads clips", "slots: null")
-        if temporal and rows < frames:
-            raise self.cannot(f"a temporal table of {rows} rows does not hold {frames} frames", "raise `frames`")
-        self.temporal = nn.Parameter(torch.empty(rows, dim)) if temporal else None
+        if temporal and most < frames:
+            raise self.cannot(f"a temporal table of {most} rows does not hold {frames} frames", "raise `frames`")
+        self.temporal = nn.Parameter(torch.empty(most, dim)) if temporal else None
         self.slots = nn.Parameter(torch.empty(config.slots, dim)) if config.slots else None
-        self.out = nn.Linear(dim, config.out) if config.out else nn.Identity()
+        self.out: nn.Module = nn.Linear(dim, config.out) if config.out else nn.Identity()
         self._start()
-        grid = tuple(self.module.patch_embed.grid_size)
+        rows, columns = self.module.patch_embed.grid_size
         registers = self.module.num_reg_tokens
         self.spec = Spec(
             width=config.out or dim,
-            length=frames * grid[0] * grid[1],
-            grid=grid,
+            length=frames * rows * columns,
+            grid=(rows, columns),
             patch_size=patch,
             frames=frames,
             classes=frames if self.module.has_class_token else 0,
             fields=dict(fields),
             extra={
                 name: (count, config.out or dim)
-                for name, count in (("registers", frames * registers), ("slots", config.slots))
+                for name, count in (("registers", frames * registers), ("slots", config.slots or 0))
                 if count
             },
             can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
@@ -133,7 +135,7 @@ class TimmVision(Encoder):
         embed = self.module.patch_embed
         patch = (
             embed.patch_size[0]
-            if isinstance(embed, (PatchEmbed, *STEMS.values()))
+            if isinstance(embed, PatchEmbed | MlpStem | ConvStem)
             else max(1, size[0] // max(1, embed.grid_size[0]))
         )
         if tuple(count * patch for count in embed.grid_size) != size:
@@ -156,7 +158,7 @@ class TimmVision(Encoder):
         return VisionTransformer(**chosen)
 
     def _named(self, **chosen: Any) -> VisionTransformer:
-        name = self.config.name
+        name = not_none(self.config.name, "name of a timm model")
         if not timm.is_model(name):
             near = timm.list_models(f"*{name.split('.')[0][:12]}*")[:5]
             raise self.cannot(f"timm has no model '{name}'", f"near it are {', '.join(near)}" if near else "")
@@ -189,7 +191,7 @@ class TimmVision(Encoder):
         for tokens in (self.temporal, self.slots):
             if tokens is not None:
                 nn.init.normal_(tokens, std=module.embed_dim**-0.5)
-        linear = [self.out] if isinstance(self.out, nn.Linear) else []
+        linear: list[nn.Linear | nn.Conv2d] = [self.out] if isinstance(self.out, nn.Linear) else []
         if config.init_std:
             linear += [layer for layer in module.modules() if isinstance(layer, nn.Linear) or _pointwise(layer)]
         for layer in linear:
@@ -216,13 +218,13 @@ class TimmVision(Encoder):
     def embed(self, x: Tensor, draw: MaskSample | None = None) -> Tensor:
         """The sum above, [B,F,P+k,D]: P class tokens and registers of a frame, k patches that are left of it."""
         module, batch, frames = self.module, x.shape[0], x.shape[1] if x.dim() == 5 else 1
-        hide = draw is not None and draw.fill in ("drop", "token")
-        if hide and self.looks_beyond:
-            x = fill_patches(x, draw.hidden, self.spec.patch_size)
+        hide = draw if draw is not None and draw.fill in ("drop", "token") else None
+        if hide is not None and self.looks_beyond:
+            x = fill_patches(x, hide.hidden, self.spec.patch_size)
         patches = module.patch_embed(x.reshape(-1, *x.shape[-3:]))
         patches = patches.reshape(batch, -1, patches.shape[-1])
-        if hide and draw.fill == "token":
-            patches = torch.where(draw.hidden[..., None], self.mask_token.to(patches.dtype), patches)
+        if hide is not None and hide.fill == "token":
+            patches = torch.where(hide.hidden[..., None], self.mask_token.to(patches.dtype), patches)
         patches = patches.reshape(batch, frames, -1, patches.shape[-1])
         prefix = [
             token.expand(batch, frames, -1, -1) for token in (module.cls_token, module.reg_token) if token is not None
@@ -236,10 +238,11 @@ class TimmVision(Encoder):
         if self.temporal is not None:
             shift = self.temporal[:frames, None]
             patches, prefix = patches + shift, [token + shift for token in prefix]
-        if hide and draw.fill == "drop":
-            if draw.keep.shape[1] % frames:
-                raise ValueError(f"{draw.keep.shape[1]} kept positions are not the same number in {frames} frames")
-            patches = gather_tokens(patches.flatten(1, 2), draw.keep).reshape(batch, frames, -1, patches.shape[-1])
+        if hide is not None and hide.fill == "drop":
+            keep = not_none(hide.keep, "`keep` in a draw that drops")
+            if keep.shape[1] % frames:
+                raise ValueError(f"{keep.shape[1]} kept positions are not the same number in {frames} frames")
+            patches = gather_tokens(patches.flatten(1, 2), keep).reshape(batch, frames, -1, patches.shape[-1])
         return torch.cat([*(token.to(patches.dtype) for token in prefix), patches], 2)
 
     def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
@@ -250,10 +253,10 @@ class TimmVision(Encoder):
         hidden = self.module.norm_pre(hidden.flatten(1, 2))
         layers, maps, order = {}, {}, self._order(frames, each, hidden.device)
         for number, block in enumerate(self.module.blocks):
-            hidden, seen = through(block, hidden, frames, want.maps)
+            hidden, seen = through(cast(Block, block), hidden, frames, want.maps)
             if number in want.layers:
                 layers[number] = hidden[:, order]
-            if want.maps:
+            if seen is not None:
                 maps[f"block{number}"] = seen[:, :, order][..., order]
         final = self.out(self.module.norm(hidden)).reshape(batch, frames, each, -1)
         first, registers = self.module.num_prefix_tokens, self.module.num_reg_tokens

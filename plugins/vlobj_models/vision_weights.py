@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isqrt
 from pathlib import Path
+from typing import cast
 
 import timm
 import torch
-from timm.models.vision_transformer import VisionTransformer
+from timm.layers.attention import Attention
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -170,7 +172,8 @@ def _named(name: str) -> Found:
         raise CannotBuild(
             f"timm could not load the weights '{name}': {reason(error)}", "give a folder that holds them"
         ) from error
-    return Found(dict(_plain(source, name).state_dict()), name, facts=_facts(source))
+    plain = _plain(source, name)
+    return Found(dict(plain.state_dict()), name, facts=_facts(plain))
 
 
 def _sketched(weights: str) -> VisionTransformer | None:
@@ -231,8 +234,9 @@ def as_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _facts(module: VisionTransformer) -> dict[str, object]:
     """What the shapes of the weights do not tell."""
-    block = module.blocks[0]
-    return {"heads": block.attn.num_heads, "act": type(block.mlp.act).__name__, "norm_eps": block.norm1.eps}
+    block = cast(Block, module.blocks[0])
+    heads = cast(Attention, block.attn).num_heads
+    return {"heads": heads, "act": type(block.mlp.act).__name__, "norm_eps": block.norm1.eps}
 
 
 def _size(x: Tensor) -> str:

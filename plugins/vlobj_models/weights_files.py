@@ -42,7 +42,8 @@ def read(path: Path) -> dict[str, Tensor]:
         raise CannotBuild(f"{path} cannot be read as a state dict: {reason(error)}", MEND) from error
     if not isinstance(held, Mapping):
         raise CannotBuild(f"{path} cannot be read as a state dict: it holds a {type(held).__name__}", MEND)
-    return dict(_flat(next((held[key] for key in WHOLE if isinstance(held.get(key), Mapping)), held)))
+    inner = (value for key in WHOLE if isinstance(value := held.get(key), Mapping))
+    return dict(_flat(next(inner, held)))
 
 
 def _flat(held: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from vlobjectives.contracts.batch import Rows
+from vlobjectives.contracts.definition import author_line
+from vlobjectives.errors import PluginError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +159,24 @@ def _wide(value: Any) -> Any:
     if isinstance(value, Mapping):
         wide = {key: _wide(item) for key, item in value.items()}
         return wide if any(wide[key] is not item for key, item in value.items()) else value
+    return value
+
+
+def not_none(value: T | None, what: str) -> T:
+    """A value that may be None by its type and is there by what was asked for: the draw of a masked view, for one.
+
+    Args:
+        value: what is read.
+        what: its name, as in "there is no ...".
+
+    Returns:
+        The value.
+
+    Raises:
+        PluginError: it is None, at the author's line.
+    """
+    if value is None:
+        raise PluginError(f"there is no {what}", "ask for it, or do without where it is None", author_line())
     return value
 
 
