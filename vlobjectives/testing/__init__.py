@@ -2,12 +2,14 @@
 
 In a test file of a package that brings the objective `my_loss` (found through its entry point, with an option `mask`):
 
-    import pytest
-    from vlobjectives.testing import objective_checks
+    from vlobjectives.testing import parametrize_with_checks
 
-    @pytest.mark.parametrize("check", objective_checks(), ids=str)
+    @parametrize_with_checks("my_loss", {"mask": "hidden_words"})
     def test_checks(check):
-        check.run("my_loss", {"mask": "hidden_words"})
+        check()
+
+A class does as well, whether or not a plug-in names it: `@parametrize_with_checks(MyLoss)`. Every kind has its checks.
+In a terminal `vlobj conform my_loss mask=hidden_words` runs the same.
 
 Each check builds a toy system around the plug-in with the real host (real recipe, plan, steps; toy parts and pairs;
 float64; no network, milliseconds) and raises `CheckFailed` with what went wrong, the check, and what to change.
@@ -15,16 +17,19 @@ Options may name the toys: inputs `image`, `text`; parts `vision`, `text`, `fusi
 `dropped`, `replaced`, `greyed`, `hidden_words`, `noisy_words`; pairing `others`. For anything else give a `Toy`:
 
     toy = Toy(objectives={"my_loss": {"negatives": "hard"}}, pairings={"hard": {"type": "hard_negatives"}})
-    check.run("my_loss", toy)                                   # also on clips: toy.with_data(frames=2)
+    @parametrize_with_checks("my_loss", toy)                    # also on clips: toy.with_data(frames=2)
     Toy(plugins=["my_plugin.py"], ...)                          # a local plug-in file
-    Toy(components={"objective:my_loss": MyLoss}, ...)          # a class that no plug-in names yet
+    Toy(components={"mask:my_mask": MyMask}, ...)               # a class beside that no plug-in names yet
 
-`mask_checks()`, `pairing_checks()` and `part_checks()` do the same for masks, pairings and parts; an encoder takes the
-place of the toy that it stands in for: `part_checks()[0].run("vision", Toy(model={"vision": {"type": "my_vision"}}))`.
+A part takes the place of the toy that it stands in for: an encoder of pictures that of `vision`, one of texts of
+`text`; where that cannot be seen, say so: `Toy(model={"text": {"type": "my_text"}})`.
 
 A check that cannot hold is listed with the reason, and must fail then:
 
-    mask_checks(expected={"new_each_step": "hides the patches most like the caption, no chance in it"})
+    @parametrize_with_checks(MyMask, expected={"new_each_step": "hides what is most like the caption, no chance in it"})
+
+`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()`, `pairing_checks()` and
+`part_checks()` those of a kind, to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
 
 `processes_equal_one` starts two processes, which takes seconds; `processes.broken` checks many objectives in one pair.
 """
@@ -36,10 +41,21 @@ from vlobjectives.testing.check import Check, CheckFailed
 from vlobjectives.testing.mask_checks import mask_checks
 from vlobjectives.testing.objective_checks import objective_checks
 from vlobjectives.testing.pairing_checks import pairing_checks
+from vlobjectives.testing.parametrize import checks_of, parametrize_with_checks
 from vlobjectives.testing.part_checks import part_checks
 from vlobjectives.testing.toys import Toy
 
-__all__ = ["Check", "CheckFailed", "Toy", "mask_checks", "objective_checks", "pairing_checks", "part_checks"]
+__all__ = [
+    "Check",
+    "CheckFailed",
+    "Toy",
+    "checks_of",
+    "mask_checks",
+    "objective_checks",
+    "pairing_checks",
+    "parametrize_with_checks",
+    "part_checks",
+]
 
 
 def __getattr__(name: str) -> Any:

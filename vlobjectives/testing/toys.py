@@ -62,9 +62,10 @@ class Toy:
     objectives  by name, options as in a recipe; `type` where it differs from the name
     masks       beside `dropped`, `replaced`, `greyed` (pictures), `hidden_words`, `noisy_words` (texts)
     pairings    beside `others` (random negatives)
-    model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`
-    inputs, plan as in a recipe
-    data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs)
+    model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; None takes one out
+    fields      beside or instead of `caption`, which reads the toy's words; None takes it out
+    inputs, plan, evaluate as in a recipe
+    data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs); with `type` another's
     plugins     local plug-in files; what is installed is found anyway
     components  `kind:name` -> class, for classes that no plug-in names yet
     rows        pairs of a step, and the pairings' groups; the objectives' where a check needs one
@@ -74,7 +75,9 @@ class Toy:
     objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     masks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pairings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    model: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    evaluate: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -117,14 +120,16 @@ class Toy:
         model = {
             name: {**entry, **(dropping if entry.get("type") in WITH_DROPOUT else {})}
             for name, entry in {**MODEL, **self.model}.items()
+            if entry is not None
         }
+        fields = {"caption": {"type": "toy_words"}, **self.fields}
         return Recipe.model_validate_json(
             json.dumps(
                 prepared(
                     {
                         "seed": self.seed,
                         "data": {"type": "toy_pairs", "batch": self.rows, **self.data},
-                        "fields": {"caption": {"type": "toy_words"}},
+                        "fields": {name: entry for name, entry in fields.items() if entry is not None},
                         "model": model,
                         "inputs": dict(self.inputs),
                         "masks": {**MASKS, **self.masks},
@@ -133,6 +138,7 @@ class Toy:
                         "optim": {"lr": 1e-3, "clip": None},
                         "run": {"steps": 4},
                         "plan": dict(self.plan),
+                        "evaluate": dict(self.evaluate),
                     }
                 )
             ),

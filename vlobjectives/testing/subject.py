@@ -1,0 +1,172 @@
+"""What is checked: a component by class or by name, in the toy system that it is checked in."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vlobjectives.components import _MODULE, KINDS, PART_KINDS
+from vlobjectives.errors import PluginError
+from vlobjectives.testing.toys import MODEL, Toy
+
+SECTION = {
+    "objective": "objectives",
+    "mask": "masks",
+    "pairing": "pairings",
+    **dict.fromkeys(PART_KINDS, "model"),
+    "reader": "fields",
+    "evaluation": "evaluate",
+    "source": "data",
+    "tracker": "run",
+}
+"""Where a kind stands in a recipe, or what of a recipe it is part of."""
+STANDS_IN = {"encoder": ("vision", "text"), "fusion": ("fusion",), "decoder": ("decoder",), "projection": ("joint",)}
+"""The toys that a part may take the place of; a head stands for `words`."""
+BROUGHT = "toy"
+"""The package of classes that are handed over directly."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A component that is checked.
+
+    kind       objective, mask, ...
+    component  how a recipe names it as a `type`
+    name       its short name
+    given      its options as in a recipe, or a Toy in which it has an entry
+    plugins    local plug-in files
+    classes    itself, where no plug-in names it
+    """
+
+    kind: str
+    component: str
+    name: str
+    given: Toy | Mapping[str, Any]
+    plugins: Sequence[str | Path] = ()
+    classes: Mapping[str, type] = field(default_factory=dict)
+
+    @cached_property
+    def placed(self) -> tuple[Toy, str]:
+        """The toy system, and the name of the entry in it. Raises RecipeError for options that it does not take."""
+        base = self.given if isinstance(self.given, Toy) else Toy()
+        if self.plugins or self.classes:
+            base = base.changed(plugins=[*base.plugins, *self.plugins], components={**base.components, **self.classes})
+        if self.kind == "source":
+            options = base.data if isinstance(self.given, Toy) else self.given
+            return base.changed(data={**options, "type": self.component}), self.name
+        if self.kind == "tracker":
+            return base, self.name
+        entries = getattr(base, SECTION[self.kind])
+        if isinstance(self.given, Toy):
+            name = self._entry(entries, base.registry.names(self.kind))
+            options = entries.get(name) or {}
+            return base.changed(**{SECTION[self.kind]: {**entries, name: {**options, "type": self.component}}}), name
+        for place in self.places:
+            toy = base.changed(**{SECTION[self.kind]: {place: {**self.given, "type": self.component}}})
+            if place == self.places[-1] or _stands(toy, place):
+                return toy, place
+        raise AssertionError("there is no place")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names that its entry may have: a part stands in for a toy."""
+        if self.kind == "head":
+            return ("words",)
+        places = STANDS_IN.get(self.kind, (self.name,))
+        named = self.given.get("type") if isinstance(self.given, Mapping) else None
+        return (named,) if named in MODEL else places
+
+    def _entry(self, entries: Mapping[str, Any], known: Sequence[str]) -> str:
+        """The entry of a Toy that is this component: that of its name, the only one, or the only one of no other."""
+        types = {str(name): (options or {}).get("type", name) for name, options in entries.items()}
+        own = [name for name, type_ in types.items() if type_ in (self.component, self.name)]
+        free = own or [name for name, type_ in types.items() if len(types) == 1 or type_ not in known]
+        return free[0] if free else self.places[0]
+
+    @property
+    def toy(self) -> Toy:
+        return self.placed[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind} '{self.component}'"
+
+
+def _stands(toy: Toy, place: str) -> bool:
+    """Whether a part can be built, and run, in the place of a toy."""
+    from vlobjectives.testing.part_calls import calls
+
+    try:
+        return [call() for call in calls(toy, place)] != []
+    except Exception:  # an encoder of texts that is given pictures fails anyhow
+        return False
+
+
+def subject(
+    component: str | type,
+    given: Toy | Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> Subject:
+    """What a name (NAME, KIND:NAME, PACKAGE/NAME) or a class stands for. Imports no component.
+
+    Args:
+        component: a class of a plug-in, or the name of one that is installed or that `plugins` bring
+        given: its options as in a recipe, or a Toy in which it has an entry
+        plugins: local plug-in files
+
+    Raises:
+        PluginError: a class that is no plug-in, a name that nothing has, or one that several kinds have.
+    """
+    given = {} if given is None else given
+    if isinstance(component, type):
+        kind, short = kind_of(component), _snake(component.__name__)
+        return Subject(kind, f"{BROUGHT}/{short}", short, given, plugins, {f"{kind}:{short}": component})
+    if not isinstance(component, str):
+        raise PluginError(
+            f"{component!r} is no plug-in: it is neither a class nor a name", "give MyLoss or 'my_loss', no instance"
+        )
+    toy = given if isinstance(given, Toy) else Toy()
+    registry = (toy.changed(plugins=[*toy.plugins, *plugins]) if plugins else toy).registry
+    wanted, _, name = component.rpartition(":")
+    rows = [row for row in registry.all() if row.package != "toy_plugin"]
+    found = [row for row in rows if name in (row.name, f"{row.package}/{row.name}") and wanted in ("", row.kind)]
+    if len(found) > 1:
+        raise PluginError(
+            f"'{component}' is a plug-in of several kinds: {', '.join(row.kind for row in found)}",
+            f"write {' or '.join(f'{row.kind}:{name}' for row in found)}",
+        )
+    if not found:
+        near = get_close_matches(name, sorted({row.name for row in rows}), 3)
+        raise PluginError(
+            f"there is no plug-in '{component}'" + (f": did you mean {' or '.join(near)}?" if near else ""),
+            "`vlobj plugins` lists them; a class that no plug-in names yet is given itself",
+        )
+    return Subject(found[0].kind, found[0].name, found[0].name.rpartition("/")[2], given, plugins)
+
+
+def kind_of(cls: type) -> str:
+    """The kind of a class. Raises PluginError for one that derives no kind of plug-in, or more than one."""
+    bases = {kind: _base(kind) for kind in KINDS}
+    found = [kind for kind, base in bases.items() if issubclass(cls, base)]
+    if len(found) == 1 and cls is not bases[found[0]]:
+        return found[0]
+    names = ", ".join(base.__name__ for base in bases.values())
+    if len(found) > 1:
+        raise PluginError(f"{cls.__qualname__} is of several kinds: {', '.join(found)}", "derive it of one")
+    raise PluginError(
+        f"{cls.__qualname__} is no plug-in, there is nothing to check", f"derive it of one of {names}, or give a name"
+    )
+
+
+def _base(kind: str) -> type:
+    contract = import_module(f"vlobjectives.contracts.{_MODULE.get(kind, kind)}")
+    base: type = getattr(contract, kind.capitalize())
+    return base
+
+
+def _snake(name: str) -> str:
+    """MyLoss -> my_loss, MGSC -> mgsc."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
