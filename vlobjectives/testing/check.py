@@ -1,5 +1,6 @@
 """A check of one plug-in in a toy system: its failure says what is wrong and what to change."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vlobjectives.contracts.batch import Rows
+from vlobjectives.errors import Place, PluginError, RecipeError
+from vlobjectives.plugin_loading.attribution import MEND, blamed
 from vlobjectives.testing.toys import Toy
 
 Around = Callable[[Any], AbstractContextManager[Any]]
@@ -19,7 +22,16 @@ TOLERANCE = 1e-9
 
 
 class CheckFailed(AssertionError):
-    """A plug-in does not pass a check."""
+    """A plug-in does not pass a check.
+
+    hint    what to change, where the check's own hint says less
+    place   the line of the plug-in that is at fault; else the check names the plug-in's class
+    cause   the check whose failure this is; other checks that come upon it say so and blame nothing else
+    """
+
+    def __init__(self, what: str, hint: str = "", place: Place | None = None, cause: str = ""):
+        super().__init__(what)
+        self.hint, self.place, self.cause = hint, place, cause
 
 
 @dataclass(frozen=True)
@@ -51,18 +63,51 @@ class Check:
         toy = given if isinstance(given, Toy) else Toy(**entries)
         try:
             self.test(toy, name)
-        except CheckFailed as error:
-            if self.expected:
-                return
-            raise CheckFailed(
-                f"{self.section}.{name} fails the check '{self.name}': {error}\n"
-                f"    check: {self.description}\n    hint:  {self.hint}"
-            ) from None
+        except RecipeError:  # options that the plug-in does not take: nothing was checked
+            raise
+        except Exception as error:
+            failure = error if isinstance(error, CheckFailed) else raised(error)
+            if not self.expected:
+                raise CheckFailed(self._words(toy, name, failure)) from None
+            return
         if self.expected:
             raise CheckFailed(
                 f"{self.section}.{name} passes the check '{self.name}', which was expected to fail "
                 f"({self.expected})\n    hint: take it out of the expected failures"
             )
+
+    def _words(self, toy: Toy, name: str, failure: CheckFailed) -> str:
+        """What a person reads: what is wrong, where, and what to change."""
+        other = failure.cause not in ("", self.name)
+        since = f", since it fails '{failure.cause}'" if other else ""
+        lines = [
+            f"{self.section}.{name} fails the check '{self.name}'{since}: {failure}",
+            f"    at:    {failure.place or defined(toy, self.section, name)}",
+            "" if other else f"    check: {self.description}",
+            f"    hint:  {failure.hint or self.hint}",
+        ]
+        return "\n".join(line for line in lines if line and not line.endswith(" None"))
+
+
+def defined(toy: Toy, section: str, name: str) -> Place | None:
+    """Where the class of a recipe's entry is written; of an objective, its `forward`."""
+    entry = toy.resolved.entries.get((section, name))
+    if entry is None:
+        return None
+    written = getattr(entry.cls, "forward", entry.cls) if section == "objectives" else entry.cls
+    try:
+        return Place(inspect.getsourcefile(entry.cls), inspect.getsourcelines(written)[1])
+    except (TypeError, OSError):  # a class that was made in no file
+        return None
+
+
+def raised(error: Exception) -> CheckFailed:
+    """What an error of a plug-in's own lines is: a failure at its line, and no traceback through the host."""
+    known = blamed(error)
+    if isinstance(known, PluginError):
+        hint = "" if known.hint == MEND else known.hint
+        return CheckFailed(known.what.partition(": ")[2] or known.what, hint, known.place)
+    raise error
 
 
 def listed(checks: list[Check], expected: Mapping[str, str] | None) -> list[Check]:
