@@ -311,7 +311,7 @@ def test_a_watcher_that_raises_is_switched_off_and_the_others_go_on(site):
 
 
 def test_watch_registers_an_object():
-    from vlobjectives.contracts.hooks import Tracker, hookimpl
+    from vlobjectives import Tracker, TrackerConfig, hookimpl
 
     class Mine(Tracker):
         steps = ()
@@ -320,7 +320,7 @@ def test_watch_registers_an_object():
         def vlobj_step_ended(self, step):
             self.steps = (*self.steps, step)
 
-    registry, tracker = Registry(), Mine(None)
+    registry, tracker = Registry(), Mine(TrackerConfig())
     registry.watch(tracker, "mine")
     registry.call_safely("vlobj_step_ended", run=None, step=4, metrics={})
     assert tracker.steps == (4,)

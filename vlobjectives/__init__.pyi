@@ -22,11 +22,13 @@ from vlobjectives.contracts.config import PartName as PartName
 from vlobjectives.contracts.config import ReaderConfig as ReaderConfig
 from vlobjectives.contracts.config import SourceConfig as SourceConfig
 from vlobjectives.contracts.config import Substitute as Substitute
+from vlobjectives.contracts.config import TrackerConfig as TrackerConfig
 from vlobjectives.contracts.evaluation import Evaluation as Evaluation
 from vlobjectives.contracts.evaluation import EvaluationContext as EvaluationContext
 from vlobjectives.contracts.evaluation import Score as Score
 from vlobjectives.contracts.evaluation import accuracy as accuracy
 from vlobjectives.contracts.field import FieldSpec as FieldSpec
+from vlobjectives.contracts.hooks import Run as Run
 from vlobjectives.contracts.hooks import hookimpl as hookimpl
 from vlobjectives.contracts.hub import hub_asked as hub_asked
 from vlobjectives.contracts.hub import hub_missing as hub_missing
@@ -86,6 +88,7 @@ from vlobjectives.contracts.source import Flaw as Flaw
 from vlobjectives.contracts.source import Sample as Sample
 from vlobjectives.contracts.source import Source as Source
 from vlobjectives.contracts.source import UnusableSample as UnusableSample
+from vlobjectives.contracts.tracker import Tracker as Tracker
 from vlobjectives.contracts.values import Encoded as Encoded
 from vlobjectives.contracts.values import Fused as Fused
 from vlobjectives.contracts.values import Joint as Joint

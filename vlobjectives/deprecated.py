@@ -29,6 +29,7 @@ NAMES: dict[str, Renamed] = {
     "vlobjectives.Twin": Renamed("vlobjectives.ContrastPair", "0.3"),
     "vlobjectives.Want": Renamed("vlobjectives.RequestedOutputs", "0.3"),
     "vlobjectives.Writing": Renamed("vlobjectives.GenerationSpec", "0.3"),
+    "vlobjectives.contracts.hooks.Tracker": Renamed("vlobjectives.Tracker", "0.3"),
     "vlobjectives.errors.MeansError": Renamed("vlobjectives.errors.ResourceError", "0.3"),
     "vlobjectives.errors.NumbersError": Renamed("vlobjectives.errors.NonFiniteError", "0.3"),
     "vlobjectives.testing.Broken": Renamed("vlobjectives.testing.CheckFailed", "0.3"),

@@ -88,6 +88,7 @@ def used_plugins(recipe: Recipe, registry: Registry) -> list[dict[str, str]]:
         ("pairing", recipe.pairings),
         ("objective", recipe.objectives),
         ("evaluation", recipe.evaluate.entries),
+        ("tracker", recipe.trackers),
     ):
         named |= {(kind, entry.type) for entry in entries.values()}
     found = [registry.component(kind, name) for kind, name in sorted(named)]

@@ -22,8 +22,8 @@ from vlobjectives import (
     Source,
     SourceConfig,
     Spec,
+    Tracker,
 )
-from vlobjectives.contracts.hooks import Tracker
 from vlobjectives.contracts.passes import InputTable
 from vlobjectives.errors import PluginError
 from vlobjectives.planning.plan import bare

@@ -120,3 +120,9 @@ class EvaluationConfig(Config):
     """Config of an evaluation. `sources` is the host's key."""
 
     HOST = frozenset({"type", "sources"})
+
+
+class TrackerConfig(Config):
+    """Config of a tracker."""
+
+    HOST = frozenset({"type"})

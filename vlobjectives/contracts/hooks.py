@@ -13,11 +13,15 @@ Such a module should import nothing heavy: it is imported by every command, `vlo
 `VLOBJ_API = 2`, the version of these hooks and contracts that it was written for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
+
+if TYPE_CHECKING:  # it brings torch
+    from vlobjectives.contracts.evaluation import Score
 
 PROJECT = "vlobjectives"
 
@@ -25,50 +29,102 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run as its hooks see it: what may be read, and `log`. A test of your own hooks makes one of a folder alone.
+
+    Attributes:
+        folder: The run folder. Files of your own may lie in it, in a folder of your own beside the run's.
+        name: The run's name: `run.name` of the recipe, or the folder's.
+        recipe: The resolved recipe as plain data: nested dicts, lists, numbers and texts, defaults written out.
+        steps: Optimiser steps that the run will have in all.
+        start: Steps that lay behind it when it was started or resumed.
+        device: The device of this process, such as `cpu` or `cuda:0`.
+        precision: Precision of the passes: fp32, bf16 or fp16.
+        rank: Number of this process, from 0.
+        processes: How many there are.
+        log: Writes a line to the terminal and to the run's log.txt.
+    """
+
+    folder: Path
+    name: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    start: int = 0
+    device: str = "cpu"
+    precision: str = "fp32"
+    rank: int = 0
+    processes: int = 1
+    log: Callable[[str], None] = print
+
+
 class Hooks:
-    """What can be implemented. A hook of a run that raises is switched off with a warning; the run goes on."""
+    """What can be implemented. A hook of a run that raises is switched off with a warning; the run goes on.
+
+    Runs write in the first process alone, so that it alone calls the hooks of a run, but for `vlobj_run_started`, which
+    a plug-in module gets in every process (`run.rank`). What hooks return is not looked at.
+    """
 
     @hookspec
     def vlobj_components(self) -> Mapping[str, str | type]:
-        """Names the components of this plug-in.
+        """Name the components of this plug-in.
 
-        Returns `kind:name` -> `module:Class`, imported only when a recipe asks for it; a local file may give the
-        class itself. Kinds: objective, mask, pairing, encoder, fusion, decoder, projection, head, reader, source,
-        evaluation, tracker.
+        Returns:
+            `kind:name` -> `module:Class`, imported only when a recipe asks for it; a local file may give the class
+            itself. The kinds are those that `vlobj plugins` lists.
         """
         raise NotImplementedError
 
     @hookspec
-    def vlobj_run_started(self, run: Any) -> None:
-        """The run folder exists and the model is built; nothing has been trained since this start (or resume)."""
+    def vlobj_run_started(self, run: Run) -> None:
+        """The run folder exists and the model is built; nothing has been trained since this start (or resume).
+
+        Args:
+            run: The run; `run.start` steps of it were trained before.
+        """
 
     @hookspec
-    def vlobj_step_ended(self, run: Any, step: int, metrics: Mapping[str, float]) -> None:
-        """Step `step` (the first is 0) was logged with these metrics (`objective/term`, `lr`, ...)."""
+    def vlobj_step_ended(self, run: Run, step: int, metrics: Mapping[str, float]) -> None:
+        """A step was logged: with `run.log.steps: 1` each one, else every so many and the last.
+
+        Args:
+            run: The run.
+            step: The step's number; the first is 0.
+            metrics: What metrics.jsonl holds of it: `objective/term`, `loss`, `lr`, `samples_per_second`, ...
+        """
 
     @hookspec
-    def vlobj_evaluated(self, run: Any, step: int, scores: Mapping[str, Any]) -> None:
-        """An evaluation after `step` steps gave these scores: flat name -> Score(value, chance, low, high, n)."""
+    def vlobj_evaluated(self, run: Run, step: int, scores: "Mapping[str, Score]") -> None:
+        """An evaluation ended.
+
+        Args:
+            run: The run.
+            step: How many steps were trained before it.
+            scores: `evaluation/split/name` -> Score(value, chance, low, high, n, per_cent).
+        """
 
     @hookspec
-    def vlobj_checkpoint_saved(self, run: Any, folder: Path) -> None:
-        """A checkpoint lies complete and synced in `folder`."""
+    def vlobj_checkpoint_saved(self, run: Run, folder: Path) -> None:
+        """A checkpoint lies complete and synced.
+
+        Args:
+            run: The run.
+            folder: The checkpoint's folder; older ones are removed as `run.checkpoint.keep` says.
+        """
 
     @hookspec
-    def vlobj_run_ended(self, run: Any, summary: Mapping[str, Any]) -> None:
-        """The run came to its end; `summary` is what summary.json holds. Not called when a run is stopped."""
+    def vlobj_run_ended(self, run: Run, summary: Mapping[str, Any]) -> None:
+        """The run came to its end. It is not called when a run is stopped or fails.
+
+        Args:
+            run: The run.
+            summary: What summary.json holds: the last scores, each with value, chance level and interval.
+        """
 
 
-class Tracker:
-    """A watcher of runs with a Config of its own: a component of kind `tracker`.
+def __getattr__(name: str) -> Any:
+    if name == "Tracker":  # where it was in 0.1 and 0.2
+        from vlobjectives.deprecated import attribute
 
-    Its methods that watch are marked with `hookimpl`; the host makes one of it for a run and registers it
-    (`Registry.watch`). A module that only watches needs no Tracker: its marked functions are always called.
-    """
-
-    Config: type
-    paper = ""
-    name = ""
-
-    def __init__(self, config: Any):
-        self.config = config
+        return attribute(__name__, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

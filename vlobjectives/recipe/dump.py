@@ -13,7 +13,13 @@ _TAG = "tag:yaml.org,2002:"
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe: defaults written out, optional keys that hold nothing left out."""
-    return dump_data(_data(recipe))
+    return dump_data(as_data(recipe))
+
+
+def as_data(recipe: Recipe) -> dict[str, Any]:
+    """The same as plain data."""
+    data: dict[str, Any] = _data(recipe)
+    return data
 
 
 def dump_data(data: Any, flow: bool | None = None) -> str:

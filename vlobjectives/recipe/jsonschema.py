@@ -16,6 +16,7 @@ from vlobjectives.recipe.model import (
     PairingEntry,
     PartEntry,
     Recipe,
+    TrackerEntry,
 )
 from vlobjectives.registry import Registry
 
@@ -27,6 +28,7 @@ _ENTRIES: dict[str, tuple[str, type[Entry]]] = {
     "pairings": ("pairing", PairingEntry),
     "objectives": ("objective", ObjectiveEntry),
     "evaluate": ("evaluation", EvaluationEntry),
+    "trackers": ("tracker", TrackerEntry),
 }
 
 
@@ -39,7 +41,7 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     properties, definitions = schema["properties"], schema["$defs"]
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     properties["extends"] = {"type": "string", "description": "a recipe to start from: a .yaml file or a shipped name"}
-    for section in ("fields", "model", "inputs", "masks", "pairings", "objectives"):
+    for section in ("fields", "model", "inputs", "masks", "pairings", "objectives", "trackers"):
         # pydantic's pattern would bind the named entries too, which are described better below
         ((pattern, entry),) = properties[section].pop("patternProperties").items()
         properties[section].pop("minProperties", None)

@@ -109,6 +109,12 @@ class EvaluationEntry(Entry):
     )
 
 
+class TrackerEntry(Entry):
+    """What watches a run."""
+
+    type: str = Field(description="the tracker; by default the key's name")
+
+
 class InputEntry(Section):
     fields: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="fields that are fed, in this order")
     part: str = Field(description="the encoder that reads them")
@@ -225,6 +231,7 @@ class Recipe(Section):
     run: RunSection = Field(description="how long, where, and what is kept")
     plan: PlanSection = Field(PlanSection(), description="what is shared and what is recomputed")
     evaluate: Evaluate = Field(Evaluate(), description="what to measure and when")
+    trackers: dict[Name, TrackerEntry] = Field({}, description="what watches the run and records it")
 
     @property
     def sources(self) -> dict[str, Entry]:

@@ -22,7 +22,7 @@ from vlobjectives.recipe.scalars import kind_of
 from vlobjectives.recipe.times import in_steps
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
-NAMED_BY_KEY = ("fields", "model", "masks", "pairings", "objectives")
+NAMED_BY_KEY = ("fields", "model", "masks", "pairings", "objectives", "trackers")
 DEFAULT_INPUTS = {"image": {"fields": ["image"], "part": "vision"}, "text": {"fields": ["caption"], "part": "text"}}
 S = TypeVar("S", bound=Section)
 MIX = "mix"

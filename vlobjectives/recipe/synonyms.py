@@ -85,6 +85,7 @@ _ELSEWHERE = {
     "plugins: [./FILE.py], at the top": "plugin custom_imports modules import",
     "masks: {NAME: {type: MASK, ...}}": "mask masking mask_ratio mask_strategy corruption",
     "pairings: {NAME: {type: PAIRING}}": "pairing negatives hard_negatives negative_mining sampler",
+    "trackers: {NAME: {type: TRACKER}}": "tracker logger loggers report_to wandb tensorboard mlflow",
     "inputs: {NAME: {fields: [...], part: ENCODER}}": "input",
     "run: {steps: N}": "trainer training train_cfg training_args train_config schedule_cfg",
 }

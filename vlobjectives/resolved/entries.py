@@ -22,7 +22,14 @@ from vlobjectives.recipe.schema import _must, _path, _shown, as_meant
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.registry import Registry
 
-SECTIONS = {"fields": "reader", "model": "part", "masks": "mask", "pairings": "pairing", "objectives": "objective"}
+SECTIONS = {
+    "fields": "reader",
+    "model": "part",
+    "masks": "mask",
+    "pairings": "pairing",
+    "objectives": "objective",
+    "trackers": "tracker",
+}
 SECTION = {
     "input": "inputs",
     "mask": "masks",

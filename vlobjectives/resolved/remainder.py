@@ -12,7 +12,7 @@ from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 
-NAMED = ("fields", "model", "inputs", "masks", "pairings", "objectives")
+NAMED = ("fields", "model", "inputs", "masks", "pairings", "objectives", "trackers")
 
 
 def rest(resolved: Resolved, problems: Iterable[Problem]) -> Resolved:

@@ -19,7 +19,7 @@ from vlobjectives.resolved.absolute_paths import data_paths
 from vlobjectives.run_folder import RunFolder
 from vlobjectives.runs import plugin_copies
 
-FREE = ("run.steps", "run.checkpoint", "evaluate")
+FREE = ("run.steps", "run.checkpoint", "evaluate", "trackers")
 """What a resumed run may change; so may the number of its processes."""
 NO_MATTER = ("run.name", "run.folder", "plugins")
 """Where another run would be made, and where plug-in files lie (what they hold the manifest knows)."""

@@ -1,8 +1,10 @@
 """A run that is under way: trains, saves, restores, evaluates, records."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from vlobjectives.contracts.hooks import Run
 from vlobjectives.data.bad_samples import BadSamples
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.data.loader import micro_batches
@@ -11,7 +13,10 @@ from vlobjectives.errors import DataError, Place, Problem
 from vlobjectives.evaluation import context
 from vlobjectives.evaluation.failures import Scored
 from vlobjectives.files import json_text
+from vlobjectives.plugin_loading.attribution import blamed, work_of
 from vlobjectives.plugin_loading.load import reason_of
+from vlobjectives.plugin_loading.side_effects import contained
+from vlobjectives.recipe.dump import as_data
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import Resolved
@@ -61,6 +66,40 @@ class Session:
     def system(self) -> System:
         return self.trainer.system
 
+    @cached_property
+    def shown(self) -> Run:
+        """The run as hooks see it."""
+        return Run(
+            self.place.path,
+            self.recipe.run.name or self.place.path.name,
+            as_data(self.recipe),
+            self.recipe.run.steps,
+            self.done,
+            str(self.resolved.device),
+            self.precision,
+            self.world.rank,
+            self.world.size,
+            self.log.say,
+        )
+
+    def watched(self) -> None:
+        """Makes the recipe's trackers, in the first process, and tells all that watch that the run starts."""
+
+        def make() -> None:
+            for name, one in self.resolved.of("tracker").items():
+                try:
+                    with work_of(path := ("trackers", name), "the tracker", one.cls), contained(".".join(path)):
+                        self.registry.watch(one.cls(one.config), name)
+                except Exception as error:
+                    raise blamed(error) or error from None  # what all processes are told
+
+        distributed.first_does(self.world, make)
+        self.tell("vlobj_run_started")
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Calls a hook of all that watch the run."""
+        self.registry.call_safely(hook, run=self.shown, **arguments)
+
     def train(self) -> None:
         """Steps to the end; saves as the recipe says, at the end, and when a signal asks to stop. Raises StopRequest
         then."""
@@ -106,7 +145,7 @@ class Session:
                 },
                 self.recipe.run.checkpoint.keep,
             )
-            self.registry.call_safely("vlobj_checkpoint_saved", run=self, folder=saved.folder)
+            self.tell("vlobj_checkpoint_saved", folder=saved.folder)
 
     def restore(self, found: checkpoint.Checkpoint | None) -> None:
         """Goes on from a checkpoint, from nothing without one; what lies after it is cut off."""
@@ -143,7 +182,7 @@ class Session:
                 self.log.say(f"step {self.done}: {what}; the others go on")
             self.failed |= found.failed
             self.place.write(f"eval/step-{self.done:06d}.json", found.as_data())
-            self.registry.call_safely("vlobj_evaluated", run=self, step=self.done, scores=found.scores)
+            self.tell("vlobj_evaluated", step=self.done, scores=found.scores)
         distributed.wait()
         return found
 
@@ -167,4 +206,4 @@ class Session:
         if metrics["step"] % self.recipe.run.log.steps == 0 or self.done == self.recipe.run.steps:
             with self.place.metrics.open("a", encoding="utf-8") as file:
                 file.write(json_text(metrics, indent=None) + "\n")
-            self.registry.call_safely("vlobj_step_ended", run=self, step=metrics["step"], metrics=metrics)
+            self.tell("vlobj_step_ended", step=metrics["step"], metrics=metrics)

@@ -120,7 +120,7 @@ def _run(
     begun = time.monotonic()
     before = _take_folder(log, held, at, going_on)
     session, origin = _begin_or_resume(log, signals, at, before, accept_changes)
-    session.registry.call_safely("vlobj_run_started", run=session)
+    session.watched()
     if origin:
         session.save()  # from now on the run does not need the one that it began from
     session.train()
@@ -132,7 +132,7 @@ def _run(
         session.place.mark(run_folder.FAILED, scored.reasons)
         log.scores(scored.scores, f"{session.recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
         log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
-        session.registry.call_safely("vlobj_run_ended", run=session, summary=summary)
+        session.tell("vlobj_run_ended", summary=summary)
     distributed.leave()
     if session.failed:
         raise Failed(session.failed)
