@@ -81,7 +81,7 @@ _HOME = {
     ],
     "source": ["UnusableSample", "Flaw", "Sample", "Source", "ContrastPair"],
     "tracker": ["Tracker"],
-    "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "Term", "not_none"],
+    "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "StepRows", "StepSum", "Term", "not_none"],
     "views": [
         "DecodedView",
         "EncodedView",

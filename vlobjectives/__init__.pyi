@@ -94,6 +94,8 @@ from vlobjectives.contracts.values import Fused as Fused
 from vlobjectives.contracts.values import Joint as Joint
 from vlobjectives.contracts.values import MaskSample as MaskSample
 from vlobjectives.contracts.values import Pairs as Pairs
+from vlobjectives.contracts.values import StepRows as StepRows
+from vlobjectives.contracts.values import StepSum as StepSum
 from vlobjectives.contracts.values import Term as Term
 from vlobjectives.contracts.values import not_none as not_none
 from vlobjectives.contracts.views import DecodedView as DecodedView

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from vlobjectives.contracts.config import ObjectiveConfig
 from vlobjectives.contracts.configured import Configured
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.contracts.values import Term
+from vlobjectives.contracts.values import StepRows, StepSum, Term
 from vlobjectives.contracts.views import Input, View
 
 
@@ -79,9 +80,21 @@ class Objective(nn.Module, Configured):
         """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
         return None
 
-    def forward(self, *args: Any, **given: Any) -> Mapping[str, Term]:
-        """Term name -> Term; logged as `objective/term`."""
+    def forward(self, *args: Any, **given: Any) -> Mapping[str, Term | StepSum | StepRows]:
+        """Term name -> Term, logged as `objective/term`; beside them what `after_step` takes, as StepSum or StepRows
+        under names of their own."""
         raise NotImplementedError
+
+    def after_step(self, *args: Any, **statistics: Any) -> None:
+        """Changes own buffers once an optimiser step is done: a centre, a queue, prototypes. Nowhere else are they
+        written.
+
+        Override with keywords, the names of the statistics that `forward` returned. A StepSum arrives as its mean over
+        all rows of the step, a StepRows as all rows [N,...], the same on every process, without gradient. It is called
+        once a step, however many micro-batches there were, in training alone, and neither where the objective has no
+        weight nor where the step is refused or left out (fp16). Buffers are saved with the weights and are never
+        averaged: write into them in place (`self.centre.lerp_(centre, 0.1)`).
+        """
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
         return CannotBuild(why, hint)
@@ -94,7 +107,7 @@ def no_terms(given: Any) -> str:
     """Why what `forward` returned is not what it promises, as far as shapes and types tell; "" where it is."""
     if not isinstance(given, Mapping):
         return f"forward returned {_kind(given)}"
-    if not given:
+    if all(isinstance(one, StepSum | StepRows) for one in given.values()):
         return "forward returned no term"
     return next(filter(None, (_no_term(name, term) for name, term in given.items())), "")
 
@@ -102,22 +115,42 @@ def no_terms(given: Any) -> str:
 def _no_term(name: Any, term: Any) -> str:
     if not isinstance(name, str) or not name:
         return f"forward returned a term called {name!r}, and a name is text"
+    if isinstance(term, StepSum | StepRows):
+        return _no_statistic(name, term)
     if not isinstance(term, Term):
         return f"forward returned under '{name}' {_kind(term)}"
     total, count = term.total, term.count
     if not isinstance(total, Tensor) or total.dim() or not (total.is_floating_point() or term.weight == 0):
         shown = f"{total.dtype} of shape {list(total.shape)}" if isinstance(total, Tensor) else _kind(total)
         return f"the total of '{name}' is {shown}, and it must be a 0-d tensor of floats: sum over the rows"
-    if isinstance(count, Tensor) and count.dim():
-        return f"the count of '{name}' has the shape {list(count.shape)}, and it must be one number"
-    if not isinstance(count, Tensor) and not (isinstance(count, int | float) and 0 <= count < inf):
-        return f"the count of '{name}' is {count!r}, and it must be a number of 0 or more"
+    if why := _no_count(name, count):
+        return why
     if not isinstance(term.weight, int | float) or not isfinite(term.weight):
         return f"the weight of '{name}' is {term.weight!r}, and it must be a finite number"
     chance = term.chance
     if chance is not None and (chance.dim() if isinstance(chance, Tensor) else not isinstance(chance, int | float)):
         return f"the chance level of '{name}' is {chance!r}, and it must be a number or None"
     return ""
+
+
+def _no_count(name: str, count: Any) -> str:
+    if isinstance(count, Tensor) and count.dim():
+        return f"the count of '{name}' has the shape {list(count.shape)}, and it must be one number"
+    if not isinstance(count, Tensor) and not (isinstance(count, int | float) and 0 <= count < inf):
+        return f"the count of '{name}' is {count!r}, and it must be a number of 0 or more"
+    return ""
+
+
+def _no_statistic(name: str, statistic: StepSum | StepRows) -> str:
+    value = statistic.total if isinstance(statistic, StepSum) else statistic.rows
+    what = f"the {'total' if isinstance(statistic, StepSum) else 'rows'} of the statistic '{name}'"
+    if not isinstance(value, Tensor):
+        return f"{what}: {_kind(value)} where a tensor must be"
+    if isinstance(statistic, StepRows):
+        return "" if value.dim() else f"{what} have no row axis: [n,...]"
+    if value.dtype == torch.bool or value.is_complex():
+        return f"{what} is {value.dtype}, and must be a sum of numbers"
+    return _no_count(name, statistic.count)
 
 
 def _kind(value: Any) -> str:

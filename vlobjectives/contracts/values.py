@@ -115,6 +115,37 @@ class Term:
     chance: Tensor | float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class StepSum:
+    """A statistic that is a mean over all rows of an optimiser step, such as the centre of a teacher's outputs.
+
+    Returned by `forward` beside Terms under a name of its own. The host detaches it, adds up totals and counts over
+    groups, micro-batches and processes, and gives `after_step` their quotient (0 where the count is 0).
+
+    Attributes:
+        total: A tensor of any fixed shape, numbers: the sum over the rows that `forward` saw.
+        count: How many went into it: a number, or a 0-d tensor.
+    """
+
+    total: Tensor
+    count: Tensor | int | float
+
+
+@dataclass(frozen=True, eq=False)
+class StepRows:
+    """A statistic that is all rows of an optimiser step, such as the keys that a queue takes in.
+
+    Returned by `forward` beside Terms under a name of its own: the own rows, before `gather`. The host detaches it and
+    joins it over groups, micro-batches and processes in the order in which one process with all rows has them
+    (micro-batch after micro-batch, in each rank after rank); `after_step` gets [N,...].
+
+    Attributes:
+        rows: [n,...], as many on each process.
+    """
+
+    rows: Tensor
+
+
 def widened(value: Rows) -> Any:
     """The same, its half-precision floats float32 once they are read: losses are computed in float32 or wider.
 

@@ -19,7 +19,7 @@ from vlobjectives.recipe.model import Recipe
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.distributed import SINGLE
-from vlobjectives.system import assemble
+from vlobjectives.system import assemble, step_statistics
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
 
@@ -73,6 +73,9 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
         objectives=_objectives(resolved, made, dry, full, step, source),
         parameters=_parameters(system),
         averages=_averages(system),
+        state={
+            name: step_statistics.state(one) for name, one in system.objectives.items() if step_statistics.takes(one)
+        },
         phases=phases,
         schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),

@@ -112,6 +112,7 @@ class Costs:
     batch, micro_batch, processes  pairs a step, pairs that a process passes at once
     parameters  part or objective -> trained numbers, shared ones counted where they are made
     averages    part (`vision~ema`) -> numbers of which an average is kept
+    state       objective -> buffer -> shape, of those that change their buffers after a step
     phases      sets of objectives that are live together, in order of time
     schedules   planned, published (if the recipe says), unshared
     unknown     operators that the counter has no formula for -> how often
@@ -131,6 +132,7 @@ class Costs:
     phases: tuple[Phase, ...]
     schedules: Mapping[str, ScheduleCost]
     averages: Mapping[str, int] = field(default_factory=dict)
+    state: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     recomputed: tuple[str, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
 

@@ -24,13 +24,14 @@ from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISE
 from vlobjectives.costs.plan_costs import Memory
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.errors import PluginError
-from vlobjectives.plugin_loading.attribution import ContractError, whose
+from vlobjectives.plugin_loading.attribution import ContractError, whose, work_of
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.resources import autocast_of
-from vlobjectives.system import assemble
+from vlobjectives.system import assemble, step_statistics
 from vlobjectives.system.losses import Losses
+from vlobjectives.system.step_statistics import Statistics
 from vlobjectives.system.system import System
 from vlobjectives.training.schedule import live_sets
 
@@ -61,6 +62,7 @@ class ShapeCheck:
     fields       source -> input or lone field -> the FieldSpecs of its row
     rows         of a micro-batch
     device, precision  what is counted for; GPU attention is fused, whatever computes it here
+    micro_batches  of a step, over all processes
     accumulates  gradients of earlier micro-batches are there when a micro-batch begins
     idle         terms, as `objective/term`, that trained nothing in a step so far, and why
     """
@@ -71,6 +73,7 @@ class ShapeCheck:
     mode: FakeTensorMode
     device: str = "cpu"
     precision: str = "fp32"
+    micro_batches: int = 1
     accumulates: bool = False
     idle: dict[str, str] = field(default_factory=dict)
     _keys: dict[str, Key | str] = field(default_factory=dict)
@@ -112,11 +115,35 @@ class ShapeCheck:
                 batch = fake.fake_batch(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
-            total = self._total(self.system(batch, step, names=names, stage=stage))
+            losses = self.system(batch, step, names=names, stage=stage)
+            statistics, total = losses.statistics, self._total(losses)
+            del losses
             held = dict(meter.memory.alive)
             with meter.work(BACKWARD), self.system.backward_blamed():
                 total.backward()
+        self._after_step(names, statistics)
         return held
+
+    def _after_step(self, names: Sequence[str], statistics: Statistics) -> None:
+        """What objectives do after a step of so many micro-batches. Raises ContractError where a run could not keep
+        what they write."""
+        parts = step_statistics.joined(self.system.objectives, names, [statistics] * self.micro_batches)
+        for name, given in parts.items():
+            objective = self.system.objectives[name]
+            before = {key: (x, x._version, x.shape) for key, x in objective.named_buffers()}
+            step_statistics.hand_over(self.system.objectives, {name: given})
+            saved = objective.state_dict(keep_vars=True)
+            for key, now in objective.named_buffers():
+                was, version, shape = before.get(key, (now, now._version, now.shape))
+                why = ""
+                if now.shape != shape:
+                    why = f"after_step makes the buffer '{key}' {list(now.shape)}, and it was {list(shape)}"
+                elif key not in saved and (now is not was or now._version != version):
+                    why = f"after_step writes the buffer '{key}', which no checkpoint holds (persistent=False)"
+                if why:
+                    hint = "register_buffer(name, tensor) of a fixed shape, and write into it in place"
+                    with work_of(("objectives", name), "after_step", objective):
+                        raise ContractError(why, hint, objective.after_step)
 
     def _total(self, losses: Losses) -> Tensor:
         """The total; which terms train nothing is noted. A term that is held on to would count as kept for backward."""
@@ -219,8 +246,9 @@ def build(resolved: Resolved, made: DataModule | None = None) -> ShapeCheck:
     if resolved.processes > 1:
         system.gathers = partial(fake.gathered, processes=resolved.processes)
     fields = {name: specs(made, name) for name in made.feeds}
-    accumulates = resolved.recipe.data.batch > resolved.together
-    return ShapeCheck(system, fields, resolved.rows, mode, device, precision, accumulates)
+    batch = resolved.recipe.data.batch
+    micro_batches, accumulates = max(1, batch // resolved.rows), batch > resolved.together
+    return ShapeCheck(system, fields, resolved.rows, mode, device, precision, micro_batches, accumulates)
 
 
 def specs(made: DataModule, source: str = "") -> dict[str, dict[str, FieldSpec]]:

@@ -239,6 +239,9 @@ def _memory(costs: Costs) -> Text:
     if costs.averages:
         kept = ", ".join(f"{_count(count)} of {part}" for part, count in costs.averages.items())
         lines.append(Text(f"Run by averaged weights, without gradient: {kept}, kept beside the trained ones."))
+    for name, buffers in costs.state.items():
+        shapes = ", ".join(f"{key} {' x '.join(map(str, shape)) or '1'}" for key, shape in buffers.items())
+        lines.append(Text(f"Changed by {name} after each step, and saved: {shapes or 'no buffer'}."))
     if costs.unknown:
         names = ", ".join(f"{name} ({count} times)" for name, count in costs.unknown.items())
         lines.append(Text(f"Not counted, because torch's counter has no formula: {names}.", "yellow"))

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
 from vlobjectives.runtime import distributed
+from vlobjectives.system.step_statistics import Statistic, Statistics, added
 
 
 @dataclass
@@ -17,11 +19,13 @@ class Losses:
     terms    `objective/term` -> Term, sums of this micro-batch
     weights  objective -> its weight at this step
     counts   `objective/term` -> count over all processes and micro-batches, which each sum is divided by
+    statistics  objective -> name -> what it returned beside terms for `after_step`, of this micro-batch
     """
 
     terms: Mapping[str, Term]
     weights: Mapping[str, float]
     counts: Mapping[str, Tensor] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:
@@ -56,6 +60,13 @@ def _tensor(count: Tensor | float, like: Tensor) -> Tensor:
     if isinstance(count, Tensor):
         return count.detach().double()
     return torch.full((), float(count), dtype=torch.float64, device=like.device)  # filled there: no wait for a copy
+
+
+def combined(name: str, one: Term | Statistic, other: Term | Statistic, objective: Objective) -> Term | Statistic:
+    """What an objective returned for two groups of rows, as one. Raises ContractError where they do not fit."""
+    if isinstance(one, Term) and isinstance(other, Term):
+        return _added(one, other)
+    return added(name, one, other, objective)
 
 
 def _added(a: Term, b: Term) -> Term:

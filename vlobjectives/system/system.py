@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -26,8 +27,9 @@ from vlobjectives.plugin_loading.instantiate import asked_for, met
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
 from vlobjectives.system.averages import Averages, wanted
-from vlobjectives.system.losses import Losses, _added, _tensor, summed
+from vlobjectives.system.losses import Losses, _tensor, combined, summed
 from vlobjectives.system.settings import Settings
+from vlobjectives.system.step_statistics import Statistic, detached, hand_over
 
 
 class System(nn.Module):
@@ -128,6 +130,7 @@ class System(nn.Module):
             )
         stage = stage or self.stage(step, micro, distributed.joined().rank)
         terms: dict[str, Term] = {}
+        statistics: dict[str, dict[str, Statistic]] = {}
         with _random_state_kept(stage, batch.number.device), self.autocasting():
             for share in self.plan(names).shares:
                 values = execute.run(share, stage, batch)
@@ -139,14 +142,16 @@ class System(nn.Module):
                 with self._full_precision():
                     for name in share.objectives:
                         views = {key: wide[view] for key, view in share.views[name].items()}
-                        terms |= {
-                            f"{name}/{term}": value for term, value in self._terms(name, views, batch, stage).items()
-                        }
+                        for key, value in self._returned(name, views, batch, stage).items():
+                            if isinstance(value, Term):
+                                terms[f"{name}/{key}"] = value
+                            else:
+                                statistics.setdefault(name, {})[key] = detached(value)
         weights = {name: weight_at(self.settings.weights[name], step, self.settings.steps) for name in names}
         own = {name: _tensor(term.count, term.total) for name, term in terms.items()}
         counts = dict(counts or {})
         assumed = {name: count * micro_steps for name, count in own.items() if name not in counts}
-        return Losses(terms, weights, counts | summed(assumed))
+        return Losses(terms, weights, counts | summed(assumed), statistics)
 
     def counting(self, step: int, source: str = "") -> tuple[str, ...]:
         """Live objectives that declare `counts`."""
@@ -180,19 +185,20 @@ class System(nn.Module):
                             found[key] = found[key] + number if key in found else number
         return found
 
-    def _terms(
+    def _returned(
         self, name: str, views: Mapping[str, Any], batch: Batch, stage: execute.ExecutionContext
-    ) -> Mapping[str, Term]:
+    ) -> Mapping[str, Term | Statistic]:
+        """What an objective returns, over its groups."""
         objective = self.objectives[name]
-        joined: dict[str, Term] = {}
+        joined: dict[str, Term | Statistic] = {}
         stage.reseed(f"objective {name}")
         with work_of(("objectives", name), "the loss", objective):
             for piece in self._pieces(name, views, batch):
-                terms = objective(**self._asked(objective.forward, name, piece, stage, batch))
-                if why := no_terms(terms):
+                returned = objective(**self._asked(objective.forward, name, piece, stage, batch))
+                if why := no_terms(returned):
                     raise ContractError(why, RETURNS, objective.forward)
-                for term, value in terms.items():
-                    joined[term] = _added(joined[term], value) if term in joined else value
+                for key, value in returned.items():
+                    joined[key] = combined(key, joined[key], value, objective) if key in joined else value
         return joined
 
     def backward_blamed(self) -> AbstractContextManager[None]:
@@ -249,13 +255,15 @@ class System(nn.Module):
         self.averages = Averages(self.model, [name for name in self.model if name in parts], decay)
 
     @torch.no_grad()
-    def after_step(self) -> None:
-        """What follows every optimiser step: bounded parameters go back into their bounds, averages move on."""
+    def after_step(self, statistics: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({})) -> None:
+        """What follows every optimiser step: bounded parameters go back into their bounds, averages move on, and
+        objectives change their buffers by `statistics`, what `step_statistics.joined` gave."""
         for own, part in self.model.items():
             with work_of(("model", own), "asking for its bounds", part):
                 for name, (low, high) in part.bounds().items():
                     part.get_parameter(name).clamp_(low, high)
         self.averages.follow(self.get_submodule("model"))
+        hand_over(self.objectives, statistics)
 
 
 def _random_state_kept(stage: execute.ExecutionContext, device: torch.device) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from vlobjectives.data.loader import Layout, LoadedBatch
 from vlobjectives.errors import NonFiniteError, Place, PluginError
 from vlobjectives.runtime import distributed
 from vlobjectives.system.losses import Losses, summed
+from vlobjectives.system.step_statistics import Joined, Statistics, joined
 from vlobjectives.system.system import System
 from vlobjectives.training.optimizer import Optimizer
 
@@ -68,19 +69,23 @@ class Trainer:
         counts = self._counts(ready, step, source)
         table: dict[str, list[torch.Tensor]] = {}
         weights: dict[str, float] = {}
+        parts: list[Statistics] = []
         for m, batch in enumerate(ready):
             losses = self.system(batch, step, m, len(ready), counts)
             total = losses.total
             with self.system.backward_blamed():
                 (self.scaler.scale(total) if self.scaler else total).backward()
+            parts.append(losses.statistics)
             for name, term in losses.terms.items():
                 row = self._row(losses, name, len(ready))
                 table[name] = [a + b for a, b in zip(table[name], row)] if name in table else row
                 weights[name] = losses.weights[name.split("/")[0]] * term.weight
-        rows, norm = self._summed(table)
+        statistics = joined(self.system.objectives, self.system.live(step, source), parts)
+        rows, norm, broken = self._summed(table, statistics)
         self._refuse_counts(step, rows)
         self._refuse_non_finite(step, rows, norm, ready, loaded, counts)
-        self._move(norm)
+        self._refuse_statistics(step, broken)
+        self._move(norm, statistics)
         terms = {
             name: {
                 "value": value,
@@ -123,8 +128,11 @@ class Trainer:
             chance.detach().double() / micro_steps,
         ]
 
-    def _summed(self, table: dict[str, list[torch.Tensor]]) -> tuple[dict[str, list[float]], float]:
-        """Gradients and values over all processes, and the gradient's norm; the one fetch from the device of a step."""
+    def _summed(
+        self, table: dict[str, list[torch.Tensor]], statistics: Joined
+    ) -> tuple[dict[str, list[float]], float, list[tuple[str, str]]]:
+        """Gradients and values over all processes, the gradient's norm, and the statistics (objective, name) that are
+        not finite; the one fetch from the device of a step."""
         distributed.sum_gradients(self.optimiser.parameters)
         if self.scaler:
             self.scaler.unscale_(self.optimiser.torch)
@@ -135,8 +143,11 @@ class Trainer:
             values[:, 0] = shares[:, 0]
             values[:, 2] = shares[:, 2] / self.layout.ranks  # counts are over all processes already
         self.norm = self.optimiser.norm()
-        *flat, norm = torch.cat([values.flatten(), self.norm.double()[None]]).tolist()
-        return {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}, norm
+        finite = {(name, key): x.isfinite().all() for name, own in statistics.items() for key, x in own.items()}
+        numbers = torch.cat([values.flatten(), *(x.double()[None] for x in (*finite.values(), self.norm))]).tolist()
+        flat, flags, norm = numbers[: values.numel()], numbers[values.numel() : -1], numbers[-1]
+        broken = [which for which, holds in zip(finite, flags) if not holds]
+        return {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}, norm, broken
 
     def _refuse_counts(self, step: int, rows: dict[str, list[float]]) -> None:
         """Stops where a count is no count: a sum would be divided by nothing in particular. The same everywhere."""
@@ -150,15 +161,27 @@ class Trainer:
                     Place(code.co_filename, code.co_firstlineno),
                 )
 
-    def _move(self, norm: float) -> None:
-        """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed."""
+    def _refuse_statistics(self, step: int, broken: list[tuple[str, str]]) -> None:
+        """Stops before a statistic that is not finite comes into a buffer. The same everywhere."""
+        for name, key in broken:
+            code = type(self.system.objectives[name]).forward.__code__
+            raise NonFiniteError(
+                f"objectives.{name}: step {step}: the statistic '{key}' for after_step went non-finite",
+                "the optimiser has not moved; guard divisions and logarithms in forward",
+                Place(code.co_filename, code.co_firstlineno),
+            )
+
+    def _move(self, norm: float, statistics: Joined) -> None:
+        """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed, and
+        nothing follows such a step."""
         self.optimiser.clip(self.norm)
         if self.scaler:
             self.scaler.step(self.optimiser.torch)
             self.scaler.update()
         else:
             self.optimiser.step()
-        self.system.after_step()
+        if not self.scaler or math.isfinite(norm):
+            self.system.after_step(statistics)
 
     def _refuse_non_finite(
         self,
