@@ -211,5 +211,7 @@ def _type(shape: Mapping[str, Any], schema: Mapping[str, Any], named: str) -> st
         return f"list of {_type(shape.get('items', {}), schema, named)}"
     if kind == "object" and isinstance(shape.get("additionalProperties"), dict):
         return f"mapping to {_type(shape['additionalProperties'], schema, '')}"
+    if kind == "object" and "properties" in shape:
+        return f"{{{', '.join(shape['properties'])}}}"
     bounds = [f"{sign} {shape[key]:g}" for key, sign in BOUNDS.items() if key in shape]
     return " ".join([PLAIN.get(kind, kind), ", ".join(bounds)]).strip()

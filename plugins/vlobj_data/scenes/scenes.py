@@ -10,14 +10,16 @@ from pydantic import Field, model_validator
 
 from vlobj_data import tiny
 from vlobj_data.scenes import motion, paint, regions
-from vlobj_data.scenes.dice import Dice, stream
+from vlobj_data.scenes.dice import stream
+from vlobj_data.scenes.draws import CaptionDraw, Draw
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS
 from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene, start_word
-from vlobj_data.scenes.shown import OF_CAPTION, RAW, all_captions, columns
+from vlobj_data.scenes.shown import OF_CAPTION, RAW, Form, all_captions, columns, further_captions
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, SceneWorld
+from vlobj_data.views import Views, tiny_views, view_columns, view_specs
 from vlobjectives import (
     Amount,
     ContrastPair,
@@ -38,7 +40,9 @@ from vlobjectives.errors import DataError, Problem
 MEAN, STD = (0.42, 0.42, 0.42), (0.18, 0.18, 0.18)
 CACHE_BYTES = 256 * 2**20
 WORDS = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "pattern": PATTERNS, "motion": MOTIONS, "answer": ANSWERS}
-_CAPTION, _QUESTION, _CUT = stream("caption"), stream("question"), stream("cut caption")
+LATER = ("views", "captions")
+"""Options that were added: at their default the digest of the data is what it was without them."""
+_CAPTION, _CUT = stream("caption"), stream("cut caption")
 
 Odds = Annotated[tuple[Amount, Amount, Amount, Amount], Field(description="odds of 1, 2, 3 and 4 things in a picture")]
 
@@ -60,10 +64,14 @@ class Scenes(Source):
         masks      bool [P,H,W], the pixels of each phrase's thing; clips: [P,F,H,W]
         questions  [Question(text, answer, kind), ...], all of the scene
         question, answer   one of them, chosen as the caption is
+        caption_2, ...     with `captions: {draw: K}`: other captions of the five, none twice
+        wrong_caption      the caption shown with one thing exchanged so that it is false of the picture; see `wrong`
+        second, ...        with `views`: further views of the picture, [3,S,S] or [F,3,S,S], a column each
 
     Scenes depend on the config's own `seed` and not on the run's, so that runs of several seeds share their test set;
-    the run's seed chooses among captions and questions. In val, test and test_new no caption fits a second picture
-    of its split (see `sets`); test_new holds the combinations of shape and colour that training never shows.
+    the run's seed chooses among captions, questions and views. In val, test and test_new what is shown of a scene never
+    changes (its views are drawn once, as in training, by the world's seed), and no caption fits a second picture of its
+    split (see `sets`); test_new holds the combinations of shape and colour that training never shows.
     """
 
     together = 2  # a scene and its twin are each other's hard negatives
@@ -94,9 +102,19 @@ class Scenes(Source):
         start_twins: Share = Field(
             SceneWorld.start_twins, description="share of neighbours (2k, 2k+1) that differ in that word alone"
         )
+        captions: CaptionDraw = Field(CaptionDraw(), description="which captions a sample shows")
+        views: Views = Field({}, description="further views of each picture or clip, by the name of their column")
 
         def tiny(self, pixels: int) -> "Scenes.Config":
-            return Scenes.Config(**tiny.scenes(pixels, moving=self.frames is not None))
+            small = tiny.scenes(pixels, moving=self.frames is not None)
+            return Scenes.Config(**small, captions=self.captions, views=tiny_views(self.views, self.image_size, pixels))
+
+        @model_validator(mode="after")
+        def _views(self):
+            taken = {"image", "clip", "regions", *RAW, *further_captions(TEMPLATES)}
+            if any(view.flip for view in view_columns(self.views, taken).values()):
+                raise ValueError("views cannot flip: captions of scenes say left and right, and would turn false")
+            return self
 
         @model_validator(mode="after")
         def _odds(self):
@@ -123,6 +141,11 @@ class Scenes(Source):
         self.picture = "image" if config.frames is None else "clip"
         self.columns = {self.picture: FieldSpec("picture", shape, mean=MEAN, std=STD)}
         self.columns |= {name: FieldSpec("raw", of_caption=name in OF_CAPTION) for name in RAW}
+        further = further_captions(config.captions.draw)
+        self.columns |= {name: FieldSpec("raw", of_caption=True) for name in further}
+        viewed = view_columns(config.views)
+        self.columns |= view_specs(viewed, self.columns[self.picture])
+        self.form = Form(self.world, self.picture, config.image_size, config.frames, viewed)
         if config.frames is None:
             self.columns["regions"] = FieldSpec("vectors", (regions.MOST, regions.WIDTH))
         else:
@@ -154,21 +177,20 @@ class Scenes(Source):
         starting = split == "train" and epoch < self.config.start_epochs
         scene = start_scene(self.world, number) if starting else self._scene(split, number)
         if split == "train":
-            template = Dice(seed, _CAPTION, number, epoch).below(TEMPLATES)
-            asking = seed, _QUESTION, number, epoch
+            draw = Draw(seed, epoch, number)
+            template = draw.dice(_CAPTION).below(TEMPLATES)
         else:
+            draw = Draw(self.world.seed, split, number)
             template = fixed_template(self.world, split, number)
-            asking = self.world.seed, _QUESTION, SPLITS.index(split), number
-        caption = caption_of(self.world, scene, template)
+        captions = self._captions(scene, template, draw)
         if not starting:
-            return self._sample(
-                scene, caption, partial(self._painted, split, number, scene), number, f"{split}/{number}", asking
-            )
+            picture = partial(self._painted, split, number, scene)
+            return self._sample(scene, captions, picture, number, f"{split}/{number}", draw)
         same = number
-        if Dice(seed, _CUT, number, epoch).chance(self.config.start_words):
+        if draw.dice(_CUT).chance(self.config.start_words):
             word, kind = start_word(self.world, scene)
-            caption, same = cut(caption, word), -1 - kind
-        return self._sample(scene, caption, partial(self._paint, scene), same, f"train/start/{number}", asking)
+            captions, same = [cut(caption, word) for caption in captions], -1 - kind
+        return self._sample(scene, captions, partial(self._paint, scene), same, f"train/start/{number}", draw)
 
     def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
         """Pairs of pictures that differ in a `colour`, a `shape`, or in two colours exchanged (`swap`).
@@ -183,14 +205,15 @@ class Scenes(Source):
                 pair = twin_scenes(self.world, split, kind, k)
             except NoScene as fault:
                 raise DataError(str(fault), "raise the odds of several things in data.evaluation_counts") from None
+            draw = Draw(self.world.seed, split, k)
             left, right = (
                 self._sample(
                     scene,
-                    caption,
+                    self._captions(scene, caption.template, draw),
                     partial(self._paint, scene),
                     2 * k + side,
                     f"{split}/{kind}/{k}/{side}",
-                    (self.world.seed, _QUESTION, SPLITS.index(split), k),
+                    draw,
                 )
                 for side, (scene, caption) in enumerate(zip(pair.scenes, pair.captions, strict=True))
             )
@@ -226,7 +249,8 @@ class Scenes(Source):
 
     def digest(self) -> str:
         """sha256 over the options and the first eight training samples: it changes with the generator's code too."""
-        found = hashlib.sha256(self.config.model_dump_json().encode())
+        plain = {name for name in LATER if getattr(self.config, name) == type(self.config).model_fields[name].default}
+        found = hashlib.sha256(self.config.model_dump_json(exclude=plain).encode())
         for number in range(min(8, self.size("train"))):
             scene = self._scene("train", number)
             found.update(self._paint(scene).tobytes())
@@ -253,20 +277,18 @@ class Scenes(Source):
                 self._cache[split, number] = kept
         return kept.copy()
 
+    def _captions(self, scene: Scene, first: int, draw: Draw) -> list[Caption]:
+        """The captions of a scene that are shown, the first by the template `first`."""
+        templates = draw.templates(first, self.config.captions.draw)
+        return [caption_of(self.world, scene, template) for template in templates]
+
     def _sample(
         self,
         scene: Scene,
-        caption: Caption,
+        captions: Sequence[Caption],
         picture: Callable[[], np.ndarray],
         same: int,
         key: str,
-        asking: tuple[int, ...],
+        draw: Draw,
     ) -> Sample:
-        """A sample of a scene under a caption; `asking` is the key by which its question is chosen."""
-        return Sample(
-            columns(
-                self.world, scene, caption, (self.picture, picture), asking, self.config.image_size, self.config.frames
-            ),
-            same,
-            key,
-        )
+        return Sample(columns(self.form, scene, captions, picture, draw), same, key)

@@ -1,20 +1,30 @@
 """A scene as it is shown: the columns of a sample, each made only when it is asked for."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vlobj_data.scenes import motion, paint
-from vlobj_data.scenes.dice import Dice
+from vlobj_data.scenes.dice import stream
+from vlobj_data.scenes.draws import Draw
 from vlobj_data.scenes.questions import Question, questions
 from vlobj_data.scenes.regions import regions
 from vlobj_data.scenes.sets import caption_of
 from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
 from vlobj_data.scenes.world import Scene, SceneWorld, tags
+from vlobj_data.scenes.wrong import wrong_caption
+from vlobj_data.views import ViewConfig, show
 
-OF_CAPTION = ("caption", "captions", "phrases", "boxes", "masks")
-RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer")
+OF_CAPTION = ("caption", "captions", "wrong_caption", "phrases", "boxes", "masks")
+RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer", "wrong_caption")
+_QUESTION, _WRONG = stream("question"), stream("wrong caption")
+
+
+def further_captions(count: int) -> list[str]:
+    """Columns of the captions behind the first: caption_2, caption_3, ..."""
+    return [f"caption_{place}" for place in range(2, count + 1)]
 
 
 class Columns(Mapping):
@@ -42,28 +52,38 @@ class Columns(Mapping):
         return dict, (dict(self),)
 
 
-def columns(
-    world: SceneWorld,
-    scene: Scene,
-    caption: Caption,
-    picture: tuple[str, Callable[[], np.ndarray]],
-    asking: tuple[int, ...],
-    image_size: int,
-    frames: int | None,
-) -> Columns:
-    """The columns of a scene under a caption.
+class Form(NamedTuple):
+    """What a source shows of its scenes: pictures of so many pixels a side, or clips, and views of them by column."""
 
-    picture  name and maker of the picture's column
-    asking   key of the dice that choose one of the scene's questions
-    """
+    world: SceneWorld
+    picture: str
+    image_size: int
+    frames: int | None
+    views: Mapping[str, ViewConfig]
+
+
+def columns(
+    form: Form, scene: Scene, captions: Sequence[Caption], picture: Callable[[], np.ndarray], draw: Draw
+) -> Columns:
+    """The columns of a scene under the captions that are shown, the first of which phrases and boxes are of."""
+    caption, *others = captions
+    world, image_size, frames = form.world, form.image_size, form.frames
 
     def one() -> Question:
-        return Dice(*asking).pick(questions(scene))
+        return draw.dice(_QUESTION).pick(questions(scene))
+
+    def view(column: str) -> np.ndarray:
+        import torch  # takes longer to import than all else here
+
+        whole = torch.from_numpy(made[form.picture])
+        return show(whole, form.views[column], column, *draw).numpy()
 
     made = Columns(
         {
-            picture[0]: picture[1],
+            form.picture: picture,
             **({"regions": lambda: regions(scene, made["image"])} if frames is None else {}),
+            **{column: partial(view, column) for column in form.views},
+            **{name: partial(str, other.text) for name, other in zip(further_captions(len(captions)), others)},
             "caption": lambda: caption.text,
             "captions": lambda: all_captions(world, scene),
             "tags": lambda: tags(scene),
@@ -73,6 +93,7 @@ def columns(
             "questions": lambda: questions(scene),
             "question": lambda: one().text,
             "answer": lambda: one().answer,
+            "wrong_caption": lambda: wrong_caption(world, scene, caption, draw.split, draw.dice(_WRONG)),
         }
     )
     return made
