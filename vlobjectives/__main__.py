@@ -4,4 +4,5 @@ import sys
 
 from vlobjectives.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that a check starts import this file again
+    sys.exit(main())

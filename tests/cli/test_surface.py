@@ -20,6 +20,7 @@ SURFACE = {
     "eval": {"run", "overrides", "--split", "--trust", "--json", "--help"},
     "caption": {"run", "images", "--beams", "--trust", "--json", "--help"},
     "plugins": {"name", "--json", "--help"},
+    "conform": {"component", "options", "--expected", "--json", "--help"},
     "schema": {"--help"},
     "recipes": {"--json", "--help"},
     "recipes copy": {"name", "target", "--help"},

@@ -48,7 +48,7 @@ def apply(layered: Layered, overrides: Iterable[str | Change], told: list[Proble
                 layered.folders.setdefault(one.document.spots[()].value.file, one.folder)
                 _lay(layered, one.name, one.document, adds=True)
             else:
-                name, document = _read(one)
+                name, document = read_change(one)
                 given.append((one, *_lay(layered, name, document, adds=False)))
         except RecipeError as error:
             problems += error.problems
@@ -104,7 +104,7 @@ def _plain(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
         yield path, value
 
 
-def _read(text: str) -> tuple[str, Document]:
+def read_change(text: str) -> tuple[str, Document]:
     """`key.path=value` as the name and the value."""
     if not isinstance(text, str):
         raise RecipeError.one(

@@ -1,7 +1,7 @@
 """All checks of a component, one by one: for pytest in scikit-learn's form, and for the terminal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,10 @@ class ComponentCheck:
     @property
     def name(self) -> str:
         return self.check.name
+
+    def expecting(self, reason: str) -> "ComponentCheck":
+        """The same check, which must fail where there is a reason."""
+        return replace(self, check=replace(self.check, expected=reason))
 
     def __call__(self) -> None:
         toy, name = self.subject.placed

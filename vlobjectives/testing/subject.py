@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from vlobjectives.components import _MODULE, KINDS, PART_KINDS
-from vlobjectives.errors import PluginError
-from vlobjectives.testing.toys import MODEL, Toy
+from vlobjectives.errors import PluginError, Problem, RecipeError
+from vlobjectives.recipe.report import Refused
+from vlobjectives.recipe.yaml import dotted
+from vlobjectives.testing.toys import MASKS, MODEL, PAIRINGS, Toy
 
 SECTION = {
     "objective": "objectives",
@@ -21,7 +23,7 @@ SECTION = {
     "reader": "fields",
     "evaluation": "evaluate",
     "source": "data",
-    "tracker": "run",
+    "tracker": "trackers",
 }
 """Where a kind stands in a recipe, or what of a recipe it is part of."""
 STANDS_IN = {"encoder": ("vision", "text"), "fusion": ("fusion",), "decoder": ("decoder",), "projection": ("joint",)}
@@ -58,8 +60,6 @@ class Subject:
         if self.kind == "source":
             options = base.data if isinstance(self.given, Toy) else self.given
             return base.changed(data={**options, "type": self.component}), self.name
-        if self.kind == "tracker":
-            return base, self.name
         entries = getattr(base, SECTION[self.kind])
         if isinstance(self.given, Toy):
             name = self._entry(entries, base.registry.names(self.kind))
@@ -145,6 +145,38 @@ def subject(
             "`vlobj plugins` lists them; a class that no plug-in names yet is given itself",
         )
     return Subject(found[0].kind, found[0].name, found[0].name.rpartition("/")[2], given, plugins)
+
+
+NAMED = {"mask": "masks", "pairing": "pairings", "part": "model"}
+"""What of the toys an option may name, and where it stands."""
+
+
+def sound(of: Subject) -> None:
+    """Raises RecipeError where a component does not take its options, or they name what the toys do not have."""
+    try:
+        toy, name = of.placed
+        resolved = toy.resolved
+    except Refused as error:
+        toys = f"toys: masks {', '.join(MASKS)}; pairing {', '.join(PAIRINGS)}; parts {', '.join(MODEL)}"
+        raise RecipeError(
+            replace(one, hint=f"{one.hint} ({toys})") if "is missing" in one.what else one for one in error.problems
+        ) from None
+    if of.kind != "source":
+        place = "" if of.kind == "source" else name
+        config = resolved.of("part" if of.kind in PART_KINDS else of.kind)[place].config
+        problems = []
+        for kind, section in NAMED.items():
+            there = list(getattr(resolved.recipe, section))
+            for path, named in config.places(kind).items():
+                if named not in there:
+                    near = get_close_matches(named, there, 1)
+                    what = f"there is no {kind} '{named}' among the toys" + (
+                        f": did you mean {near[0]}?" if near else ""
+                    )
+                    hint = f"there are {', '.join(there)}; for another give a Toy that has it"
+                    problems.append(Problem(None, dotted((SECTION[of.kind], name, *path)), what, hint))
+        if problems:
+            raise RecipeError(problems)
 
 
 def kind_of(cls: type) -> str:

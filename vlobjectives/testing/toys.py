@@ -64,7 +64,7 @@ class Toy:
     pairings    beside `others` (random negatives)
     model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; None takes one out
     fields      beside or instead of `caption`, which reads the toy's words; None takes it out
-    inputs, plan, evaluate as in a recipe
+    inputs, plan, evaluate, trackers as in a recipe
     data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs); with `type` another's
     plugins     local plug-in files; what is installed is found anyway
     components  `kind:name` -> class, for classes that no plug-in names yet
@@ -78,6 +78,7 @@ class Toy:
     model: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     evaluate: Mapping[str, Any] = field(default_factory=dict)
+    trackers: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -139,6 +140,7 @@ class Toy:
                         "run": {"steps": 4},
                         "plan": dict(self.plan),
                         "evaluate": dict(self.evaluate),
+                        "trackers": dict(self.trackers),
                     }
                 )
             ),
