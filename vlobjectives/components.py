@@ -8,7 +8,9 @@ from vlobjectives.errors import PluginError
 from vlobjectives.plugin_loading.load import load_target
 
 API = 2
-"""The version of hooks and contracts: 1 with 0.1, 2 with 0.2. Plug-ins of earlier versions are taken as well."""
+"""The version of hooks and contracts, and the newest that a plug-in may ask for: 1 with 0.1, 2 with 0.2."""
+API_FLOOR = 1
+"""The oldest version whose plug-ins are still taken: a minor release's own and the one before."""
 
 
 PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")

@@ -93,6 +93,13 @@ class PluginError(VlobjError):
     code = 4
 
 
+class PluginWarning(PluginError, RuntimeWarning):
+    """What a plug-in did wrong and the host put right: it was left out, switched off, or undone.
+
+    A warning; under `--strict-plugins`, which is Python's filter `error` for this category, the error itself.
+    """
+
+
 class NonFiniteError(VlobjError):
     """A loss, a gradient or a weight went non-finite."""
 

@@ -19,6 +19,7 @@ from vlobjectives.components import (
     _KEY,
     _TARGET,
     API,
+    API_FLOOR,
     KINDS,
     Component,
     ComponentFault,
@@ -27,13 +28,14 @@ from vlobjectives.components import (
     _space,
 )
 from vlobjectives.contracts.hooks import PROJECT, Hooks
-from vlobjectives.errors import Place, PluginError
+from vlobjectives.errors import Place, PluginError, PluginWarning
 from vlobjectives.plugin_loading import trust
 from vlobjectives.plugin_loading.helper_files import Files
 from vlobjectives.plugin_loading.load import HOOKS, found_file, load_file, reason_of, where_raised
 from vlobjectives.plugin_loading.side_effects import contained
 
 GROUP = PROJECT
+RUN_HOOKS = frozenset(HOOKS) - {"vlobj_components"}
 
 
 class Registry:
@@ -42,15 +44,18 @@ class Registry:
     blocked       names of entry points or stems of local files, or `kind:name` of components (`-p no:NAME`)
     builtin_only  leaves out what other distributions brought (`--no-plugins`); a recipe's local files stay
     trust         runs files that a run folder names, whoever made it (`--trust`), and records that they are trusted
+    strict        raises PluginError where a plug-in would be left out, or what it did put back (`--strict-plugins`)
     """
 
-    def __init__(self, blocked: Iterable[str] = (), builtin_only: bool = False, trust: bool = False):
+    def __init__(
+        self, blocked: Iterable[str] = (), builtin_only: bool = False, trust: bool = False, strict: bool = False
+    ):
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(Hooks)
         self._blocked = dict.fromkeys(blocked, False)  # -> whether it has blocked anything
         self._components: dict[tuple[str, str], Component] = {}  # (space of names, package/name) ->
         self._faults: list[ComponentFault] = []
-        self._trust = trust
+        self._trust, self._strict = trust, strict
         self._files: dict[Path, Files] = {}
         self.effects: dict[Path, list[str]] = {}  # local file -> what it did to the process, which was put back
         self._classes: dict[Component, type] = {}
@@ -59,6 +64,9 @@ class Registry:
         for package, entry in sorted(found, key=lambda one: (one[0]["Name"] != PROJECT, one[1].name)):
             if (package["Name"] == PROJECT or not builtin_only) and not self._blocks(entry.name):
                 self._add_entry(entry, package["Name"], package["Version"])
+        if strict and self._faults:
+            reasons = "; ".join(f"{fault.name} of {fault.distribution}: {fault.reason}" for fault in self._faults)
+            raise PluginError(f"plug-ins that cannot be used: {reasons}", "correct, upgrade or uninstall them")
 
     # -- finding ----------------------------------------------------------------------------------------------
 
@@ -89,7 +97,9 @@ class Registry:
         files = found_file(path)
         if not own:
             trust.see(files.path, files.sources, self._trust)
-        module = load_file(files, self.effects.setdefault(path, []).append)
+        module = load_file(files, (effects := self.effects.setdefault(path, [])).append)
+        if effects and self._strict:
+            raise PluginError("; ".join(effects), "take it out of the file", Place(str(path)))
         reasons = self._register(module, str(path), path.stem, "", False)
         if reasons:
             code = getattr(getattr(module, "vlobj_components", None), "__code__", None)
@@ -110,6 +120,10 @@ class Registry:
         wanted = getattr(plugin, "VLOBJ_API", API)
         if not isinstance(wanted, int) or wanted > API:
             return [f"it asks for plug-in API {wanted}, this vlobjectives has {API}: upgrade vlobjectives"]
+        if wanted < API_FLOOR:
+            return [
+                f"it was written for plug-in API {wanted}, this vlobjectives takes {API_FLOOR} to {API}: upgrade it"
+            ]
         for hook in HOOKS:
             if hasattr(plugin, hook) and self._manager.parse_hookimpl_opts(plugin, hook) is None:
                 return [f"its {hook} is not marked with vlobjectives.hookimpl"]
@@ -231,17 +245,13 @@ class Registry:
             except Exception as error:
                 self._manager.unregister(implementation.plugin)
                 place = where_raised(error)
-                warnings.warn(
-                    f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} "
-                    f"raised {reason_of(error)}" + (f" ({place})" if place else ""),
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                what = f"plug-in '{implementation.plugin_name}' is switched off for this run: {hook_name} raised "
+                warnings.warn(PluginWarning(what + reason_of(error), "correct its hook", place), stacklevel=2)
 
     def _call(self, plugin: Any, hook_name: str, **arguments: Any) -> list:
         """The answers of this plug-in alone; pluggy hands it only the arguments that it asks for."""
         others = [other for other in self._manager.get_plugins() if other is not plugin]
-        with contained(f"{hook_name} of {self._manager.get_name(plugin)}"):
+        with contained(f"{hook_name} of {self._manager.get_name(plugin)}", watches=hook_name in RUN_HOOKS):
             return self._manager.subset_hook_caller(hook_name, others)(**arguments)
 
 

@@ -12,7 +12,7 @@ from vlobjectives.cli.app import app
 HEAVY = ("torch", "timm", "transformers", "torchvision", "numpy")
 
 SURFACE = {
-    "": {"-p", "--no-plugins", "--debug", "--version", "--help"},
+    "": {"-p", "--no-plugins", "--strict-plugins", "--debug", "--version", "--help"},
     "run": {"recipe", "overrides", "--tiny", "--out", "--resume", "--nproc", "--accept-changes", "--trust", "--help"},
     "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--nproc", "--trust", "--out", "--help"},
     "check": {"recipe", "overrides", "--strict", "--data", "--trust", "--json", "--help"},

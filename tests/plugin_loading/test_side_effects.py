@@ -217,7 +217,7 @@ def test_a_hook_of_a_run_that_exits_is_switched_off(tmp_path):
     )
     registry = Registry()
     registry.add_file(path)
-    with pytest.warns(RuntimeWarning, match=rf"switched off .* SystemExit: 5 \({path}:6\)"):
+    with pytest.warns(RuntimeWarning, match=rf"{path}:6  plug-in .* is switched off .* SystemExit: 5"):
         registry.call_safely("vlobj_step_ended", run=None, step=5, metrics={})
 
 

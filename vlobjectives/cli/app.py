@@ -14,7 +14,7 @@ from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
 from vlobjectives.cli.other_commands import USAGE, meant
-from vlobjectives.cli.printing import lenient
+from vlobjectives.cli.printing import lenient, plain_warnings
 from vlobjectives.files import deafened
 
 app = typer.Typer(name="vlobj", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -40,6 +40,13 @@ def options(
         ),
     ] = None,
     no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave out all that other packages bring.")] = False,
+    strict_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--strict-plugins",
+            help="End with an error where a plug-in would be left out or switched off, or what it did put back.",
+        ),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
@@ -48,6 +55,7 @@ def options(
     """Vision-language pre-training objectives: check a recipe, see what it costs, train it, evaluate it."""
     given: Options = context.obj
     given.left_out, given.no_plugins, given.debug = tuple(left_out or ()), no_plugins, debug
+    given.strict_plugins = strict_plugins
 
 
 app.command("run")(run.run)
@@ -65,6 +73,7 @@ app.command("schema")(schema.schema)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and gives its exit code. By default this process's own, which may end in here."""
     lenient()
+    plain_warnings()
     options = Options()
     code = _run(arguments, options)
     if arguments is None and options.brief:

@@ -1,11 +1,12 @@
 """What the options before the verb say, and the registry that follows from them."""
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlobjectives.errors import RecipeError
+from vlobjectives.errors import PluginWarning, RecipeError
 
 if TYPE_CHECKING:
     from vlobjectives.registry import Registry
@@ -27,6 +28,7 @@ class Options:
 
     left_out: tuple[str, ...] = ()
     no_plugins: bool = False
+    strict_plugins: bool = False
     debug: bool = False
     brief: bool = False
     """Set by a verb that trains nothing; see `brief`."""
@@ -36,6 +38,8 @@ class Options:
         that means nothing."""
         from vlobjectives.registry import Registry
 
+        if self.strict_plugins:
+            warnings.simplefilter("error", PluginWarning)
         for word in self.left_out:
             if not word.startswith("no:") or word == "no:":
                 raise RecipeError.one(
@@ -43,7 +47,9 @@ class Options:
                     "-p no:NAME leaves a plug-in out; `vlobj plugins` "
                     "lists them, and a recipe takes in a file with `plugins: [./file.py]`",
                 )
-        return Registry([word.removeprefix("no:") for word in self.left_out], self.no_plugins, trust)
+        return Registry(
+            [word.removeprefix("no:") for word in self.left_out], self.no_plugins, trust, self.strict_plugins
+        )
 
     @property
     def words(self) -> list[str]:
@@ -51,5 +57,6 @@ class Options:
         return [
             *(part for word in self.left_out for part in ("-p", word)),
             *(["--no-plugins"] if self.no_plugins else []),
+            *(["--strict-plugins"] if self.strict_plugins else []),
             *(["--debug"] if self.debug else []),
         ]

@@ -2,8 +2,10 @@
 
 import codecs
 import sys
+import warnings
 from typing import Any
 
+from vlobjectives.errors import PluginWarning
 from vlobjectives.files import json_text
 
 
@@ -12,6 +14,18 @@ def lenient() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what tests and notebooks put in its place takes all letters
             stream.reconfigure(errors="replace")
+
+
+def plain_warnings() -> None:
+    """From here on what a plug-in did is warned of in words, without the line of ours that noticed it."""
+    python = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+        if issubclass(category, PluginWarning):
+            return f"warning: {message}\n"
+        return python(message, category, *place, **line)
+
+    warnings.formatwarning = formatted
 
 
 def show_data(value: Any) -> None:

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from vlobjectives.errors import Passing
+from vlobjectives.errors import Passing, PluginWarning
+from vlobjectives.plugin_loading.printed import limited
 
 SIGNALS = tuple(map(int, signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}))
 """All but SIGCHLD, which torch's loaders take for good."""
@@ -152,16 +153,21 @@ STATES = (
 
 
 @contextmanager
-def contained(who: str, tell: Callable[[str], None] | None = None, draws: bool = False) -> Iterator[None]:
-    """Runs a plug-in's code: afterwards the process is as it was, and `tell` (by default a warning) is told of what was
-    not.
+def contained(
+    who: str, tell: Callable[[str], None] | None = None, draws: bool = False, watches: bool = False
+) -> Iterator[None]:
+    """Runs a plug-in's code: afterwards the process is as it was, and `tell` (by default a PluginWarning) is told of
+    what was not.
 
-    draws  first weights are drawn inside
-    What would end the process is raised as Foreign; Ctrl-C and a signal that stops the run pass.
+    draws    first weights are drawn inside
+    watches  a hook of a run: what it prints is output; of other code it goes to stderr, so that `--json` stays JSON
+    What would end the process, and a print without end, is raised as Foreign; Ctrl-C and a signal that stops the run
+    pass.
     """
     before = [(state, state.get()) for state in STATES if not (draws and state.drawn)]
     try:
-        yield
+        with limited(stdout_too=watches):
+            yield
     except (Exception, KeyboardInterrupt, GeneratorExit, Passing):
         raise
     except BaseException as error:
@@ -186,4 +192,4 @@ def _put_back(state: State, was: Any) -> bool:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=4)
+    warnings.warn(PluginWarning(text), stacklevel=4)
