@@ -12,6 +12,7 @@ def vlobj_components() -> Mapping[str, str]:
         "objective:itc": "vlobj_common.objectives.itc:ITC",
         "objective:itm": "vlobj_common.objectives.itm:ITM",
         "objective:mlm": "vlobj_common.objectives.mlm:MLM",
+        "objective:siglip": "vlobj_common.objectives.siglip:SigLIP",
         "objective:vqa": "vlobj_common.objectives.vqa:VQA",
         "mask:random_patches": "vlobj_common.masks.random_patches:RandomPatches",
         "mask:random_tubes": "vlobj_common.masks.random_patches:RandomTubes",

@@ -16,6 +16,7 @@ OBJECTIVES = {
     "itc": {},
     "itc of equal captions": {"positives": "equal_captions"},
     "itc of one picture": {"positives": "same_picture"},
+    "siglip": {},
     "itm": {"negatives": "others"},
     "itm of hard ones": {"negatives": "hard"},
     "itm both": {"negatives": "others", "scheme": "matched_plus_wrong"},

@@ -1,0 +1,50 @@
+"""Contrast of pictures and captions token by token."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlobj_modern._own_rows import cross_entropy
+from vlobjectives import Batch, Input, InputName, Joint, Objective, ObjectiveConfig, PartName, Term, View, joint
+
+
+class FILIP(Objective):
+    """Token-wise contrast: a picture and a caption are as alike as their tokens' best partners are on average.
+
+        s_image(i,j) = 1/n_i sum_k max_r v_ik . t_jr       v_ik the n_i patches of picture i, in the joint space
+        s_text(i,j)  = 1/m_j sum_r max_k v_ik . t_jr       t_jr the m_j tokens of caption j, padding left out
+        L = 1/2 mean_i [-log softmax_j(s_image(i,j) / tau) at j = i]
+          + 1/2 mean_j [-log softmax_i(s_text(i,j) / tau) at i = j]
+
+    FILIP (arXiv 2111.07783), section 3.1, equations 3 to 5 in 2. tau is the projection's. A process compares its own
+    rows with the tokens of all; the paper sends the most telling quarter of the tokens alone, here all of them are.
+    The chance level is ln N.
+    """
+
+    paper = "FILIP, arXiv 2111.07783"
+
+    class Config(ObjectiveConfig):
+        image: InputName = Field("image", description="input that shows the picture")
+        text: InputName = Field("text", description="input that holds the caption")
+        joint: PartName = Field("joint", description="projection of tokens to the joint space; tau is its own")
+
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+        both = {"image": inputs[self.config.image], "text": inputs[self.config.text]}
+        return {name: joint(x, part=self.config.joint).with_tokens() for name, x in both.items()}
+
+    def forward(
+        self, image: Joint, text: Joint, batch: Batch, gather: Callable[[Tensor], Tensor]
+    ) -> Mapping[str, Term]:
+        right = batch.number[:, None] == gather(batch.number)
+        rows = [cross_entropy(image.scale * late(a, b, gather), right) for a, b in ((image, text), (text, image))]
+        return {"contrast": Term(0.5 * sum(rows).sum(), len(right), chance=math.log(right.shape[1]))}
+
+
+def late(a: Joint, b: Joint, gather: Callable[[Tensor], Tensor]) -> Tensor:
+    """[B,N]: for own row i and row j of all, the mean over i's tokens of the best product with a token of j."""
+    products = torch.einsum("ike,jre->ijkr", a.tokens, gather(b.tokens))
+    best = products.masked_fill(~gather(b.valid)[None, :, None], -torch.inf).amax(-1)
+    return (best * a.valid[:, None]).sum(-1) / a.valid.sum(-1, keepdim=True)

@@ -1,0 +1,59 @@
+"""The package of modern objectives: what is installed, its recipes, its lines, its costs on the page."""
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "examples" / "modern"
+OBJECTIVES = sorted(path.stem for path in (PACKAGE / "vlobj_modern").glob("[a-z]*.py"))
+RECIPES = sorted((PACKAGE / "recipes").glob("*.yaml"))
+LINES = 45
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what pip would install of the package: its wheel, unpacked, metadata and all."""
+    folder = tmp_path_factory.mktemp("modern")
+    build = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", build, folder], cwd=PACKAGE, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def vlobj(installed: Path, *words: str | Path) -> str:
+    """The command line in a process that finds the package as an installed one."""
+    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "vlobjectives", *map(str, words)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_every_objective_is_listed_where_the_package_is_installed(installed):
+    listed = [line.split()[0] for line in vlobj(installed, "plugins").splitlines() if "vlobj-modern" in line]
+    assert sorted(listed) == OBJECTIVES
+
+
+def code_lines(path: Path) -> int:
+    """Lines of a module without docstrings, comments' own lines and blank ones."""
+    text = path.read_text(encoding="utf-8")
+    prose = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    lines = enumerate(text.splitlines(), 1)
+    return sum(1 for number, line in lines if number not in prose and line.strip() and not line.strip().startswith("#"))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_is_short(name):
+    assert code_lines(PACKAGE / "vlobj_modern" / f"{name}.py") <= LINES
