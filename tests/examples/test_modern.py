@@ -1,6 +1,7 @@
 """The package of modern objectives: what is installed, its recipes, its lines, its costs on the page."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from small_recipes import vlobj as vlobj_here
+
+from vlobjectives.recipe import load
+from vlobjectives.registry import Registry
+from vlobjectives.resolved.resolved import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "modern"
@@ -37,7 +43,7 @@ def vlobj(installed: Path, *words: str | Path) -> str:
 
 
 def test_every_objective_is_listed_where_the_package_is_installed(installed):
-    listed = [line.split()[0] for line in vlobj(installed, "plugins").splitlines() if "vlobj-modern" in line]
+    listed = [line.split()[1] for line in vlobj(installed, "plugins").splitlines() if "vlobj-modern" in line]
     assert sorted(listed) == OBJECTIVES
 
 
@@ -57,3 +63,26 @@ def code_lines(path: Path) -> int:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_objective_is_short(name):
     assert code_lines(PACKAGE / "vlobj_modern" / f"{name}.py") <= LINES
+
+
+@pytest.fixture
+def found(installed, monkeypatch) -> None:
+    """The package is found in this process as an installed one."""
+    monkeypatch.syspath_prepend(installed)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_mixes_with_objectives_of_glscl(recipe, found):
+    """Every name and option is one that the installed plug-ins know."""
+    resolved = resolve(load(recipe), Registry())
+    assert {"itm", "mlm", "mgsc", "mltc"} <= resolved.recipe.objectives.keys()
+    assert recipe.stem in {entry.type.rpartition("/")[2] for entry in resolved.recipe.objectives.values()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_trains(recipe, found, capsys, tmp_path):
+    ended = vlobj_here(capsys, "run", recipe, "--tiny", "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert any(term.startswith(f"{recipe.stem}/") for term in lines[-1]["terms"])

@@ -5,22 +5,24 @@ from vlobj_modern.cyclip import CyCLIP
 from vlobj_modern.filip import FILIP
 
 from vlobjectives import Objective
-from vlobjectives.testing import Check, Toy, objective_checks, processes
+from vlobjectives.testing import Toy, checks_of, processes
+from vlobjectives.testing.parametrize import ComponentCheck
 
-CLASSES: dict[str, type[Objective]] = {"filip": FILIP, "cyclip": CyCLIP}
-
-
-def toy(name: str) -> Toy:
-    return Toy(objectives={name: {}}, components={f"objective:{name}": CLASSES[name]})
-
-
-@pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("check", [one for one in objective_checks() if one.name != "processes_equal_one"], ids=str)
-def test_checks(check: Check, name: str) -> None:
-    check.run(name, toy(name))
+SLOW = "processes_equal_one"
+TOYS: dict[type[Objective], Toy] = {
+    FILIP: Toy(objectives={"filip": {}}),
+    CyCLIP: Toy(objectives={"cyclip": {}}),
+}
+CHECKS = {f"{cls.__name__}-{check}": check for cls, toy in TOYS.items() for check in checks_of(cls, toy)}
 
 
+@pytest.mark.parametrize("check", [pytest.param(one, id=key) for key, one in CHECKS.items() if one.name != SLOW])
+def test_checks(check: ComponentCheck) -> None:
+    check()
+
+
+@pytest.mark.slow
 def test_two_processes_equal_one() -> None:
     """All objectives in one pair of processes, whose start is what takes the time."""
-    cases = [case for name in CLASSES for case in processes.cases(toy(name), name)]
-    assert processes.broken(cases) == {}
+    placed = [check.subject.placed for check in CHECKS.values() if check.name == SLOW]
+    assert processes.broken([case for toy, name in placed for case in processes.cases(toy, name)]) == {}

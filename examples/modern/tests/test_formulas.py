@@ -23,7 +23,11 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=-1, keepdim=True)
+    return x / x.square().sum(-1, keepdim=True).sqrt()
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).sum() / len(values)
 
 
 def itself(x: Tensor) -> Tensor:
@@ -55,18 +59,18 @@ def test_filip() -> None:
     said = torch.arange(6) < torch.tensor(lengths)[:, None]
     image = Joint(unit(patches[:, 0]), scale.exp(), unit(patches), seen)
     text = Joint(unit(words[:, 0]), scale.exp(), unit(words), said)
-    terms = FILIP(FILIP.Config())(image=image, text=text, batch=ROWS, gather=itself)
+    terms = FILIP(FILIP.Config.model_validate({}))(image=image, text=text, batch=ROWS, gather=itself)
 
     def similarity(i: int, j: int) -> tuple[Tensor, Tensor]:
         of_image, of_text = unit(patches[i]), unit(words[j, : lengths[j]])
-        best_word = [max(patch @ word for word in of_text) for patch in of_image]
-        best_patch = [max(patch @ word for patch in of_image) for word in of_text]
-        return sum(best_word) / len(of_image), sum(best_patch) / len(of_text)  # type: ignore[return-value]
+        best_words = [max(patch @ word for word in of_text) for patch in of_image]
+        best_patches = [max(patch @ word for patch in of_image) for word in of_text]
+        return mean(best_words), mean(best_patches)
 
     s = [[similarity(i, j) for j in range(N)] for i in range(N)]
     by_image = [softmax_loss([scale.exp() * s[i][j][0] for j in range(N)], i) for i in range(N)]
     by_text = [softmax_loss([scale.exp() * s[i][j][1] for i in range(N)], j) for j in range(N)]
-    agree(terms, {"contrast": 0.5 * (sum(by_image) + sum(by_text)) / N}, patches, words, scale)
+    agree(terms, {"contrast": 0.5 * (mean(by_image) + mean(by_text))}, patches, words, scale)
     assert terms["contrast"].chance == math.log(N)
 
 
@@ -74,7 +78,7 @@ def test_cyclip() -> None:
     """Section 2, equations 2 (cross-modal) and 3 (in-modal)."""
     pictures, captions = random(N, E), random(N, E, seed=1)
     image, text = Joint(unit(pictures), torch.tensor(1.0)), Joint(unit(captions), torch.tensor(1.0))
-    terms = CyCLIP(CyCLIP.Config())(image=image, text=text, gather=itself)
+    terms = CyCLIP(CyCLIP.Config.model_validate({}))(image=image, text=text, gather=itself)
     u, v = unit(pictures), unit(captions)
     cross = inner = torch.tensor(0.0, dtype=torch.float64)
     for i in range(N):

@@ -8,7 +8,19 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_modern._own_rows import cross_entropy
-from vlobjectives import Batch, Input, InputName, Joint, Objective, ObjectiveConfig, PartName, Term, View, joint
+from vlobjectives import (
+    Batch,
+    Input,
+    InputName,
+    Joint,
+    Objective,
+    ObjectiveConfig,
+    PartName,
+    Term,
+    View,
+    joint,
+    not_none,
+)
 
 
 class FILIP(Objective):
@@ -40,11 +52,12 @@ class FILIP(Objective):
     ) -> Mapping[str, Term]:
         right = batch.number[:, None] == gather(batch.number)
         rows = [cross_entropy(image.scale * late(a, b, gather), right) for a, b in ((image, text), (text, image))]
-        return {"contrast": Term(0.5 * sum(rows).sum(), len(right), chance=math.log(right.shape[1]))}
+        return {"contrast": Term(0.5 * torch.cat(rows).sum(), len(right), chance=math.log(right.shape[1]))}
 
 
 def late(a: Joint, b: Joint, gather: Callable[[Tensor], Tensor]) -> Tensor:
     """[B,N]: for own row i and row j of all, the mean over i's tokens of the best product with a token of j."""
-    products = torch.einsum("ike,jre->ijkr", a.tokens, gather(b.tokens))
-    best = products.masked_fill(~gather(b.valid)[None, :, None], -torch.inf).amax(-1)
-    return (best * a.valid[:, None]).sum(-1) / a.valid.sum(-1, keepdim=True)
+    valid = not_none(a.valid, "valid")
+    products = torch.einsum("ike,jre->ijkr", not_none(a.tokens, "tokens"), gather(not_none(b.tokens, "tokens")))
+    best: Tensor = products.masked_fill(~gather(not_none(b.valid, "valid"))[None, :, None], -torch.inf).amax(-1)
+    return (best * valid[:, None]).sum(-1) / valid.sum(-1, keepdim=True)
