@@ -423,7 +423,7 @@ def test_processes_share_a_batch(tmp_path):
     """Checked for as many processes as will run: 8 pairs are no three equal parts."""
     _, report = check(load(changed(tmp_path, {})), Registry(), processes=3)
     assert [problem.what for problem in report.errors] == ["a batch of 8 cannot be shared by 3 processes"]
-    assert report.skipped == {"shapes": "sense"}
+    assert report.skipped == {"shapes": "sanity"}
 
 
 def test_a_disk_that_holds_no_checkpoint(tmp_path, monkeypatch):

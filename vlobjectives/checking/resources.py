@@ -1,4 +1,4 @@
-"""Stage `means`: device, processes, disk and memory are there."""
+"""Stage `resources`: device, processes, disk and memory are there."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from vlobjectives.recipe.loading import Loaded
 from vlobjectives.recipe.report import Report
 from vlobjectives.runtime.resources import device_of
 
-STAGE = "means"
+STAGE = "resources"
 GIGA = 1e9
 
 

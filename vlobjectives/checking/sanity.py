@@ -1,4 +1,4 @@
-"""Stage `sense`: what can be built and yet cannot be meant."""
+"""Stage `sanity`: what can be built and yet cannot be meant."""
 
 import inspect
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from vlobjectives.system.averages import wanted
 from vlobjectives.training.optimizer import assign
 from vlobjectives.training.schedule import live_sets
 
-STAGE = "sense"
+STAGE = "sanity"
 
 
 def sense(loaded: Loaded, built: MetaBuild, processes: int, report: Report) -> bool:

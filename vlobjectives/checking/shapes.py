@@ -45,7 +45,7 @@ def shapes(resolved: Resolved, built: MetaBuild, report: Report) -> shape_check.
     if not report.add(STAGE, failed.values()):
         return None
     if not report.errors:
-        report.add("sense", [*_idle(loaded, system), *_unreached(loaded, system, reached)])
+        report.add("sanity", [*_idle(loaded, system), *_unreached(loaded, system, reached)])
     return max(steps, key=lambda step: step.memory.peak)
 
 

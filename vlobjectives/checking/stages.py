@@ -66,7 +66,7 @@ def check(
         begun(less, made, run, report)
     step = None
     if trains and not sense(less.loaded, built, processes, report):
-        report.skip(["shapes"], "sense")
+        report.skip(["shapes"], "sanity")
     elif trains:
         less, built, step = _stepped(less, built, report)
     evaluations(less, built, step is not None or not trains, report)

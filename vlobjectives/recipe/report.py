@@ -12,7 +12,7 @@ from typing import Any
 from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.recipe.yaml import KeyPath
 
-STAGES = ("yaml", "keys", "names", "references", "data", "capabilities", "shapes", "sense", "means")
+STAGES = ("yaml", "keys", "names", "references", "data", "capabilities", "shapes", "sanity", "resources")
 
 
 def where(problem: Problem) -> KeyPath:
@@ -120,9 +120,9 @@ class Report:
         )
 
     def without(self, *paths: str) -> "Report":
-        """The same without what stage `means` found at these key paths."""
+        """The same without what stage `resources` found at these key paths."""
         return Report(
-            [one for one in self.findings if one.stage != "means" or one.problem.path not in paths], self.skipped
+            [one for one in self.findings if one.stage != "resources" or one.problem.path not in paths], self.skipped
         )
 
     def refuse(self) -> None:
