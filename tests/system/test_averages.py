@@ -133,7 +133,7 @@ def test_only_what_is_looked_at_has_an_average_and_it_follows():
     for name in wanted:
         assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-12), name
     assert all(f"averages.weights.vision.{name}" in system.state_dict() for name in wanted)
-    system.averages.start(system.model)
+    system.averages.start(system)
     assert all(torch.equal(found[name], weight) for name, weight in vision.named_parameters())
 
 

@@ -269,6 +269,8 @@ KEEPER = """
     from vlobjectives import Objective, StepRows, StepSum, Term, hookimpl, joint
 
     class Keeper(Objective):
+        averaged = frozenset({"head"})
+
         def __init__(self, config):
             super().__init__(config)
             self.register_buffer("centre", torch.zeros(32))
@@ -277,8 +279,12 @@ KEEPER = """
         def views(self, inputs):
             return {"x": joint(inputs["image"])}
 
-        def forward(self, x, batch):
-            gap = (x.pooled - self.centre).square().sum() + (x.pooled @ self.queue.T).square().sum()
+        def build(self, x):
+            self.head = torch.nn.Linear(x.pooled, 4)
+
+        def forward(self, x, batch, averaged):
+            gap = (self.head(x.pooled) - averaged["head"](x.pooled)).square().sum()
+            gap = gap + (x.pooled - self.centre).square().sum() + (x.pooled @ self.queue.T).square().sum()
             return {"gap": Term(gap, batch.size), "centre": StepSum(x.pooled.sum(0), batch.size),
                     "queue": StepRows(x.pooled)}
 
@@ -340,4 +346,7 @@ def test_a_run_that_is_resumed_keeps_every_bit(tmp_path):
     assert "going on after step 2" in child.text
     same_weights(tmp_path / "again", tmp_path / "whole")
     assert stream(tmp_path / "again") == stream(tmp_path / "whole")
-    assert weights(tmp_path / "again")["objectives.keeper.queue"].any(1).all()
+    kept = weights(tmp_path / "again")
+    assert kept["objectives.keeper.queue"].any(1).all()
+    average, weight = kept["averages.objectives.keeper.head.weight"], kept["objectives.keeper.head.weight"]
+    assert not torch.equal(average, weight)

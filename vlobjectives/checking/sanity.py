@@ -163,12 +163,13 @@ def _masks(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
 def _averages(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
     """A decay that is written where nothing is averaged: it would look as if weights were."""
     written = loaded.recipe.run.ema.decay != type(loaded.recipe.run.ema)().decay  # a run's recipe holds defaults too
-    if written and ("run", "ema", "decay") in loaded.layered.spots and not wanted(built):
+    averaged = wanted(built) or any(one.averaged for one in built.objectives.values())
+    if written and ("run", "ema", "decay") in loaded.layered.spots and not averaged:
         yield loaded.problem(
             ("run", "ema", "decay"),
             "no objective, mask or pairing looks at averaged weights: no "
             "average is kept, and scores are of the trained weights",
-            "leave it out; a plug-in asks for them by view.ema()",
+            "leave it out; a plug-in asks for them by view.ema(), an objective also by `averaged`",
             note=True,
         )
 

@@ -43,14 +43,20 @@ class Objective(nn.Module, Configured):
         processes in rank order, with the gradient that the recipe's `run.gradient` says; x itself on one process, and
         where the host's key `group` has the loss see few rows: no `functional.all_gather_with_grad`, which gathers
         wherever there are several processes)
+      - `averaged`, in `forward` alone: name -> the module of that name in `averaged`, to be called, on the averages of
+        its weights: in eval mode, without gradient, with copies of the module's buffers as they are now
 
     Write the loss as if there were one process; call no collective.
     """
 
+    WORDS = {"averaged": frozenset()}
     Config: type[ObjectiveConfig] = ObjectiveConfig
     paper: ClassVar[str] = ""
     group: ClassVar[int | str] = "all"
     """Default of the host's key `group`: a number for an objective that compares rows and does not gather."""
+    averaged: ClassVar[frozenset[str]] = frozenset()
+    """Own modules, and PartName fields of Config, of whose trained weights an exponential average is kept
+    (`run.ema.decay`, as of views with `.ema()`): a teacher's head."""
 
     def __init__(self, config: ObjectiveConfig):
         super().__init__()

@@ -22,6 +22,7 @@ from vlobjectives.plugin_loading.instantiate import BuildError, asked_for, met, 
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
+from vlobjectives.system.averages import averaged_modules
 from vlobjectives.system.settings import Settings
 from vlobjectives.system.system import System
 
@@ -167,6 +168,9 @@ def build_objective(
     met(objective.counts, dict.fromkeys(seen))
     with seeded(seed, f"objectives.{name}"):
         placed(("objectives", name), lambda: objective.build(**asked_for(objective.build, offered)), draws=True)
+    if averaged_modules(objective) and "averaged" not in asked_for(objective.forward, {"averaged": None}):
+        why = f"`averaged` names {', '.join(sorted(objective.averaged))}, and forward does not ask for `averaged`"
+        raise ContractError(why, "forward(self, ..., averaged): averaged[name](x)", objective.forward)
 
 
 def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping[str, Part]) -> None:
@@ -245,7 +249,7 @@ def load_weights(whole: System) -> list[str]:
             )
         lines += said
     tie(whole)
-    whole.averages.start(whole.get_submodule("model"))
+    whole.averages.start(whole)
     return lines
 
 

@@ -1,47 +1,60 @@
-"""Averages of weights over the steps of a run: what views that ask for `.ema()` run on."""
+"""Averages of weights over the steps of a run: what views with `.ema()` run on, and modules that objectives average."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.views import View
+from vlobjectives.plugin_loading.attribution import ContractError
 
 
 class Averages(nn.Module):
-    """Exponential averages of the trained weights of some parts.
+    """Exponential averages of the trained weights of some modules.
 
         average <- decay average + (1 - decay) weight         after every optimiser step
 
     They begin as the weights that training begins with (`start`). Each process has the same weights after a step, so
     the averages are the same too. They are buffers: saved with the weights, never trained. Frozen weights are their
-    own average, and a weight that parts share has one.
+    own average, and a weight that modules share has one. Buffers of modules have none.
 
-    names  part -> own parameter -> dotted name of its average
+    names  part, or `objective.module` of an objective's own -> own parameter -> dotted name of its average
     """
 
     def __init__(
-        self, model: Mapping[str, nn.Module] = MappingProxyType({}), parts: Iterable[str] = (), decay: float = 0.0
+        self,
+        parts: Mapping[str, nn.Module] = MappingProxyType({}),
+        owned: Mapping[str, nn.Module] = MappingProxyType({}),
+        decay: float = 0.0,
     ):
         super().__init__()
         self.decay = decay
-        self.weights = nn.Module()
+        self.weights, self.objectives = nn.Module(), nn.Module()
         self.names: dict[str, dict[str, str]] = {}
+        self.sources: dict[str, str] = {}
         first: dict[int, str] = {}
-        for part in parts:
-            self.names[part] = {}
-            for name, weight in model[part].named_parameters():
-                if weight.requires_grad:
-                    path = self.names[part][name] = first.setdefault(id(weight), f"{part}.{name}")
-                    if path == f"{part}.{name}":
-                        self._place(path, weight.detach().clone())
+        sections = [("weights", "model", parts), ("objectives", "objectives", owned)]
+        for here, there, modules in sections:
+            for module, one in modules.items():
+                self.names[module] = {}
+                for name, weight in one.named_parameters():
+                    if weight.requires_grad:
+                        own = f"{here}.{module}.{name}"
+                        path = self.names[module][name] = first.setdefault(id(weight), own)
+                        if path == own:
+                            self.sources[path] = f"{there}.{module}.{name}"
+                            self._place(path, weight.detach().clone())
 
     def _place(self, path: str, value: Tensor) -> None:
         """A buffer at a dotted name, which needs a module for each name before the last."""
         *holders, leaf = path.split(".")
-        module = self.weights
+        module: nn.Module = self
         for name in holders:
             if name not in module._modules:
                 module.add_module(name, nn.Module())
@@ -49,37 +62,76 @@ class Averages(nn.Module):
         module.register_buffer(leaf, value)
 
     def values(self) -> dict[str, dict[str, Tensor]]:
-        """part -> own parameter -> its average."""
+        """Part, or `objective.module` -> own parameter -> its average."""
         return {
-            part: {own: self.weights.get_buffer(path) for own, path in names.items()}
-            for part, names in self.names.items()
+            module: {own: self.get_buffer(path) for own, path in names.items()} for module, names in self.names.items()
         }
 
     @torch.no_grad()
-    def start(self, model: nn.Module) -> None:
+    def start(self, system: nn.Module) -> None:
         """Takes the weights as they are."""
-        for average, weight in zip(*self._both(model)):
+        for average, weight in zip(*self._both(system)):
             average.copy_(weight)
 
     @torch.no_grad()
-    def follow(self, model: nn.Module) -> None:
+    def follow(self, system: nn.Module) -> None:
         """Moves all averages towards the weights of now; called after every optimiser step."""
-        averages, weights = self._both(model)
+        averages, weights = self._both(system)
         if averages:
             torch._foreach_lerp_(averages, weights, 1 - self.decay)
 
-    def _both(self, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    def _both(self, system: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         """The averages and, in the same order, what they are the averages of."""
-        paths = dict.fromkeys(path for names in self.names.values() for path in names.values())
-        return [self.weights.get_buffer(path) for path in paths], [model.get_parameter(path) for path in paths]
+        return (
+            [self.get_buffer(path) for path in self.sources],
+            [system.get_parameter(path) for path in self.sources.values()],
+        )
+
+
+@dataclass(frozen=True)
+class AveragedModule:
+    """A module to be called on averaged weights: in eval mode, without gradient.
+
+    Its buffers are the module's own of now, copied: what the call writes into them is lost.
+    """
+
+    module: nn.Module
+    weights: Mapping[str, Tensor]
+
+    @torch.no_grad()
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        modes = [(one, one.training) for one in self.module.modules()]
+        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        self.module.eval()
+        try:
+            return functional_call(self.module, buffers | dict(self.weights), args, kwargs)
+        finally:
+            for one, training in modes:
+                one.training = training
+
+
+def averaged_modules(objective: Objective) -> dict[str, str]:
+    """Name in `averaged` -> the part that it is, '' for a module of the objective's own. Raises ContractError."""
+    parts, own = objective.config.named("part"), dict(objective.named_modules())
+    if unknown := sorted(name for name in objective.averaged if name not in parts and not (name and name in own)):
+        there = [*parts, *(name for name in own if name)]
+        near = get_close_matches(unknown[0], there, 1)
+        raise ContractError(
+            f"`averaged` of {type(objective).__name__} names '{unknown[0]}'"
+            + (f": did you mean '{near[0]}'?" if near else ", which is none of its modules"),
+            f"there is {', '.join(there)}" if there else "it has neither own modules nor PartName fields",
+            objective.build if type(objective).build is not Objective.build else objective.forward,
+        )
+    return {name: parts.get(name, "") for name in sorted(objective.averaged)}
 
 
 def wanted(cast: Any) -> set[str]:
     """The parts that what trains (objectives, masks, pairings of a system or of a recipe that is checked) looks at by
-    averaged weights."""
+    averaged weights, or calls on them."""
     looks = [one.views(cast.inputs) for one in (*cast.objectives.values(), *cast.pairings.values())]
     looks += [mask.views(cast.bare) for mask in cast.masks.values()]
-    return set().union(*(averaged_parts(view) for views in looks for view in views.values()))
+    owned = {part for one in cast.objectives.values() for part in averaged_modules(one).values() if part}
+    return owned.union(*(averaged_parts(view) for views in looks for view in views.values()))
 
 
 def averaged_parts(view: View) -> set[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
@@ -16,7 +15,7 @@ from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.objective import RETURNS, Objective, no_terms
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
-from vlobjectives.contracts.values import Fused, Term, widened
+from vlobjectives.contracts.values import Term, widened
 from vlobjectives.contracts.views import Input
 from vlobjectives.errors import RecipeError
 from vlobjectives.functional.all_gather import all_gather_with_grad
@@ -26,7 +25,8 @@ from vlobjectives.plugin_loading.attribution import ContractError, given, work_a
 from vlobjectives.plugin_loading.instantiate import asked_for, met
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.runtime import distributed
-from vlobjectives.system.averages import Averages, wanted
+from vlobjectives.system.averages import AveragedModule, Averages, averaged_modules, wanted
+from vlobjectives.system.groups import pieces
 from vlobjectives.system.losses import Losses, _tensor, combined, summed
 from vlobjectives.system.settings import Settings
 from vlobjectives.system.step_statistics import Statistic, detached, hand_over
@@ -177,7 +177,7 @@ class System(nn.Module):
                 objective: Any = self.objectives[name]
                 call = objective.counts
                 with work_of(("objectives", name), "counting", self.objectives[name]):
-                    for piece in self._pieces(name, views, batch):
+                    for piece in pieces(self.settings.group[name], views, batch):
                         told = call(**self._asked(call, name, piece, stage, batch))
                         for term, count in given(told, Mapping, call, "{term: count}").items():
                             key = f"{name}/{term}"
@@ -193,7 +193,7 @@ class System(nn.Module):
         joined: dict[str, Term | Statistic] = {}
         stage.reseed(f"objective {name}")
         with work_of(("objectives", name), "the loss", objective):
-            for piece in self._pieces(name, views, batch):
+            for piece in pieces(self.settings.group[name], views, batch):
                 returned = objective(**self._asked(objective.forward, name, piece, stage, batch))
                 if why := no_terms(returned):
                     raise ContractError(why, RETURNS, objective.forward)
@@ -208,16 +208,6 @@ class System(nn.Module):
             | {("objectives", name): one for name, one in self.objectives.items()},
             "the backward pass",
         )
-
-    def _pieces(self, name: str, views: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
-        """What one call of an objective sees: everything, or its group of consecutive rows."""
-        group = self.settings.group[name]
-        if isinstance(group, str) or group >= batch.size:
-            return [{**views, "batch": batch}]
-        return [
-            {key: _cut(value, start, group, batch.size) for key, value in [*views.items(), ("batch", batch)]}
-            for start in range(0, batch.size, group)
-        ]
 
     def _asked(
         self,
@@ -239,8 +229,20 @@ class System(nn.Module):
             or (partial(all_gather_with_grad, gradient=self.settings.gradient) if distributed.active() else _itself)
         )
         offered |= objective.config.held("part", dict(self.model.items()))
+        if objective.averaged and call == objective.forward:
+            offered["averaged"] = self._averaged(name)
         met(call, offered)
         return asked_for(call, offered)
+
+    def _averaged(self, name: str) -> dict[str, AveragedModule]:
+        """The modules that an objective calls on averaged weights."""
+        objective, values = self.objectives[name], self.averages.values()
+        return {
+            key: AveragedModule(self.model[part], values[part])
+            if part
+            else AveragedModule(objective.get_submodule(key), values[f"{name}.{key}"])
+            for key, part in averaged_modules(objective).items()
+        }
 
     def autocasting(self) -> AbstractContextManager[Any]:
         """The precision of passes, as a context."""
@@ -250,9 +252,15 @@ class System(nn.Module):
         return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], enabled=False)
 
     def keep_averages(self, decay: float) -> None:
-        """Starts averages of the parts that this system looks at by averaged weights, and of no others."""
+        """Starts averages of the parts and of objectives' modules that run by averaged weights, and of no others."""
         parts = wanted(self)
-        self.averages = Averages(self.model, [name for name in self.model if name in parts], decay)
+        owned = {
+            f"{name}.{module}": objective.get_submodule(module)
+            for name, objective in self.objectives.items()
+            for module, part in averaged_modules(objective).items()
+            if not part
+        }
+        self.averages = Averages({name: self.model[name] for name in self.model if name in parts}, owned, decay)
 
     @torch.no_grad()
     def after_step(self, statistics: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({})) -> None:
@@ -262,7 +270,7 @@ class System(nn.Module):
             with work_of(("model", own), "asking for its bounds", part):
                 for name, (low, high) in part.bounds().items():
                     part.get_parameter(name).clamp_(low, high)
-        self.averages.follow(self.get_submodule("model"))
+        self.averages.follow(self)
         hand_over(self.objectives, statistics)
 
 
@@ -278,12 +286,3 @@ def _random_state_kept(stage: execute.ExecutionContext, device: torch.device) ->
 
 def _itself(x: Tensor) -> Tensor:
     return x
-
-
-def _cut(value: Any, start: int, group: int, size: int) -> Any:
-    """Rows start..start+group of whatever has `size` rows; fused rows of a pairing in proportion."""
-    if isinstance(value, Fused) and value.pairs is not None:
-        each = value.pairs.image.shape[0] // size
-        rows = slice(start * each, (start + group) * each)
-        return replace(value.rows(rows), pairs=execute.shifted(value.pairs.rows(rows), -start))
-    return value.rows(slice(start, start + group))

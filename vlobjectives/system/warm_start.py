@@ -226,7 +226,7 @@ def begin(system: System, begun: Origin, loaded: Loaded) -> list[str]:
     own = checkpoint.weights(system)
     for name, value in fits.values.items():
         own[name].copy_(value)
-    system.averages.start(system.get_submodule("model"))
+    system.averages.start(system)
     brought = [name for name in loaded.recipe.fields if name in begun.recipe.fields]
     fields = f", what {', '.join(brought)} learned" if brought else ""
     return [
