@@ -22,7 +22,7 @@ def most(value: Answer) -> str:
     if isinstance(value, list):
         return Counter(map(plain, value)).most_common(1)[0][0]
     found = scores(value)
-    return max(found, key=found.get)
+    return max(found, key=lambda answer: found[answer])
 
 
 def plain(answer: str) -> str:

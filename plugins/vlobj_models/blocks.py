@@ -7,6 +7,8 @@ gelu is the exact one, LayerNorms have eps 1e-5, the memory's norm is the block'
 by themselves (`keys`), of one new position as well as of all, so that a decoder may keep those of the past.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,7 +52,8 @@ class PreNormBlock(nn.Module):
         self.norm_kv = nn.LayerNorm(width, eps=NORM_EPS) if cross else None
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS) if mlp else None
         inner = int(width * mlp_ratio)
-        self.fc1, self.fc2 = (nn.Linear(width, inner), nn.Linear(inner, width)) if mlp else (None, None)
+        self.fc1 = nn.Linear(width, inner) if mlp else None
+        self.fc2 = nn.Linear(inner, width) if mlp else None
 
     def keys(self, z: Tensor) -> Keys:
         """Keys and values of positions z [B,M,D]: of the block's own input, or of a cross block's memory."""
@@ -63,7 +66,9 @@ class PreNormBlock(nn.Module):
 
     def think(self, x: Tensor) -> Tensor:
         """The MLP step."""
-        return x if self.norm2 is None else x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        if self.norm2 is None or self.fc1 is None or self.fc2 is None:
+            return x
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
 
     def start(self, layers: int) -> None:
         """First weights, scaled by width: D^-1/2 into attention, (2D)^-1/2 into the MLP, out of both D^-1/2 over
@@ -72,11 +77,16 @@ class PreNormBlock(nn.Module):
         out = width**-0.5 * (2 * layers) ** -0.5
         attend = self.attention
         stds = [(attend.query, width**-0.5), (attend.key, width**-0.5), (attend.value, width**-0.5), (attend.out, out)]
-        if self.norm2 is not None:
+        if self.fc1 is not None and self.fc2 is not None:
             stds += [(self.fc1, (2 * width) ** -0.5), (self.fc2, out)]
         for layer, std in stds:
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
+
+
+def typed(blocks: nn.ModuleList) -> list[PreNormBlock]:
+    """The blocks of a list, whose class torch's types do not carry."""
+    return cast(list[PreNormBlock], list(blocks))
 
 
 def causal_bias(rows: int, columns: int, like: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import PreNormBlock, causal_bias, joined
+from vlobj_models.blocks import PreNormBlock, causal_bias, joined, typed
 from vlobjectives import (
     Depth,
     Encoded,
@@ -23,6 +23,7 @@ from vlobjectives import (
     Spread,
     Tokens,
     Width,
+    not_none,
 )
 from vlobjectives.functional.attention import attention_bias
 
@@ -77,7 +78,7 @@ class CausalText(Encoder):
         nn.init.normal_(self.words.weight, std=config.token_std)
         for table in (self.positions, self.cls):
             nn.init.normal_(table, std=config.position_std)
-        for block in self.blocks:
+        for block in typed(self.blocks):
             block.start(config.depth)
         self.spec = Spec(
             width=config.width,
@@ -88,12 +89,12 @@ class CausalText(Encoder):
         )
 
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
-        h = self.embed(x.ids if draw is None else draw.ids)
+        h = self.embed(x.ids if draw is None else not_none(draw.ids, "`ids` in the draw of a text"))
         last = (self.cls + self.positions[-1]).expand(len(h), 1, -1)
         h = torch.cat([h, last.to(h.dtype)], 1)
         bias = attention_bias(self._seen(x.valid), h.dtype) + causal_bias(h.shape[1], h.shape[1], h)
         layers, maps = {}, {}
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(typed(self.blocks)):
             h, seen = block(h, block.keys(h), bias, want.maps)
             if number in want.layers:
                 layers[number] = h
@@ -107,7 +108,7 @@ class CausalText(Encoder):
         """[CLS] stands behind all words, so that no word sees it: it is left out."""
         h, past = self.embed(ids, past[0][0].shape[2] if past else 0), past or [None] * len(self.blocks)
         kept = []
-        for block, before in zip(self.blocks, past):
+        for block, before in zip(typed(self.blocks), past):
             keys = joined(before, block.keys(h))
             h, _ = block(h, keys, causal_bias(h.shape[1], keys[0].shape[2], h))
             kept.append(keys)

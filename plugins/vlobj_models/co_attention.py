@@ -29,6 +29,7 @@ from vlobjectives import (
     Spec,
     Spread,
     Width,
+    not_none,
 )
 from vlobjectives.functional.attention import attention_bias
 
@@ -115,7 +116,8 @@ class CoAttention(Fusion):
         x, seen_x = self._stream(text, "text")
         y = self.image_transform(y) + self.types.weight[IMAGE_TYPE]
         x = self.text_transform(x) + self.types.weight[TEXT_TYPE]
-        found = {of: {"layers": {}, "maps": {}} for of in ("image", "text")}
+        layers: dict[str, dict[int, Tensor]] = {"image": {}, "text": {}}
+        maps: dict[str, dict[str, Tensor]] = {"image": {}, "text": {}}
         for number, text_block in enumerate(self.text_blocks):
             before, map_y = y, None
             if self.image_blocks:
@@ -123,10 +125,11 @@ class CoAttention(Fusion):
             x, map_x = text_block(x, before, seen_x, seen_y, want.maps)
             for of, stream, seen in (("image", y, map_y), ("text", x, map_x)):
                 if number in want.layers:
-                    found[of]["layers"][number] = stream
+                    layers[of][number] = stream
                 if seen is not None:
-                    found[of]["maps"][f"cross{number}"] = found[of]["maps"]["cross"] = seen
-        image, text = self._given(image, y, "image", found), self._given(text, x, "text", found)
+                    maps[of][f"cross{number}"] = maps[of]["cross"] = seen
+        image = replace(self._given(image, y, "image"), layers=layers["image"], maps=maps["image"])
+        text = replace(self._given(text, x, "text"), layers=layers["text"], maps=maps["text"])
         pooled = [self._pooled(text, "text"), *([self._pooled(image, "image")] if self.image_blocks else [])]
         return Fused(image, text, torch.cat(pooled, -1))
 
@@ -134,14 +137,15 @@ class CoAttention(Fusion):
         """The sequence [R, classes + N, D] of an encoder and the bias that hides what is not valid in it."""
         if not self.classes[of]:
             return part.tokens, attention_bias(part.valid, part.tokens.dtype)
-        valid = torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1)
-        return torch.cat([part.cls, part.tokens], 1), attention_bias(valid, part.tokens.dtype)
+        cls = not_none(part.cls, "class token")
+        valid = torch.cat([part.valid.new_ones(cls.shape[:2]), part.valid], 1)
+        return torch.cat([cls, part.tokens], 1), attention_bias(valid, part.tokens.dtype)
 
-    def _given(self, part: Encoded, stream: Tensor, of: str, found: dict) -> Encoded:
+    def _given(self, part: Encoded, stream: Tensor, of: str) -> Encoded:
         """The fused stream in the form that its encoder gave it in."""
-        count = part.cls.shape[1] if self.classes[of] else 0
+        count = not_none(part.cls, "class token").shape[1] if self.classes[of] else 0
         cls = None if part.cls is None else stream[:, : count or 1]
-        return replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={}, **found[of])
+        return replace(part, tokens=stream[:, count:], cls=cls, pooled=None, extra={})
 
     def _pooled(self, part: Encoded, of: str) -> Tensor:
         if part.cls is not None:

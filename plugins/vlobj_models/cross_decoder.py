@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlobj_models.blocks import NORM_EPS, PreNormBlock, causal_bias, joined
+from vlobj_models.blocks import NORM_EPS, Keys, PreNormBlock, causal_bias, joined, typed
 from vlobjectives import (
     Decoder,
     Depth,
@@ -20,6 +20,7 @@ from vlobjectives import (
     RequestedOutputs,
     Spec,
     Width,
+    not_none,
 )
 from vlobjectives.functional.attention import attention_bias
 from vlobjectives.functional.masking import gather_tokens
@@ -91,7 +92,7 @@ class CrossDecoder(Decoder):
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.mask_token = nn.Parameter(torch.empty(width)) if config.restore else None
-        for block in (*self.self_blocks, *self.cross_blocks):
+        for block in (*typed(self.self_blocks), *typed(self.cross_blocks)):
             block.start(depth)
         for layer in (self.query_in, self.memory_in):
             if isinstance(layer, nn.Linear):
@@ -121,13 +122,13 @@ class CrossDecoder(Decoder):
         if self.config.causal:
             own = own + causal_bias(h.shape[1], h.shape[1], h)
         other = None if memory is None else attention_bias(memory.valid, h.dtype)
-        layers, maps = {}, {}
-        for number, block in enumerate(self.self_blocks):
+        layers, maps, crosses = {}, {}, typed(self.cross_blocks)
+        for number, block in enumerate(typed(self.self_blocks)):
             h, maps[f"self{number}"] = block(h, block.keys(h), own, want.maps)
             if keys is not None:
-                h, maps[f"cross{number}"] = self.cross_blocks[number](h, keys[number], other, want.maps)
-            elif self.config.mlp_per_layer == 1 and self.cross_blocks:
-                h = self.cross_blocks[number].think(h)
+                h, maps[f"cross{number}"] = crosses[number](h, keys[number], other, want.maps)
+            elif self.config.mlp_per_layer == 1 and crosses:
+                h = crosses[number].think(h)
             if number in want.layers:
                 layers[number] = h
         return Encoded(
@@ -140,10 +141,10 @@ class CrossDecoder(Decoder):
             maps=maps if want.maps else {},
         )
 
-    def keys(self, memory: Encoded) -> list[tuple[Tensor, Tensor]]:
+    def keys(self, memory: Encoded) -> list[Keys]:
         """Each cross block's keys and values of memory; they hang on no query position."""
         tokens = self.memory_in(memory.tokens)
-        return [block.keys(tokens) for block in self.cross_blocks]
+        return [block.keys(tokens) for block in typed(self.cross_blocks)]
 
     def decode_step(
         self, query: Tensor, memory: Encoded | None, past: KeyValueCache | None
@@ -151,23 +152,24 @@ class CrossDecoder(Decoder):
         if past is None:
             other = () if memory is None else (self.keys(memory), attention_bias(memory.valid, query.dtype))
             past = {"self": [None] * len(self.self_blocks), "cross": other}
-        h, kept = self.query_in(query), []
-        for number, block in enumerate(self.self_blocks):
+        h, kept, crosses = self.query_in(query), [], typed(self.cross_blocks)
+        for number, block in enumerate(typed(self.self_blocks)):
             keys = joined(past["self"][number], block.keys(h))
             h, _ = block(h, keys, causal_bias(h.shape[1], keys[0].shape[2], h))
             kept.append(keys)
             if past["cross"]:
                 keys, bias = past["cross"]
-                h, _ = self.cross_blocks[number](h, keys[number], bias)
-            elif self.config.mlp_per_layer == 1 and self.cross_blocks:
-                h = self.cross_blocks[number].think(h)
+                h, _ = crosses[number](h, keys[number], bias)
+            elif self.config.mlp_per_layer == 1 and crosses:
+                h = crosses[number].think(h)
         return self.norm(h), {"self": kept, "cross": past["cross"]}
 
     def _restored(self, kept: Tensor, keep: Tensor, hidden: Tensor) -> Tensor:
         """The whole grid [B,N,D] of kept patches [B,k,D]."""
         place = keep.argsort(dim=1).gather(1, ((~hidden).cumsum(1) - 1).clamp_min(0))
-        grid = torch.where(hidden[..., None], self.mask_token.to(kept.dtype), gather_tokens(kept, place))
-        place = sine_positions(self.grid, kept.shape[-1], kept)
+        token = not_none(self.mask_token, "mask token").to(kept.dtype)
+        grid = torch.where(hidden[..., None], token, gather_tokens(kept, place))
+        place = sine_positions(not_none(self.grid, "grid of patches"), kept.shape[-1], kept)
         return grid + place.repeat(hidden.shape[1] // len(place), 1)
 
 

@@ -1,6 +1,6 @@
 """A written-out Hugging Face configuration: checked, filled from the fields, made tiny."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -59,7 +59,7 @@ def keys(kind: str) -> set[str]:
 
 def tiny(written: Mapping[str, Any]) -> dict[str, Any]:
     """The same model type with one block of width 32; canonical names replace the type's own."""
-    kind = written.get("model_type")
+    kind = written.get("model_type", "")
     if kind not in CONFIG_MAPPING:
         return dict(written)
     own = CONFIG_MAPPING[kind].attribute_map
@@ -72,6 +72,6 @@ def tiny(written: Mapping[str, Any]) -> dict[str, Any]:
     return small | {key: value for key, value in TINY_IF_KNOWN.items() if key in written and key in known}
 
 
-def _near(word: str, words) -> str:
+def _near(word: str, words: Iterable[str]) -> str:
     near = get_close_matches(word, list(words), n=3)
     return f"near it: {', '.join(near)}" if near else ""

@@ -26,6 +26,7 @@ from vlobjectives import (
     Tokens,
     Width,
     hub_missing,
+    not_none,
 )
 from vlobjectives.functional.attention import HIDDEN, attention, attention_bias
 from vlobjectives.functional.masking import gather_tokens
@@ -94,10 +95,11 @@ class HFText(Encoder):
         self.module = self._module(fields, length)
         self.first_position = first_position(self.module)
         hidden = self.module.config.hidden_size
-        self.out = nn.Linear(hidden, config.out) if config.out else nn.Identity()
+        self.out: nn.Module = nn.Identity()
         if config.out:
-            nn.init.normal_(self.out.weight, std=getattr(self.module.config, "initializer_range", TRANSFORM_STD))
-            nn.init.zeros_(self.out.bias)
+            self.out = transform = nn.Linear(hidden, config.out)
+            nn.init.normal_(transform.weight, std=getattr(self.module.config, "initializer_range", TRANSFORM_STD))
+            nn.init.zeros_(transform.bias)
         self.typed = len(fields) > 1 and getattr(self.module.config, "type_vocab_size", 0) >= len(fields)
         table = self.module.get_input_embeddings().weight
         self.spec = Spec(
@@ -112,7 +114,11 @@ class HFText(Encoder):
         vocabulary = max(spec.vocabulary for spec in fields.values())
         special = next(iter(fields.values())).special
         roles = {"pad_token_id": "pad", "bos_token_id": "begin", "eos_token_id": "end"}
-        filled = {"vocab_size": vocabulary, "max_position_embeddings": length, "use_cache": False}
+        filled: dict[str, int | None] = {
+            "vocab_size": vocabulary,
+            "max_position_embeddings": length,
+            "use_cache": False,
+        }
         filled |= {key: special[role] for key, role in roles.items() if role in special}
         for key in ("vocab_size", "pad_token_id"):
             if self.config.config.get(key, filled.get(key)) != filled.get(key):
@@ -121,7 +127,7 @@ class HFText(Encoder):
                     f"leave {key} out: it is taken from the fields",
                 )
         written = self.config.config
-        enough = length + 1 + filled.get("pad_token_id", 1)  # wherever positions begin
+        enough = length + 1 + special.get("pad", 1)  # wherever positions begin
         sketch = hf_config.make(written, filled | {"max_position_embeddings": enough})
         if sketch.is_encoder_decoder or not hasattr(sketch, "vocab_size"):
             raise self.cannot(f"'{sketch.model_type}' is no encoder of texts alone")
@@ -182,7 +188,7 @@ class HFText(Encoder):
         )
 
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
-        ids = x.ids if draw is None else draw.ids
+        ids = x.ids if draw is None else not_none(draw.ids, "`ids` in the draw of a text")
         count = ids.shape[1]
         bias = attention_bias(x.valid, torch.float32)
         if self.config.causal:

@@ -26,6 +26,7 @@ from vlobjectives import (
     Spec,
     Spread,
     Width,
+    not_none,
 )
 from vlobjectives.functional.attention import attention_bias
 
@@ -119,7 +120,7 @@ class MergedAttention(Fusion):
                 looked["cross"] = looked[f"cross{len(maps) - 1}"]
             stream = states[-1][:, own]
             # A text without class tokens has its class in the first position; a picture's that stayed behind has none.
-            count = part.cls.shape[1] if classes else 0
+            count = not_none(part.cls, "class token").shape[1] if classes else 0
             cls = stream[:, :count] if classes else stream[:, :1] if part is text else None
             streams.append(
                 replace(
@@ -132,14 +133,15 @@ class MergedAttention(Fusion):
                     layers={number: state[:, own] for number, state in layers.items()},
                 )
             )
-        return Fused(*streams, torch.tanh(self.pooler(states[-1][:, 0])))
+        return Fused(streams[0], streams[1], torch.tanh(self.pooler(states[-1][:, 0])))
 
 
 def _stream(part: Encoded, classes: bool) -> tuple[Tensor, Tensor]:
     """The sequence [R, classes + N, D] of an encoder, and which positions of it are valid."""
     if not classes:
         return part.tokens, part.valid
-    return (torch.cat([part.cls, part.tokens], 1), torch.cat([part.valid.new_ones(part.cls.shape[:2]), part.valid], 1))
+    cls = not_none(part.cls, "class token")
+    return (torch.cat([cls, part.tokens], 1), torch.cat([part.valid.new_ones(cls.shape[:2]), part.valid], 1))
 
 
 def _shares(seen: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from vlobjectives import (
     Spec,
     Temperature,
     Width,
+    not_none,
 )
 from vlobjectives.functional.contrast import l2_normalize
 
@@ -67,7 +68,7 @@ class JointProjection(Projection):
 
     def __init__(self, config: "JointProjection.Config", image: Spec, text: Spec):
         super().__init__(config, image, text)
-        self.pools = {
+        self.pools: dict[str, Pool] = {
             of: config.pool if isinstance(config.pool, str) else config.pool.get(of, "cls") for of in ("image", "text")
         }
         self.image, self.text = self._layers("image", image), self._layers("text", text)
@@ -97,7 +98,7 @@ class JointProjection(Projection):
         if self.pools[of] == "mean" and not spec.length:
             raise self.cannot(f"'{part}' gives no tokens", f"pool: {{{of}: pooled}}")
         width = spec.pooled if self.pools[of] == "pooled" else spec.width
-        layers = [nn.LayerNorm(width, eps=NORM_EPS)] if of in config.norm else []
+        layers: list[nn.Module] = [nn.LayerNorm(width, eps=NORM_EPS)] if of in config.norm else []
         if config.layers == "mlp":
             hidden = config.hidden or width
             layers += [nn.Linear(width, hidden, bias=config.bias), nn.LayerNorm(hidden, eps=NORM_EPS), nn.GELU()]
@@ -109,7 +110,7 @@ class JointProjection(Projection):
             return {"temperature": (1 / self.scale_bound, math.inf)}
         return {"log_scale": (0.0, math.log(self.scale_bound))}
 
-    def forward(self, x: Encoded, of: Stream, want: RequestedOutputs) -> Joint:
+    def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
         layers = getattr(self, of)
         scale = 1 / self.temperature if self.config.form == "temperature" else self.log_scale.exp()
         return Joint(
@@ -123,9 +124,9 @@ class JointProjection(Projection):
 def _pool(x: Encoded, how: Pool) -> Tensor:
     """[B,D] of an encoder's output."""
     if how == "cls":
-        return x.cls.mean(1)
+        return not_none(x.cls, "class token to project").mean(1)
     if how == "pooled":
-        return x.pooled
+        return not_none(x.pooled, "pooled output to project")
     seen = x.valid[..., None]
     # where and not a product: what stands in a padded position, NaN even, must not matter
     return torch.where(seen, x.tokens, 0.0).sum(1) / seen.sum(1).clamp_min(1)

@@ -30,6 +30,7 @@ from vlobjectives import (
     Spread,
     Tokens,
     Width,
+    not_none,
 )
 from vlobjectives.functional.attention import attention_bias
 
@@ -135,7 +136,8 @@ class TaggedRegions(Encoder):
         return found
 
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
-        ids, regions = x.ids if draw is None else draw.ids, x.beside[self.regions]
+        ids = x.ids if draw is None else not_none(draw.ids, "`ids` in the draw of tags")
+        regions = x.beside[self.regions]
         count = ids.shape[1]
         tags = self.norm(self.transform(self.words(ids)) + self.positions.weight[:count] + self.segment)
         h = torch.cat([self.drop(tags), self.drop(self.region_norm(self.region(regions.values)))], 1)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin
 POSITIONS = ("position_embeddings", "wpe")
 
 
-def bare(sort: type[PreTrainedModel]) -> dict[str, bool]:
+def bare(sort: type[PreTrainedModel]) -> dict[str, Any]:
     """The keyword that leaves out a pooler, of model classes that would have one."""
     return {"add_pooling_layer": False} if "add_pooling_layer" in signature(sort.__init__).parameters else {}
 
@@ -76,18 +76,25 @@ def _source(
     module: PreTrainedModel, config: Any, weights: str, lines: list[str]
 ) -> tuple[PreTrainedModel, list[str], dict[str, str]]:
     """A model that holds the weights, what it lacks, and where each of its tensors came from."""
-    sort, names, given = type(module), {}, {}
+    sort, state = type(module), None
+    names: dict[str, str] = {}
     if Path(weights).is_dir():
         held, where = _held(Path(weights))
         embedding = next(name for name, own in module.named_parameters() if own is module.get_input_embeddings().weight)
         names, root = without_prefix(held, [name for name, _ in module.named_parameters()], [embedding], weights)
         if root not in ("", f"{module.base_model_prefix}."):
             lines.append(f"the names in {weights} without their prefix {root}")
-        given = {"state_dict": {name: held[key] for name, key in names.items()}}
+        state = {name: held[key] for name, key in names.items()}
         names = {name: f"{key} ({where[key].name})" for name, key in names.items()}
-    source, report = sort.from_pretrained(
-        None if given else weights, config=config, output_loading_info=True, dtype=torch.float32, **given, **bare(sort)
+    loaded = sort.from_pretrained(
+        None if state else weights,
+        config=config,
+        output_loading_info=True,
+        dtype=torch.float32,
+        state_dict=state,
+        **bare(sort),
     )
+    source, report = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)  # with the info: a pair, untyped there
     return source, sorted(report["missing_keys"]), names
 
 
@@ -134,13 +141,14 @@ def _fill(module: PreTrainedModel, source: PreTrainedModel, names: Mapping[str, 
         for name, part in module.named_modules()
         if name.endswith(POSITIONS) and isinstance(part, nn.Embedding)
     }
-    wrong, copies = [], {}
+    wrong: list[str] = []
+    copies: dict[str, Tensor] = {}
     if first_position(source) != first_position(module):
         wrong.append(
             f"its positions count from {first_position(source)} (its padding id), here from {first_position(module)}"
         )
     for name, own in module.named_parameters():
-        value = theirs[name]
+        value: Tensor = theirs[name]
         if id(own) in long and value.shape[1:] == own.shape[1:]:
             if value.shape[0] < own.shape[0]:
                 wrong.append(f"{name} has {value.shape[0]} rows, fewer than the {own.shape[0]} that the fields need")

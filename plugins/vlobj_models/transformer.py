@@ -1,6 +1,6 @@
 """Transformer blocks of one stream, with norms before or after each sub-layer."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,16 +10,38 @@ from vlobjectives.functional.attention import attention
 Norm = Literal["pre", "post"]
 
 
+class AttentionOptions(Protocol):
+    """What attention reads of a part's options."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def dropout(self) -> float: ...
+
+
+class BlockOptions(AttentionOptions, Protocol):
+    """What a stack of blocks reads of a part's options."""
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def mlp_ratio(self) -> float: ...
+    @property
+    def norm(self) -> Norm: ...
+    @property
+    def norm_eps(self) -> float: ...
+
+
 class Blocks(nn.Module):
     """h [R,N,D] through `depth` blocks.
 
-        post   h1 = LN(h + MHA(h));  LN(h1 + W2 gelu(W1 h1))                                   (BERT's, published)
-        pre    h1 = h + MHA(LN(h));  h1 + W2 gelu(W1 LN(h1)),  and one LN after the last block
-
-    config  has width, depth, heads, mlp_ratio, dropout, norm_eps, norm and init_std
+    post   h1 = LN(h + MHA(h));  LN(h1 + W2 gelu(W1 h1))                                   (BERT's, published)
+    pre    h1 = h + MHA(LN(h));  h1 + W2 gelu(W1 LN(h1)),  and one LN after the last block
     """
 
-    def __init__(self, config):
+    def __init__(self, config: BlockOptions):
         super().__init__()
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.depth))
         self.last = nn.LayerNorm(config.width, eps=config.norm_eps) if config.norm == "pre" else nn.Identity()
@@ -38,7 +60,7 @@ class Blocks(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention and MLP, each with a residual and a LayerNorm."""
 
-    def __init__(self, config):
+    def __init__(self, config: BlockOptions):
         super().__init__()
         width, inner = config.width, int(config.width * config.mlp_ratio)
         self.pre = config.norm == "pre"
@@ -63,7 +85,7 @@ class TransformerBlock(nn.Module):
 class Attention(nn.Module):
     """Multi-head attention of h [R,N,D] to z [R,M,D] with an output projection."""
 
-    def __init__(self, config):
+    def __init__(self, config: AttentionOptions):
         super().__init__()
         self.heads, self.dropout = config.heads, config.dropout
         self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))

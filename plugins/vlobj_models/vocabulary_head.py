@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlobjectives import FieldName, FieldSpec, Head, PartConfig, PartName, Spec, Spread, Width
+from vlobjectives import FieldName, FieldSpec, Head, PartConfig, PartName, Spec, Spread, Width, not_none
 
 NORM_EPS = 1e-12
 
@@ -61,9 +61,9 @@ class VocabularyHead(Head):
             )
         if config.tied and of.embedding is None:
             raise self.cannot(f"'{config.of}' has no token table to be tied to", "tied: false")
-        if not labels:
-            field = tokens[config.field] if config.field else next(iter(tokens.values()))
-        self.first, count = field.ids or (0, field.vocabulary)
+        scored = field if labels else tokens.get(config.field or next(iter(tokens)))
+        scored = not_none(scored, f"field '{config.field}'")
+        self.first, count = scored.ids or (0, scored.vocabulary)
         self.table = f"{config.of}.{of.embedding}" if config.tied else None
         plain, width = config.layers == "matrix", config.width or of.width
         self.width = width
@@ -80,13 +80,13 @@ class VocabularyHead(Head):
         if self.dense is not None:
             nn.init.normal_(self.dense.weight, std=std)
             nn.init.zeros_(self.dense.bias)
-        self.spec = Spec(width=count, fields={config.field or next(iter(tokens)): field})
+        self.spec = Spec(width=count, fields={config.field or next(iter(tokens)): scored})
 
     def ties(self) -> dict[str, str]:
         return {"decoder.weight": self.table} if self.table else {}
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.dense is not None:
+        if self.dense is not None and self.norm is not None:
             x = self.norm(F.gelu(self.dense(x)))
         weight = self.decoder.weight
         if weight.shape[0] != self.count:

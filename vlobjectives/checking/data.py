@@ -92,7 +92,7 @@ def data(
 
 def told(loaded: Loaded, error: BuildError) -> Problem:
     """What cannot be made, at the key where it stands."""
-    entry = getattr(loaded.recipe, error.path[0]).get(error.path[1]) if len(error.path) == 2 else None
+    entry = getattr(loaded.recipe, str(error.path[0])).get(error.path[1]) if len(error.path) == 2 else None
     hint = error.hint or (f"`vlobj plugins {entry.type}` explains its options" if entry is not None else "")
     return loaded.problem(error.path, error.why, hint, key=len(error.path) > 1)
 

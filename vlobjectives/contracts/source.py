@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from vlobjectives.contracts.config import SourceConfig
 from vlobjectives.contracts.configured import Configured
@@ -67,6 +67,15 @@ class ContrastPair:
     spans: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 
 
+class RetrievalCeiling(Protocol):
+    """R@1 of a reader of the descriptions, each a share 0..1."""
+
+    @property
+    def image_to_text(self) -> float: ...
+    @property
+    def text_to_image(self) -> float: ...
+
+
 class Source(Configured):
     """Where samples come from.
 
@@ -80,7 +89,7 @@ class Source(Configured):
 
     Config: type[SourceConfig] = SourceConfig
     paper: ClassVar[str] = ""
-    can: ClassVar[frozenset[str]] = frozenset()
+    can: frozenset[str] = frozenset()
     columns: Mapping[str, FieldSpec]
     together: int = 1
     """So many consecutive training samples stay side by side in every epoch's order (2: pairs of twins)."""
@@ -134,6 +143,10 @@ class Source(Configured):
 
     def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
         """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
+        raise NotImplementedError
+
+    def oracle(self, split: str, numbers: Sequence[int]) -> RetrievalCeiling:
+        """What a reader of the descriptions scores on these samples; of a source that `can` oracle."""
         raise NotImplementedError
 
     def words(self, kind: str) -> Sequence[str]:

@@ -25,9 +25,10 @@ def continued(small: Mapping[int, Mapping[str, Term]], rows: int, seen: Mapping[
         terms = [small[size][name] for size in sizes]
         count = _line([float(size) for size in sizes], [float(term.count) for term in terms], float(rows), COUNT)
         chance = None
-        if all(term.chance is not None for term in terms):
+        chances = [float(term.chance) for term in terms if term.chance is not None]
+        if len(chances) == len(terms):
             together = log(seen[name.split("/")[0]])
-            chance = _line([log(size) for size in sizes], [float(term.chance) for term in terms], together, CHANCE)
+            chance = _line([log(size) for size in sizes], chances, together, CHANCE)
         found[name] = Term(last.total, nan if count is None else count, last.weight, chance)
     return found
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from vlobjectives.contracts.batch import Batch, Tokens
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.data.field_kinds import KINDS
+from vlobjectives.functional.attention import attention
 
 
 def as_fake(module: nn.Module, device: str = "cpu") -> nn.Module:
@@ -30,7 +30,7 @@ def as_fake(module: nn.Module, device: str = "cpu") -> nn.Module:
         return made[id(old)]
 
     for part in module.modules():
-        for table in (part._parameters, part._buffers):
+        for table in cast(tuple[dict[str, Tensor | None], ...], (part._parameters, part._buffers)):
             for name, old in table.items():
                 if old is not None:
                     table[name] = swapped(old)
@@ -95,15 +95,15 @@ def as_on_gpu() -> Iterator[None]:
     A fake tensor on `cuda` needs a driver, and a plan is often made where there is none. The fused CPU operator stores
     what the GPU's store: the output and a number a row. It knows no dropout, which on a GPU costs no memory.
     """
-    attention = import_module("vlobjectives.functional.attention")  # as an attribute the function hides its module
-    before = attention._slow_fused, F.scaled_dot_product_attention
+    names = attention.__globals__  # of its module, which the function of the same name hides
+    before = names["_slow_fused"], F.scaled_dot_product_attention
     # Put in their place, since timm and transformers call the operator themselves and take no other.
     # No TorchFunctionMode: the backward pass, where parts are recomputed, would run outside of it.
-    attention._slow_fused, F.scaled_dot_product_attention = lambda q: False, _fused
+    names["_slow_fused"], F.scaled_dot_product_attention = lambda q: False, _fused
     try:
         yield
     finally:
-        attention._slow_fused, F.scaled_dot_product_attention = before
+        names["_slow_fused"], F.scaled_dot_product_attention = before
 
 
 def _fused(

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.values import Term
 from vlobjectives.costs import fake, plan_costs
 from vlobjectives.costs.extrapolate import continued
@@ -129,7 +130,9 @@ def _terms(
     """The terms of a real step in which every part is tiny, for their counts and chance levels: those hang on rows,
     draws and vocabularies, not on widths. `seen`: objective -> rows that it sees together."""
     small = replace(resolved, world=SINGLE)  # one process, in which all that losses see together lies
-    small = small.of_configs("part", {name: one.config.tiny() for name, one in resolved.of("part").items()})
+    small = small.of_configs(
+        "part", {name: cast(PartConfig, one.config).tiny() for name, one in resolved.of("part").items()}
+    )
     system, rows = assemble.system(small, made).eval(), resolved.together
 
     def step(rows: int) -> Mapping[str, Term]:

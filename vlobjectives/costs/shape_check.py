@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.parts import CannotBuild, Part
 from vlobjectives.contracts.passes import Key
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View
@@ -24,7 +24,7 @@ from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISE
 from vlobjectives.costs.plan_costs import Memory
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.errors import PluginError
-from vlobjectives.plugin_loading.attribution import ContractError, whose, work_of
+from vlobjectives.plugin_loading.attribution import ContractError, KeyPath, whose, work_of
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.resolved import Resolved
@@ -81,7 +81,8 @@ class ShapeCheck:
     def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
         """Forward and backward with these objectives live, on a batch of this source. Raises BuildError at who
         fails."""
-        meter, shapes = Meter(), {}
+        meter = Meter()
+        shapes: dict[str, tuple[int, tuple[int, ...]]] = {}
         gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
         try:
             with torch.autograd.set_detect_anomaly(False), self._watched(meter, shapes), gpu, self.mode:
@@ -169,11 +170,8 @@ class ShapeCheck:
     def _watched(self, meter: Meter, shapes: dict[str, Any]) -> Iterator[None]:
         """Hooks that book objectives' own work on them, and note the shapes of passes."""
 
-        def begins(name: str):
-            def hook(*_: Any) -> None:
-                meter.at_work = self._named(name)
-
-            return hook
+        def begins(name: str, *_: Any) -> None:
+            meter.at_work = self._named(name)
 
         def ends(*_: Any) -> None:
             meter.at_work = ""
@@ -184,7 +182,7 @@ class ShapeCheck:
 
         hooks = [part.register_forward_hook(seen) for part in self.system.model.values()]
         for name, objective in self.system.objectives.items():
-            hooks += [objective.register_forward_pre_hook(begins(name)), objective.register_forward_hook(ends)]
+            hooks += [objective.register_forward_pre_hook(partial(begins, name)), objective.register_forward_hook(ends)]
         try:
             yield
         finally:
@@ -200,7 +198,8 @@ class ShapeCheck:
     def _trouble(error: Exception) -> BuildError:
         """Who failed, in words, at the key of the recipe where it stands."""
         note = whose(error)
-        path, what = (note.path, note.what) if note else (("objectives",), "the sum of the losses")
+        path: KeyPath = note.path if note else ("objectives",)
+        what = note.what if note else "the sum of the losses"
         if isinstance(error, CannotBuild | ContractError):  # what a plug-in says itself, or is told that it should give
             return BuildError(path, error.why, error.hint)
         if isinstance(error, PluginError):
@@ -230,7 +229,8 @@ def shape(part: nn.Module, out: Any) -> tuple[int, tuple[int, ...]]:
 
 def _classes(part: nn.Module, out: Encoded) -> int:
     """Class tokens beside the others: of a clip as many as it has frames."""
-    return out.cls.shape[1] if part.spec.classes and out.cls is not None else part.spec.classes
+    spec = cast(Part, part).spec
+    return out.cls.shape[1] if spec.classes and out.cls is not None else spec.classes
 
 
 def build(resolved: Resolved, made: DataModule | None = None) -> ShapeCheck:

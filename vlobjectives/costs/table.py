@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
@@ -12,7 +12,19 @@ from rich.text import Text
 from vlobjectives.costs.plan_costs import Costs, Pass
 from vlobjectives.costs.units import GIGA, _count, _flops, _number, _sample, flop, sized
 
-RIGHT = {"justify": "right"}
+
+class Column(TypedDict, total=False):
+    """How a column is set, in rich's words."""
+
+    justify: Literal["right"]
+    no_wrap: bool
+    min_width: int
+    max_width: int
+
+
+PLAIN: Column = {}
+RIGHT: Column = {"justify": "right"}
+WHOLE: Column = {"no_wrap": True}
 READS, ASKERS = 40, 18
 """Columns that passes' inputs may take up, and that who asked for them has in any case."""
 SCHEDULES = {
@@ -52,8 +64,10 @@ def data(costs: Costs) -> dict[str, Any]:
 
 def renderable(costs: Costs) -> RenderableType:
     """The tables, about 120 columns wide."""
-    parts = [_head(costs), _passes(costs), _losses(costs), *_phases(costs), _schedules(costs), _memory(costs)]
-    return Group(*(item for part in parts for item in (part, Text())))
+    parts: list[RenderableType] = [_head(costs), _passes(costs), _losses(costs), *_phases(costs)]
+    parts += [_schedules(costs), _memory(costs)]
+    spaced: list[RenderableType] = [item for part in parts for item in (part, Text())]
+    return Group(*spaced)
 
 
 def _head(costs: Costs) -> Text:
@@ -87,17 +101,18 @@ def _head(costs: Costs) -> Text:
 
 def _passes(costs: Costs) -> Table:
     table = _table("What runs", "one micro-batch; captions and padding at full length")
-    whole = {"no_wrap": True}  # what is too wide for the line is folded in the two columns of words
-    for name, how in (
-        ("part", whole),
-        ("weights", RIGHT | whole),
+    number: Column = {**RIGHT, **WHOLE}  # what is too wide for the line is folded in the two columns of words
+    columns: list[tuple[str, Column]] = [
+        ("part", WHOLE),
+        ("weights", number),
         ("reads", {"max_width": READS}),
-        ("rows x tokens", RIGHT | whole),
-        ("GFLOP\na sample", RIGHT | whole),
-        ("TFLOP\na step", RIGHT | whole),
-        ("kept for\nbackward", RIGHT | whole),
+        ("rows x tokens", number),
+        ("GFLOP\na sample", number),
+        ("TFLOP\na step", number),
+        ("kept for\nbackward", number),
         ("asked for by", {"min_width": ASKERS}),
-    ):
+    ]
+    for name, how in columns:
         table.add_column(name, **how)
     everybody = tuple(work.name for work in costs.objectives)
     held, groups = costs.full.memory.passes, _by_part(costs)
@@ -143,7 +158,7 @@ def _passes(costs: Costs) -> Table:
 def _losses(costs: Costs) -> Table:
     table = _table("What is learned", "chance: what a guess that knows nothing pays")
     for name, how in (
-        ("loss", {}),
+        ("loss", PLAIN),
         ("weight", RIGHT),
         ("scored in a micro-batch", RIGHT),
         ("pairs seen together", RIGHT),
@@ -171,7 +186,7 @@ def _phases(costs: Costs) -> Iterator[Table]:
     for name, how in (
         ("from step", RIGHT),
         ("steps", RIGHT),
-        ("live", {}),
+        ("live", PLAIN),
         ("passes", RIGHT),
         ("GFLOP a sample,\nforward", RIGHT),
         ("backward", RIGHT),
@@ -228,7 +243,9 @@ def _memory(costs: Costs) -> Text:
             part: sum(memory.passes.get(one.name, 0) for one in passes) for part, passes in _by_part(costs).items()
         }
         parts = ",".join(
-            sorted((part for part in by_part if part not in costs.averages), key=by_part.get, reverse=True)[:2]
+            sorted(
+                (part for part in by_part if part not in costs.averages), key=lambda part: by_part[part], reverse=True
+            )[:2]
         )
         lines.append(
             Text(

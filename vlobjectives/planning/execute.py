@@ -173,7 +173,7 @@ class Inputs:
         return self.context.slots[projection, encoder]
 
 
-def _one(work: PlanNode, stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
+def _one(work: PlanNode[Key], stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
     key = work.key
     if isinstance(key, MaskKey):
         return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeGuard, TypeVar
 
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
@@ -10,10 +10,11 @@ from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.passes import Input, InputTable, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Key, covariant=True)
 
 
 @dataclass(frozen=True)
-class PlanNode:
+class PlanNode(Generic[K]):
     """One entry of a plan: a pass, a draw or a choice of pairs.
 
     reading  what all consumers together take from the pass
@@ -21,10 +22,14 @@ class PlanNode:
     trained  False where only masks and pairings asked, and of averaged weights: it runs without gradient
     """
 
-    key: Key
+    key: K
     reading: RequestedOutputs
     consumers: tuple[str, ...]
     trained: bool
+
+
+def _is_pass(work: PlanNode[Key]) -> TypeGuard[PlanNode[View]]:
+    return isinstance(work.key, View)
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,12 @@ class PassGroup:
     """Objectives that share passes, and the work that they need, each entry after what it is fed."""
 
     objectives: tuple[str, ...]
-    work: tuple[PlanNode, ...]
+    work: tuple[PlanNode[Key], ...]
     views: Mapping[str, Mapping[str, View]] = field(repr=False)
 
     @property
-    def passes(self) -> tuple[PlanNode, ...]:
-        return tuple(work for work in self.work if isinstance(work.key, View))
+    def passes(self) -> tuple[PlanNode[View], ...]:
+        return tuple(work for work in self.work if _is_pass(work))
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Plan:
     shares: tuple[PassGroup, ...]
 
     @property
-    def passes(self) -> tuple[PlanNode, ...]:
+    def passes(self) -> tuple[PlanNode[View], ...]:
         return tuple(work for share in self.shares for work in share.passes)
 
 
@@ -98,7 +103,7 @@ class _Collector:
 
     def __init__(self, cast: PlanContext):
         self.cast = cast
-        self.work: dict[Key, PlanNode] = {}
+        self.work: dict[Key, PlanNode[Key]] = {}
         self.open: list[Key] = []
 
     def add(self, view: View, consumer: str, trained: bool) -> None:

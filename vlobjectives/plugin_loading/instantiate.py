@@ -7,7 +7,7 @@ from typing import Any
 
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.parts import CannotBuild
-from vlobjectives.plugin_loading.attribution import ContractError
+from vlobjectives.plugin_loading.attribution import ContractError, KeyPath
 from vlobjectives.plugin_loading.side_effects import contained
 
 VIEWS = "call its arguments as its views, and as its Config's names of parts"
@@ -16,7 +16,7 @@ VIEWS = "call its arguments as its views, and as its Config's names of parts"
 class BuildError(Exception):
     """Something in a recipe cannot be made; `path` is where it stands. `check` turns it into a Problem."""
 
-    def __init__(self, path: tuple[str, ...], why: str, hint: str = ""):
+    def __init__(self, path: KeyPath, why: str, hint: str = ""):
         super().__init__(why)
         self.path, self.why, self.hint = path, why, hint
 

@@ -39,7 +39,8 @@ def galleries(
     parts: list[Gallery] = []
     have = 0
     for batch in held.batches():
-        parts.append(Gallery(batch.number, batch.same, held.values(views, batch), text and batch[text].ids))
+        ids = batch[text].ids if text else None
+        parts.append(Gallery(batch.number, batch.same, held.values(views, batch), ids))
         have += batch.size
         while have >= size:
             whole = joined(parts)

@@ -1,6 +1,7 @@
 """Words of a kind (colours, shapes) in captions, and the guess of a word that looks at nothing."""
 
 import re
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -46,5 +47,5 @@ def unigram(truth: Tensor, shares: tuple[float, ...]) -> float:
     return counts[frequent.argmax().item()].item() / truth.numel()
 
 
-def pattern(words) -> re.Pattern:
+def pattern(words: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)

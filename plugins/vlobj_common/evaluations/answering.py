@@ -1,7 +1,9 @@
 """How often questions are answered right, beside the best guess that hears the question and sees no picture."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Annotated, Any
 
 import torch
@@ -67,9 +69,11 @@ class Answering(Evaluation):
     def _training(self, held: EvaluationContext) -> list[Asked]:
         source, found = held.source, []
         for number in range(source.size("train")):
-            pair = [source.value("train", number, name, source.settled_epoch, held.seed) for name in COLUMNS]
-            if not any(isinstance(value, UnusableSample) for value in pair):
-                found.append((pair[0], pair[1]))
+            question, answer = (
+                source.value("train", number, name, source.settled_epoch, held.seed) for name in COLUMNS
+            )
+            if not isinstance(question, UnusableSample) and not isinstance(answer, UnusableSample):
+                found.append((question, answer))
         return found
 
 
@@ -93,18 +97,22 @@ def answered(held: EvaluationContext, evaluation: Answering) -> tuple[list[Asked
 
 def kinds() -> list[Callable[[str], str]]:
     """Ways to tell questions apart."""
-    return [lambda text, count=count: " ".join(text.lower().split()[:count]) for count in (*range(1, WORDS + 1), None)]
+    return [partial(_first_words, count) for count in (*range(1, WORDS + 1), None)]
+
+
+def _first_words(count: int | None, text: str) -> str:
+    return " ".join(text.lower().split()[:count])
 
 
 def guessed(learned: Sequence[Asked], asked: Sequence[Asked], kind: Callable[[str], str]) -> Tensor:
     """The score, float64 [n], of the most frequent training answer to questions of that kind; of a kind that training
     never asked, of the most frequent answer of all."""
-    counts: dict[str | None, Counter[str]] = defaultdict(Counter)
+    counts: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for question, answer in learned:
         for one, score in scores(answer).items():
             counts[kind(question)][one] += score
             counts[None][one] += score
-    best = {of: max(count, key=lambda one: (count[one], one)) for of, count in counts.items()}
+    best = {of: max(count.items(), key=itemgetter(1, 0))[0] for of, count in counts.items()}
     return torch.tensor(
         [scores(answer).get(best.get(kind(question), best.get(None, "")), 0.0) for question, answer in asked],
         dtype=torch.float64,

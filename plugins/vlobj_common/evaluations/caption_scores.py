@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -124,7 +124,7 @@ def _alike(a: dict[tuple[str, ...], float], b: dict[tuple[str, ...], float]) -> 
     return product / norm if norm else 0.0
 
 
-def bootstrap(counts: Tensor, score, seed: int) -> tuple[float, float]:
+def bootstrap(counts: Tensor, score: Callable[[Tensor], Tensor], seed: int) -> tuple[float, float]:
     """The 95 % interval of score(sum of rows) over sets of as many rows, drawn with replacement: counts [n,...]."""
     generator = torch.Generator().manual_seed(seed)
     n = len(counts)

@@ -103,7 +103,13 @@ class Words(Evaluation):
         return scores
 
     def _named(
-        self, held: EvaluationContext, objective, image: Encoded, batch: Batch, mask: str, draw: MaskSample
+        self,
+        held: EvaluationContext,
+        objective: PredictsTokens,
+        image: Encoded,
+        batch: Batch,
+        mask: str,
+        draw: MaskSample,
     ) -> Tensor:
         """[B,K] the id that the objective finds most likely at each hidden position."""
         text = held.values({"text": encoded(held.inputs[self.config.text].masked(mask))}, batch, {mask: draw})["text"]

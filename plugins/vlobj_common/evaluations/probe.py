@@ -18,6 +18,7 @@ from vlobjectives import (
     Score,
     View,
     fused,
+    not_none,
 )
 from vlobjectives.functional.statistics import t_quantile
 
@@ -97,7 +98,7 @@ def jackknifed(scores: Tensor, truth: Tensor, asked: Tensor) -> Score | None:
 def features(value: Fused) -> Tensor:
     """[B,D] class tokens of both sides, frames averaged; without any, the pooled output."""
     classes = [side.cls.mean(1) for side in (value.image, value.text) if side.cls is not None]
-    return torch.cat(classes, -1) if classes else value.pooled
+    return torch.cat(classes, -1) if classes else not_none(value.pooled, "class token or pooled output to probe")
 
 
 def ridge(x: Tensor, y: Tensor, new: Tensor, penalty: float) -> Tensor:

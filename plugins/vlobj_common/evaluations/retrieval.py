@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from vlobj_common.evaluations._galleries import first_of, galleries, within
 from vlobjectives import (
@@ -47,7 +48,8 @@ class Retrieval(Evaluation):
         return {"image": joint(image, part=self.config.joint), "text": joint(text, part=self.config.joint)}
 
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
-        hits, luck = defaultdict(list), defaultdict(list)
+        hits: dict[str, list[Tensor]] = defaultdict(list)
+        luck: dict[str, list[Tensor]] = defaultdict(list)
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):
             pictures, same = gallery.rows(first_of(gallery.same)), gallery.same
             v, t = pictures.values["image"].pooled, gallery.values["text"].pooled

@@ -2,7 +2,8 @@
 
 import re
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -53,7 +54,7 @@ class ZeroShot(Evaluation):
         column: str = Field("caption", description="the source's column that the text input reads")
         joint: PartName = Field("joint", description="projection to the joint space")
 
-    def __init__(self, config):
+    def __init__(self, config: "ZeroShot.Config"):
         super().__init__(config)
         if lost := [prompt for prompt in config.prompts if PLACE not in prompt]:
             raise self.cannot(f"the prompt '{lost[0]}' has no place for a name", f"write {PLACE} where it stands")
@@ -95,12 +96,13 @@ class ZeroShot(Evaluation):
         value = held.source.value(held.split, number, column, 0, held.seed)
         return "" if isinstance(value, UnusableSample) else value if isinstance(value, str) else " ".join(value)
 
-    def _sentences(self, held: EvaluationContext, view, classes: Sequence[str]) -> Tensor:
+    def _sentences(self, held: EvaluationContext, view: View, classes: Sequence[str]) -> Tensor:
         """[C,E] of unit length: the mean direction of each class's sentences."""
         sample, found = held.sample(0), []
+        rest = cast(MutableMapping[str, Any], sample.values)  # of a chain only the first mapping is written to
         for prompt in self.config.prompts:
             samples = [
-                Sample(ChainMap({self.config.column: prompt.replace(PLACE, name)}, sample.values), number)
+                Sample(ChainMap({self.config.column: prompt.replace(PLACE, name)}, rest), number)
                 for number, name in enumerate(classes)
             ]
             found.append(held.values({"text": view}, held.batch(samples, range(len(samples))))["text"].pooled)

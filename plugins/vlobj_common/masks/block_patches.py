@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vlobj_common.masks.patch_mask import PatchMask
-from vlobjectives import Length, MaskTarget, Noise
+from vlobjectives import Length, MaskTarget, Noise, not_none
 
 BLOCKS = 16
 """Blocks drawn a frame. Those that are not needed are not used."""
@@ -43,7 +43,7 @@ class BlockPatches(PatchMask):
 
     def _when(self, noise: Noise, site: MaskTarget, frame: int) -> Tensor:
         """[B,n] int64, when a patch is met: number of the block x n + place, then the rest in random order."""
-        rows, columns = site.grid
+        rows, columns = not_none(site.grid, "grid of patches")
         n, share = rows * columns, max(1, self._count(site) // site.frames)
         how = noise(f"blocks of {self._name(frame)}", BLOCKS, 4).to(torch.float64)
         size, shape, down, right = how.unbind(2)

@@ -20,6 +20,7 @@ from vlobjectives import (
     Noise,
     View,
     encoded,
+    not_none,
 )
 from vlobjectives.functional import argsort_by_tile, indices_to_mask, mask_to_indices, round_half_up
 
@@ -66,7 +67,7 @@ class ClsAttention(Mask):
 
     def draw(self, noise: Noise, site: MaskTarget, batch: Batch, seen: Encoded) -> MaskSample:
         n = site.positions // site.frames
-        order = argsort_by_tile(self.scores(seen, site), site.grid, self.config.tile)
+        order = argsort_by_tile(self.scores(seen, site), not_none(site.grid, "grid of patches"), self.config.tile)
         hides = self._each(site)
         gone = order[..., :hides] if self.config.hide == "most" else order[..., n - hides :]
         first = torch.arange(site.frames, device=order.device)[:, None] * n
@@ -92,7 +93,8 @@ class ClsAttention(Mask):
     def _each(self, site: MaskTarget) -> int:
         """How many patches of a frame are hidden."""
         tile, n = self.config.tile, site.positions // site.frames
-        unit = tile * tile if site.grid[0] % tile == site.grid[1] % tile == 0 else 1
+        rows, columns = not_none(site.grid, "grid of patches")
+        unit = tile * tile if rows % tile == columns % tile == 0 else 1
         count, ratio = n // unit, self.config.ratio
         hides = (
             round_half_up(count * ratio) if self.config.hide == "most" else count - round_half_up(count * (1 - ratio))

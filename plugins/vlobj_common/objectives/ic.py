@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from vlobjectives import (
     Batch,
     Encoded,
+    EncodedView,
     GenerationSpec,
     Input,
     InputName,
@@ -63,9 +64,10 @@ class IC(Objective):
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         config, image, text = self.config, inputs[self.config.image], inputs[self.config.text]
+        shown: Input | EncodedView = image
         if config.mask is not None:
-            image = encoded(image).visible(config.mask) if config.ic_image == "clean" else image.masked(config.mask)
-        return {"written": decoded(text, image, part=config.decoder)}
+            shown = encoded(image).visible(config.mask) if config.ic_image == "clean" else image.masked(config.mask)
+        return {"written": decoded(text, shown, part=config.decoder)}
 
     def build(self, written: Spec, head: Spec) -> None:
         if "causal" not in written.can:
@@ -97,7 +99,7 @@ class IC(Objective):
     def counts(self, batch: Batch) -> Mapping[str, Tensor | int]:
         return {"words": self._labels(batch)[1].sum()}
 
-    def _labels(self, batch: Batch):
+    def _labels(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The ids that positions 0..L-2 predict, and which of them are no padding: two [B,L-1]."""
         tokens = batch[self.config.text]
         return tokens.ids[:, 1:], tokens.valid[:, 1:]

@@ -22,8 +22,11 @@ from vlobjectives import (
     Term,
     View,
     fused,
+    not_none,
 )
 from vlobjectives.functional import indices_to_mask
+
+POOLED = "pooled vector of the fusion"
 
 
 class ITM(Objective):
@@ -67,7 +70,8 @@ class ITM(Objective):
 
     def forward(self, pairs: Fused, batch: Batch, matched: Fused | None = None) -> Mapping[str, Term]:
         label, scored = self._labels(pairs, batch)
-        logits = self.head(pairs.pooled if matched is None else torch.cat([matched.pooled, pairs.pooled]))
+        pooled = not_none(pairs.pooled, POOLED)
+        logits = self.head(pooled if matched is None else torch.cat([not_none(matched.pooled, POOLED), pooled]))
         total = F.cross_entropy(logits, label.long().masked_fill(~scored, -100), reduction="sum")
         hits, count = ((logits.argmax(-1) == label) & scored).sum(), scored.sum()
         share = (label & scored).sum() / count.clamp_min(1)
@@ -89,8 +93,9 @@ class ITM(Objective):
 
     def _labels(self, pairs: Fused, batch: Batch) -> tuple[Tensor, Tensor]:
         """Which rows are matched and which are counted: two [R] bool (or [B+R], the matched rows first)."""
-        wrong = pairs.pairs
+        wrong = not_none(pairs.pairs, "wrong pairs in the view")
         if self.config.scheme == "half_batch":
-            return wrong.matched, wrong.matched | wrong.valid
+            matched = not_none(wrong.matched, "matched half in the view")
+            return matched, matched | wrong.valid
         opposed = indices_to_mask(wrong.anchor[None], batch.size, wrong.valid[None])[0]
         return torch.cat([torch.ones_like(opposed), torch.zeros_like(wrong.valid)]), torch.cat([opposed, wrong.valid])

@@ -22,6 +22,7 @@ from vlobjectives import (
     View,
     ViewError,
     fused,
+    not_none,
 )
 from vlobjectives.functional import gather_tokens
 
@@ -58,7 +59,7 @@ class MLM(Objective):
         self.entropy = -sum(p * math.log(p) for p in field.share if p) if field and field.share else None
 
     def forward(self, masked: Fused, head: nn.Module, batch: Batch) -> Mapping[str, Term]:
-        draw = masked.text.draw
+        draw = not_none(masked.text.draw, "mask on the text")
         logits = head(gather_tokens(masked.text.tokens, draw.index))
         words = gather_tokens(batch[self.config.text].ids, draw.index) - self.first
         words = words.masked_fill(~draw.index_ok, -100)
@@ -75,4 +76,4 @@ class MLM(Objective):
     def counts(self, masked: Fused | None = None) -> Mapping[str, Tensor | int]:
         if masked is None:  # a mask that looks at views draws after their passes
             return {}
-        return {"words": masked.text.draw.index_ok.sum()}
+        return {"words": not_none(masked.text.draw, "mask on the text").index_ok.sum()}

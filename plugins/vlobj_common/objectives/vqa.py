@@ -14,6 +14,7 @@ from vlobjectives import (
     Fused,
     Input,
     InputName,
+    Labels,
     Objective,
     ObjectiveConfig,
     PartName,
@@ -60,10 +61,9 @@ class VQA(Objective):
                 "add under fields: answer: {type: answers, size: 3129}",
             )
         width = asked.pooled
-        self.head = nn.Sequential(
-            nn.Linear(width, width), nn.LayerNorm(width, eps=NORM_EPS), nn.GELU(), nn.Linear(width, answer.vocabulary)
-        )
-        for layer in (self.head[0], self.head[3]):
+        inner, last = nn.Linear(width, width), nn.Linear(width, answer.vocabulary)
+        self.head = nn.Sequential(inner, nn.LayerNorm(width, eps=NORM_EPS), nn.GELU(), last)
+        for layer in (inner, last):
             nn.init.normal_(layer.weight, std=self.config.init_std)
             nn.init.zeros_(layer.bias)
         share = torch.tensor(answer.share, dtype=torch.float64, device="cpu").clamp(0, 1)  # a plan builds on meta
@@ -88,7 +88,7 @@ class VQA(Objective):
         return self.head(pairs.pooled)
 
 
-def targets(labels, like: Tensor) -> Tensor:
+def targets(labels: Labels, like: Tensor) -> Tensor:
     """Scores of all V answers, [B,V] of Labels [B,M]; of one that stands twice the higher."""
     value = torch.where(labels.valid, labels.value, 0.0).to(like.dtype)
     return torch.zeros_like(like).scatter_reduce(1, labels.ids, value, "amax")

@@ -7,7 +7,20 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from vlobjectives import Batch, Input, InputName, Joint, Noise, Pairing, PairingConfig, Pairs, PartName, View, joint
+from vlobjectives import (
+    Batch,
+    Input,
+    InputName,
+    Joint,
+    Noise,
+    Pairing,
+    PairingConfig,
+    Pairs,
+    PartName,
+    View,
+    joint,
+    not_none,
+)
 from vlobjectives.functional import matched_half, mine_negatives, positive_pairs
 
 
@@ -24,7 +37,7 @@ class WrongPairs(Pairing):
 
         @model_validator(mode="before")
         @classmethod
-        def _captions(cls, given):
+        def _captions(cls, given: object) -> object:
             """The text input is asked for only where captions are compared: a recipe may have none of that name."""
             if isinstance(given, dict) and given.get("positives") == "equal_captions" and given.get("text") is None:
                 return {**given, "text": "text"}
@@ -33,7 +46,9 @@ class WrongPairs(Pairing):
     def right(self, batch: Batch) -> Tensor:
         """[g,g] bool, which picture (column) is right for which caption (row)."""
         equal = self.config.positives == "equal_captions"
-        return positive_pairs(batch.same, batch[self.config.text].ids if equal else None)
+        return positive_pairs(
+            batch.same, batch[not_none(self.config.text, "name of the captions")].ids if equal else None
+        )
 
 
 class RandomNegatives(WrongPairs):
@@ -89,8 +104,8 @@ class HardNegatives(WrongPairs):
             found = _other_picture(self._chosen("caption", scores.T, noise), batch, right.T)
             sides.append(Pairs(image=found.text, text=found.image, anchor=found.anchor, valid=found.valid))
         if self.config.sides == "half":
-            return _chosen_from(*sides, matched_half(noise("side")))
-        return sides[0] if len(sides) == 1 else _joined(*sides)
+            return _chosen_from(sides[0], sides[1], matched_half(noise("side")))
+        return sides[0] if len(sides) == 1 else _joined(sides[0], sides[1])
 
     def _chosen(self, name: str, scores: Tensor, noise: Noise) -> Tensor:
         """Scores whose highest of a row is the choice: those of a softmax draw with Gumbel noise on top."""
