@@ -67,7 +67,13 @@ def test_contents(wheel):
     assert "sweeps/glscl_ablation.yaml" in shipped
     assert {f"{package}/py.typed" for package in ("vlobjectives", *plugins)} <= set(names)
     assert not [name for name in names if "__pycache__" in name or "test_" in name or "shared" in name]
-    assert {Path(name).suffix for name in names if "dist-info" not in name} == {".py", ".pyi", ".yaml", ".typed"}
+    assert {Path(name).suffix for name in names if "dist-info" not in name} == {
+        ".py",
+        ".pyi",
+        ".yaml",
+        ".typed",
+        ".tmpl",
+    }
 
 
 def test_everything_of_the_checkout_travels(wheel):
@@ -75,7 +81,8 @@ def test_everything_of_the_checkout_travels(wheel):
     here = {
         path.relative_to(root).as_posix()
         for root, folder in ((ROOT, "vlobjectives"), (ROOT / "plugins", "."))
-        for path in (root / folder).rglob("*.py")
+        for path in (root / folder).rglob("*.*")
+        if path.suffix in (".py", ".tmpl")
     }
     assert here - names == set()
 

@@ -21,6 +21,7 @@ SURFACE = {
     "caption": {"run", "images", "--beams", "--trust", "--json", "--help"},
     "plugins": {"name", "--json", "--help"},
     "conform": {"component", "options", "--expected", "--json", "--help"},
+    "new": {"kind", "name", "--into", "--help"},
     "schema": {"--help"},
     "recipes": {"--json", "--help"},
     "recipes copy": {"name", "target", "--help"},

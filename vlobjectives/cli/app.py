@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vlobjectives.cli import caption, check, conform, evaluate, plan, plugins, recipes, run, schema, sweep
+from vlobjectives.cli import caption, check, conform, evaluate, new, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
@@ -66,6 +66,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("caption")(caption.caption)
 app.command("plugins")(plugins.plugins)
 app.command("conform")(conform.conform)
+app.command("new")(new.new)
 app.add_typer(recipes.app, name="recipes")
 app.command("schema")(schema.schema)
 
