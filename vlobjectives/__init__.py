@@ -3,7 +3,9 @@
 from importlib import import_module
 
 _HOME = {
+    "balancer": ["Balancer", "StepLosses"],
     "config": [
+        "BalancerConfig",
         "Config",
         "EvaluationConfig",
         "FieldName",

@@ -2,11 +2,14 @@
 
 from vlobjectives.api import build as build
 from vlobjectives.api import load as load
+from vlobjectives.contracts.balancer import Balancer as Balancer
+from vlobjectives.contracts.balancer import StepLosses as StepLosses
 from vlobjectives.contracts.batch import Batch as Batch
 from vlobjectives.contracts.batch import Labels as Labels
 from vlobjectives.contracts.batch import Rows as Rows
 from vlobjectives.contracts.batch import Tokens as Tokens
 from vlobjectives.contracts.batch import Vectors as Vectors
+from vlobjectives.contracts.config import BalancerConfig as BalancerConfig
 from vlobjectives.contracts.config import Config as Config
 from vlobjectives.contracts.config import EvaluationConfig as EvaluationConfig
 from vlobjectives.contracts.config import FieldName as FieldName

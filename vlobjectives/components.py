@@ -14,7 +14,7 @@ API_FLOOR = 1
 
 
 PART_KINDS = ("encoder", "fusion", "decoder", "projection", "head")
-KINDS = ("objective", "mask", "pairing", *PART_KINDS, "reader", "source", "evaluation", "tracker")
+KINDS = ("objective", "mask", "pairing", *PART_KINDS, "reader", "source", "balancer", "evaluation", "tracker")
 _MODULE = dict.fromkeys(PART_KINDS, "parts")  # of contracts; else the kind's own name
 _KEY = re.compile(r"([a-z]+):([A-Za-z_][A-Za-z0-9_.-]*)")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

@@ -89,6 +89,7 @@ def used_plugins(recipe: Recipe, registry: Registry) -> list[dict[str, str]]:
         ("objective", recipe.objectives),
         ("evaluation", recipe.evaluate.entries),
         ("tracker", recipe.trackers),
+        ("balancer", {"": recipe.balance} if recipe.balance else {}),
     ):
         named |= {(kind, entry.type) for entry in entries.values()}
     found = [registry.component(kind, name) for kind, name in sorted(named)]

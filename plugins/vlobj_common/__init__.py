@@ -1,4 +1,4 @@
-"""What many papers share: contrast, matching, masked words, answers, random masks, pairings, evaluations."""
+"""What many papers share: contrast, matching, masked words, answers, random masks, pairings, balancers, evaluations."""
 
 from collections.abc import Mapping
 
@@ -24,6 +24,9 @@ def vlobj_components() -> Mapping[str, str]:
         "pairing:random_negatives": "vlobj_common.pairings.negatives:RandomNegatives",
         "pairing:hard_negatives": "vlobj_common.pairings.negatives:HardNegatives",
         "pairing:all_pairs": "vlobj_common.pairings.negatives:AllPairs",
+        "balancer:uncertainty": "vlobj_common.balancers.uncertainty:Uncertainty",
+        "balancer:gradnorm": "vlobj_common.balancers.gradnorm:GradNorm",
+        "balancer:pcgrad": "vlobj_common.balancers.pcgrad:PCGrad",
         "reader:answers": "vlobj_common.readers.answers:Answers",
         "evaluation:retrieval": "vlobj_common.evaluations.retrieval:Retrieval",
         "evaluation:rerank": "vlobj_common.evaluations.rerank:Rerank",

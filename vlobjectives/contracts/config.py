@@ -76,6 +76,12 @@ class PairingConfig(Config):
     HOST = frozenset({"type", "group"})
 
 
+class BalancerConfig(Config):
+    """Config of a balancer. `on`, the parts whose gradients it gets, is the host's key."""
+
+    HOST = frozenset({"type", "on"})
+
+
 class PartConfig(Config):
     """Config of an encoder, fusion, decoder, projection or head."""
 

@@ -6,6 +6,7 @@ Nothing is `required` in it: a recipe that `extends` another holds what differs.
 from typing import Any
 
 from vlobjectives.recipe.model import (
+    BalanceEntry,
     DataEntry,
     Entry,
     EvaluationEntry,
@@ -27,6 +28,7 @@ _ENTRIES: dict[str, tuple[str, type[Entry]]] = {
     "masks": ("mask", MaskEntry),
     "pairings": ("pairing", PairingEntry),
     "objectives": ("objective", ObjectiveEntry),
+    "balance": ("balancer", BalanceEntry),
     "evaluate": ("evaluation", EvaluationEntry),
     "trackers": ("tracker", TrackerEntry),
 }
@@ -68,7 +70,7 @@ def _complete(schema: dict[str, Any], section: str, kind: str, entry: type[Entry
         {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": _reference(own, name)}
         for name in names
     ]
-    if section in ("data", "data.mix"):
+    if section in ("data", "data.mix", "balance"):
         return
     holder = definitions["Evaluate"] if section == "evaluate" else schema["properties"][section]
     off = ("null", "boolean") if section == "evaluate" else ("null",)

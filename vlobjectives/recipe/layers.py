@@ -2,7 +2,7 @@
 
 How a layer lies over another:
   - mappings are merged key by key, lists and plain values replaced
-  - data, or a field, of another `type` replaces what lies below: sources and readers have few options in common
+  - data, a field or a balancer of another `type` replaces what lies below: these have few options in common
   - a section with nothing behind it (its lines are all comments) is empty, an evaluation so is switched on; elsewhere
     nothing is refused where null would be taken, since nobody wrote null
   - `key: null` takes away what the layers below hold under the key if that is a mapping (an objective, a mask);
@@ -234,8 +234,9 @@ def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place
 
 
 def _another(path: KeyPath, below: Mapping, above: Mapping) -> bool:
-    """Whether an entry at `path` is another source or reader than the one below it; a reader is called as its field."""
-    if path != ("data",) and (path[0] != "fields" or len(path) != 2):
+    """Whether an entry at `path` is another source, reader or balancer than the one below it; a reader is called as its
+    field."""
+    if path not in (("data",), ("balance",)) and (path[0] != "fields" or len(path) != 2):
         return False
     return above.get("type", below.get("type", path[-1])) != below.get("type", path[-1])
 

@@ -102,6 +102,16 @@ class ObjectiveEntry(Entry):
     )
 
 
+class BalanceEntry(Entry):
+    type: str = Field(description="the balancer, such as uncertainty, gradnorm or pcgrad")
+    on: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="parts, or patterns such as vision.blocks.11.*, whose gradients a balancer compares; "
+        "by default the parts that two objectives train",
+    )
+
+
 class EvaluationEntry(Entry):
     type: str = Field(description="the evaluation; by default the key's name")
     sources: tuple[str, ...] | None = Field(
@@ -128,6 +138,11 @@ class Every(Section):
 
     steps: Steps | None = Field(None, description="every so many steps")
     share: Share | None = Field(None, gt=0, description="every such share of the run")
+
+    @property
+    def ways(self) -> int:
+        """In how many ways it is said."""
+        return (self.steps is not None) + (self.share is not None)
 
 
 class ScheduleSection(Section):
@@ -172,6 +187,9 @@ class Ema(Section):
 
 class LogSection(Section):
     steps: Steps = Field(1, description="every so many steps a line in metrics.jsonl")
+    conflict: Every | None = Field(
+        None, description="how often the objectives' gradients are compared, part by part; null: never"
+    )
 
 
 class RunSection(Section):
@@ -227,6 +245,9 @@ class Recipe(Section):
     masks: dict[Name, MaskEntry] = Field({}, description="ways to corrupt an input")
     pairings: dict[Name, PairingEntry] = Field({}, description="ways to choose wrong pairs")
     objectives: dict[Name, ObjectiveEntry] = Field(min_length=1, description="the losses")
+    balance: BalanceEntry | None = Field(
+        None, description="what weighs the objectives against each other while they train; null: their weights alone"
+    )
     optim: Optim = Field(description="the optimiser")
     run: RunSection = Field(description="how long, where, and what is kept")
     plan: PlanSection = Field(PlanSection(), description="what is shared and what is recomputed")

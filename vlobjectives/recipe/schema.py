@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import reduce
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -282,8 +283,9 @@ def _inconsistent(recipe: Recipe, layered: Layered) -> Iterator[Problem]:
             f"{data.micro_batch} does not divide the batch of {data.batch}",
             "micro-batches are equal parts of data.batch",
         )
-    for path, every in ((("evaluate", "every"), recipe.evaluate.every), (("run", "checkpoint"), recipe.run.checkpoint)):
-        if every is not None and _given(every) != 1 and (type(every) is Every or _given(every) == 2):
+    for path in (("evaluate", "every"), ("run", "checkpoint"), ("run", "log", "conflict")):
+        every = reduce(getattr, path, recipe)
+        if isinstance(every, Every) and every.ways != 1 and (type(every) is Every or every.ways == 2):
             yield problem(path, "how often must be said in one way", "give either steps: or share:")
     for name, entry in recipe.objectives.items():
         times = [in_steps(time, steps) for time, _ in entry.weight] if isinstance(entry.weight, tuple) else []
@@ -293,7 +295,3 @@ def _inconsistent(recipe: Recipe, layered: Layered) -> Iterator[Problem]:
                 f"the times go backwards: they are steps {times}",
                 "put the points in order of time; whole numbers are steps, numbers with a point shares",
             )
-
-
-def _given(every: Every) -> int:
-    return (every.steps is not None) + (every.share is not None)

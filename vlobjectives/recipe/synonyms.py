@@ -9,7 +9,10 @@ from vlobjectives.recipe import hints, known_keys
 from vlobjectives.recipe.dump import dump_data
 from vlobjectives.recipe.yaml import KeyPath, dotted
 
-SECTIONS = ("data", "fields", "model", "inputs", "masks", "pairings", "objectives", "optim", "run", "plan", "evaluate")
+SECTIONS = (
+    *("data", "fields", "model", "inputs", "masks", "pairings", "objectives"),
+    *("balance", "optim", "run", "plan", "evaluate"),
+)
 MOST = 3
 """Places that are named for a key that stands at several."""
 
@@ -86,6 +89,8 @@ _ELSEWHERE = {
     "masks: {NAME: {type: MASK, ...}}": "mask masking mask_ratio mask_strategy corruption",
     "pairings: {NAME: {type: PAIRING}}": "pairing negatives hard_negatives negative_mining sampler",
     "trackers: {NAME: {type: TRACKER}}": "tracker logger loggers report_to wandb tensorboard mlflow",
+    "balance: {type: uncertainty}": "balancer loss_balancing loss_balancer loss_weighting task_weighting weighting "
+    "uncertainty_weighting gradnorm grad_norm_balancing pcgrad gradient_surgery multi_task multitask mtl",
     "inputs: {NAME: {fields: [...], part: ENCODER}}": "input",
     "run: {steps: N}": "trainer training train_cfg training_args train_config schedule_cfg",
 }

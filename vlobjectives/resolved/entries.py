@@ -64,6 +64,8 @@ def entries(recipe: Recipe) -> Iterator[tuple[KeyPath, str, Entry]]:
     for section, kind in SECTIONS.items():
         for name, entry in getattr(recipe, section).items():
             yield (section, name), kind, entry
+    if recipe.balance is not None:
+        yield ("balance",), "balancer", recipe.balance
     for name, entry in recipe.evaluate.entries.items():
         yield ("evaluate", name), "evaluation", entry
 

@@ -39,6 +39,9 @@ def rest(resolved: Resolved, problems: Iterable[Problem]) -> Resolved:
         }
     kept = {path: one for path, one in named.items() if path not in gone}
     changes: dict[str, Any] = {"data": _data(recipe, named)}
+    if recipe.balance is not None and (("balance",) not in kept or any(path[0] == "balance" for path in told)):
+        kept.pop(("balance",), None)
+        changes["balance"] = None
     for section in NAMED:
         changes[section] = {
             name: kept[section, name].entry if (section, name) in kept else entry

@@ -222,6 +222,10 @@ class _Small:
             self.put(("pairings", name, "group"), None)
         self.put(("optim", "schedule", "warmup"), None)
         self.put(("optim", "groups"), None)  # patterns may name blocks that the small form does not have
+        if self.before.recipe.balance and (on := self.before.recipe.balance.on):  # so may these
+            self.put(("balance", "on"), list(dict.fromkeys(pattern.split(".")[0] for pattern in on)))
+        if self.before.recipe.run.log.conflict:
+            self.put(("run", "log", "conflict"), {"steps": 1})
         self.put(("init",), None)
         self.put(("run", "steps"), STEPS)
         self.put(("run", "device"), None)

@@ -203,7 +203,8 @@ class Session:
         if not self.world.first:
             return
         metrics["memory"] = peak_memory(self.trainer.device)
-        if metrics["step"] % self.recipe.run.log.steps == 0 or self.done == self.recipe.run.steps:
+        due = metrics["step"] % self.recipe.run.log.steps == 0 or "conflict" in metrics
+        if due or self.done == self.recipe.run.steps:
             with self.place.metrics.open("a", encoding="utf-8") as file:
                 file.write(json_text(metrics, indent=None) + "\n")
             self.tell("vlobj_step_ended", step=metrics["step"], metrics=metrics)

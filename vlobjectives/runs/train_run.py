@@ -27,6 +27,7 @@ from vlobjectives.runtime import distributed
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.signals import Signals, StopRequest
 from vlobjectives.system import assemble, checkpoint, warm_start
+from vlobjectives.training import schedule
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.trainer import Trainer
 
@@ -68,6 +69,7 @@ def prepare(
         layout_of(resolved),
         device,
         torch.amp.GradScaler(device.type) if resolved.precision == "fp16" else None,
+        schedule.every(recipe.run.log.conflict, recipe.run.steps),
     )
     return Session(
         resolved,

@@ -1,12 +1,14 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from vlobjectives.contracts.balancer import Balancer
 from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.mask import MaskTarget
@@ -23,6 +25,7 @@ from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.averages import averaged_modules
+from vlobjectives.system.reached_parts import shared
 from vlobjectives.system.settings import Settings
 from vlobjectives.system.system import System
 
@@ -58,10 +61,25 @@ def system_of(kind: type[S], resolved: Resolved, made: DataModule) -> S:
     for name, objective in objectives.items():
         of = made.fields_on(recipe.objectives[name].sources)
         build_objective(name, objective, made.inputs, parts, of, recipe.seed)
-    whole = kind(parts, objectives, masks, pairings, made.inputs, sites(made, parts), projection_slots(parts), settings)
+    slots, balance = projection_slots(parts), build_balancer(resolved)
+    whole = kind(parts, objectives, masks, pairings, made.inputs, sites(made, parts), slots, settings, balance)
     tie(whole)
+    if recipe.balance is not None:
+        whole.settings = replace(settings, balanced_on=recipe.balance.on or shared(whole))
     whole.keep_averages(recipe.run.ema.decay)
     return whole
+
+
+def build_balancer(resolved: Resolved) -> Balancer | None:
+    """What `balance` of a recipe says, for all of its objectives; None where it says nothing."""
+    one = resolved.of("balancer").get("")
+    if one is None:
+        return None
+    with seeded(resolved.recipe.seed, "balance"), work_of(("balance",), "making it", one.cls):
+        made: Balancer = placed(
+            ("balance",), lambda: one.cls(one.config, tuple(resolved.recipe.objectives)), draws=True
+        )
+    return made
 
 
 NO_SPEC = "its constructor sets it: self.spec = Spec(width=...), what the part gives"

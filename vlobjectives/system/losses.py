@@ -20,12 +20,14 @@ class Losses:
     weights  objective -> its weight at this step
     counts   `objective/term` -> count over all processes and micro-batches, which each sum is divided by
     statistics  objective -> name -> what it returned beside terms for `after_step`, of this micro-batch
+    factors  objective -> what a balancer multiplies its weight by at this step; empty without one
     """
 
     terms: Mapping[str, Term]
     weights: Mapping[str, float]
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=dict)
+    factors: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:
@@ -36,15 +38,23 @@ class Losses:
         shares = [self.weighted(name) for name in self.terms]
         return sum(shares[1:], shares[0]) if shares else torch.zeros((), requires_grad=True)
 
+    def share(self, objective: str) -> Tensor:
+        """An objective's share of the total."""
+        shares = [self.weighted(name) for name in self.terms if name.split("/")[0] == objective]
+        return sum(shares[1:], shares[0])
+
     def value(self, name: str) -> Tensor:
         """This micro-batch's share of a term's value: sum over global count; 0 where nothing was scored."""
         count = self.counts[name]
         return self.terms[name].total / torch.where(count > 0, count, torch.ones_like(count))
 
     def weighted(self, name: str) -> Tensor:
-        weight = self.weights[name.split("/")[0]] * self.terms[name].weight
+        objective = name.split("/")[0]
+        weight = self.weights[objective] * self.terms[name].weight
         value = self.value(name)
-        return value * weight if weight else value.detach() * 0
+        if not weight:
+            return value.detach() * 0
+        return value * weight * self.factors[objective] if objective in self.factors else value * weight
 
 
 def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:

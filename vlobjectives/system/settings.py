@@ -1,6 +1,6 @@
 """What a system takes of its recipe: seed, schedules, groups, streams."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ class Settings:
     share     all | none, see planning
     recompute parts whose passes are recomputed in the backward pass
     gradient  exact | published, see functional.all_gather_with_grad
+    balanced_on  parts, or patterns of their parameters, whose gradients a balancer compares
     """
 
     seed: int
@@ -28,3 +29,4 @@ class Settings:
     recompute: frozenset[str] = frozenset()
     gradient: Literal["exact", "published"] = "exact"
     sources: Mapping[str, Collection[str]] = field(default_factory=dict)
+    balanced_on: Sequence[str] = ()

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from vlobjectives.contracts.balancer import Balancer
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.noise import Noise
@@ -49,6 +50,7 @@ class System(nn.Module):
         sites: Mapping[str, Mapping[str, MaskTarget]],
         slots: Mapping[tuple[str, str], str],
         settings: Settings,
+        balance: Balancer | None = None,
     ):
         super().__init__()
         # torch's ModuleDict has the methods of a mapping but `get`, and no types
@@ -56,6 +58,7 @@ class System(nn.Module):
         self.objectives = cast(Mapping[str, Objective], nn.ModuleDict(objectives))
         self.masks, self.pairings, self.inputs, self.sites = dict(masks), dict(pairings), dict(inputs), dict(sites)
         self.slots, self.settings = dict(slots), settings
+        self.balance = balance
         self.averages = Averages()
         self.bare = bare(inputs)
         self.autocast: tuple[str, torch.dtype] | None = None

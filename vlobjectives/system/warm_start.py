@@ -2,7 +2,7 @@
 
 Weights go by dotted name. What is missing there keeps its first weights, what is left over is not used, and both are
 named; a shape that differs is refused, unless the part can bring it to its own (positions of another grid). The
-optimiser, the schedule, averages of weights and the random streams begin anew.
+optimiser, the schedule, a balancer, averages of weights and the random streams begin anew.
 """
 
 import json
@@ -158,7 +158,7 @@ class Fit:
 
 def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
     """How tensors by dotted name fit a system; both may be on the meta device."""
-    own, found = _apart_from_averages(checkpoint.weights(system)), _apart_from_averages(found)
+    own, found = _begun_anew(checkpoint.weights(system)), _begun_anew(found)
     values, changed, wrong = {}, [], []
     for name, mine in own.items():
         if name not in found:
@@ -177,8 +177,9 @@ def fit(system: System, found: Mapping[str, Tensor]) -> Fit:
     )
 
 
-def _apart_from_averages(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value for name, value in tensors.items() if not name.startswith("averages.")}
+def _begun_anew(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors but those that are never taken over."""
+    return {name: value for name, value in tensors.items() if not name.startswith(("averages.", "balance."))}
 
 
 def _resampled(system: System, name: str, value: Tensor) -> Tensor | None:

@@ -9,6 +9,11 @@ from torch import nn
 
 from vlobjectives.training.schedule import rate_factor
 
+BALANCE = "balance."
+"""What the names of a balancer's parameters begin with."""
+UNDECAYED = -2
+"""The number of the group of a balancer's parameters that no pattern matches; -1 is that of all others."""
+
 
 def assign(names: Sequence[str], patterns: Sequence[str]) -> tuple[dict[str, int], list[int]]:
     """Parameter -> number of the first pattern that matches it (-1: none), and the patterns that nothing reached.
@@ -24,7 +29,8 @@ def assign(names: Sequence[str], patterns: Sequence[str]) -> tuple[dict[str, int
 class Optimizer:
     """torch's fused AdamW with a learning rate of its own for each group of the recipe.
 
-    A parameter whose gradient is None (its objectives are not live) is left alone: no decay, no momentum.
+    A parameter whose gradient is None (its objectives are not live) is left alone: no decay, no momentum. Those of a
+    balancer are moved with the others, and are none of `parameters`, whose gradients are summed and clipped.
     """
 
     def __init__(self, module: nn.Module, optim: Any, steps: int):
@@ -33,7 +39,8 @@ class Optimizer:
         owner, _ = assign(list(named), [group.match for group in optim.groups])
         groups: dict[int, list[nn.Parameter]] = {}
         for name, parameter in named.items():
-            groups.setdefault(owner[name], []).append(parameter)
+            alone = owner[name] < 0 and name.startswith(BALANCE)
+            groups.setdefault(UNDECAYED if alone else owner[name], []).append(parameter)
         self.owners = sorted(groups)
         self.torch = torch.optim.AdamW(
             [{"params": groups[i], "weight_decay": self._decay(i)} for i in self.owners],
@@ -42,9 +49,12 @@ class Optimizer:
             eps=optim.eps,
             fused=True,
         )
-        self.named, self.parameters = named, list(named.values())
+        self.named = named
+        self.parameters = [p for name, p in named.items() if not name.startswith(BALANCE)]
 
     def _decay(self, group: int) -> float:
+        if group == UNDECAYED:
+            return 0.0
         own = self.optim.groups[group].weight_decay if group >= 0 else None
         return self.optim.weight_decay if own is None else own
 
@@ -61,7 +71,7 @@ class Optimizer:
         return self.optim.lr * rate_factor(step, self.steps, schedule.warmup, schedule.then, schedule.floor)
 
     def zero(self) -> None:
-        for parameter in self.parameters:
+        for parameter in self.named.values():
             parameter.grad = None
 
     def norm(self) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from vlobjectives.runtime import distributed
 from vlobjectives.system.losses import Losses, summed
 from vlobjectives.system.step_statistics import Joined, Statistics, joined
 from vlobjectives.system.system import System
+from vlobjectives.training.balance import Balance, StepBalance, Told
 from vlobjectives.training.optimizer import Optimizer
 
 SHOWN = 16
@@ -42,9 +43,14 @@ class Trainer:
     layout: Layout
     device: torch.device
     scaler: torch.amp.GradScaler | None = None
+    compared: Collection[int] = ()
+    """Numbers of finished steps at which the objectives' gradients are compared."""
     clock: "Clock" = field(default_factory=lambda: Clock())
     bad: list[tuple[int, UnusableSample]] = field(default_factory=list)
     """Unusable samples that this process met since somebody emptied the list."""
+
+    def __post_init__(self) -> None:
+        self.balance = Balance(self.system, self.device, self.compared)
 
     def step(self, step: int, batches: Iterator[LoadedBatch]) -> dict[str, Any]:
         """One optimiser step; gives its metrics. Raises NonFiniteError before the optimiser moves.
@@ -58,20 +64,20 @@ class Trainer:
         rate = self.optimiser.set_rates(step)
         self.optimiser.zero()
         source = loaded[0].batch.source
-        told = {"source": source} if source else {}
-        if not self.system.live(step, source):
+        whose = {"source": source} if source else {}
+        if not (live := self.system.live(step, source)):
             return (
                 {"step": step, "loss": 0.0, "terms": {}, "gradient_norm": 0.0, "rate": rate}
-                | told
+                | whose
                 | self.clock.end(self.layout.batch)
             )
         ready = ReadyBatches(loaded, self.fields, self.device)
-        counts = self._counts(ready, step, source)
+        counts, balance = self._counts(ready, step, source), self.balance.begin(step, live)
         table: dict[str, list[torch.Tensor]] = {}
         weights: dict[str, float] = {}
         parts: list[Statistics] = []
         for m, batch in enumerate(ready):
-            losses = self.system(batch, step, m, len(ready), counts)
+            losses = balance.add(self.system(batch, step, m, len(ready), counts), self.scaler)
             total = losses.total
             with self.system.backward_blamed():
                 (self.scaler.scale(total) if self.scaler else total).backward()
@@ -81,11 +87,13 @@ class Trainer:
                 table[name] = [a + b for a, b in zip(table[name], row)] if name in table else row
                 weights[name] = losses.weights[name.split("/")[0]] * term.weight
         statistics = joined(self.system.objectives, self.system.live(step, source), parts)
-        rows, norm, broken = self._summed(table, statistics)
+        rows, norm, broken, told = self._summed(table, statistics, balance)
         self._refuse_counts(step, rows)
         self._refuse_non_finite(step, rows, norm, ready, loaded, counts)
         self._refuse_statistics(step, broken)
-        self._move(norm, statistics)
+        self._move(norm, statistics, balance)
+        if balance.factors:
+            weights = {name: weight * told.factor(name) for name, weight in weights.items()}
         terms = {
             name: {
                 "value": value,
@@ -103,7 +111,7 @@ class Trainer:
             "gradient_norm": float(norm) if math.isfinite(norm) else None,
             "rate": rate,
         }
-        return metrics | told | self.clock.end(self.layout.batch)
+        return metrics | whose | told.metrics | self.clock.end(self.layout.batch)
 
     def _counts(self, ready: Sequence[Batch], step: int, source: str) -> dict[str, torch.Tensor]:
         """Counts of the whole step, before any pass, of the objectives that can tell; one micro-batch counts itself.
@@ -129,25 +137,29 @@ class Trainer:
         ]
 
     def _summed(
-        self, table: dict[str, list[torch.Tensor]], statistics: Joined
-    ) -> tuple[dict[str, list[float]], float, list[tuple[str, str]]]:
-        """Gradients and values over all processes, the gradient's norm, and the statistics (objective, name) that are
-        not finite; the one fetch from the device of a step."""
+        self, table: dict[str, list[torch.Tensor]], statistics: Joined, balance: StepBalance
+    ) -> tuple[dict[str, list[float]], float, list[tuple[str, str]], Told]:
+        """Gradients and values over all processes, the gradient's norm, the statistics (objective, name) that are not
+        finite, and what the balancer tells; the one fetch from the device of a step."""
         distributed.sum_gradients(self.optimiser.parameters)
-        if self.scaler:
-            self.scaler.unscale_(self.optimiser.torch)
         values = torch.stack([torch.stack(row) for row in table.values()])
         if distributed.active():
             shares = values.clone()
             torch.distributed.all_reduce(shares)
             values[:, 0] = shares[:, 0]
             values[:, 2] = shares[:, 2] / self.layout.ranks  # counts are over all processes already
+        more = balance.close(dict(zip(table, values[:, 0])), self.scaler)
+        if self.scaler:
+            self.scaler.unscale_(self.optimiser.torch)
         self.norm = self.optimiser.norm()
         finite = {(name, key): x.isfinite().all() for name, own in statistics.items() for key, x in own.items()}
-        numbers = torch.cat([values.flatten(), *(x.double()[None] for x in (*finite.values(), self.norm))]).tolist()
-        flat, flags, norm = numbers[: values.numel()], numbers[values.numel() : -1], numbers[-1]
+        told = torch.cat([x.double()[None] for x in (*finite.values(), *more, self.norm)])
+        numbers = torch.cat([values.flatten(), told]).tolist()
+        flat, numbers = numbers[: values.numel()], numbers[values.numel() :]
+        flags, *numbers, norm = numbers[: len(finite)], *numbers[len(finite) :]
         broken = [which for which, holds in zip(finite, flags) if not holds]
-        return {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}, norm, broken
+        rows = {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}
+        return rows, norm, broken, balance.told(numbers)
 
     def _refuse_counts(self, step: int, rows: dict[str, list[float]]) -> None:
         """Stops where a count is no count: a sum would be divided by nothing in particular. The same everywhere."""
@@ -171,10 +183,12 @@ class Trainer:
                 Place(code.co_filename, code.co_firstlineno),
             )
 
-    def _move(self, norm: float, statistics: Joined) -> None:
+    def _move(self, norm: float, statistics: Joined, balance: StepBalance) -> None:
         """Clips and moves the optimiser; under fp16 the scaler leaves out a step whose gradient overflowed, and
         nothing follows such a step."""
         self.optimiser.clip(self.norm)
+        if math.isfinite(norm):
+            balance.learn()
         if self.scaler:
             self.scaler.step(self.optimiser.torch)
             self.scaler.update()
@@ -182,6 +196,7 @@ class Trainer:
             self.optimiser.step()
         if not self.scaler or math.isfinite(norm):
             self.system.after_step(statistics)
+            balance.end()
 
     def _refuse_non_finite(
         self,

@@ -1,0 +1,1 @@
+"""Balancers: what several objectives weigh against each other."""
