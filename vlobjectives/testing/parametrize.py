@@ -18,6 +18,7 @@ CHECKS = {
     "mask": "mask_checks",
     "pairing": "pairing_checks",
     **dict.fromkeys(PART_KINDS, "part_checks"),
+    "source": "source_checks",
 }
 """Kind -> the module of `testing`, and the function in it, that gives its checks."""
 

@@ -29,6 +29,9 @@ class ToyPairs(Source):
         pictures: int | None = Field(None, ge=1, description="so many different pictures; null: one a sample")
         words: tuple[int, int] = Field((0, LENGTH - 2), description="fewest and most words of a caption")
 
+        def tiny(self, pixels: int) -> "ToyPairs.Config":
+            return self.model_copy(update={"size": pixels})
+
     def __init__(self, config: "ToyPairs.Config"):
         super().__init__(config)
         frames = (config.frames,) if config.frames > 1 else ()
