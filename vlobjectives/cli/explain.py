@@ -1,18 +1,20 @@
-"""What `vlobj plugins` shows: rows of a table, and of one plug-in its formula, paper, options and views."""
+"""What `vlobj plugins` shows: rows of a table, and of one plug-in its formula, paper, options, views and place."""
 
 import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
-from vlobjectives.components import KINDS, ComponentRow
-from vlobjectives.errors import PluginError
+from vlobjectives.components import KINDS, PART_KINDS, ComponentRow
+from vlobjectives.errors import Place, PluginError
+from vlobjectives.plugin_loading.load import defined
 from vlobjectives.registry import Registry
 from vlobjectives.runtime.console import Wide
 
@@ -79,10 +81,13 @@ def table(components: list[dict[str, Any]]) -> None:
 
 
 def find(registry: Registry, name: str) -> list[tuple[ComponentRow, type]]:
-    """The plug-ins that NAME, KIND:NAME or PACKAGE/NAME means; several kinds may have one of that name.
+    """The plug-ins that NAME, KIND:NAME or PACKAGE/NAME means; several kinds may have one of that name. Of a local
+    file (`./my_loss.py`) all that it brings.
 
     Raises PluginError if there is none, or if one does not load.
     """
+    if name.endswith(".py"):
+        return _of_file(registry, Path(name))
     kind, _, short = name.rpartition(":")
     found = [
         row for row in registry.all() if short in (row.name, f"{row.package}/{row.name}") and kind in ("", row.kind)
@@ -101,6 +106,18 @@ def find(registry: Registry, name: str) -> list[tuple[ComponentRow, type]]:
     return [(row, registry.get(row.kind, row.name)) for row in found]
 
 
+def _of_file(registry: Registry, path: Path) -> list[tuple[ComponentRow, type]]:
+    before = set(registry.all())
+    registry.add_file(path)
+    found = [row for row in registry.all() if row.package == path.stem and row not in before]
+    if not found:
+        raise PluginError(
+            f"{path} brings no component; its marked functions watch every run of a recipe that names it",
+            'its vlobj_components may return {"objective:NAME": CLASS}',
+        )
+    return [(row, registry.get(row.kind, f"{row.package}/{row.name.rpartition('/')[2]}")) for row in found]
+
+
 def as_data(row: ComponentRow, cls: type[Any]) -> dict[str, Any]:
     """The same that `show` prints."""
     return {
@@ -112,7 +129,10 @@ def as_data(row: ComponentRow, cls: type[Any]) -> dict[str, Any]:
         "paper": cls.paper,
         "about": inspect.getdoc(cls) or "",
         "options": options(cls),
+        "host_keys": host_keys(row.kind, cls),
         "views": views(row, cls),
+        "defined": str(_defined(cls) or ""),
+        "checks": _checks(row, cls),
     }
 
 
@@ -125,17 +145,62 @@ def show(row: ComponentRow, cls: type[Any]) -> None:
         console.print(Text(seen["paper"]))
     print(f"\n{seen['about']}\n")
     if seen["options"]:
-        shown = Table(box=None, pad_edge=False)
-        for column in ("option", "type", "default", "description"):
-            shown.add_column(column, overflow="fold", min_width=8)
-        for option in seen["options"]:
-            default = json.dumps(option["default"], ensure_ascii=False) if "default" in option else "(must be given)"
-            shown.add_row(Text(option["name"]), Text(option["type"]), Text(default), Text(option["description"]))
-        console.print(shown)
+        _show_options(console, "option", seen["options"])
+    if seen["host_keys"]:
+        print(end="\n" if seen["options"] else "")
+        _show_options(console, "host's key", seen["host_keys"])
     if seen["views"]:
         print("\nviews")
         for name, view in seen["views"].items():
             print(f"  {name:12} {view}")
+    print(f"\ndefined  {seen['defined'] or 'in no file'}")
+    if seen["checks"]:
+        print(f"checks   {seen['checks']}")
+
+
+def _show_options(console: Wide, title: str, given: list[dict[str, Any]]) -> None:
+    shown = Table(box=None, pad_edge=False)
+    for column in (title, "type", "default", "description"):
+        shown.add_column(column, overflow="fold", min_width=8)
+    for option in given:
+        default = json.dumps(option["default"], ensure_ascii=False) if "default" in option else "(must be given)"
+        shown.add_row(Text(option["name"]), Text(option["type"]), Text(default), Text(option["description"]))
+    console.print(shown)
+
+
+def host_keys(kind: str, cls: type[Any]) -> list[dict[str, Any]]:
+    """Describe the keys of an entry of this kind that are the host's, as `options` does: what they mean is always the
+    same, and `default` is what counts for this component."""
+    from vlobjectives.recipe.jsonschema import ENTRIES  # a list of all needs no recipe
+    from vlobjectives.recipe.model import MixEntry
+
+    entries = {of: entry for of, entry in ENTRIES.values()}
+    found = [
+        key for key in fields(entries["part" if kind in PART_KINDS else kind]) if key["name"] not in ("type", "mix")
+    ]
+    if kind == "source":
+        alone = {key["name"] for key in found}
+        mixed = (key for key in fields(MixEntry) if key["name"] not in alone | {"type"})
+        found += [key | {"description": f"in a mix: {key['description']}"} for key in mixed]
+    return [key | ({"default": cls.group} if key["name"] == "group" and hasattr(cls, "group") else {}) for key in found]
+
+
+def _defined(cls: type[Any]) -> Place | None:
+    """File and line of a class; the file as one would write it here."""
+    place = defined(cls)
+    if place is None or place.file is None or not Path(place.file).is_relative_to(Path.cwd()):
+        return place
+    return Place(str(Path(place.file).relative_to(Path.cwd())), place.line)
+
+
+def _checks(row: ComponentRow, cls: type[Any]) -> str:
+    """The command that runs the checks of its kind; empty where there are none."""
+    from vlobjectives.testing.parametrize import CHECKS
+
+    given = " ".join(f"{name}=..." for name, field in cls.Config.model_fields.items() if field.is_required())
+    place = _defined(cls)
+    what = f"{row.kind}:{row.name}" if row.version or not place else str(place.file)
+    return f"vlobj conform {what} {given}".strip() if row.kind in CHECKS else ""
 
 
 def options(cls: type[Any]) -> list[dict[str, Any]]:

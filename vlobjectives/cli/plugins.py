@@ -11,13 +11,16 @@ def plugins(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="The component to explain: NAME, KIND:NAME or PACKAGE/NAME.", show_default=False),
+        typer.Argument(
+            help="The component to explain: NAME, KIND:NAME or PACKAGE/NAME; a local file, all that it brings.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: every component with its one line, paper and options.")
     ] = False,
 ) -> None:
-    """List all components; with a name: show its formula, paper, options and views."""
+    """List all components; with a name: show its formula, paper, options, the host's keys, views and where it lies."""
     from vlobjectives.cli import explain
 
     registry = context.obj.registry()

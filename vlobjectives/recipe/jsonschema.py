@@ -21,7 +21,7 @@ from vlobjectives.recipe.model import (
 )
 from vlobjectives.registry import Registry
 
-_ENTRIES: dict[str, tuple[str, type[Entry]]] = {
+ENTRIES: dict[str, tuple[str, type[Entry]]] = {
     "data": ("source", DataEntry),
     "fields": ("reader", FieldEntry),
     "model": ("part", PartEntry),
@@ -51,7 +51,7 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     switch = definitions["Evaluate"]
     switch["additionalProperties"] = _or(switch["additionalProperties"], "null", "boolean")
     if registry is not None:
-        for section, (kind, entry) in _ENTRIES.items():
+        for section, (kind, entry) in ENTRIES.items():
             _complete(schema, section, kind, entry, registry)
         _complete(schema, "data.mix", "source", MixEntry, registry)
     return schema
