@@ -85,7 +85,7 @@ def test_what_no_page_shows_installs_passes_its_checks_and_trains(kind, tmp_path
     monkeypatch.chdir(folder)
     with installed(folder, tmp_path / "site"):
         assert vlobj(capsys, "run", "recipe.yaml", "--tiny").code == 0
-        assert len(run_tests(folder)) > 5
+        assert run_tests(folder)
 
 
 @pytest.mark.slow  # an environment of its own, and pip
