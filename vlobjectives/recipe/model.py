@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vlobjectives.contracts.numbers import Amount, Batched, Epsilon, Kept, Rate, Seed, Share, Steps
-from vlobjectives.recipe.times import Time, Weight
+from vlobjectives.recipe.times import Decay, Time, Weight
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Group = Batched | Literal["all"]
@@ -178,10 +178,11 @@ class CheckpointSection(Every):
 
 
 class Ema(Section):
-    decay: Share = Field(
+    decay: Decay = Field(
         0.996,
-        description="what stays of the average at a step; kept of the parts that "
-        "a mask or an objective looks at by averaged weights",
+        description="what stays of the average at a step: a number, [time, value] points with straight lines between, "
+        "or {from: 0.996, to: 1.0} along a cosine over the run; kept of the parts and modules that a mask or an "
+        "objective looks at by averaged weights",
     )
 
 

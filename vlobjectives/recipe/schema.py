@@ -287,11 +287,13 @@ def _inconsistent(recipe: Recipe, layered: Layered) -> Iterator[Problem]:
         every = reduce(getattr, path, recipe)
         if isinstance(every, Every) and every.ways != 1 and (type(every) is Every or every.ways == 2):
             yield problem(path, "how often must be said in one way", "give either steps: or share:")
-    for name, entry in recipe.objectives.items():
-        times = [in_steps(time, steps) for time, _ in entry.weight] if isinstance(entry.weight, tuple) else []
+    scheduled: dict[KeyPath, Any] = {("run", "ema", "decay"): recipe.run.ema.decay}
+    scheduled |= {("objectives", name, "weight"): entry.weight for name, entry in recipe.objectives.items()}
+    for where, points in scheduled.items():
+        times = [in_steps(time, steps) for time, _ in points] if isinstance(points, tuple) else []
         if any(later < earlier for earlier, later in pairwise(times)):
             yield problem(
-                ("objectives", name, "weight"),
+                where,
                 f"the times go backwards: they are steps {times}",
                 "put the points in order of time; whole numbers are steps, numbers with a point shares",
             )

@@ -12,13 +12,15 @@ from torch.func import functional_call
 
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.views import View
+from vlobjectives.errors import RecipeError
 from vlobjectives.plugin_loading.attribution import ContractError
+from vlobjectives.recipe.times import Decay, decay_at
 
 
 class Averages(nn.Module):
     """Exponential averages of the trained weights of some modules.
 
-        average <- decay average + (1 - decay) weight         after every optimiser step
+        average <- decay average + (1 - decay) weight         after every optimiser step, decay = decay_at(step)
 
     They begin as the weights that training begins with (`start`). Each process has the same weights after a step, so
     the averages are the same too. They are buffers: saved with the weights, never trained. Frozen weights are their
@@ -31,10 +33,11 @@ class Averages(nn.Module):
         self,
         parts: Mapping[str, nn.Module] = MappingProxyType({}),
         owned: Mapping[str, nn.Module] = MappingProxyType({}),
-        decay: float = 0.0,
+        decay: Decay = 0.0,
+        steps: int = 1,
     ):
         super().__init__()
-        self.decay = decay
+        self.decay, self.steps = decay, steps
         self.weights, self.objectives = nn.Module(), nn.Module()
         self.names: dict[str, dict[str, str]] = {}
         self.sources: dict[str, str] = {}
@@ -74,11 +77,24 @@ class Averages(nn.Module):
             average.copy_(weight)
 
     @torch.no_grad()
-    def follow(self, system: nn.Module) -> None:
-        """Moves all averages towards the weights of now; called after every optimiser step."""
+    def follow(self, system: nn.Module, step: int | None = None) -> None:
+        """Moves all averages towards the weights of now; called after every optimiser step.
+
+        Raises RecipeError where the decay is a schedule and the step is not given.
+        """
         averages, weights = self._both(system)
         if averages:
-            torch._foreach_lerp_(averages, weights, 1 - self.decay)
+            torch._foreach_lerp_(averages, weights, 1 - self.decay_at(step))
+
+    def decay_at(self, step: int | None) -> float:
+        """What stays of the averages at a step."""
+        if step is None and not isinstance(self.decay, int | float):
+            raise RecipeError.one(
+                "the decay of averages changes over the run, and after_step() is not told the step",
+                "hand over the step's losses: system.after_step(losses)",
+                path="run.ema.decay",
+            )
+        return decay_at(self.decay, step or 0, self.steps)
 
     def _both(self, system: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         """The averages and, in the same order, what they are the averages of."""

@@ -24,7 +24,7 @@ from vlobjectives.planning import execute, static_values
 from vlobjectives.planning.plan import Plan, bare, make
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_among, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, met
-from vlobjectives.recipe.times import weight_at
+from vlobjectives.recipe.times import Decay, weight_at
 from vlobjectives.runtime import distributed
 from vlobjectives.system.averages import AveragedModule, Averages, averaged_modules, wanted
 from vlobjectives.system.groups import pieces
@@ -254,7 +254,7 @@ class System(nn.Module):
     def _full_precision(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.autocast is None else torch.autocast(self.autocast[0], enabled=False)
 
-    def keep_averages(self, decay: float) -> None:
+    def keep_averages(self, decay: Decay) -> None:
         """Starts averages of the parts and of objectives' modules that run by averaged weights, and of no others."""
         parts = wanted(self)
         owned = {
@@ -263,7 +263,8 @@ class System(nn.Module):
             for module, part in averaged_modules(objective).items()
             if not part
         }
-        self.averages = Averages({name: self.model[name] for name in self.model if name in parts}, owned, decay)
+        averaged = {name: self.model[name] for name in self.model if name in parts}
+        self.averages = Averages(averaged, owned, decay, self.settings.steps)
 
     @torch.no_grad()
     def after_step(self, statistics: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({})) -> None:
