@@ -1,10 +1,12 @@
 """Points in time and weights along them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlobjectives.recipe.times import in_steps, weight_at
+from vlobjectives.recipe.times import CosineDecay, decay_at, in_steps, weight_at
 
 
 def test_steps_and_shares():
@@ -27,3 +29,15 @@ def test_a_weight_stays_between_its_points(points, step):
     points = sorted(points, key=lambda point: point[0])
     values = [value for _, value in points]
     assert min(values) - 1e-9 <= weight_at(tuple(points), step, 60) <= max(values) + 1e-9
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 9])
+def test_a_cosine_of_the_decay_is_byols(step):
+    """tau = 1 - (1 - tau_base) (cos(pi k / K) + 1) / 2, 2006.07733, section 3.2."""
+    found = decay_at(CosineDecay.model_validate({"from": 0.9, "to": 1.0}), step, 10)
+    assert found == pytest.approx(1 - (1 - 0.9) * (math.cos(math.pi * step / 10) + 1) / 2, abs=1e-15)
+
+
+def test_a_decay_is_a_number_or_lies_on_lines():
+    assert decay_at(0.996, 7, 10) == 0.996
+    assert [decay_at(((0, 0.5), (1.0, 0.9)), step, 4) for step in range(4)] == pytest.approx([0.5, 0.6, 0.7, 0.8])

@@ -1,9 +1,13 @@
 """Averages of modules that objectives own or name: a teacher's head, called on averaged weights."""
 
+import json
+import math
+from contextlib import nullcontext
 from io import StringIO
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from rich.console import Console
 from small_recipes import changed, plugin
 from torch import nn
@@ -13,11 +17,14 @@ from vlobjectives import Objective, ObjectiveConfig, PartName, Term, joint
 from vlobjectives.checking import check
 from vlobjectives.costs import table
 from vlobjectives.costs.measure import measure
-from vlobjectives.data.loader import Layout
-from vlobjectives.errors import PluginError
+from vlobjectives.data.loader import Layout, micro_batches
+from vlobjectives.data.streams import training
+from vlobjectives.errors import PluginError, RecipeError
 from vlobjectives.recipe import load
+from vlobjectives.recipe.times import Decay
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.resolved import resolve
+from vlobjectives.system.averages import callables
 from vlobjectives.testing import Toy
 from vlobjectives.testing.check import gradients, same
 
@@ -55,7 +62,7 @@ def test_it_is_called_in_eval_mode_on_the_averages_and_changes_nothing():
     system = toy.system(train=True)
     objective = system.objectives["it"]
     x = torch.randn(8, objective.head[0].in_features, dtype=torch.float64)
-    module = system._averaged("it")["head"]
+    module = callables(system, "it")["head"]
     assert torch.equal(module(x), module(x)), "no dropout"
     objective.eval()
     same(module(x), objective.head(x), "as long as the average is the weight")
@@ -104,6 +111,43 @@ def test_two_processes_equal_one(port, tmp_path):
         assert torch.equal(one[name], other[name]), name
         same(one[name], value, name)
     assert "averages.objectives.it.head.0.weight" in whole
+
+
+class Bounded(Objective):
+    """Of averaged views alone."""
+
+    def views(self, inputs):
+        return {"x": joint(inputs["image"]), "teacher": joint(inputs["image"]).ema()}
+
+    def forward(self, x, teacher, batch):
+        return {"it": Term((x.pooled - teacher.pooled.flip(0)).square().sum(), batch.size)}
+
+
+@pytest.mark.parametrize(
+    ("decay", "values"),
+    [
+        ([[0, 0.5], [2, 0.9]], (0.5, 0.7, 0.9)),
+        ({"from": 0.2, "to": 1.0}, (0.2, 0.6 - 0.4 * math.sqrt(0.5), 0.6)),
+        (0.25, (0.25, 0.25, 0.25)),
+    ],
+)
+def test_the_decay_of_a_step_is_the_schedules(decay, values):
+    """average_s = decay(s) average_(s-1) + (1 - decay(s)) weight_s; four steps in all."""
+    of = trainer(teaching(Bounded), Layout(8, 8))
+    system = of.system
+    system.keep_averages(TypeAdapter(Decay).validate_json(json.dumps(decay), strict=True))
+    weight = system.model["joint"].temperature
+    wanted = weight.detach().clone()
+    data = training(teaching(Bounded).data_module.feeds, of.layout, 0)
+    batches = micro_batches(data, 0, 3, 0, False)
+    for step, value in enumerate(values):
+        metrics = of.step(step, batches)
+        assert metrics.get("ema_decay", decay) == (decay if decay == 0.25 else pytest.approx(value))
+        wanted = value * wanted + (1 - value) * weight.detach()
+    same(system.averages.values()["joint"]["temperature"], wanted, "the average")
+    with pytest.raises(RecipeError, match="is not told the step") if decay != 0.25 else nullcontext():
+        system.after_step()
+    system.after_step(system(teaching(Bounded).batch(), 3))
 
 
 # ---- slips

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from small_recipes import changed, plugin
 from toy_training import over_processes, stepped, trainer
-from trial_runs import recipe, run, same_weights, stream, weights
+from trial_runs import lines, recipe, run, same_weights, stream, weights
 
 from vlobjectives import Objective, StepRows, StepSum, Term, joint
 from vlobjectives.costs import table
@@ -337,6 +337,7 @@ def test_the_plan_shows_what_is_kept(small):
 def test_a_run_that_is_resumed_keeps_every_bit(tmp_path):
     path = recipe(tmp_path, textwrap.dedent(KEEPER), "keeper: {}")
     still = ("run.steps=4", "data.micro_batch=4", "evaluate.losses=false", "run.checkpoint.keep=9")
+    still = (*still, "run.ema.decay={from: 0.5, to: 0.9}")
     child = run(path, tmp_path / "whole", *still)
     assert child.wait() == 0, child.text
     shutil.copytree(tmp_path / "whole", tmp_path / "again")
@@ -346,6 +347,7 @@ def test_a_run_that_is_resumed_keeps_every_bit(tmp_path):
     assert "going on after step 2" in child.text
     same_weights(tmp_path / "again", tmp_path / "whole")
     assert stream(tmp_path / "again") == stream(tmp_path / "whole")
+    assert [round(line["ema_decay"], 3) for line in lines(tmp_path / "again")] == [0.5, 0.559, 0.7, 0.841]
     kept = weights(tmp_path / "again")
     assert kept["objectives.keeper.queue"].any(1).all()
     average, weight = kept["averages.objectives.keeper.head.weight"], kept["objectives.keeper.head.weight"]

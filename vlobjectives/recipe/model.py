@@ -180,9 +180,8 @@ class CheckpointSection(Every):
 class Ema(Section):
     decay: Decay = Field(
         0.996,
-        description="what stays of the average at a step: a number, [time, value] points with straight lines between, "
-        "or {from: 0.996, to: 1.0} along a cosine over the run; kept of the parts and modules that a mask or an "
-        "objective looks at by averaged weights",
+        description="what stays of averaged weights at a step: a number, [time, value] points with straight lines "
+        "between, or {from: 0.996, to: 1.0} along a cosine over the run",
     )
 
 

@@ -141,6 +141,30 @@ def averaged_modules(objective: Objective) -> dict[str, str]:
     return {name: parts.get(name, "") for name in sorted(objective.averaged)}
 
 
+def averages_of(system: Any, decay: Decay) -> Averages:
+    """Averages of the parts and of objectives' modules that run by averaged weights in a system, and of no others."""
+    parts = wanted(system)
+    owned = {
+        f"{name}.{module}": objective.get_submodule(module)
+        for name, objective in system.objectives.items()
+        for module, part in averaged_modules(objective).items()
+        if not part
+    }
+    averaged = {name: part for name, part in system.model.items() if name in parts}
+    return Averages(averaged, owned, decay, system.settings.steps)
+
+
+def callables(system: Any, name: str) -> dict[str, AveragedModule]:
+    """The modules that an objective of a system calls on averaged weights, by their names in `averaged`."""
+    objective, values = system.objectives[name], system.averages.values()
+    return {
+        key: AveragedModule(system.model[part], values[part])
+        if part
+        else AveragedModule(objective.get_submodule(key), values[f"{name}.{key}"])
+        for key, part in averaged_modules(objective).items()
+    }
+
+
 def wanted(cast: Any) -> set[str]:
     """The parts that what trains (objectives, masks, pairings of a system or of a recipe that is checked) looks at by
     averaged weights, or calls on them."""

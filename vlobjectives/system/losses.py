@@ -1,6 +1,6 @@
 """What objectives of a batch give: terms, counts, weights, the total."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,8 +8,18 @@ from torch import Tensor
 
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import Term
+from vlobjectives.errors import RecipeError
 from vlobjectives.runtime import distributed
-from vlobjectives.system.step_statistics import Statistic, Statistics, added
+from vlobjectives.system.step_statistics import (
+    Joined,
+    Statistic,
+    Statistics,
+    added,
+    joined,
+    non_finite,
+    refuse_non_finite,
+    takes,
+)
 
 
 @dataclass
@@ -20,6 +30,7 @@ class Losses:
     weights  objective -> its weight at this step
     counts   `objective/term` -> count over all processes and micro-batches, which each sum is divided by
     statistics  objective -> name -> what it returned beside terms for `after_step`, of this micro-batch
+    step     the training step that they are of
     factors  objective -> what a balancer multiplies its weight by at this step; empty without one
     """
 
@@ -27,6 +38,7 @@ class Losses:
     weights: Mapping[str, float]
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=dict)
+    step: int = 0
     factors: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -64,6 +76,22 @@ def summed(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     together = torch.stack([count.double() for count in counts.values()])
     torch.distributed.all_reduce(together)
     return dict(zip(counts, together))
+
+
+def joined_losses(objectives: Mapping[str, Objective], losses: Sequence[Losses]) -> tuple[int | None, Joined]:
+    """The step of the losses of its micro-batches, and what `after_step` of each objective gets. Raises RecipeError
+    where they are left out and needed, NonFiniteError for a statistic."""
+    if not losses and (needed := [name for name, one in objectives.items() if takes(one)]):
+        raise RecipeError.one(
+            "it changes its buffers by the losses of each step, and after_step() is not given them",
+            "system.after_step(losses), or let system.optimizer() move the optimiser",
+            path=f"objectives.{needed[0]}",
+        )
+    names = tuple(dict.fromkeys(name for one in losses for name in one.weights))
+    statistics = joined(objectives, names, [one.statistics for one in losses])
+    step = losses[0].step if losses else None
+    refuse_non_finite(objectives, step or 0, non_finite(statistics))
+    return step, statistics
 
 
 def _tensor(count: Tensor | float, like: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.values import StepRows, StepSum
+from vlobjectives.errors import NonFiniteError, Place
 from vlobjectives.functional.all_gather import all_gather_with_grad
 from vlobjectives.plugin_loading.attribution import ContractError, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, met
@@ -71,6 +72,22 @@ def hand_over(objectives: Mapping[str, Objective], values: Mapping[str, Mapping[
         objective = objectives[name]
         with work_of(("objectives", name), "after_step", objective):
             objective.after_step(**asked_for(objective.after_step, own))
+
+
+def non_finite(values: Joined) -> list[tuple[str, str]]:
+    """The statistics, as (objective, name), that hold NaN or infinity."""
+    return [(name, key) for name, own in values.items() for key, x in own.items() if not x.isfinite().all()]
+
+
+def refuse_non_finite(objectives: Mapping[str, Objective], step: int, broken: Sequence[tuple[str, str]]) -> None:
+    """Raises NonFiniteError for the first of these statistics, before it comes into a buffer."""
+    for name, key in broken:
+        code = type(objectives[name]).forward.__code__
+        raise NonFiniteError(
+            f"objectives.{name}: step {step}: the statistic '{key}' for after_step went non-finite",
+            "no buffer was changed; guard divisions and logarithms in forward",
+            Place(code.co_filename, code.co_firstlineno),
+        )
 
 
 def takes(objective: Objective) -> bool:

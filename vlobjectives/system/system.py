@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -26,11 +25,11 @@ from vlobjectives.plugin_loading.attribution import ContractError, given, work_a
 from vlobjectives.plugin_loading.instantiate import asked_for, met
 from vlobjectives.recipe.times import Decay, weight_at
 from vlobjectives.runtime import distributed
-from vlobjectives.system.averages import AveragedModule, Averages, averaged_modules, wanted
+from vlobjectives.system.averages import Averages, averages_of, callables
 from vlobjectives.system.groups import pieces
-from vlobjectives.system.losses import Losses, _tensor, combined, summed
+from vlobjectives.system.losses import Losses, _tensor, combined, joined_losses, summed
 from vlobjectives.system.settings import Settings
-from vlobjectives.system.step_statistics import Statistic, detached, hand_over
+from vlobjectives.system.step_statistics import Joined, Statistic, detached, hand_over
 
 
 class System(nn.Module):
@@ -154,7 +153,7 @@ class System(nn.Module):
         own = {name: _tensor(term.count, term.total) for name, term in terms.items()}
         counts = dict(counts or {})
         assumed = {name: count * micro_steps for name, count in own.items() if name not in counts}
-        return Losses(terms, weights, counts | summed(assumed), statistics)
+        return Losses(terms, weights, counts | summed(assumed), statistics, step)
 
     def counting(self, step: int, source: str = "") -> tuple[str, ...]:
         """Live objectives that declare `counts`."""
@@ -233,19 +232,9 @@ class System(nn.Module):
         )
         offered |= objective.config.held("part", dict(self.model.items()))
         if objective.averaged and call == objective.forward:
-            offered["averaged"] = self._averaged(name)
+            offered["averaged"] = callables(self, name)
         met(call, offered)
         return asked_for(call, offered)
-
-    def _averaged(self, name: str) -> dict[str, AveragedModule]:
-        """The modules that an objective calls on averaged weights."""
-        objective, values = self.objectives[name], self.averages.values()
-        return {
-            key: AveragedModule(self.model[part], values[part])
-            if part
-            else AveragedModule(objective.get_submodule(key), values[f"{name}.{key}"])
-            for key, part in averaged_modules(objective).items()
-        }
 
     def autocasting(self) -> AbstractContextManager[Any]:
         """The precision of passes, as a context."""
@@ -256,25 +245,32 @@ class System(nn.Module):
 
     def keep_averages(self, decay: Decay) -> None:
         """Starts averages of the parts and of objectives' modules that run by averaged weights, and of no others."""
-        parts = wanted(self)
-        owned = {
-            f"{name}.{module}": objective.get_submodule(module)
-            for name, objective in self.objectives.items()
-            for module, part in averaged_modules(objective).items()
-            if not part
-        }
-        averaged = {name: self.model[name] for name in self.model if name in parts}
-        self.averages = Averages(averaged, owned, decay, self.settings.steps)
+        self.averages = averages_of(self, decay)
+
+    def after_step(self, *losses: Losses) -> None:
+        """What follows every optimiser step of a loop that moves its optimiser itself.
+
+        Bounded parameters go back into their bounds, averages of weights move on, and objectives change their buffers.
+
+        Args:
+            losses: Those of the step's micro-batches. They may be left out where no objective has an `after_step` and
+                the decay of averages is a number.
+
+        Raises:
+            RecipeError: They are left out and needed.
+            NonFiniteError: A statistic of an objective is not finite.
+        """
+        step, statistics = joined_losses(self.objectives, losses)
+        self.follow_step(step, statistics)
 
     @torch.no_grad()
-    def after_step(self, statistics: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({})) -> None:
-        """What follows every optimiser step: bounded parameters go back into their bounds, averages move on, and
-        objectives change their buffers by `statistics`, what `step_statistics.joined` gave."""
+    def follow_step(self, step: int | None, statistics: Joined) -> None:
+        """As `after_step`, of statistics over all micro-batches and processes, `step_statistics.joined`."""
         for own, part in self.model.items():
             with work_of(("model", own), "asking for its bounds", part):
                 for name, (low, high) in part.bounds().items():
                     part.get_parameter(name).clamp_(low, high)
-        self.averages.follow(self)
+        self.averages.follow(self, step)
         hand_over(self.objectives, statistics)
 
 
