@@ -81,7 +81,13 @@ from vlobjectives.recipe.schema import prepared
             "in order of time",
         ),
         ("[0.75, 0.2]", "[10, 0.2]", ("objectives.mgsc.weight", 12, 39), "steps [50, 10]", "in order of time"),
-        ("steps: 100", "steps: 100, ema: {decay: 2}", ("run.ema.decay", 17, 32), "a number or a list or a", "points"),
+        (
+            "steps: 100",
+            "steps: 100, ema: {decay: 2}",
+            ("run.ema.decay", 17, 32),
+            "equal to 1 or a list or a mapping",
+            "points",
+        ),
         (
             "steps: 100",
             "steps: 100, ema: {decay: [[0, 0.9], [1.0, 2]]}",
