@@ -9,7 +9,7 @@ from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from vlobj_data import tiny
-from vlobj_data.counting import captions, clean, shares, words
+from vlobj_data.counting import caption, captions, clean, shares, words
 from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, TokenEncoding
 from vlobjectives.errors import DataError
 
@@ -85,7 +85,7 @@ class BytePair(Reader):
 
     def read(self, value: str) -> TokenEncoding:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
-        pieces = self._tokenizer.encode(clean(value[: self._reach]), add_special_tokens=False)
+        pieces = self._tokenizer.encode(clean(caption(value)[: self._reach]), add_special_tokens=False)
         return TokenEncoding(pieces.ids, pieces.offsets, words(pieces))
 
     def text(self, ids: Sequence[int]) -> str:

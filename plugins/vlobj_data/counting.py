@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from tokenizers import Encoding
 
+from vlobjectives.errors import DataError
+
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -13,9 +15,19 @@ def clean(text: str) -> str:
     return text if text.isascii() else SURROGATES.sub("\ufffd", text)
 
 
+def caption(value: object) -> str:
+    """A value of a column that holds captions. Raises DataError for anything else."""
+    if not isinstance(value, str):
+        raise DataError(
+            f"captions are texts, and this one is {value!r:.40}",
+            "name the column of texts (`of: COLUMN`), or correct it",
+        )
+    return value
+
+
 def captions(rows: Iterable[str | list[str]]) -> list[str]:
     """A column's captions, cleaned; a row is one or a list of them."""
-    return [clean(text) for row in rows for text in ([row] if isinstance(row, str) else row)]
+    return [clean(caption(text)) for row in rows for text in (row if isinstance(row, list | tuple) else [row])]
 
 
 def words(pieces: Encoding) -> list[int]:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from vlobj_data import tiny
-from vlobj_data.counting import captions, clean, shares, words
+from vlobj_data.counting import caption, captions, clean, shares, words
 from vlobjectives import (
     FieldSpec,
     Ids,
@@ -159,7 +159,7 @@ class HuggingFace(Reader):
 
     def read(self, value: str) -> TokenEncoding:
         """The pieces of a caption, more than `length` at times; surrogates without a partner are read as U+FFFD."""
-        text = clean(value)
+        text = clean(caption(value))
         pieces = self._tokenizer.encode(text, add_special_tokens=False)
         return TokenEncoding(
             pieces.ids,

@@ -39,8 +39,8 @@ class Links(Reader):
 
     def read(self, value: str | Mapping[str, Any]) -> Tensor:
         """[m, pieces] for the m phrases of a caption."""
+        placed, most = self._phrases.placed(value), self.spec.shape[1]  # it refuses what is no caption
         text = value if isinstance(value, str) else value["caption"]
-        placed, most = self._phrases.placed(value), self.spec.shape[1]
         pieces = self._words.read(text).spans[:most]
         starts, ends = [first for first, _ in pieces], [last for _, last in pieces]
         rows = [[0.0] * most for _ in placed]

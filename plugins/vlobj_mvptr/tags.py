@@ -43,8 +43,8 @@ class Tags(Reader):
         self._shares(counts)
 
     def read(self, value: Sequence[str]) -> TokenEncoding:
-        """Raises DataError for a text, whose letters are no names."""
-        if isinstance(value, str):
+        """Raises DataError for a text, whose letters are no names, and for anything else that holds no names."""
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
             raise DataError(
                 f"tags are read from a list of names, not from {value!r:.40}", "a source whose column `tags` holds one"
             )

@@ -43,6 +43,7 @@ from vlobjectives.testing.objective_checks import objective_checks
 from vlobjectives.testing.pairing_checks import pairing_checks
 from vlobjectives.testing.parametrize import checks_of, parametrize_with_checks
 from vlobjectives.testing.part_checks import part_checks
+from vlobjectives.testing.reader_checks import reader_checks
 from vlobjectives.testing.source_checks import source_checks
 from vlobjectives.testing.toys import Toy
 
@@ -56,6 +57,7 @@ __all__ = [
     "pairing_checks",
     "parametrize_with_checks",
     "part_checks",
+    "reader_checks",
     "source_checks",
 ]
 

@@ -19,6 +19,7 @@ CHECKS = {
     "pairing": "pairing_checks",
     **dict.fromkeys(PART_KINDS, "part_checks"),
     "source": "source_checks",
+    "reader": "reader_checks",
 }
 """Kind -> the module of `testing`, and the function in it, that gives its checks."""
 

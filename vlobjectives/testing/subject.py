@@ -73,12 +73,12 @@ class Subject:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The names that its entry may have: a part stands in for a toy."""
+        """The names that its entry may have: a part stands in for a toy, a reader for that of the column `caption`."""
         if self.kind == "head":
             return ("words",)
-        places = STANDS_IN.get(self.kind, (self.name,))
-        named = self.given.get("type") if isinstance(self.given, Mapping) else None
-        return (named,) if named in MODEL else places
+        if self.kind == "reader" and not (isinstance(self.given, Mapping) and "of" in self.given):
+            return ("caption",)
+        return STANDS_IN.get(self.kind, (self.name,))
 
     def _entry(self, entries: Mapping[str, Any], known: Sequence[str]) -> str:
         """The entry of a Toy that is this component: that of its name, the only one, or the only one of no other."""
