@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from vlobjectives.checking.balancers import balancer
 from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import MetaBuild
 from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, Head, Part, Projection
@@ -70,6 +71,13 @@ def capabilities(resolved: Resolved, made: DataModule, report: Report) -> tuple[
                         report.add(STAGE, [_fault(loaded, path, error, one.cls)], PluginError.code)
             resolved = rest(resolved, report.errors_of(STAGE))
             built = built.of_recipe(resolved.recipe)
+        if "" in resolved.of("balancer"):
+            try:
+                report.add(STAGE, balancer(resolved, built))
+            except Exception as error:  # a plug-in's own code
+                one = resolved.of("balancer")[""]
+                report.add(STAGE, [_fault(loaded, ("balance",), error, one.cls)], PluginError.code)
+            resolved = rest(resolved, report.errors_of(STAGE))
     return resolved, built
 
 

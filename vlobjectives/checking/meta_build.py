@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlobjectives.contracts.balancer import Balancer
 from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
@@ -32,6 +33,7 @@ class MetaBuild:
     masks: dict[str, Mask] = field(default_factory=dict)
     pairings: dict[str, Pairing] = field(default_factory=dict)
     objectives: dict[str, Objective] = field(default_factory=dict)
+    balancer: Balancer | None = None
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -58,6 +60,7 @@ class MetaBuild:
             kept(self.masks, "masks"),
             kept(self.pairings, "pairings"),
             kept(self.objectives, "objectives"),
+            self.balancer if recipe.balance is not None else None,
         )
 
     def of(self, kind: str) -> dict[str, Any]:

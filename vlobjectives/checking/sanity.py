@@ -189,6 +189,8 @@ def _groups(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
         for name, p in module.named_parameters()
         if p.requires_grad
     ]
+    if built.balancer is not None:
+        names += [f"balance.{name}" for name, p in built.balancer.named_parameters() if p.requires_grad]
     patterns = [group.match for group in optim.groups]
     owner, idle = assign(names, patterns)
     if not names:

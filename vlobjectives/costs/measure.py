@@ -22,6 +22,7 @@ from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.distributed import SINGLE
 from vlobjectives.system import assemble, step_statistics
 from vlobjectives.system.system import System
+from vlobjectives.training import schedule
 from vlobjectives.training.schedule import live_sets
 
 SMALL = 64
@@ -47,6 +48,10 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
     counted = {
         names: (first, dry.step(names, first, source)) for names, first in live_sets(weights, steps).items() if names
     }
+    compared = schedule.every(recipe.run.log.conflict, steps)
+    comparing = {
+        names: dry.step(names, first, source, compares=True) for names, (first, _) in counted.items() if compared
+    }
     phases = tuple(
         plan_costs.Phase(
             names,
@@ -55,7 +60,9 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
             len(system.plan(names).passes),
             sum(step.forward.values()),
             step.backward,
-            step.memory,
+            comparing.get(names, step).memory,
+            step.own_gradients,
+            comparing.get(names, step).own_gradients - step.own_gradients,
         )
         for names, (first, step) in counted.items()
     )
@@ -81,6 +88,9 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
         schedules=_schedules(recipe, system, full, step),
         recomputed=tuple(recipe.plan.checkpoint),
         unknown={name: count for _, one in counted.values() for name, count in one.unknown.items()},
+        balancer=recipe.balance.type if recipe.balance else "",
+        balanced_on=tuple(dict.fromkeys(system.settings.balanced_on)) if step.own_gradients else (),
+        compared=compared.step if compared else 0,
     )
 
 
@@ -150,10 +160,12 @@ def _known(value: Any) -> float | None:
 
 
 def _parameters(system: System) -> dict[str, int]:
-    """Trained numbers by part and by objective with modules of its own; a shared one belongs to who has it first."""
+    """Trained numbers by part, by objective with modules of its own, and of the balancer; a shared one belongs to who has
+    it first."""
     seen: set[int] = set()
     found = {}
-    for name, module in (*system.model.items(), *system.objectives.items()):
+    balance = {"balance": system.balance} if system.balance is not None else {}
+    for name, module in (*system.model.items(), *system.objectives.items(), *balance.items()):
         own = [p for p in module.parameters() if p.requires_grad and id(p) not in seen]
         seen |= {id(p) for p in own}
         if own:

@@ -18,6 +18,7 @@ from vlobjectives.costs.memory import Storages
 # Makers of storages that are no pass and no objective
 WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD = "weights", "weights cast", "gradients", "optimiser", "backward"
 BATCH = "batch"
+BALANCE = "balance"
 CAST = torch.ops.aten._to_copy.default
 DEVICE = torch.ops.prim.device.default  # asked more often than all else together, above all by the backward pass
 

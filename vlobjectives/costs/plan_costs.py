@@ -82,6 +82,8 @@ class Phase:
     """A set of objectives that is live together: for how many steps from which on, and what such a step costs.
 
     forward, backward  FLOPs of a micro-batch; what is recomputed counts as backward
+    own_gradients      of those backward: what a balancer takes to see each objective's own gradient
+    comparison         FLOPs that a step takes more in which `run.log.conflict` is due
     """
 
     objectives: tuple[str, ...]
@@ -91,6 +93,8 @@ class Phase:
     forward: int
     backward: int
     memory: Memory
+    own_gradients: int = 0
+    comparison: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ class Costs:
     phases      sets of objectives that are live together, in order of time
     schedules   planned, published (if the recipe says), unshared
     unknown     operators that the counter has no formula for -> how often
+    balancer, balanced_on  what weighs the objectives, and the parts whose gradients it sees
+    compared    every so many steps the objectives' gradients are compared; 0: never
     """
 
     recipe: str
@@ -135,6 +141,9 @@ class Costs:
     state: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     recomputed: tuple[str, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
+    balancer: str = ""
+    balanced_on: tuple[str, ...] = ()
+    compared: int = 0
 
     @property
     def micro_steps(self) -> int:
@@ -153,8 +162,10 @@ class Costs:
     @property
     def flops(self) -> float:
         """Of the whole run on all processes, forward and backward."""
+        share = 1 / self.compared if self.compared else 0.0
         return sum(
-            (phase.forward + phase.backward) / self.micro_batch * self.batch * phase.steps for phase in self.phases
+            (phase.forward + phase.backward + share * phase.comparison) / self.micro_batch * self.batch * phase.steps
+            for phase in self.phases
         )
 
 

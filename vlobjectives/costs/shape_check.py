@@ -20,7 +20,7 @@ from vlobjectives.contracts.passes import Key
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View
 from vlobjectives.costs import fake
-from vlobjectives.costs.meter import BACKWARD, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
+from vlobjectives.costs.meter import BACKWARD, BALANCE, BATCH, CASTS, GRADIENTS, OPTIMISER, WEIGHTS, Meter
 from vlobjectives.costs.plan_costs import Memory
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.errors import PluginError
@@ -33,9 +33,10 @@ from vlobjectives.system import assemble, step_statistics
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.step_statistics import Statistics
 from vlobjectives.system.system import System
+from vlobjectives.training.balance import Balance
 from vlobjectives.training.schedule import live_sets
 
-REST = (BATCH, WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD)
+REST = (BATCH, WEIGHTS, CASTS, GRADIENTS, OPTIMISER, BACKWARD, BALANCE)
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Step:
     """What a shape check of a micro-batch cost.
 
     forward   title of a pass or draw, or name of an objective -> FLOPs
-    backward  FLOPs, what is recomputed included
+    backward  FLOPs, what is recomputed included, and the objectives' own gradients, which `own_gradients` are of it
     shapes    title of a pass -> (rows, tokens of each stream)
     unknown   operators without a formula -> how often they ran
     """
@@ -53,6 +54,7 @@ class Step:
     memory: Memory
     shapes: dict[str, tuple[int, tuple[int, ...]]]
     unknown: dict[str, int]
+    own_gradients: int = 0
 
 
 @dataclass
@@ -78,15 +80,15 @@ class ShapeCheck:
     idle: dict[str, str] = field(default_factory=dict)
     _keys: dict[str, Key | str] = field(default_factory=dict)
 
-    def step(self, names: Sequence[str], step: int, source: str = "") -> Step:
-        """Forward and backward with these objectives live, on a batch of this source. Raises BuildError at who
-        fails."""
+    def step(self, names: Sequence[str], step: int, source: str = "", compares: bool = False) -> Step:
+        """Forward and backward with these objectives live, on a batch of this source; `compares`: their gradients are
+        compared. Raises BuildError at who fails."""
         meter = Meter()
         shapes: dict[str, tuple[int, tuple[int, ...]]] = {}
         gpu = fake.as_on_gpu() if self.device == "cuda" else nullcontext()
         try:
             with torch.autograd.set_detect_anomaly(False), self._watched(meter, shapes), gpu, self.mode:
-                held = self._run(meter, names, step, source)
+                held = self._run(meter, names, step, source, compares)
         except Exception as error:
             raise self._trouble(error) from error
         forward = dict(meter.flops)
@@ -98,30 +100,40 @@ class ShapeCheck:
         holders = dict(meter.memory.at_peak) | {OPTIMISER: moments}
         return Step(
             forward,
-            forward.pop(BACKWARD, 0),
+            forward.pop(BACKWARD, 0) + forward.get(BALANCE, 0),
             Memory(meter.memory.peak + moments, parts, passes, holders),
             shapes,
             dict(meter.unknown),
+            forward.pop(BALANCE, 0),
         )
 
-    def _run(self, meter: Meter, names: Sequence[str], step: int, source: str) -> dict[str, int]:
+    def _run(self, meter: Meter, names: Sequence[str], step: int, source: str, compares: bool) -> dict[str, int]:
         """The step; gives what each maker had alive between forward and backward."""
         self.system.zero_grad(set_to_none=True)
         for tensor in (*self.system.parameters(), *self.system.buffers()):
             meter.memory.see(tensor, WEIGHTS)
         if self.accumulates:
             self._gradients(meter, names)
+        compared = [step + 1] if compares else []
         with meter:
+            balance = Balance(self.system, torch.device("cpu"), compared).begin(step, names)
             with meter.work(BATCH):
                 batch = fake.fake_batch(self.fields[source], self.rows, source)
             stage = self.system.stage(step)
             stage.around = lambda key: meter.work(self._named(key))
             losses = self.system(batch, step, names=names, stage=stage)
+            with meter.work(BALANCE), self.system.backward_blamed():
+                balance.add(losses, None)
+            values = {name: losses.value(name).detach() for name in losses.terms}
             statistics, total = losses.statistics, self._total(losses)
             del losses
             held = dict(meter.memory.alive)
             with meter.work(BACKWARD), self.system.backward_blamed():
                 total.backward()
+            with meter.work(BALANCE):
+                balance.close(values, None)
+                balance.learn()
+        balance.end()
         self._after_step(names, statistics)
         return held
 

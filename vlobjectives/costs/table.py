@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vlobjectives.costs import balance_costs
 from vlobjectives.costs.plan_costs import Costs, Pass
 from vlobjectives.costs.units import GIGA, _count, _flops, _number, _sample, flop, sized
 
@@ -39,6 +40,7 @@ PARTS = {
     "gradients": "gradients",
     "optimiser": "AdamW's averages",
     "backward": "backward in progress",
+    "balance": "objectives' own gradients",
     "activations": "activations",
 }
 
@@ -88,6 +90,7 @@ def _head(costs: Costs) -> Text:
         ),
         Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}."),
     ]
+    lines += [Text(line) for line in balance_costs.lines(costs)]
     if costs.micro_steps > 1:
         lines.append(
             Text(
