@@ -160,8 +160,8 @@ def _known(value: Any) -> float | None:
 
 
 def _parameters(system: System) -> dict[str, int]:
-    """Trained numbers by part, by objective with modules of its own, and of the balancer; a shared one belongs to who has
-    it first."""
+    """Trained numbers by part, by objective with modules of its own, and of the balancer; a shared one belongs to who
+    has it first."""
     seen: set[int] = set()
     found = {}
     balance = {"balance": system.balance} if system.balance is not None else {}
