@@ -3,15 +3,23 @@
 import pytest
 from vlobj_modern.cyclip import CyCLIP
 from vlobj_modern.filip import FILIP
+from vlobj_modern.flair import FLAIR
+from vlobj_modern.negclip import NegCLIP
+from vlobj_modern.slip import SLIP
 
 from vlobjectives import Objective
 from vlobjectives.testing import Toy, checks_of, processes
 from vlobjectives.testing.parametrize import ComponentCheck
 
 SLOW = "processes_equal_one"
+OTHER = {"fields": ["caption"], "part": "text"}
+VIEWS = {"view_1": {"fields": ["image"], "part": "vision"}, "view_2": {"fields": ["image"], "part": "vision"}}
 TOYS: dict[type[Objective], Toy] = {
     FILIP: Toy(objectives={"filip": {}}),
     CyCLIP: Toy(objectives={"cyclip": {}}),
+    NegCLIP: Toy(objectives={"negclip": {}}, inputs={"wrong_caption": OTHER}),
+    SLIP: Toy(objectives={"slip": {"hidden": 12, "width": 6}}, inputs=VIEWS),
+    FLAIR: Toy(objectives={"flair": {"heads": 2}}, inputs={"caption_2": OTHER}),
 }
 CHECKS = {f"{cls.__name__}-{check}": check for cls, toy in TOYS.items() for check in checks_of(cls, toy)}
 

@@ -10,4 +10,7 @@ def vlobj_components() -> Mapping[str, str]:
     return {
         "objective:filip": "vlobj_modern.filip:FILIP",
         "objective:cyclip": "vlobj_modern.cyclip:CyCLIP",
+        "objective:negclip": "vlobj_modern.negclip:NegCLIP",
+        "objective:slip": "vlobj_modern.slip:SLIP",
+        "objective:flair": "vlobj_modern.flair:FLAIR",
     }
