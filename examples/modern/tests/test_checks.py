@@ -5,6 +5,7 @@ from vlobj_modern.cyclip import CyCLIP
 from vlobj_modern.filip import FILIP
 from vlobj_modern.flair import FLAIR
 from vlobj_modern.negclip import NegCLIP
+from vlobj_modern.silc import SILC
 from vlobj_modern.slip import SLIP
 
 from vlobjectives import Objective
@@ -19,6 +20,7 @@ TOYS: dict[type[Objective], Toy] = {
     CyCLIP: Toy(objectives={"cyclip": {}}),
     NegCLIP: Toy(objectives={"negclip": {}}, inputs={"wrong_caption": OTHER}),
     SLIP: Toy(objectives={"slip": {"hidden": 12, "width": 6}}, inputs=VIEWS),
+    SILC: Toy(objectives={"silc": {"student": list(VIEWS), "width": 8, "hidden": 6}}, inputs=VIEWS),
     FLAIR: Toy(objectives={"flair": {"heads": 2}}, inputs={"caption_2": OTHER}),
 }
 CHECKS = {f"{cls.__name__}-{check}": check for cls, toy in TOYS.items() for check in checks_of(cls, toy)}

@@ -12,5 +12,6 @@ def vlobj_components() -> Mapping[str, str]:
         "objective:cyclip": "vlobj_modern.cyclip:CyCLIP",
         "objective:negclip": "vlobj_modern.negclip:NegCLIP",
         "objective:slip": "vlobj_modern.slip:SLIP",
+        "objective:silc": "vlobj_modern.silc:SILC",
         "objective:flair": "vlobj_modern.flair:FLAIR",
     }
