@@ -71,13 +71,14 @@ def test_filip() -> None:
     patches, words, scale = random(N, 3, E), random(N, 6, E, seed=1), random()
     lengths = [6, 2, 3, 1, 4]
     seen = torch.ones(N, 3, dtype=torch.bool)
+    seen[2, 1:] = False
     said = torch.arange(6) < torch.tensor(lengths)[:, None]
     image = Joint(unit(patches[:, 0]), scale.exp(), unit(patches), seen)
     text = Joint(unit(words[:, 0]), scale.exp(), unit(words), said)
     terms = FILIP(FILIP.Config.model_validate({}))(image=image, text=text, batch=ROWS, gather=itself)
 
     def similarity(i: int, j: int) -> tuple[Tensor, Tensor]:
-        of_image, of_text = unit(patches[i]), unit(words[j, : lengths[j]])
+        of_image, of_text = unit(patches[i][seen[i]]), unit(words[j, : lengths[j]])
         best_words = [max(patch @ word for word in of_text) for patch in of_image]
         best_patches = [max(patch @ word for patch in of_image) for word in of_text]
         return mean(best_words), mean(best_patches)
@@ -85,8 +86,8 @@ def test_filip() -> None:
     s = [[similarity(i, j) for j in range(N)] for i in range(N)]
     by_image = [softmax_loss([scale.exp() * s[i][j][0] for j in range(N)], i) for i in range(N)]
     by_text = [softmax_loss([scale.exp() * s[i][j][1] for i in range(N)], j) for j in range(N)]
-    agree(terms, {"contrast": 0.5 * (mean(by_image) + mean(by_text))}, patches, words, scale)
-    assert terms["contrast"].chance == math.log(N)
+    agree(terms, {"image_to_text": mean(by_image), "text_to_image": mean(by_text)}, patches, words, scale)
+    assert {(term.weight, term.chance) for term in terms.values()} == {(0.5, math.log(N))}
 
 
 def test_cyclip() -> None:

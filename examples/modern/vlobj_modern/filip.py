@@ -32,7 +32,7 @@ class FILIP(Objective):
           + 1/2 mean_j [-log softmax_i(s_text(i,j) / tau) at i = j]
 
     FILIP (arXiv 2111.07783), section 3.1, equations 3 to 5 in 2. tau is the projection's. A process compares its own
-    rows with the tokens of all; the paper sends the most telling quarter of the tokens alone, here all of them are.
+    patches with the words of all; the paper sends the most telling quarter of the tokens alone, here all of them are.
     The chance level is ln N.
     """
 
@@ -50,14 +50,20 @@ class FILIP(Objective):
     def forward(
         self, image: Joint, text: Joint, batch: Batch, gather: Callable[[Tensor], Tensor]
     ) -> Mapping[str, Term]:
-        right = batch.number[:, None] == gather(batch.number)
-        rows = [cross_entropy(image.scale * late(a, b, gather), right) for a, b in ((image, text), (text, image))]
-        return {"contrast": Term(0.5 * torch.cat(rows).sum(), len(right), chance=math.log(right.shape[1]))}
+        words, said = gather(not_none(text.tokens, "tokens")), gather(not_none(text.valid, "valid"))[None, :]
+        patches, seen = not_none(image.tokens, "tokens"), not_none(image.valid, "valid")[:, None]
+        products = torch.einsum("ike,jre->ijkr", patches, words)  # own pictures, captions of all
+        products = products.masked_fill(~(seen[..., None] & said[:, :, None]), -torch.inf)
+        of_image, of_text = mean_over(products.amax(3), seen), mean_over(products.amax(2), said)
+        own, numbers = batch.number[:, None], gather(batch.number)
+        rows = cross_entropy(image.scale * of_image, own == numbers)
+        columns = cross_entropy(gather(image.scale * of_text).T, numbers[:, None] == numbers)
+        return {
+            "image_to_text": Term(rows.sum(), len(rows), weight=0.5, chance=math.log(len(numbers))),
+            "text_to_image": Term(columns.sum(), len(columns), weight=0.5, chance=math.log(len(numbers))),
+        }
 
 
-def late(a: Joint, b: Joint, gather: Callable[[Tensor], Tensor]) -> Tensor:
-    """[B,N]: for own row i and row j of all, the mean over i's tokens of the best product with a token of j."""
-    valid = not_none(a.valid, "valid")
-    products = torch.einsum("ike,jre->ijkr", not_none(a.tokens, "tokens"), gather(not_none(b.tokens, "tokens")))
-    best: Tensor = products.masked_fill(~gather(not_none(b.valid, "valid"))[None, :, None], -torch.inf).amax(-1)
-    return (best * valid[:, None]).sum(-1) / valid.sum(-1, keepdim=True)
+def mean_over(x: Tensor, valid: Tensor) -> Tensor:
+    """The mean of x along its last axis where `valid`."""
+    return torch.where(valid, x, 0.0).sum(-1) / valid.sum(-1)
