@@ -78,16 +78,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in the tables of keys, and turn links to files of the repository into links to pages."""
     markdown = re.sub(r"<!-- keys: (\w+) -->", lambda match: keys_table(match[1]), markdown)
-    markdown = re.sub(r"\]\((?:\.\./)?(?:recipes|examples)/(?:sweeps/)?([\w.]+)\)", _shipped_link, markdown)
-    return re.sub(r"\]\((?:\.\./|docs/)?(CONTRIBUTING|CHANGELOG|SECURITY|[a-z_]+)\.md", _page_link, markdown)
+    top = "../" * page.file.src_uri.count("/")
 
+    def shipped(match: re.Match[str]) -> str:
+        return f"]({top}shipped.md#{match[1].removesuffix('.yaml').replace('.', '')})"
 
-def _shipped_link(match: re.Match[str]) -> str:
-    return f"](shipped.md#{match[1].removesuffix('.yaml').replace('.', '')})"
-
-
-def _page_link(match: re.Match[str]) -> str:
-    return f"]({match[1].lower()}.md"
+    markdown = re.sub(r"\]\((?:\.\./)*(?:recipes|examples)/(?:sweeps/)?([\w.]+)\)", shipped, markdown)
+    markdown = re.sub(r"\]\(docs/([\w/]+)\.md", rf"]({top}\1.md", markdown)
+    return re.sub(
+        r"\]\((?:\.\./)*(CONTRIBUTING|CHANGELOG|SECURITY)\.md", lambda match: f"]({top}{match[1].lower()}.md", markdown
+    )
 
 
 # -- components ---------------------------------------------------------------------------------------------------

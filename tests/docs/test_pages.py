@@ -19,7 +19,10 @@ from vlobjectives.registry import Registry
 from vlobjectives.testing import Toy, objective_checks
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+PAGES = {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
+PAGES |= {
+    str(path.relative_to(ROOT / "docs")): path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))
+}
 KINDS_OF = {
     "data": ["source"],
     "fields": ["reader"],
@@ -35,7 +38,7 @@ CHANCE = r".*\b(?<!by )chance\b(?!\s+levels?\b).*"
 
 
 def blocks(page: str, language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^```(\w*)[^`\n]*\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
     return [text for word, text in fenced if word == language]
 
 

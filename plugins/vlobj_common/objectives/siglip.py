@@ -20,7 +20,7 @@ class SigLIP(Objective):
     (SigLIP, arXiv 2303.15343, section 3.2 and algorithm 1; the paper starts at t = 10, learned as its logarithm: of the
     projection `form: log_scale, temperature: 0.1`). No row needs the others' scores, so a process compares its own
     pictures with the captions of all (section 3.3): a block [N/W, N] of the matrix, of which ITC needs all on each.
-    Samples are told apart by their number, so that one that stands twice in a batch is right with itself. The chance
+    A sample is known by its number, so that one that stands twice in a batch is right with itself. The chance
     level is that of answers "yes" at the rate of right pairs, N ln N - (N-1) ln(N-1) a picture; the first steps lie
     above it, since a bias of -10 is surer of "no" than that.
     """
