@@ -37,6 +37,7 @@ A check that cannot hold is listed with the reason, and must fail then:
 from importlib import import_module
 from typing import Any
 
+from vlobjectives.testing.balancer_checks import balancer_checks
 from vlobjectives.testing.check import Check, CheckFailed
 from vlobjectives.testing.mask_checks import mask_checks
 from vlobjectives.testing.objective_checks import objective_checks
@@ -51,6 +52,7 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Toy",
+    "balancer_checks",
     "checks_of",
     "mask_checks",
     "objective_checks",

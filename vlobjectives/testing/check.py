@@ -91,7 +91,7 @@ class Check:
 
 def defined(toy: Toy, section: str, name: str) -> Place | None:
     """Where the class of a recipe's entry is written; of an objective, its `forward`."""
-    entry = toy.resolved.entries.get((section,) if section == "data" else (section, name))
+    entry = toy.resolved.entries.get((section,) if section in ("data", "balance") else (section, name))
     if entry is None:
         return None
     written = getattr(entry.cls, "forward", entry.cls) if section == "objectives" else entry.cls

@@ -20,6 +20,7 @@ CHECKS = {
     **dict.fromkeys(PART_KINDS, "part_checks"),
     "source": "source_checks",
     "reader": "reader_checks",
+    "balancer": "balancer_checks",
 }
 """Kind -> the module of `testing`, and the function in it, that gives its checks."""
 

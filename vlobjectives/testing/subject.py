@@ -23,6 +23,7 @@ SECTION = {
     "reader": "fields",
     "evaluation": "evaluate",
     "source": "data",
+    "balancer": "balance",
     "tracker": "trackers",
 }
 """Where a kind stands in a recipe, or what of a recipe it is part of."""
@@ -162,7 +163,7 @@ def sound(of: Subject) -> None:
             replace(one, hint=f"{one.hint} ({toys})") if "is missing" in one.what else one for one in error.problems
         ) from None
     if of.kind != "source":
-        place = "" if of.kind == "source" else name
+        place = "" if of.kind == "balancer" else name
         config = resolved.of("part" if of.kind in PART_KINDS else of.kind)[place].config
         problems = []
         for kind, section in NAMED.items():

@@ -39,6 +39,7 @@ MASKS = {
 }
 WITH_DROPOUT = ("toy_vision", "toy_text", "toy_fusion", "toy_decoder")
 PAIRINGS = {"others": {"type": "random_negatives"}}
+BALANCED = {"itc": {}, "near": {"type": "itc", "group": 4}, "mlm": {"mask": "noisy_words"}}
 ROWS = 8
 MADE = ("registry", "recipe", "resolved", "data_module")
 """What a toy makes of itself."""
@@ -64,6 +65,7 @@ class Toy:
     pairings    beside `others` (random negatives)
     model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; None takes one out
     fields      beside or instead of `caption`, which reads the toy's words; None takes it out
+    balance     the balancer by its name; without `objectives` it weighs three of them
     inputs, plan, evaluate, trackers as in a recipe
     data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs); with `type` another's
     plugins     local plug-in files; what is installed is found anyway
@@ -77,6 +79,7 @@ class Toy:
     pairings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     fields: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    balance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     evaluate: Mapping[str, Any] = field(default_factory=dict)
     trackers: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -135,7 +138,8 @@ class Toy:
                         "inputs": dict(self.inputs),
                         "masks": {**MASKS, **self.masks},
                         "pairings": {**PAIRINGS, **self.pairings},
-                        "objectives": self.objectives or {"itc": {}},
+                        "objectives": self.objectives or (BALANCED if self.balance else {"itc": {}}),
+                        "balance": next(({"type": name} | dict(one) for name, one in self.balance.items()), None),
                         "optim": {"lr": 1e-3, "clip": None},
                         "run": {"steps": 4},
                         "plan": dict(self.plan),

@@ -51,7 +51,7 @@ class Balance:
             with torch.no_grad(), work_of(PATH, "its factors", balancer):
                 given = balancer.factors(found.names)
                 _refuse_factors(balancer, given, len(names))
-            found.given = given.detach().to(self.device, torch.float64)
+            found.given = given.detach().to(self.device, torch.float64, copy=True)
             found.factors = dict(zip(names, found.given))
         return found
 
