@@ -41,7 +41,7 @@ class Alignment(Evaluation):
         return {"pairs": pairs.with_maps()}
 
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
-        picture, text = (held.part(held.inputs[name].part).spec for name in (self.config.image, self.config.text))
+        picture, text = held.spec(self.config.image), held.spec(self.config.text)
         reader = held.readers[next(iter(text.fields))]
         rows: dict[str, list[tuple[float, float]]] = {}
         for first in range(0, held.size(), ROWS):

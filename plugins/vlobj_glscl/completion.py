@@ -77,7 +77,7 @@ class Completion(Evaluation):
         for kind in self.config.kinds:
             twins = held.source.twins(held.split, kind, self.config.count)
             found: dict[str, list[Tensor]] = {}
-            picture = held.part(next(iter(recoveries.values())).prediction.image.input.part).spec
+            picture = held.spec(next(iter(recoveries.values())).prediction.image.input.name)
             where = {number: patches(twin.where, picture) for number, twin in enumerate(twins)}
             most = max(int(touched.sum()) for touched in where.values())
             for first in range(0, len(twins), TWINS):
@@ -164,7 +164,7 @@ def patches(where: np.ndarray, spec) -> Tensor:
 
 def hide_words(held: EvaluationContext, text: str, tokens: Tokens, twins: dict[int, ContrastPair]) -> MaskSample:
     """The draw that hides the differing words of left, then of right captions; rows of `tokens` in that order."""
-    name, spec = next(iter(held.part(held.inputs[text].part).spec.fields.items()))
+    name, spec = next(iter(held.spec(text).fields.items()))
     hidden = torch.zeros_like(tokens.special)
     room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
     sides = [(twin.left, twin.spans[0]) for twin in twins.values()] + [

@@ -108,7 +108,11 @@ class CrossDecoder(Decoder):
             classes=0,
             extra={},
             embedding=None,
-            can=frozenset({"layers", "maps"} | ({"causal", "continue"} if config.causal else set())),
+            can=frozenset(
+                {"layers", "maps"}
+                | ({"causal", "continue"} if config.causal else set())
+                | (set() if config.restore else {"sizes"})  # what is put back stands on the query's own grid
+            ),
         )
 
     def forward(self, query: Encoded, memory: Encoded | None, want: RequestedOutputs) -> Encoded:

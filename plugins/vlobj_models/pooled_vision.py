@@ -25,7 +25,8 @@ class PooledVision(TimmVision):
         parallel  the same, but pool1 reads x too
 
     x are the transformer's outputs, class token first, before its last norm, which is left out. Without poolers it is
-    `timm_vision`. Tokens are no patches: no mask of patches works on them, hidden or masked out of attention.
+    `timm_vision`. Tokens are no patches: pictures of any size have as many, and no mask of patches works on them,
+    hidden or masked out of attention.
     """
 
     paper = "CoCa, arXiv 2205.01917"

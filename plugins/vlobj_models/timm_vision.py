@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from vlobj_models.frame_attention import supported, through
+from vlobj_models.positions import positions_on
 from vlobj_models.stems import STEMS, ConvStem, MlpStem
 from vlobj_models.timm_config import TimmVisionConfig
 from vlobj_models.timm_stems import _pointwise
@@ -50,7 +51,9 @@ class TimmVision(Encoder):
     model takes pictures (F = 1) and clips of up to as many frames as the temporal table has rows.
 
     Fills: `drop` (draw.keep [B,k]: of clips k/F positions of each frame, frame after frame; else ValueError), `token`,
-    `pixels` (hidden by the host). `layers[n]` [B,N',D] and `maps["block{n}"]` [B,heads,N',N'] count class tokens of
+    `pixels` (hidden by the host). Pictures of another size than the tower's own (of the first input that names it) have
+    as many patches as go into them, on positions that are resampled (bicubic, antialiased); hybrids take their own size
+    alone. `layers[n]` [B,N',D] and `maps["block{n}"]` [B,heads,N',N'] count class tokens of
     all frames first, then patches, then slots, then registers; layers are before the final norm.
     """
 
@@ -66,11 +69,15 @@ class TimmVision(Encoder):
         *clip, channels, height, width = pictures[0].shape
         frames = clip[0] if clip else 1
         self.module = self._module(channels, (height, width))
-        patch = self._patch((height, width))
+        self.patch = patch = self._patch((height, width))
         if config.weights and config.stem != "linear":
             raise self.cannot(f"weights have no {config.stem} stem", "stem: linear")
         if config.weights:
             agreed(self.module, config.weights)
+        embed = self.module.patch_embed
+        resizable = isinstance(embed, PatchEmbed | MlpStem | ConvStem)
+        if isinstance(embed, PatchEmbed):
+            embed.strict_img_size = False  # the host holds pictures against the patch (`Encoder.spec_for`)
         # What looks beyond its patch sees hidden pixels through their neighbours, unless they are hidden before it.
         self.looks_beyond = type(self.module.patch_embed) not in (PatchEmbed, MlpStem)
         dim = self.module.embed_dim
@@ -102,7 +109,7 @@ class TimmVision(Encoder):
                 for name, count in (("registers", frames * registers), ("slots", config.slots or 0))
                 if count
             },
-            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
+            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps", *(["sizes"] if resizable else [])}),
         )
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:
@@ -229,12 +236,13 @@ class TimmVision(Encoder):
         prefix = [
             token.expand(batch, frames, -1, -1) for token in (module.cls_token, module.reg_token) if token is not None
         ]
-        count = module.num_prefix_tokens
         if module.pos_embed is not None:
-            own = 0 if module.no_embed_class else count
-            patches = patches + module.pos_embed[:, own:]
+            own = 0 if module.no_embed_class else module.num_prefix_tokens
+            rows, columns = (side // self.patch for side in x.shape[-2:])
+            positions = positions_on(module.pos_embed, tuple(module.patch_embed.grid_size), (rows, columns), own)
+            patches = patches + positions[:, own:]
             if own:
-                prefix = [torch.cat(prefix, 2) + module.pos_embed[:, :own]]
+                prefix = [torch.cat(prefix, 2) + positions[:, :own]]
         if self.temporal is not None:
             shift = self.temporal[:frames, None]
             patches, prefix = patches + shift, [token + shift for token in prefix]

@@ -71,7 +71,7 @@ class Grounding(Evaluation):
         alike = objective.phrase_similarities(pairs)
         valid = pairs.image.valid
         best = alike.masked_fill(~valid[:, None], -2.0).argmax(2).cpu()
-        places = centres(held.part(image.part).spec, batch[image.name], batch.size)
+        places = centres(held.spec(image.name), batch[image.name], batch.size)
         phrase, reader = objective.phrase_positions(pairs), held.readers[objective.phrase_field()]
         found = []
         for row, sample in enumerate(samples):

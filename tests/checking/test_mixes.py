@@ -13,6 +13,13 @@ def checked(capsys, tmp_path, changes):
     return path, vlobj(capsys, "check", path)
 
 
+def test_sources_of_several_sizes(capsys, tmp_path):
+    """An encoder that resamples its positions takes them; the batches of a step are all of one source."""
+    sizes = {DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 64}")}
+    _, ended = checked(capsys, tmp_path, sizes)
+    assert ended.code == 0, ended.err
+
+
 def test_a_sound_mix(capsys, tmp_path):
     _, ended = checked(capsys, tmp_path, {DATA: GOOD, "mltc: {": "mltc: {sources: [still], "})
     assert ended.code == 0, ended.err
@@ -25,9 +32,9 @@ def test_a_sound_mix(capsys, tmp_path):
     ("changes", "at", "says"),
     [
         (
-            {DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 64}")},
+            {DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 36}")},
             "mix",
-            ("data.mix.moving", "its pictures are 3 x 32 x 32, and those of 'still' 3 x 64 x 64", "same size"),
+            ("data.mix.still", "36 x 36 pixels are not made of whole patches of 8 x 8", "near are sizes of 32 x 32"),
         ),
         (
             {DATA: GOOD.replace(", rename: {clip: image}", "")},

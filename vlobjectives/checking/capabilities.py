@@ -105,25 +105,15 @@ def _finished(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> It
             yield told(loaded, error)
 
 
-def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Any]) -> Iterator[Problem]:
-    """Pictures of sources that are mixed: of one size, and of several lengths only for an encoder that takes them."""
+def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Iterator[Problem]:
+    """Pictures that their encoder cannot read: of another size than its own, in an input or in a source of a mix, and
+    of several lengths."""
     for name, x in made.inputs.items():
         specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
-        if any(spec.kind != "picture" for spec in specs.values()):
+        if x.part not in parts or any(spec.kind != "picture" for spec in specs.values()):
             continue
-        sizes = {source: spec.shape[-3:] for source, spec in specs.items()}
-        first, *others = sizes
-        for other in others:
-            if sizes[other] != sizes[first]:
-                yield loaded.problem(
-                    ("data", "mix", other),
-                    f"its pictures are {_by(sizes[other])}, and those of "
-                    f"'{first}' {_by(sizes[first])}: one model takes one size",
-                    "give both the same size (image_size)",
-                    key=True,
-                )
         frames = {spec.frames for spec in specs.values()}
-        if len(frames) > 1 and x.part in parts and "frames" not in parts[x.part].spec.can:
+        if len(frames) > 1 and "frames" not in parts[x.part].spec.can:
             yield loaded.problem(
                 ("model", x.part),
                 f"it takes clips of one length, and the sources of data.mix have "
@@ -131,10 +121,21 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Any]) -> Iterat
                 "take an encoder of pictures and clips: `vlobj plugins` lists all",
                 key=True,
             )
-
-
-def _by(size: Sequence[int]) -> str:
-    return " x ".join(map(str, size))
+            continue
+        mixed = len({spec.shape[-3:] for spec in specs.values()}) > 1
+        for source, feed in made.feeds.items():
+            try:
+                assemble.KnownSpecs(parts, feed.fields).spec(x.part, name)
+            except BuildError as error:
+                able = [other for other, part in parts.items() if "sizes" in part.spec.can and other != x.part]
+                what = "its pictures" if mixed else f"the input '{name}'"
+                yield loaded.problem(
+                    ("data", "mix", source) if mixed else ("inputs", name),
+                    f"the encoder '{x.part}' cannot read {what}: {error.why}",
+                    error.hint + (f" ({', '.join(able)} can)" if able else ""),
+                    key=True,
+                )
+                break
 
 
 def _fault(loaded: Loaded, path: KeyPath, error: Exception, cls: type | None = None) -> Problem:

@@ -8,7 +8,7 @@ from vlobjectives.contracts.balancer import Balancer
 from vlobjectives.contracts.mask import Mask, MaskTarget
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
-from vlobjectives.contracts.parts import Part
+from vlobjectives.contracts.parts import Part, Spec
 from vlobjectives.contracts.views import Input
 from vlobjectives.data.data_module import DataModule
 from vlobjectives.planning.plan import bare
@@ -43,6 +43,10 @@ class MetaBuild:
     def bare(self) -> Mapping[str, Input]:
         """The inputs without their own masks: what masks and evaluations look at."""
         return bare(self.inputs)
+
+    def spec(self, part: str, input: str | None = None) -> Spec:
+        """The Spec of a part; of an encoder, what it gives for an input of the first source."""
+        return assemble.KnownSpecs(self.parts, self.made.fields).spec(part, input)
 
     def of_recipe(self, recipe: Recipe) -> "MetaBuild":
         """Of all this what a recipe still has."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.config import EvaluationConfig
 from vlobjectives.contracts.configured import Configured
-from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.parts import CannotBuild, Spec
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source
 from vlobjectives.contracts.values import MaskSample
@@ -77,6 +77,9 @@ class EvaluationContext(Protocol):
 
     def objective(self, name: str) -> Any:
         """The objective of this name. What an evaluation may call of it is the role that its Config field needs."""
+
+    def spec(self, input: str) -> Spec:
+        """What the encoder of an input gives for it: its grid, its fields."""
 
     def part(self, name: str) -> Any:
         """The part of this name, to be called by itself: in the precision of passes, floats given back in float32."""

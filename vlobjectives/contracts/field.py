@@ -59,6 +59,11 @@ class FieldSpec:
                 )
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of what patches divide; None of other kinds."""
+        return (self.shape[-2], self.shape[-1]) if self.kind == "picture" and len(self.shape) > 1 else None
+
+    @property
     def frames(self) -> int:
         """Frames of a clip; 1 for anything else."""
         return self.shape[0] if self.kind == "picture" and len(self.shape) == 4 else 1

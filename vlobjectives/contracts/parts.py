@@ -1,7 +1,7 @@
 """Parts of the model: encoders, fusions, decoders, projections, heads. What they take, give and can do."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ KeyValueCache = Any
 """Keys and values of the positions so far: tensors with the row axis in front, in lists, tuples or mappings."""
 
 
-CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "causal", "maps", "layers", "continue"})
+CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "sizes", "causal", "maps", "layers", "continue"})
 """What the host knows that a part can; a word beside these is the fill of a third party's mask."""
 
 
@@ -40,7 +40,10 @@ class Spec:
     embedding   dotted name, within the part, of the token table that a head may be tied to
     can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers, and of causal
                 ones continue (`Encoder.decode_step`, `Decoder.decode_step`); a fill of a third party's own mask
-                by its own word, of an encoder that hides so
+                by its own word, of an encoder that hides so. `sizes` says an encoder that reads pictures of other sizes
+                than its own (positions resampled, `Encoder.spec_for`), and a decoder that takes such an encoder's grids
+
+    All of it is of the part's own fields. What an encoder gives for other ones is `Encoder.spec_for`.
     """
 
     width: int
@@ -59,6 +62,10 @@ class Spec:
     def __post_init__(self) -> None:
         """Raises PluginError where `can` holds a known word misspelt."""
         definition.known_words("`can` of a Spec", self.can, CAN, own=True)
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 class CannotBuild(ValueError):
@@ -110,6 +117,10 @@ class Part(nn.Module, Configured):
         of another grid can be interpolated. None (the default) where that has no meaning; the run is then refused."""
         return None
 
+    def spec_for(self, fields: Mapping[str, FieldSpec]) -> Spec:
+        """What it gives for an input of these fields; of encoders alone another thing than `spec`."""
+        return self.spec
+
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
         return CannotBuild(why, hint)
 
@@ -123,6 +134,45 @@ class Encoder(Part):
 
     def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec], **named: "Spec"):
         super().__init__(config)
+
+    def spec_for(self, fields: Mapping[str, FieldSpec]) -> Spec:
+        """What it gives for an input of these fields: pictures of another size, clips of another length.
+
+        The length and grid follow from `patch_size`; override it where more hangs on the size. Raises CannotBuild for
+        pictures that it cannot read: of another size where `can` lacks `sizes`, or not made of whole patches.
+        """
+        if dict(fields) == dict(self.spec.fields):
+            return self.spec
+        spec = replace(self.spec, fields=dict(fields))
+        seen, own = (next((each for each in of.values() if each.size), None) for of in (fields, self.spec.fields))
+        if seen is None or own is None or seen.size is None or own.size is None:
+            return spec
+        frames = seen.frames if "frames" in spec.can else spec.frames
+        if seen.shape[-3:] == own.shape[-3:]:
+            length = spec.length if spec.grid is None else spec.length // spec.frames * frames
+            return replace(spec, length=length, frames=frames)
+        if "sizes" not in spec.can or seen.shape[-3] != own.shape[-3]:
+            raise self.cannot(
+                f"it reads pictures [C,H,W] of {_by(own.shape[-3:])} alone, and these are {_by(seen.shape[-3:])}",
+                "give it pictures of its own size, or take an encoder whose Spec.can holds `sizes`",
+            )
+        rows, columns = self._grid(seen.size)
+        if spec.grid is None:
+            return replace(spec, frames=frames)
+        return replace(spec, length=frames * rows * columns, grid=(rows, columns), frames=frames)
+
+    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of patches of a picture (height, width). Raises CannotBuild where they are not whole."""
+        patch = self.spec.patch_size
+        high, wide = (patch, patch) if isinstance(patch, int) else patch
+        rows, columns = size[0] // high, size[1] // wide
+        if (rows * high, columns * wide) != size or not rows * columns:
+            near = f"{max(rows, 1) * high} x {max(columns, 1) * wide}", f"{(rows + 1) * high} x {(columns + 1) * wide}"
+            raise self.cannot(
+                f"{_by(size)} pixels are not made of whole patches of {_by((high, wide))}",
+                f"near are sizes of {' and '.join(near)}",
+            )
+        return rows, columns
 
     def forward(self, x: Any, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         """x: pictures [B,C,H,W] / [B,F,C,H,W] or Tokens, before any mask. With a draw the encoder hides as

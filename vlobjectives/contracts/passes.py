@@ -98,7 +98,14 @@ class PairsKey:
         return ("pairings", self.pairing), "the choice of wrong pairs"
 
 
-class PassInputs(Protocol):
+class Specs(Protocol):
+    """Whoever knows the Specs of the model's parts."""
+
+    def spec(self, part: str, input: str | None = None) -> Any:
+        """The Spec of a part of the model; of an encoder, what it gives for an input."""
+
+
+class PassInputs(Specs, Protocol):
     """What a kind of view may ask for while its pass runs, or before any pass runs (`View.static`)."""
 
     @property
@@ -110,14 +117,11 @@ class PassInputs(Protocol):
     def read(self, view: "View") -> Any:
         """The value of a view that the pass is fed, with its requested outputs applied."""
 
-    def spec(self, part: str) -> Any:
-        """The Spec of a part of the model."""
-
     def stream(self, projection: str, encoder: str) -> str:
         """Which stream (`image` or `text`) of a projection an encoder is."""
 
 
-class ModelFacts(Protocol):
+class ModelFacts(Specs, Protocol):
     """What a kind of view may ask of the model before anything runs.
 
     slots     projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
@@ -239,6 +243,15 @@ class View:
     def shown(self) -> str:
         """Name of the input that stands behind this view where it is taken as a picture."""
         return self.fed[0].shown
+
+    def spec(self, model: "Specs") -> Any:
+        """The Spec of what this view gives: the part's, with the positions of what the pass is fed."""
+        return model.spec(self.part)
+
+    def resized(self, model: "Specs") -> Any:
+        """Its Spec where it has another grid or number of frames than its part's own; else None."""
+        spec, own = self.spec(model), model.spec(self.part)
+        return None if (spec.grid, spec.frames) == (own.grid, own.frames) else spec
 
     def pictures(self, model: "ModelFacts") -> tuple[str, ...]:
         """Names of the inputs that the pass takes as its picture."""

@@ -21,6 +21,7 @@ from vlobjectives.contracts.passes import (
     PairsKey,
     PassInputs,
     RequestedOutputs,
+    Specs,
     View,
     ViewError,
 )
@@ -75,12 +76,15 @@ class EncodedView(View):
         x = given.batch[self.input.name]
         draw = given.value(self.required[0]) if self.required else None
         if draw is not None and draw.fill == "pixels":
-            x = pixels.fill_patches(x, draw.hidden, given.spec(self.part).patch_size)
+            x = pixels.fill_patches(x, draw.hidden, self.spec(given).patch_size)
         return x, draw
+
+    def spec(self, model: Specs) -> Any:
+        return model.spec(self.part, self.input.name)
 
     def static(self, given: PassInputs) -> Encoded:
         draw = given.value(self.required[0]) if self.required else None
-        return _static(given.batch[self.input.name], draw, given.spec(self.part))
+        return _static(given.batch[self.input.name], draw, self.spec(given))
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,10 @@ class FusedView(View):
     def shown(self) -> str:
         return self.image.shown
 
+    def spec(self, model: Specs) -> Any:
+        own, image = model.spec(self.part), self.image.resized(model)
+        return own if image is None or own.grid is None else replace(own, grid=image.grid, frames=image.frames)
+
     def pictures(self, model: ModelFacts) -> tuple[str, ...]:
         return (self.image.shown,)
 
@@ -181,11 +189,22 @@ class DecodedView(View):
     def seen(self) -> Input:
         return self.query.seen
 
+    def spec(self, model: Specs) -> Any:
+        own, query = model.spec(self.part), self.query.resized(model)
+        if query is None:
+            return own
+        return replace(own, length=query.length, grid=query.grid, frames=query.frames, fields=query.fields)
+
     def misfit(self, part: Any, model: ModelFacts) -> Misfit | None:
-        if self.memory is None or "memory" in part.config.named("part"):
+        if self.memory is not None and "memory" not in part.config.named("part"):
+            why = f"the decoder '{self.part}' looks at no memory, and is given one"
+            return Misfit("part", self.part, why, f"model.{self.part}.memory={self.memory.part}")
+        query = self.query.resized(model)
+        if query is None or query.grid == part.spec.grid or "sizes" in part.spec.can:
             return None
-        why = f"the decoder '{self.part}' looks at no memory, and is given one"
-        return Misfit("part", self.part, why, f"model.{self.part}.memory={self.memory.part}")
+        (rows, columns), made = query.grid, " x ".join(map(str, part.spec.grid or ()))
+        why = f"the decoder '{self.part}' is made for {made} patches, and '{self.seen.name}' has {rows} x {columns}"
+        return Misfit("part", self.part, why, "take a decoder that can `sizes`, or an input of the encoder's own size")
 
     def arguments(self, given: PassInputs) -> tuple[Any, ...]:
         return given.read(self.query), None if self.memory is None else given.read(self.memory)
@@ -205,8 +224,7 @@ def _static(x: Tensor | Tokens | Vectors, draw: MaskSample | None, spec: Any) ->
     if isinstance(x, Vectors):
         valid = x.valid if draw is None or draw.keep is None else x.valid.gather(1, draw.keep)
         return Encoded(torch.empty(*valid.shape, 0, device=valid.device), valid, draw=draw)
-    length = spec.length // spec.frames * (x.shape[1] if x.dim() == 5 else 1)
-    kept = length if draw is None or draw.keep is None else draw.keep.shape[1]
+    kept = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
     valid = torch.ones(x.shape[0], kept, dtype=torch.bool, device=x.device)
     return Encoded(torch.empty(x.shape[0], kept, 0, device=x.device), valid, draw=draw)
 

@@ -10,6 +10,7 @@ import torch
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.evaluation import Evaluation, Score
 from vlobjectives.contracts.objective import RETURNS
+from vlobjectives.contracts.parts import Spec
 from vlobjectives.contracts.passes import Input
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Sample, Source, UnusableSample
@@ -29,6 +30,7 @@ from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.runtime.signals import StopRequest
+from vlobjectives.system.assemble import KnownSpecs
 from vlobjectives.system.system import System
 
 SCORES = "{name: Score(value, chance, low, high, n)}"
@@ -114,6 +116,9 @@ class SplitContext:
 
     def objective(self, name: str) -> Any:
         return self.system.objectives[name]
+
+    def spec(self, input: str) -> Spec:
+        return KnownSpecs(self.system.model, self.fields).spec(self.inputs[input].part, input)
 
     def part(self, name: str) -> "CallablePart":
         return CallablePart(self.system.model[name], self.system, name)

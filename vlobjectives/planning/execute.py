@@ -166,8 +166,9 @@ class Inputs:
     def read(self, view: View) -> Any:
         return read(view, self.values)
 
-    def spec(self, part: str) -> Any:
-        return self.context.parts[part].spec
+    def spec(self, part: str, input: str | None = None) -> Any:
+        own = self.context.parts[part]
+        return own.spec if input is None else own.spec_for(self.context.sites[self.batch.source][input].fields)
 
     def stream(self, projection: str, encoder: str) -> str:
         return self.context.slots[projection, encoder]

@@ -1,9 +1,9 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -173,12 +173,13 @@ def build_objective(
 ) -> None:
     """Lets an objective make its own modules; it gets by name the Specs that its `build` asks for."""
     config, specs = objective.config, {other: part.spec for other, part in parts.items()}
+    known = KnownSpecs(parts, fields)
     offered: dict[str, Spec | FieldSpec] = config.held(
-        "input", {key: specs[one.part] for key, one in inputs.items() if one.part in specs}
+        "input", {key: known.spec(one.part, key) for key, one in inputs.items() if one.part in specs}
     )
     for key, view in objective.views(inputs).items():
-        if view.part in parts:
-            offered[key] = parts[view.part].spec
+        if view_parts(view) <= parts.keys():
+            offered[key] = view.spec(known)
     _read(name, objective, {view.part for view in objective.views(inputs).values()}, parts)
     offered |= config.held("part", specs) | config.held("field", fields.specs(config.named("field").values()))
     met(objective.build, offered, "call its arguments as its views, and as its Config's names of parts, fields, inputs")
@@ -208,6 +209,22 @@ def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping
             )
 
 
+@dataclass(frozen=True)
+class KnownSpecs:
+    """What parts give for the inputs of a source: `contracts.passes.Specs`."""
+
+    parts: Mapping[str, Part]
+    fields: Fields
+
+    def spec(self, part: str, input: str | None = None) -> Spec:
+        """Raises BuildError where an encoder cannot read the pictures of an input."""
+        own = self.parts[part]
+        if input is None:
+            return own.spec
+        read = self.fields.specs(self.fields.inputs[input])
+        return cast(Spec, placed(("inputs", input), lambda: own.spec_for(read)))
+
+
 def sites(made: DataModule, parts: Mapping[str, Part]) -> dict[str, dict[str, MaskTarget]]:
     """Where masks work: source -> for each input whose encoder is there."""
     return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
@@ -218,13 +235,12 @@ def _sites(made: DataModule, of: Fields, parts: Mapping[str, Part]) -> dict[str,
     for name, x in made.inputs.items():
         if x.part not in parts:
             continue
-        spec, fields = parts[x.part].spec, of.specs(of.inputs[name])
+        spec, fields = KnownSpecs(parts, of).spec(x.part, name), of.specs(of.inputs[name])
         tokens = [field for field in fields.values() if field.kind == "tokens"]
-        frames = max(field.frames for field in fields.values()) if "frames" in spec.can else spec.frames
-        length = sum(field.shape[0] for field in tokens) if tokens else spec.length // spec.frames * frames
+        length = sum(field.shape[0] for field in tokens) if tokens else spec.length
         special = tokens[0].special if tokens else {}
         found[name] = MaskTarget(
-            name, length, spec.grid, frames, fields, special, max(field.vocabulary for field in fields.values())
+            name, length, spec.grid, spec.frames, fields, special, max(field.vocabulary for field in fields.values())
         )
     return found
 

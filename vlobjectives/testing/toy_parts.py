@@ -56,6 +56,7 @@ class ToyVision(Encoder):
         super().__init__(config, fields)
         *frames, channels, height, width = next(iter(fields.values())).shape
         rows, columns, self.frames = height // config.patch, width // config.patch, frames[0] if frames else 1
+        self.grid = rows, columns
         self.embed = nn.Linear(channels * config.patch**2, config.width)
         self.places = nn.Parameter(torch.randn(self.frames * rows * columns, config.width))
         self.classes = nn.Parameter(torch.randn(self.frames, config.width))
@@ -69,14 +70,22 @@ class ToyVision(Encoder):
             frames=self.frames,
             classes=self.frames,
             fields=dict(fields),
-            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps"}),
+            can=frozenset({"drop", "token", "pixels", "frames", "sizes", "layers", "maps"}),
         )
+
+    def _places(self, x: Tensor) -> Tensor:
+        """Positions [F*n,D] of pictures x, between those of the own grid where it is of another size."""
+        rows, columns = x.shape[-2] // self.config.patch, x.shape[-1] // self.config.patch
+        if (rows, columns) == self.grid:
+            return self.places
+        own = self.places.reshape(self.frames, *self.grid, -1).permute(0, 3, 1, 2)
+        return F.interpolate(own, (rows, columns), mode="bilinear").permute(0, 2, 3, 1).flatten(0, 2)
 
     def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
         patches = self.embed(patchify(x, self.config.patch))
         if draw is not None and draw.fill == "token":
             patches = torch.where(draw.hidden[..., None], self.mask_token, patches)
-        patches = patches + self.places
+        patches = patches + self._places(x)
         if draw is not None and draw.fill == "drop" and draw.keep is not None:
             patches = gather_tokens(patches, draw.keep)
         h = torch.cat([self.classes.expand(x.shape[0], -1, -1), patches], 1)

@@ -22,7 +22,7 @@ def one_word(
     pattern: re.Pattern,
 ) -> Tensor:
     """[B,L] bool, the pieces of one word of each caption that fits the pattern; none where no such word was read."""
-    reader = held.readers[next(iter(held.part(held.inputs[text].part).spec.fields))]
+    reader = held.readers[next(iter(held.spec(text).fields))]
     hidden = torch.zeros_like(tokens.special)
     room = (~tokens.special & (tokens.segment == 0)).sum(1).tolist()
     for row, (sample, lot) in enumerate(zip(samples, noise(name, 1)[:, 0].tolist())):

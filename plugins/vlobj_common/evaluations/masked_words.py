@@ -74,7 +74,7 @@ class Words(Evaluation):
                 "name one of the text's masks: evaluate.words.mask=NAME",
             )
         text = held.inputs[self.config.text]
-        spec = next(iter(held.part(text.part).spec.fields.values()))
+        spec = next(iter(held.spec(text.name).fields.values()))
         kinds = {
             f"{kind}s": pattern(held.source.words(kind)) for kind in self.config.kinds if "words" in held.source.can
         }

@@ -45,7 +45,7 @@ class Naming(Evaluation):
         if how is None:
             raise self.cannot(f"the objective '{self.config.of}' trains no decoder of texts")
         view, head, text = decoded(how.text, how.memory, part=how.decoder), held.part(how.head), how.text
-        spec = next(iter(held.part(text.part).spec.fields.values()))
+        spec = next(iter(held.spec(text.name).fields.values()))
         kinds = {
             f"{kind}s": pattern(held.source.words(kind)) for kind in self.config.kinds if "words" in held.source.can
         }
