@@ -25,6 +25,7 @@ from vlobjectives.resolved.entries import Named
 from vlobjectives.resolved.remainder import rest
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system import assemble
+from vlobjectives.system.input_specs import KnownSpecs
 
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
@@ -125,7 +126,7 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Itera
         mixed = len({spec.shape[-3:] for spec in specs.values()}) > 1
         for source, feed in made.feeds.items():
             try:
-                assemble.KnownSpecs(parts, feed.fields).spec(x.part, name)
+                KnownSpecs(parts, feed.fields).spec(x.part, name)
             except BuildError as error:
                 able = [other for other, part in parts.items() if "sizes" in part.spec.can and other != x.part]
                 what = "its pictures" if mixed else f"the input '{name}'"

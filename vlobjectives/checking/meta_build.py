@@ -14,6 +14,7 @@ from vlobjectives.data.data_module import DataModule
 from vlobjectives.planning.plan import bare
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.system import assemble
+from vlobjectives.system.input_specs import KnownSpecs, sites
 
 
 @dataclass
@@ -46,7 +47,7 @@ class MetaBuild:
 
     def spec(self, part: str, input: str | None = None) -> Spec:
         """The Spec of a part; of an encoder, what it gives for an input of the first source."""
-        return assemble.KnownSpecs(self.parts, self.made.fields).spec(part, input)
+        return KnownSpecs(self.parts, self.made.fields).spec(part, input)
 
     def of_recipe(self, recipe: Recipe) -> "MetaBuild":
         """Of all this what a recipe still has."""
@@ -58,7 +59,7 @@ class MetaBuild:
         return MetaBuild(
             made,
             parts,
-            assemble.sites(made, parts),
+            sites(made, parts),
             assemble.projection_slots(parts),
             kept(self.rows, "pairings"),
             kept(self.masks, "masks"),

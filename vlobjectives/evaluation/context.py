@@ -30,7 +30,7 @@ from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.log import Log
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.runtime.signals import StopRequest
-from vlobjectives.system.assemble import KnownSpecs
+from vlobjectives.system.input_specs import KnownSpecs
 from vlobjectives.system.system import System
 
 SCORES = "{name: Score(value, chance, low, high, n)}"

@@ -1,9 +1,9 @@
 """From a recipe to the System of all that it names: parts, masks, pairings and objectives on its `pieces`."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from vlobjectives.contracts.balancer import Balancer
 from vlobjectives.contracts.config import PartConfig
 from vlobjectives.contracts.field import FieldSpec
-from vlobjectives.contracts.mask import MaskTarget
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Head, Part, Projection, Spec
 from vlobjectives.contracts.views import Input, View
@@ -25,6 +24,7 @@ from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.averages import averaged_modules
+from vlobjectives.system.input_specs import KnownSpecs, sites
 from vlobjectives.system.reached_parts import shared
 from vlobjectives.system.settings import Settings
 from vlobjectives.system.system import System
@@ -207,42 +207,6 @@ def _read(name: str, objective: Objective, seen: Collection[str], parts: Mapping
                 f"'{head}' (of: {of}, width {width}) cannot read {wide}, which objectives.{name} hands it",
                 f"make them equal: {hint}width {width} for " + " and ".join(given),
             )
-
-
-@dataclass(frozen=True)
-class KnownSpecs:
-    """What parts give for the inputs of a source: `contracts.passes.Specs`."""
-
-    parts: Mapping[str, Part]
-    fields: Fields
-
-    def spec(self, part: str, input: str | None = None) -> Spec:
-        """Raises BuildError where an encoder cannot read the pictures of an input."""
-        own = self.parts[part]
-        if input is None:
-            return own.spec
-        read = self.fields.specs(self.fields.inputs[input])
-        return cast(Spec, placed(("inputs", input), lambda: own.spec_for(read)))
-
-
-def sites(made: DataModule, parts: Mapping[str, Part]) -> dict[str, dict[str, MaskTarget]]:
-    """Where masks work: source -> for each input whose encoder is there."""
-    return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
-
-
-def _sites(made: DataModule, of: Fields, parts: Mapping[str, Part]) -> dict[str, MaskTarget]:
-    found = {}
-    for name, x in made.inputs.items():
-        if x.part not in parts:
-            continue
-        spec, fields = KnownSpecs(parts, of).spec(x.part, name), of.specs(of.inputs[name])
-        tokens = [field for field in fields.values() if field.kind == "tokens"]
-        length = sum(field.shape[0] for field in tokens) if tokens else spec.length
-        special = tokens[0].special if tokens else {}
-        found[name] = MaskTarget(
-            name, length, spec.grid, spec.frames, fields, special, max(field.vocabulary for field in fields.values())
-        )
-    return found
 
 
 def projection_slots(parts: Mapping[str, Part]) -> dict[tuple[str, str], str]:
