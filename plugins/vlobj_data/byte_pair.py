@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from vlobj_data import tiny
 from vlobj_data.counting import caption, captions, clean, shares, words
-from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, TokenEncoding
+from vlobjectives import FieldSpec, Ids, Length, Reader, ReaderConfig, TokenEncoding, not_none
 from vlobjectives.errors import DataError
 
 SPECIAL = {"begin": 0, "pad": 1, "end": 2, "mask": 3}
@@ -44,21 +44,21 @@ class BytePair(Reader):
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)
-        self._lender = shared.get("with")
-        if self._lender is not None and not isinstance(self._lender, BytePair):
+        lender = shared.get("with")
+        if lender is not None and not isinstance(lender, BytePair):
             raise self.cannot(
-                f"the other field is a {type(self._lender).__name__} and learns no byte pairs",
+                f"the other field is a {type(lender).__name__} and learns no byte pairs",
                 "leave out `with`, or name a field of type byte_pair",
             )
-        if self._lender is None and config.size is None:
+        if lender is None and config.size is None:
             raise self.cannot("a vocabulary of its own needs a size", "size: 512, say; or `with` another field")
-        if self._lender is not None and (config.size is not None or config.lower):
+        if lender is not None and (config.size is not None or config.lower):
             raise self.cannot(
                 "`size` and `lower` are those of the field that it shares a vocabulary with", "leave them out"
             )
-        self.size, self.lower = (
-            (config.size, config.lower) if self._lender is None else (self._lender.size, self._lender.lower)
-        )
+        self._lender = lender
+        self.size: int = not_none(config.size, "size of its own vocabulary") if lender is None else lender.size
+        self.lower: bool = config.lower if lender is None else lender.lower
         self._spec = FieldSpec("tokens", (config.length,), vocabulary=self.size, special=SPECIAL)
         self._fill([])
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from vlobjectives.errors import DataError
 
@@ -33,17 +33,16 @@ def captions(rows: Iterable[str | list[str]]) -> list[str]:
 def words(pieces: Encoding) -> list[int]:
     """The number of each piece's word: a word ends where the tokenizer divides the text before it cuts pieces (at
     punctuation too), and where characters between two pieces belong to none (blanks)."""
-    parts = zip(pieces.word_ids, pieces.offsets)
-    before, found = next(parts, None), []
-    if before is not None:
-        found.append(0)
-    for part in parts:
-        found.append(found[-1] + (part[0] != before[0] or part[1][0] > before[1][1]))
+    found: list[int] = []
+    before: tuple[int | None, tuple[int, int]] | None = None
+    for part in zip(pieces.word_ids, pieces.offsets):
+        apart = before is not None and (part[0] != before[0] or part[1][0] > before[1][1])
+        found.append(found[-1] + apart if found else 0)
         before = part
     return found
 
 
-def shares(tokenizer, texts: list[str], vocabulary: int, room: int) -> tuple[float, ...]:
+def shares(tokenizer: Tokenizer, texts: list[str], vocabulary: int, room: int) -> tuple[float, ...]:
     """Each id's part of the pieces of the texts, of every text the first `room` pieces: as many as a row holds."""
     counts = [0] * vocabulary
     for first in range(0, len(texts), 4096):

@@ -72,7 +72,8 @@ class HuggingFace(Reader):
         """What the field will be, as far as the recipe says it; no file is opened."""
         if config.vocabulary is None or config.special is None:
             return None
-        return FieldSpec("tokens", (config.length,), vocabulary=config.vocabulary, special=dict(config.special))
+        special: dict[str, int] = {role: number for role, number in config.special.items()}
+        return FieldSpec("tokens", (config.length,), vocabulary=config.vocabulary, special=special)
 
     def __init__(self, config: Config, **shared: Reader):
         super().__init__(config, **shared)

@@ -117,7 +117,7 @@ def global_score(map: Tensor, boxes: Tensor, size: tuple[int, int], pixels: Tens
 
     map [rows, columns]; the rest as in `region_mask`. The mean over pictures is the benchmark's number.
     """
-    return score(resize_mask(region_mask(boxes, size, pixels, LARGEST), tuple(map.shape)), map)
+    return score(resize_mask(region_mask(boxes, size, pixels, LARGEST), (map.shape[0], map.shape[1])), map)
 
 
 def local_scores(
@@ -142,5 +142,5 @@ def local_scores(
     for number, phrase in enumerate(phrases):
         mine = owner == number
         mask = region_mask(boxes[mine], size, None if pixels is None else pixels[mine])
-        scores.append(score(resize_mask(mask, tuple(maps.shape[1:])), phrase_map(words, maps, phrase)))
+        scores.append(score(resize_mask(mask, (maps.shape[1], maps.shape[2])), phrase_map(words, maps, phrase)))
     return torch.stack(scores) if scores else maps.new_zeros(0)

@@ -88,7 +88,7 @@ def scores(
     phrases        P phrases; owner [R] int64, the phrase of each region
     boxes, masks   [R,4] in pixels, [R,H,W] bool
     """
-    count, size = grid[0] * grid[1], tuple(masks.shape[1:])
+    count, size = grid[0] * grid[1], (masks.shape[1], masks.shape[2])
     # The benchmark's maps have one class token; whatever this picture has, its patches come last.
     whole, each = bench.maps_of(F.pad(attention[..., -count:], (1, 0)), grid)
     words, each = bench.join_words(tokens, each)

@@ -16,6 +16,7 @@ from vlobjectives import (
     EvaluationConfig,
     EvaluationContext,
     FeatureRecovery,
+    Input,
     MaskSample,
     Needs,
     Noise,
@@ -24,8 +25,10 @@ from vlobjectives import (
     RecoversTokens,
     Samples,
     Score,
+    Spec,
     Tokens,
     encoded,
+    not_none,
 )
 from vlobjectives.functional import gather_tokens, indices_to_mask, mask_to_indices, wilson_interval
 from vlobjectives.functional.pixels import patch_sides
@@ -73,11 +76,11 @@ class Completion(Evaluation):
 
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         recoveries = self._recoveries(held)
-        scores = {}
+        scores: dict[str, Score] = {}
         for kind in self.config.kinds:
             twins = held.source.twins(held.split, kind, self.config.count)
             found: dict[str, list[Tensor]] = {}
-            picture = held.spec(next(iter(recoveries.values())).prediction.image.input.name)
+            picture = held.spec(next(iter(recoveries.values())).prediction.image.seen.name)
             where = {number: patches(twin.where, picture) for number, twin in enumerate(twins)}
             most = max(int(touched.sum()) for touched in where.values())
             for first in range(0, len(twins), TWINS):
@@ -116,13 +119,13 @@ class Completion(Evaluation):
             for name, one in recoveries.items()
             for role, view in (("prediction", one.prediction), ("target", one.target))
         }
-        text = next(iter(passes.values())).text.input.name
+        text = next(iter(passes.values())).text.seen.name
         words = hide_words(held, text, batch[text], twins)
         touched = where.to(batch.number.device).repeat(2, 1)
-        draws = {view.text.input.mask: words for view in passes.values() if view.text.input.mask}
+        draws = {view.text.seen.mask: words for view in passes.values() if view.text.seen.mask}
         draws |= {
-            mask: self._hidden(held, view.image.input, batch, touched, most)
-            for mask, view in {view.image.input.mask: view for view in passes.values()}.items()
+            mask: self._hidden(held, view.image.seen, batch, touched, most)
+            for mask, view in {view.image.seen.mask: view for view in passes.values()}.items()
             if mask
         }
         value = held.values({"_".join(key): view for key, view in passes.items()}, batch, draws)
@@ -134,11 +137,11 @@ class Completion(Evaluation):
             else:
                 index = x.draw.index
                 found[name] = decided(gather_tokens(x.tokens, index), gather_tokens(y.tokens, index), x.draw.index_ok)
-        left, right = words.ids.chunk(2)
+        left, right = not_none(words.ids, "ids in the draw of a text").chunk(2)
         serves = (left == right).all(1) & words.hidden.chunk(2)[0].any(1)
         return {name: hits[serves] for name, hits in found.items()}
 
-    def _hidden(self, held: EvaluationContext, masked, batch: Batch, touched: Tensor, most: int) -> MaskSample:
+    def _hidden(self, held: EvaluationContext, masked: Input, batch: Batch, touched: Tensor, most: int) -> MaskSample:
         """What a mask of pictures hides here, touched [R,N] bool among it; as many patches in every row."""
         own = held.values({"own": encoded(masked)}, batch.rows(slice(0, 1)))["own"].draw
         n, hides = touched.shape[1], max(int(own.hidden.sum()), most)
@@ -156,9 +159,9 @@ class Completion(Evaluation):
         )
 
 
-def patches(where: np.ndarray, spec) -> Tensor:
+def patches(where: np.ndarray, spec: Spec) -> Tensor:
     """[N] bool, the patches that pixels `where` [H,W] bool touch, on the grid of the encoder's Spec."""
-    (rows, columns), (height, width) = spec.grid, patch_sides(spec.patch_size)
+    (rows, columns), (height, width) = not_none(spec.grid, "grid of patches"), patch_sides(spec.patch_size)
     return torch.from_numpy(np.asarray(where)).reshape(rows, height, columns, width).any(3).any(1).flatten()
 
 

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from vlobjectives.functional.contrast import l2_normalize
 
+Axis = Literal["feature", "frame"]
 
-def l2_normalize_over(x: Tensor, axis: Literal["feature", "frame"]) -> Tensor:
+
+def l2_normalize_over(x: Tensor, axis: Axis) -> Tensor:
     """Unit length of clip features x [B,F,D] over the feature axis, or, as published, over the frame axis.
 
     feature: u(x[b,f]), what is meant. frame: x[b,f,d] / sqrt(sum over f' of x[b,f',d]^2), which is what the

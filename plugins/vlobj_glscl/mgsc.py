@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_glscl.completion_losses import l2_normalize_over
+from vlobj_glscl.completion_losses import Axis, l2_normalize_over
 from vlobjectives import (
+    Encoded,
     FeatureRecovery,
     Fused,
+    FusedView,
     Input,
     InputName,
     MaskName,
@@ -19,8 +20,8 @@ from vlobjectives import (
     PartName,
     Temperature,
     Term,
-    View,
     fused,
+    not_none,
 )
 from vlobjectives.functional import symmetric_info_nce
 
@@ -47,7 +48,7 @@ class MGSC(Objective):
         image_mask: MaskName = Field(description="hides patches in pass A (published: drops 80 %)")
         text_mask: MaskName = Field(description="hides words in pass C (published: 40 %, drawn with replacement)")
         temperature: Temperature = Field(0.03, description="tau, fixed (published: 0.03)")
-        norm_axis: Literal["feature", "frame"] = Field(
+        norm_axis: Axis = Field(
             "feature",
             description="axis over which the picture's class tokens get unit length; frame is what the published code "
             "for clips does, by mistake it seems: with one frame only signs are left and nothing is learned from them",
@@ -56,7 +57,7 @@ class MGSC(Objective):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
-    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, FusedView]:
         image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
             "a": fused(image.masked(self.config.image_mask), text, part=part),
@@ -69,13 +70,17 @@ class MGSC(Objective):
 
     def forward(self, a: Fused, c: Fused, gather: Callable[[Tensor], Tensor]) -> Mapping[str, Term]:
         return {
-            "image": self.complete(a.image.cls, c.image.cls, self.config.norm_axis, gather),
-            "text": self.complete(c.text.cls, a.text.cls, "feature", gather),
+            "image": self.complete(_class(a.image), _class(c.image), self.config.norm_axis, gather),
+            "text": self.complete(_class(c.text), _class(a.text), "feature", gather),
         }
 
-    def complete(self, prediction, target, axis, gather: Callable[[Tensor], Tensor]) -> Term:
+    def complete(self, prediction: Tensor, target: Tensor, axis: Axis, gather: Callable[[Tensor], Tensor]) -> Term:
         """prediction, target [B,F,D]: a row is completed where its prediction finds its own target, and vice versa."""
         p = gather(l2_normalize_over(prediction, axis)).transpose(0, 1)
         t = gather(l2_normalize_over(target.detach(), axis)).transpose(0, 1)
         rows = symmetric_info_nce(p, t, self.config.temperature).mean(0)
         return Term(rows.sum(), len(rows), chance=2 * math.log(len(rows)))
+
+
+def _class(x: Encoded) -> Tensor:
+    return not_none(x.cls, "class token to complete")

@@ -7,18 +7,21 @@ from torch import Tensor
 
 from vlobjectives import (
     Amount,
+    Encoded,
     FeatureRecovery,
     Fused,
+    FusedView,
     Input,
     InputName,
     MaskName,
+    MaskSample,
     Objective,
     ObjectiveConfig,
     PartName,
     Temperature,
     Term,
-    View,
     fused,
+    not_none,
 )
 from vlobjectives.functional import gather_tokens, l2_normalize, symmetric_info_nce
 
@@ -54,7 +57,7 @@ class MLTC(Objective):
         text: InputName = Field("text", description="input that holds the caption")
         fusion: PartName = Field("fusion", description="part that lets picture and caption see each other")
 
-    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, FusedView]:
         image, text, part = inputs[self.config.image], inputs[self.config.text], self.config.fusion
         return {
             "a": fused(image.masked(self.config.context_mask), text, part=part),
@@ -67,16 +70,17 @@ class MLTC(Objective):
         return [FeatureRecovery(b, c, "image"), FeatureRecovery(c, a, "text")]
 
     def forward(self, a: Fused, b: Fused, c: Fused, gather: Callable[[Tensor], Tensor]) -> Mapping[str, Term]:
-        if b.image.draw.keep is not None:
+        if _drawn(b.image).keep is not None:
             raise self.cannot("image_mask drops the very patches that pass B must complete", "give it fill: token")
         return {
             "image": self.complete(b.image, c.image, self.config.weight_image, gather),
             "text": self.complete(c.text, a.text, self.config.weight_text, gather),
         }
 
-    def complete(self, prediction, target, weight, gather: Callable[[Tensor], Tensor]) -> Term:
+    def complete(self, prediction: Encoded, target: Encoded, weight: float, gather: Callable[[Tensor], Tensor]) -> Term:
         """Both sides at the positions [B,K] that the prediction's mask hid."""
-        index, ok = prediction.draw.index, gather(prediction.draw.index_ok).flatten()
+        draw = _drawn(prediction)
+        index, ok = draw.index, gather(draw.index_ok).flatten()
         p = gather(l2_normalize(gather_tokens(prediction.tokens, index))).flatten(0, 1)
         t = gather(l2_normalize(gather_tokens(target.tokens, index).detach())).flatten(0, 1)
         rows = symmetric_info_nce(p, t, self.config.temperature, valid=ok)
@@ -87,4 +91,8 @@ class MLTC(Objective):
     ) -> Mapping[str, Tensor | int]:
         # A mask that looks at views draws after their passes, and its pass is not known yet.
         predictions = {"image": None if b is None else b.image, "text": None if c is None else c.text}
-        return {name: gather(x.draw.index_ok).sum() for name, x in predictions.items() if x is not None}
+        return {name: gather(_drawn(x).index_ok).sum() for name, x in predictions.items() if x is not None}
+
+
+def _drawn(x: Encoded) -> MaskSample:
+    return not_none(x.draw, "mask whose tokens are completed")

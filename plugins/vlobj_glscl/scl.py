@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_glscl.completion_losses import cosine_rows, l2_normalize_over, l2_rows
+from vlobj_glscl.completion_losses import Axis, cosine_rows, l2_normalize_over, l2_rows
 from vlobj_glscl.mgsc import MGSC
 from vlobjectives import Term
 
@@ -28,7 +28,7 @@ class SCL(MGSC):
     class Config(MGSC.Config):
         loss: Literal["contrastive", "l2", "cosine"] = Field("contrastive", description="how a completion is judged")
 
-    def complete(self, prediction, target, axis, gather: Callable[[Tensor], Tensor]) -> Term:
+    def complete(self, prediction: Tensor, target: Tensor, axis: Axis, gather: Callable[[Tensor], Tensor]) -> Term:
         if self.config.loss == "contrastive":
             return super().complete(prediction, target, axis, gather)
         a, b = l2_normalize_over(prediction, axis), l2_normalize_over(target.detach(), axis)

@@ -1,6 +1,6 @@
 """The concepts of a caption as labels: what its picture is to be recognised by."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ class Counted(Reader):
                 "lower `least`, or look at the column that it reads",
             )
         self._ids = {words: number for number, words in enumerate(often[: self.config.size])}
-        share = Counter[int]()
+        share: dict[int, float] = defaultdict(float)
         targets = [kept for concepts in values if (kept := self._kept(concepts))]
         for kept in targets:
             for number in kept:

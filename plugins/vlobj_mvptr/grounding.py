@@ -1,7 +1,7 @@
 """Phrase grounding judged by boxes: does a phrase's best region lie where its thing is."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -62,11 +62,11 @@ class Grounding(Evaluation):
         return {"box": Score(value, max(sum(guess) / len(guess) for guess in guesses), low, high, len(rows))}
 
     def _judged(
-        self, held: EvaluationContext, objective, samples: list[Sample], batch: Batch
+        self, held: EvaluationContext, objective: GroundsPhrases, samples: list[Sample], batch: Batch
     ) -> list[tuple[float, float, float]]:
         """Of each sample with phrases: share of hits, box's share of the picture, share of regions in the box."""
         view = objective.phrase_pairs(held.inputs)
-        image = view.image.input
+        image = view.image.seen
         pairs = held.values({"pairs": view}, batch)["pairs"]
         alike = objective.phrase_similarities(pairs)
         valid = pairs.image.valid
@@ -95,10 +95,10 @@ class Grounding(Evaluation):
         return found
 
 
-def centres(spec: Spec, x, size: int) -> Tensor:
+def centres(spec: Spec, shown: Any, size: int) -> Tensor:
     """Where each region's centre lies, [B,N,2] of x and y as shares of the picture, on the CPU."""
     if spec.grid is None:
-        box = x.beside[spec.beside].values[..., -6:-2].cpu()
+        box = shown.beside[spec.beside].values[..., -6:-2].cpu()
         return (box[..., :2] + box[..., 2:]) / 2
     rows, columns = spec.grid
     y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")

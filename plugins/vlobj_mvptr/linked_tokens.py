@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobjectives import Batch, FieldName, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens, Vectors
+from vlobjectives import Batch, FieldName, Mask, MaskConfig, MaskSample, MaskTarget, Noise, Tokens, Vectors, not_none
 from vlobjectives.functional import mask_to_indices
 
 
@@ -69,7 +69,7 @@ class LinkedTokens(Mask):
             )
         given_away = phrase & self._linked(scored, word, links.values)
         how = noise("phrases", length) / ratio
-        first, count = phrases.ids
+        first, count = not_none(phrases.ids, "range of ids that phrases have")
         other = self._instead(how, site, tokens, first + noise.integers("other phrase", count, length))
         ids = torch.where(phrase & (how < 1), other, ids)
         ids = torch.where(given_away, site.special["mask"], ids)

@@ -27,11 +27,13 @@ class Links(Reader):
 
     def __init__(self, config: ReaderConfig, **shared: Reader):
         super().__init__(config, **shared)
-        if not isinstance(shared.get("of"), PlacesPhrases):
+        phrases = shared.get("of")
+        if not isinstance(phrases, PlacesPhrases):
             raise self.cannot("links lead from phrases, and `of` names no field that reads them", "of: phrases")
         if "with" not in shared:
             raise self.cannot("links lead to a caption's word pieces", "say whose: `with: caption`")
-        self._phrases, self._words = shared["of"], shared["with"]
+        self._phrases: PlacesPhrases = phrases
+        self._words: Reader = shared["with"]
 
     @property
     def spec(self) -> FieldSpec:

@@ -25,6 +25,7 @@ from vlobjectives import (
     View,
     ViewError,
     encoded,
+    not_none,
 )
 from vlobjectives.functional import gather_tokens
 
@@ -107,7 +108,8 @@ class MCR(Objective):
         if self.config.targets is not None:
             labels = batch[self.config.targets]
             return set_logits(head(x)), labels.ids - self.first, labels.valid
-        index, ok = picture.draw.index, picture.draw.index_ok
+        draw = not_none(picture.draw, "mask whose concepts are named")
+        index, ok = draw.index, draw.index_ok
         ids = gather_tokens(batch[self.config.image].ids, index) - self.first
         return head(gather_tokens(x, index)).flatten(0, 1), ids.flatten()[:, None], ok.flatten()[:, None]
 
@@ -116,4 +118,4 @@ class MCR(Objective):
             return {"concepts": batch[self.config.targets].valid.any(-1).sum()}
         if picture is None:  # a mask that looks at views draws after their passes
             return {}
-        return {"concepts": picture.draw.index_ok.sum()}
+        return {"concepts": not_none(picture.draw, "mask whose concepts are named").index_ok.sum()}

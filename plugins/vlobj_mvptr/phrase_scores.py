@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vlobjectives import not_none
 from vlobjectives.functional.contrast import l2_normalize
 
 Rule = Literal["pick", "max", "mean"]
@@ -38,7 +39,7 @@ def grounding_score(
     elif rule == "mean":
         wanted = (place < there[:, None, None]).expand_as(best)
     else:
-        wanted = place == (uniform * there[:, None]).long()[..., None]
+        wanted = place == (not_none(uniform, "number to pick a region by") * there[:, None]).long()[..., None]
     found = torch.where(wanted, best, 0.0).sum(2) / wanted.sum(2)
     phrase = phrase & region.any(1, keepdim=True)
     return torch.where(phrase, found, 0.0).sum(1) / phrase.sum(1).clamp_min(1)

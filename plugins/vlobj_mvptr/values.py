@@ -32,7 +32,10 @@ def captions(rows: Iterable[Any]) -> Iterator[Any]:
 class PlacesPhrases(Protocol):
     """A reader of phrases that tells where each stands in its caption; at most `most` a caption."""
 
-    def placed(self, value: str | Mapping[str, Any]) -> Any:
+    @property
+    def most(self) -> int: ...
+
+    def placed(self, value: str | Mapping[str, Any]) -> Sequence[tuple[int, Sequence[tuple[int, int]]]]:
         """For each phrase its id and the spans (first, last+1) of characters that it covers."""
         ...
 

@@ -1,7 +1,7 @@
 """Weakly supervised phrase grounding."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -22,11 +22,12 @@ from vlobjectives import (
     Objective,
     ObjectiveConfig,
     PairingName,
+    Pairs,
     PartName,
     Spec,
     Term,
-    View,
     fused,
+    not_none,
 )
 from vlobjectives.functional import positive_pairs
 
@@ -75,7 +76,7 @@ class WPG(Objective):
         fusion: PartName = Field("fusion", description="part that lets picture and text see each other")
 
         @model_validator(mode="after")
-        def _mode(self):
+        def _mode(self) -> Self:
             if (self.mode == "reencoded") != (self.negatives is not None):
                 raise ValueError("mode reencoded needs `negatives`, a pairing; pairwise takes none")
             if self.negatives is not None and "positives" in self.model_fields_set:
@@ -85,7 +86,7 @@ class WPG(Objective):
                 )
             return self
 
-    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, FusedView]:
         image, text, config = inputs[self.config.image], inputs[self.config.text], self.config
         views = {"matched": fused(image, text, part=config.fusion)}
         if config.negatives is not None:
@@ -111,7 +112,7 @@ class WPG(Objective):
             image, scored = self._partners(matched, batch, noise, gather)
             other = self.score(phrases, phrase, gather(regions)[image], gather(there)[image], noise, "wrong")
         else:
-            scored, own = self._opposed(matched, wrong), own[wrong.pairs.anchor]
+            scored, own = self._opposed(matched, wrong), own[_pairs(wrong).anchor]
             other = self.score(
                 self.tokens(wrong.text), self.phrase(wrong), self.tokens(wrong.image), wrong.image.valid, noise, "wrong"
             )
@@ -145,7 +146,8 @@ class WPG(Objective):
 
     def phrase(self, x: Fused) -> Tensor:
         """[R,L] bool, where phrases stand."""
-        return (x.text.segment == self.segment) & ~x.text.special
+        segment = not_none(x.text.segment, "segment of a text's positions")
+        return (segment == self.segment) & ~not_none(x.text.special, "special positions of a text")
 
     def score(
         self, phrases: Tensor, phrase: Tensor, regions: Tensor, region: Tensor, noise: Noise, name: str
@@ -165,8 +167,12 @@ class WPG(Objective):
         self, matched: Fused, batch: Batch, noise: Noise, gather: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Another picture for each caption, [B] rows of what is gathered, and which captions are counted, [B] bool."""
-        ids = batch[self.config.text].ids if self.config.positives == "equal_captions" else None
-        other = ~positive_pairs(batch.same, ids, (gather(batch.same), ids if ids is None else gather(ids)))
+        everybody = gather(batch.same)
+        if self.config.positives == "equal_captions":
+            ids = batch[self.config.text].ids
+            other = ~positive_pairs(batch.same, ids, (everybody, gather(ids)))
+        else:
+            other = ~batch.same[:, None].eq(everybody)
         lot = noise.between("wrong picture", gather(batch.number))
         image, there = lot.masked_fill(~other, -1.0).argmax(1), matched.image.valid.any(1)
         return image, other.any(1) & self.phrase(matched).any(1) & there & gather(there)[image]
@@ -174,4 +180,9 @@ class WPG(Objective):
     def _opposed(self, matched: Fused, wrong: Fused) -> Tensor:
         """Which wrong pairs are counted, [R] bool: both sides have phrases and regions."""
         whole = self.phrase(matched).any(1) & matched.image.valid.any(1)
-        return wrong.pairs.valid & whole[wrong.pairs.anchor] & self.phrase(wrong).any(1) & wrong.image.valid.any(1)
+        pairs = _pairs(wrong)
+        return pairs.valid & whole[pairs.anchor] & self.phrase(wrong).any(1) & wrong.image.valid.any(1)
+
+
+def _pairs(wrong: Fused) -> Pairs:
+    return not_none(wrong.pairs, "wrong pairs in the view")

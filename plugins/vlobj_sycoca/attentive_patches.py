@@ -22,6 +22,7 @@ from vlobjectives import (
     PartName,
     View,
     joint,
+    not_none,
 )
 from vlobjectives.functional import indices_to_mask, mask_to_indices, tile_indices, tile_means
 
@@ -91,11 +92,12 @@ class AttentivePatches(Mask):
     def draw(
         self, noise: Noise, site: MaskTarget, batch: Batch, image: Joint | None = None, text: Joint | None = None
     ) -> MaskSample:
-        score = noise("score", site.positions) if image is None else self._score(image, text, batch)
+        score = noise("score", site.positions) if image is None or text is None else self._score(image, text, batch)
         each, count = site.positions // site.frames, self._count(site)
         if self.config.select == "block":
-            means = tile_means(score.reshape(-1, each), site.grid, self.config.tile)
-            score = means[:, tile_indices(site.grid, self.config.tile, score.device)].reshape(score.shape)
+            grid = not_none(site.grid, "grid of patches")
+            means = tile_means(score.reshape(-1, each), grid, self.config.tile)
+            score = means[:, tile_indices(grid, self.config.tile, score.device)].reshape(score.shape)
         first = (self.config.hide == "most") != (self.config.select == "farthest")
         gone = []
         for frame, own in enumerate(score.split(each, 1)):
@@ -114,8 +116,9 @@ class AttentivePatches(Mask):
 
     def _score(self, image: Joint, text: Joint, batch: Batch) -> Tensor:
         """[B,N] of patches and words in the joint space."""
+        patches = not_none(image.tokens, "patches in the joint space")
         if self.config.score == "class":
             whole = text.pooled[:, None]
-            return word_scores(image.tokens, whole, torch.ones_like(whole[..., 0], dtype=torch.bool))
-        words = ~batch[self.config.text].special
-        return word_scores(image.tokens, text.tokens, words, mean=self.config.score == "mean")
+            return word_scores(patches, whole, torch.ones_like(whole[..., 0], dtype=torch.bool))
+        words, tokens = ~batch[self.config.text].special, not_none(text.tokens, "words in the joint space")
+        return word_scores(patches, tokens, words, mean=self.config.score == "mean")

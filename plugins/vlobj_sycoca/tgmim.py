@@ -14,14 +14,15 @@ from vlobjectives import (
     Input,
     InputName,
     MaskName,
+    MaskSample,
     Objective,
     ObjectiveConfig,
     PartName,
     Spec,
     Spread,
     Term,
-    View,
     decoded,
+    not_none,
 )
 from vlobjectives.functional import gather_tokens, normalize_patches, patchify
 from vlobjectives.functional.pixels import patch_sides
@@ -59,9 +60,10 @@ class TGMIM(Objective):
         distance: Literal["l2", "l1"] = Field("l2", description="squared or absolute difference")
         init_std: Spread = Field(0.02, gt=0, description="spread of the map to pixels at the start")
 
-    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
+    def views(self, inputs: Mapping[str, Input]) -> Mapping[str, DecodedView]:
         config = self.config
-        image, memory = inputs[config.image].masked(config.mask), config.memory and inputs[config.memory]
+        image = inputs[config.image].masked(config.mask)
+        memory = inputs[config.memory] if config.memory else None
         return {"painted": decoded(image, memory, part=config.decoder)}
 
     def build(self, painted: Spec) -> None:
@@ -74,7 +76,7 @@ class TGMIM(Objective):
         nn.init.zeros_(self.pixels.bias)
 
     def forward(self, painted: Encoded, batch: Batch) -> Mapping[str, Term]:
-        draw, wanted = painted.draw, patchify(batch[self.config.image], self.patch)
+        draw, wanted = _drawn(painted), patchify(batch[self.config.image], self.patch)
         if painted.tokens.shape[1] != wanted.shape[1]:
             raise self.cannot(
                 "the mask drops the very patches that are to be painted",
@@ -97,9 +99,13 @@ class TGMIM(Objective):
     def counts(self, painted: Encoded | None = None) -> Mapping[str, Tensor | int]:
         if painted is None:  # a mask that looks at views draws after their passes
             return {}
-        return {"pixels": painted.draw.index_ok.sum()}
+        return {"pixels": _drawn(painted).index_ok.sum()}
 
-    def _summed(self, gap, draw):
+    def _summed(self, gap: Tensor, draw: MaskSample) -> Tensor:
         """The distance of each hidden patch, [B,K,P] -> summed over the patches that count."""
         each = (gap.square() if self.config.distance == "l2" else gap.abs()).mean(-1)
         return each.where(draw.index_ok, 0.0).sum()
+
+
+def _drawn(x: Encoded) -> MaskSample:
+    return not_none(x.draw, "mask whose patches are painted")

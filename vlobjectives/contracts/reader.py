@@ -69,7 +69,7 @@ class Reader(Configured):
         """Takes back what `state` gave; a reader so filled is not fitted again."""
 
     @classmethod
-    def restored(cls, config: ReaderConfig, state: Mapping[str, Any], **shared: "Reader") -> "Reader":
+    def restored(cls, config: Any, state: Mapping[str, Any], **shared: "Reader") -> "Reader":
         """The reader that gave this `state`, in a run folder that stands alone. A reader whose constructor opens files
         that Config names puts what it needs of them into `state`, and overrides this to need no file."""
         made = cls(config, **shared)

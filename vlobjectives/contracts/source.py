@@ -112,7 +112,7 @@ class Source(Configured):
         return None
 
     @classmethod
-    def framed(cls, config: SourceConfig, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
+    def framed(cls, config: Any, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
         """A picture (or clip) that is none of the data, as a held-out sample would show it: uint8 of `spec`'s shape.
 
         picture  a path, the bytes of a file, a PIL picture, or uint8 [3,H,W] ([F,3,H,W]), tensor or array

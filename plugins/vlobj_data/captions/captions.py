@@ -1,8 +1,12 @@
 """The source `captions`: photos in a folder and a manifest that says what they show."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
+from torch import Tensor
 
 from vlobj_data import tiny
 from vlobj_data.captions.columns import Column, Further, specs
@@ -11,7 +15,7 @@ from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.roots import Roots
 from vlobj_data.captions.text import Manifest, decoded
-from vlobjectives import Substitute
+from vlobjectives import FieldSpec, Substitute
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import check_header, read_picture
 
@@ -68,7 +72,7 @@ class Captions(Listed):
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels))
 
-    def listed(self, data, path):
+    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)
         manifest = Manifest(text, path, form in BY_LINES)
@@ -88,21 +92,21 @@ class Captions(Listed):
             why = "" if record.fault else self._more.fault(record.more, len(record.captions))
             yield record._replace(captions=(), fault=why) if why else record
 
-    def beside(self, name, record, caption):
+    def beside(self, name: str, record: Mapping[str, Any], caption: str) -> Any:
         return self._more.value(name, record, caption)
 
-    def offer(self, column):
+    def offer(self, column: str) -> str:
         held = OFFERED.get(column)
         return f"add under data: columns: {{{column}: {held}}}, and the key '{column}' to each record" if held else ""
 
     @classmethod
-    def described(cls, config):
+    def described(cls, config: Config) -> dict[str, FieldSpec]:
         found = super().described(config) | specs(config.columns)
         return found if config.pictures else {name: spec for name, spec in found.items() if name != cls.column}
 
     @classmethod
-    def seen(cls, config, given, max_pixels, draw=None):
+    def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
         return read_picture(given, max_pixels)
 
-    def looked_at(self, path):
+    def looked_at(self, path: Path) -> None:
         check_header(path, self.max_pixels)

@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from pydantic.config import JsonDict
 
 from vlobj_data.captions import framing
 from vlobjectives import Share, Side, SourceConfig
 
-PATH = {"path": True}
+PATH: JsonDict = {"path": True}
 MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
 STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
 LATER = ("interpolation", "flip_unless")
 """Options that were added: at their default the digest of the data is what it was without them."""
-PLACE = {"place": True}
+PLACE: JsonDict = {"place": True}
 Folders = str | list[str] | None
 Channel = Annotated[float, Field(ge=-1000, le=1000)]
 Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]

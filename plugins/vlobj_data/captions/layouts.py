@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import DataError, Place
@@ -72,16 +72,16 @@ def _form_that_fits(manifest: Manifest, lines: bool) -> str:
     return "write one JSON object a line" if lines else "write the manifest again, by a program that writes JSON"
 
 
-def _no_number(name: str):
+def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise ValueError(f"key {twice!r} twice in one object")
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ValueError(f"key {name!r} twice in one object")
+        made[name] = value
     return made
 
 
@@ -201,8 +201,8 @@ def _looks(whole: Any) -> tuple[str, str]:
     ):
         if keys <= lists:
             return f"{name}, with the keys {', '.join(sorted(keys))}", form
-    keys = ", ".join(list(whole)[:5]) + (f" and {len(whole) - 5} more" if len(whole) > 5 else "")
-    return f"an object with the keys {keys}" if keys else "an object without keys", ""
+    first = ", ".join(list(whole)[:5]) + (f" and {len(whole) - 5} more" if len(whole) > 5 else "")
+    return f"an object with the keys {first}" if first else "an object without keys", ""
 
 
 def kind_of(value: Any) -> str:

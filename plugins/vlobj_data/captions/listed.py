@@ -53,7 +53,7 @@ class Listed(Source):
         raise NotImplementedError
 
     @classmethod
-    def seen(cls, config: ListedConfig, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
+    def seen(cls, config: Any, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
         """What is in a file, or in anything that `framed` takes: uint8 [...,3,H,W]. `draw` is None but in training.
 
         Raises PictureError.
@@ -69,12 +69,12 @@ class Listed(Source):
         raise NotImplementedError
 
     @classmethod
-    def shape(cls, config: ListedConfig) -> tuple[int, ...]:
+    def shape(cls, config: Any) -> tuple[int, ...]:
         """Of what a sample shows."""
         return 3, config.image_size, config.image_size
 
     @classmethod
-    def described(cls, config: ListedConfig) -> dict[str, FieldSpec]:
+    def described(cls, config: Any) -> dict[str, FieldSpec]:
         """The columns, which hang on no file."""
         return {
             cls.column: FieldSpec(
@@ -116,7 +116,7 @@ class Listed(Source):
         return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
 
     @classmethod
-    def framed(cls, config, spec, picture, max_pixels):
+    def framed(cls, config: ListedConfig, spec: FieldSpec, picture: Any, max_pixels: int) -> Tensor:
         """As the run's held-out pictures are decoded, cut and resized."""
         return cls._cut(config, cls.seen(config, picture, max_pixels))
 
@@ -142,12 +142,13 @@ class Listed(Source):
     def problems(self, thorough: bool = False) -> list[str]:
         """Bad records; missing files and bad headers (of the first hundred files of each split, or all); files that
         lie in two splits, records that no split takes, splits that were drawn."""
-        found = [Flaw(one) for one in self._catalogue.problems("splits" in self.config.model_fields_set)]
+        found: list[str] = [Flaw(one) for one in self._catalogue.problems("splits" in self.config.model_fields_set)]
         if self.config.flip and framing.of_another_writing(self._captions(FIRST), self.config.flip_unless):
             what = "data.flip mirrors pictures, and its words for left and right are in letters that most captions lack"
             hint = "set data.flip_unless: how these words begin in the captions' language"
             found.append(Flaw(Problem(self._catalogue.manifest.place(), "", what, hint, note=True)))
-        near, known = Near(self._roots), {}
+        near = Near(self._roots)
+        known: dict[int, tuple[str, str]] = {}
         for split, before, entry in self._catalogue.entries():
             what, hint, lost = entry.fault, "", 1
             if not what and (thorough or before < FIRST):

@@ -9,10 +9,13 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vlobj_data.captions.text import Manifest
 from vlobjectives.errors import DataError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 Wanted = Mapping[str, Sequence[str]]
 """Key of a row -> names that its column may have; all but `split` are needed, the first after it is the caption's."""
@@ -38,7 +41,7 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
     quoted = manifest.path.suffix.lower() == ".csv"
     first = re.search(r"[^\r\n]*\S[^\r\n]*", manifest.text)
     mark = _delimiter(first[0] if first else "", wanted)
-    quoting = csv.QUOTE_MINIMAL if quoted or mark != "\t" else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted or mark != "\t" else csv.QUOTE_NONE
     rows = csv.reader(io.StringIO(manifest.text, newline=""), delimiter=mark, quoting=quoting, strict=True)
     try:
         header = _header(next((row for row in rows if row), []))
@@ -60,7 +63,7 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
 
 
 def _rows(
-    manifest: Manifest, rows, width: int, columns: Mapping[str, int], mark: str
+    manifest: Manifest, rows: "Reader", width: int, columns: Mapping[str, int], mark: str
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows below the header; those that lost their form stop the reading at its end, all in one error."""
     ragged: list[tuple[int, int]] = []

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -110,14 +110,14 @@ class Scenes(Source):
             return Scenes.Config(**small, captions=self.captions, views=tiny_views(self.views, self.image_size, pixels))
 
         @model_validator(mode="after")
-        def _views(self):
+        def _views(self) -> Self:
             taken = {"image", "clip", "regions", *RAW, *further_captions(TEMPLATES)}
             if any(view.flip for view in view_columns(self.views, taken).values()):
                 raise ValueError("views cannot flip: captions of scenes say left and right, and would turn false")
             return self
 
         @model_validator(mode="after")
-        def _odds(self):
+        def _odds(self) -> Self:
             for name in ("counts", "evaluation_counts"):
                 odds = getattr(self, name)
                 if min(odds) < 0 or sum(odds) <= 0:

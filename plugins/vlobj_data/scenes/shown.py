@@ -48,7 +48,7 @@ class Columns(Mapping):
     def __len__(self) -> int:
         return len(self._makers)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
         return dict, (dict(self),)
 
 

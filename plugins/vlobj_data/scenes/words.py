@@ -97,8 +97,17 @@ class Writer:
         if place:
             self.say(" and " if place == of - 1 else ", ")
 
-    def done(self, template: int, **claims) -> Caption:
-        return Caption(self.text, template, tuple(self.phrases), Claims(tuple(self.mentions), **claims))
+    def done(
+        self,
+        template: int,
+        relations: tuple[tuple[int, str, int], ...] = (),
+        total: int | None = None,
+        large: int | None = None,
+        moving: int | None = None,
+        bare_row: int | None = None,
+    ) -> Caption:
+        claims = Claims(tuple(self.mentions), relations, total, large, moving, bare_row)
+        return Caption(self.text, template, tuple(self.phrases), claims)
 
 
 def caption(scene: Scene, template: int) -> Caption:

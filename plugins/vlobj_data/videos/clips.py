@@ -128,9 +128,10 @@ def _in_turn(container: Any, wanted: Sequence[int]) -> Iterator[Tensor]:
     """The frames of these numbers, in order, all before them decoded."""
     stream = container.streams.video[0]
     container.seek(0, stream=stream)
-    frames, at, shown = container.decode(stream), -1, None
+    frames, at = container.decode(stream), -1
+    shown: Tensor | None = None
     for number in wanted:
-        if number > at:
+        if shown is None or number > at:
             shown, at = _sound(next(islice(frames, number - at - 1, None), None)), number
         yield shown
 
@@ -138,9 +139,11 @@ def _in_turn(container: Any, wanted: Sequence[int]) -> Iterator[Tensor]:
 def _sought(container: Any, wanted: Sequence[int], keys: Sequence[int]) -> Iterator[Tensor]:
     """The frames shown at these times, in order; what lies between is decoded only where the decoder needs it."""
     stream = container.streams.video[0]
-    frames, at, shown = iter(()), None, None
+    frames: Iterator[Any] = iter(())
+    at: int | None = None
+    shown: Tensor | None = None
     for time in wanted:
-        if time != at:
+        if shown is None or time != at:
             key = keys[max(bisect_right(keys, time) - 1, 0)]
             if at is None or key > at:
                 container.seek(min(key, time), stream=stream)

@@ -1,13 +1,18 @@
 """The source `video_captions`: clips in a folder and a manifest that says what they show."""
 
+import random
+from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from vlobj_data import tiny
 from vlobj_data.captions.config import PATH, Folders, ListedConfig
 from vlobj_data.captions.listed import Listed
+from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.text import Manifest, decoded
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
@@ -51,19 +56,19 @@ class VideoCaptions(Listed):
             return Substitute("scenes", tiny.scenes(pixels, moving=True))
 
     @classmethod
-    def shape(cls, config):
+    def shape(cls, config: Config) -> tuple[int, ...]:
         return config.frames, *super().shape(config)
 
-    def listed(self, data, path):
+    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
         text = decoded(data, path)
         form = self.config.form or form_of(text, path)
         manifest = Manifest(text, path, form in BY_LINES)
         return records(manifest, form, self.config.extension), manifest
 
     @classmethod
-    def seen(cls, config, given, max_pixels, draw=None):
+    def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
         drawn = draw if config.sampling == "random" else None
         return read_clip(given, partial(frame_numbers, frames=config.frames, draw=drawn), max_pixels)
 
-    def looked_at(self, path):
+    def looked_at(self, path: Path) -> None:
         check_clip(path, self.max_pixels)

@@ -63,7 +63,7 @@ def _read(found: list[Word]) -> tuple[list[_Thing], list[tuple[_Thing, Word]], l
     while at < len(found):
         word, run = found[at], [found[at]]
         if word.mark == "N":
-            named = at and found[at - 1].mark == "D"
+            named = at > 0 and found[at - 1].mark == "D"
             while at + 1 < len(found) and found[at + 1].mark == "N":
                 at += 1
                 run.append(found[at])

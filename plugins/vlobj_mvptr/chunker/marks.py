@@ -104,7 +104,7 @@ def _open(found: list[Word], at: int) -> str:
         if before is not None and before.mark == "B":
             return "V"
         return "V" if after != "?" and (before is None or before.mark in "NC,") else "N"
-    if not behind:
+    if before is None or not behind:
         doing = word in words.DOING and before is not None and before.mark == "C" and after in "DP"
         return "V" if doing else "N"
     if after == "D":
