@@ -27,12 +27,14 @@ def reached(whole: Any, names: Iterable[str] | None = None) -> dict[str, set[str
     return found
 
 
-def reached_of(system: Any, names: Iterable[str]) -> dict[str, set[str]]:
-    """The same of a system that is built, where a part also reaches those whose parameters it shares."""
+def reached_of(system: Any, names: Iterable[str], parameters: Chosen) -> dict[str, set[str]]:
+    """The same of a system that is built: the parts of which an objective may reach one of these parameters, be it by
+    another part that shares it."""
     held = {part: {id(p) for p in module.parameters()} for part, module in system.model.items()}
+    found = {name: set().union(*(held[part] for part in parts)) for name, parts in reached(system, names).items()}
     return {
-        name: {part for part, own in held.items() if any(own & held[other] for other in parts)}
-        for name, parts in reached(system, names).items()
+        name: {part for part, own in parameters.items() if any(id(p) in there for p in own)}
+        for name, there in found.items()
     }
 
 

@@ -90,7 +90,8 @@ class StepBalance:
         with torch.no_grad():
             summed = {what: one.summed() for what, one in self.gradients.items()}
             if "conflict" in summed:
-                self._tell("conflict", conflict(self.names, summed["conflict"], reached_of(self.system, self.names)))
+                reached = reached_of(self.system, self.names, self.gradients["conflict"].chosen)
+                self._tell("conflict", conflict(self.names, summed["conflict"], reached))
             if self.factors and self.system.balance is not None:
                 self._tell("factor", self.factors)
                 self._balance(self.system.balance, values, summed.get("on", {}), scaler)
