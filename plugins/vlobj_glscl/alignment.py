@@ -8,18 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobj_glscl import align_bench as bench
-from vlobjectives import (
-    Evaluation,
-    EvaluationConfig,
-    EvaluationContext,
-    Input,
-    InputName,
-    PartName,
-    Score,
-    View,
-    fused,
-    not_none,
-)
+from vlobjectives import Evaluation, EvaluationConfig, EvaluationContext, Input, InputName, PartName, Score, View, fused
 from vlobjectives.functional import mean_interval
 
 ROWS = 64
@@ -71,7 +60,7 @@ class Alignment(Evaluation):
                 strings = marked(sample.values["caption"], reader.read(sample.values["caption"]).spans[:n])
                 found = scores(
                     attention[:, : len(strings) + 2],
-                    not_none(picture.grid, "grid of patches"),
+                    picture.grid,
                     strings,
                     phrases,
                     torch.arange(len(phrases)),

@@ -12,6 +12,8 @@ from vlobjectives.contracts.parts import CannotBuild, Decoder, Encoder, Fusion, 
 from vlobjectives.contracts.passes import MaskKey
 from vlobjectives.contracts.views import Input, View, ViewError
 from vlobjectives.data.data_module import DataModule
+from vlobjectives.data.field_kinds import FILLS
+from vlobjectives.data.field_kinds import KINDS as FIELD_KINDS
 from vlobjectives.errors import PluginError, Problem
 from vlobjectives.planning.plan import make
 from vlobjectives.plugin_loading.attribution import ContractError, an, given, line_of, whose
@@ -33,7 +35,6 @@ WANTED: dict[str, type[Part]] = {"encoded": Encoder, "fused": Fusion, "decoded":
 """Kind of view -> the part that runs it."""
 VIEWS = "{name: view}, such as {'image': encoded(inputs['image'])}"
 PATCHES = "give model.{part} a type whose tokens are patches: `vlobj plugins` lists all"
-FILLS = {"picture": ("drop", "token", "pixels"), "tokens": ("mask", "bert"), "vectors": ("drop", "token")}
 SHARED = {"drop", "token", "pixels", "mask", "bert"}
 """Fills that the host knows; any other is a third party's own, between its mask and an encoder that says it can."""
 
@@ -222,7 +223,7 @@ def _readings(view: View, part: Any, path: KeyPath, one: Named) -> Iterator[Foun
 def _sight(mask: str, x: Input, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Found]:
     """Whether positions can be taken from sight by a mask: a pooled encoder's tokens are not the mask's patches."""
     first = built.made.fields.spec(built.made.fields.inputs[x.name][0])
-    if first.kind == "picture" and built.parts[x.part].spec.grid is None:
+    if first.kind in FIELD_KINDS and FIELD_KINDS[first.kind].alone and built.parts[x.part].spec.grid is None:
         yield (
             _at(path, one, "mask", mask),
             f"the tokens of '{x.part}' are no patches, and the mask '{mask}' has none to take from sight",
@@ -272,8 +273,7 @@ def _fill(x: Input, part: Part, path: KeyPath, one: Named, built: MetaBuild) -> 
         could = [other for other in fills if other in spec.can]
         yield (
             at,
-            f"the encoder '{x.part}' cannot hide {'vectors' if first.kind == 'vectors' else 'patches'} by {fill} "
-            f"(mask '{x.mask}')",
+            f"the encoder '{x.part}' cannot hide {FIELD_KINDS[first.kind].positions} by {fill} (mask '{x.mask}')",
             f"give masks.{x.mask} fill: {could[0]}" if could else PATCHES.format(part=x.part),
         )
 

@@ -13,6 +13,7 @@ from vlobjectives.checking.text_lengths import lengths
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import DataModule, build_data, make_reader, make_source
+from vlobjectives.data.field_kinds import KINDS
 from vlobjectives.errors import DataError, PluginError, Problem
 from vlobjectives.evaluation.context import held_out
 from vlobjectives.plugin_loading.attribution import work_of
@@ -230,7 +231,7 @@ def _kinds(loaded: Loaded, made: DataModule) -> Iterator[Problem]:
     """An input is one column of pictures (or numbers), or fields of tokens, with vectors or labels beside them."""
     for name, fields in made.fields.inputs.items():
         kinds = [made.fields.spec(field).kind for field in fields]
-        if len(kinds) > 1 and (kinds[0] != "tokens" or "picture" in kinds):
+        if len(kinds) > 1 and (kinds[0] != "tokens" or any(kind in KINDS and KINDS[kind].alone for kind in kinds)):
             these = ", ".join(f"{field}: {kind}" for field, kind in zip(fields, kinds))
             yield loaded.problem(
                 ("inputs", name, "fields"),

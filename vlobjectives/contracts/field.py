@@ -2,30 +2,46 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from vlobjectives.errors import PluginError
 
-Kind = Literal["picture", "tokens", "labels", "vectors", "number", "raw"]
-HALF = (0.5, 0.5, 0.5)
+Kind = Literal["picture", "spectrogram", "tokens", "labels", "vectors", "number", "raw"]
+
+
+class Normalization(NamedTuple):
+    """How fields of a kind are normalized: the axis of `shape` that `mean` and `std` have a number for, and their
+    defaults."""
+
+    axis: int
+    mean: float
+    std: float
+
+
+NORMALIZED: Mapping[str, Normalization] = {
+    "picture": Normalization(-3, 0.5, 0.5),
+    "spectrogram": Normalization(0, 0.0, 1.0),
+}
+"""Kind -> how the host normalizes its fields; fields of other kinds stay as they are."""
 
 
 @dataclass(frozen=True)
 class FieldSpec:
     """A field, before any data is seen.
 
-    kind        picture: floats [C,H,W] or [F,C,H,W]; tokens: ids, joined into a sequence; labels: a set of ids
-                with a number each; vectors: a few vectors of the same width; number: one float;
-                raw: needs a reader and never reaches a batch
-    shape       of one sample: (C,H,W), (F,C,H,W), (L,) with begin and end counted, (M,) labels at most,
+    kind        picture: floats [C,H,W] or [F,C,H,W]; spectrogram: floats [bands,T], cut or filled with the mean to T
+                windows; tokens: ids, joined into a sequence; labels: a set of ids with a number each; vectors: a few
+                vectors of the same width; number: one float; raw: needs a reader and never reaches a batch
+    shape       of one sample: (C,H,W), (F,C,H,W), (bands,T), (L,) with begin and end counted, (M,) labels at most,
                 (M,W) vectors at most and their width, ()
     vocabulary  rows that an embedding (or a classifier) of this field needs
     ids         (first, how many) ids that this field owns in a table it shares; None: all of `vocabulary`
     special     ids by role: begin, end, pad, mask, unknown
     share       each label's part of the training labels, for the chance level; empty if unknown
-    mean, std   of pictures, a number a channel on the scale 0..1: the host takes the mean off uint8 and floats (0..1)
-                alike and divides by std before anybody sees the batch. Floats of any other scale say mean 0 and std 1.
-                Of other kinds nothing is normalised
+    mean, std   of pictures a number a channel, on the scale 0..1: the host takes the mean off uint8 and floats (0..1)
+                alike and divides by std before anybody sees the batch (0.5 where nothing is said). Floats of any other
+                scale say mean 0 and std 1. Of spectrograms a number a band, on the scale of what is given (0 and 1
+                where nothing is said). Of other kinds nothing is normalized
     of_caption  of a source's column: made of the caption (its text, its phrases, what lies at them). A picture's input
                 that read it would be handed the answer, so `check` refuses one, whatever reader stands between
     """
@@ -36,27 +52,31 @@ class FieldSpec:
     ids: tuple[int, int] | None = None
     special: Mapping[str, int] = field(default_factory=dict)
     share: tuple[float, ...] = ()
-    mean: tuple[float, ...] = HALF
-    std: tuple[float, ...] = HALF
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     of_caption: bool = False
 
     def __post_init__(self) -> None:
         """Raises PluginError where mean or std say what the host does not do."""
-        if min(self.std) <= 0:
+        if any(divisor <= 0 for divisor in self.std):
             raise PluginError("FieldSpec.std is what is divided by", "give numbers over 0")
+        how = NORMALIZED.get(self.kind)
         for name, given in (("mean", self.mean), ("std", self.std)):
-            if self.kind != "picture" and tuple(given) != HALF:
+            if how is None and given:
                 raise PluginError(
-                    f"FieldSpec.{name} is of pictures: nothing of kind {self.kind} is normalised",
-                    "let the source or reader normalise, and leave it out",
+                    f"FieldSpec.{name} is of kind {' or '.join(NORMALIZED)}: nothing of kind {self.kind} is normalized",
+                    "let the source or reader normalize, and leave it out",
                 )
-            channels = self.shape[-3] if self.kind == "picture" and len(self.shape) > 2 else len(given)
-            if len(given) != channels and len(set(given)) == 1:
-                object.__setattr__(self, name, (given[0],) * channels)
-            elif len(given) != channels:
+            if how is None:
+                continue
+            values = given or (getattr(how, name),)
+            axes = len(self.shape)
+            channels = self.shape[how.axis] if -axes <= how.axis < axes else len(values)
+            if len(values) != channels and len(set(values)) > 1:
                 raise PluginError(
-                    f"FieldSpec.{name} has {len(given)} numbers for {channels} channels", "give one for each channel"
+                    f"FieldSpec.{name} has {len(values)} numbers for {channels} channels", "give one for each channel"
                 )
+            object.__setattr__(self, name, tuple(values) if len(values) == channels else (values[0],) * channels)
 
     @property
     def size(self) -> tuple[int, int] | None:

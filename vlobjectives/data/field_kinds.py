@@ -23,6 +23,12 @@ class FieldKind:
     """What the host does with fields of one kind. The base is a number a sample."""
 
     name: ClassVar[str] = "number"
+    fills: ClassVar[tuple[str, ...]] = ()
+    """How masks may hide positions of an input of it, of the fills that the host knows."""
+    positions: ClassVar[str] = "positions"
+    """What messages call the positions of its encoder."""
+    alone: ClassVar[bool] = False
+    """Whether an input of it holds no other field."""
 
     def collate(self, name: str, spec: FieldSpec, rows: Sequence[Any]) -> Any:
         """The rows of samples side by side. Raises PluginError where a source or reader gives what cannot stand so."""
@@ -41,6 +47,9 @@ class Picture(FieldKind):
     """Pictures [C,H,W] or clips [F,C,H,W]: uint8 until the device normalizes them, or floats."""
 
     name = "picture"
+    fills = ("drop", "token", "pixels")
+    positions = "patches"
+    alone = True
 
     def collate(self, name: str, spec: FieldSpec, rows: Sequence[Any]) -> Tensor:
         pictures = [_picture(name, spec, row) for row in rows]
@@ -62,6 +71,40 @@ class Picture(FieldKind):
 
     def fake(self, spec: FieldSpec, rows: int) -> Tensor:
         """Striped, since a loss over normalized patches costs nothing where a patch has one colour."""
+        return (torch.arange(spec.shape[-1]) % 2 * 2.0 - 1).expand(rows, *spec.shape).clone()
+
+
+class Spectrogram(FieldKind):
+    """Spectrograms [bands,T] of sounds of any length, normalized band by band."""
+
+    name = "spectrogram"
+    fills = ("drop", "token", "pixels")
+    positions = "patches"
+    alone = True
+
+    def collate(self, name: str, spec: FieldSpec, rows: Sequence[Any]) -> Tensor:
+        """Rows of [bands,t], the first T windows of each, [B,bands,T]; what is shorter is filled with the mean."""
+        bands, windows = spec.shape
+        values = torch.zeros(len(rows), bands, windows)
+        mean, std = (torch.tensor(each)[:, None] for each in (spec.mean, spec.std))
+        for row, given in enumerate(rows):
+            sound = torch.as_tensor(given, dtype=torch.float32)
+            if sound.dim() != 2 or len(sound) != bands:
+                raise PluginError(
+                    f"'{name}' is a spectrogram of {bands} bands by its FieldSpec, and a sample has "
+                    f"{list(sound.shape)}",
+                    "give [bands,windows]",
+                )
+            if not sound.isfinite().all():
+                raise PluginError(
+                    f"'{name}' is a spectrogram, and a sample has NaN or infinity in it",
+                    "add a floor before the logarithm is taken",
+                )
+            values[row, :, : sound.shape[1]] = ((sound - mean) / std)[:, :windows]
+        return values
+
+    def fake(self, spec: FieldSpec, rows: int) -> Tensor:
+        """Striped, as pictures are."""
         return (torch.arange(spec.shape[-1]) % 2 * 2.0 - 1).expand(rows, *spec.shape).clone()
 
 
@@ -91,6 +134,8 @@ class VectorSet(FieldKind):
     """A few vectors of one width a sample, [M,W] at most."""
 
     name = "vectors"
+    fills = ("drop", "token")
+    positions = "vectors"
 
     def collate(self, name: str, spec: FieldSpec, rows: Sequence[Any]) -> Vectors:
         """Rows of [m,W], the first M of each."""
@@ -108,8 +153,12 @@ class VectorSet(FieldKind):
         return Vectors(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
 
-KINDS: Mapping[str, FieldKind] = {kind.name: kind for kind in (Picture(), LabelSet(), VectorSet(), FieldKind())}
+KINDS: Mapping[str, FieldKind] = {
+    kind.name: kind for kind in (Picture(), Spectrogram(), LabelSet(), VectorSet(), FieldKind())
+}
 """Kind of a FieldSpec -> what the host does with it."""
+FILLS: Mapping[str, tuple[str, ...]] = {"tokens": ("mask", "bert")} | {kind.name: kind.fills for kind in KINDS.values()}
+"""Kind of a FieldSpec -> how masks may hide positions of an input that begins with it."""
 
 
 def _picture(name: str, spec: FieldSpec, row: Any) -> Tensor:

@@ -18,13 +18,16 @@ def patch_sides(patch_size: PatchSize) -> tuple[int, int]:
 def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: PatchSize, value: float | Tensor = 0.0) -> Tensor:
     """The pictures with whole patches replaced by `value`; works with every encoder.
 
-    pictures    [B,C,H,W] or [B,F,C,H,W]; H and W multiples of the patch's (pixels), else ValueError
+    pictures    [B,C,H,W] or [B,F,C,H,W], or spectrograms [B,H,W]; H and W multiples of the patch's (pixels), else
+                ValueError
     hidden      [B,N] or [B,F*N] bool, N = (H/height) (W/width) of a patch
     value       what a hidden pixel gets: 0 is the mean of normalised pictures; a tensor must broadcast over
                 them
 
     Returns a new tensor of the shape of `pictures`.
     """
+    if pictures.dim() == 3:
+        return fill_patches(pictures[:, None], hidden, patch_size, value)[:, 0]
     rows, columns = _grid(pictures.shape[-2:], patch_size)
     height, width = patch_sides(patch_size)
     frames = pictures.shape[1:-3]

@@ -80,8 +80,8 @@ def spec_before_fit(toy: Toy, name: str) -> None:
 
 
 def _without_shares(spec: FieldSpec) -> FieldSpec:
-    """What the model is built by; how often labels are is learned."""
-    return replace(spec, share=())
+    """What the model is built by; how often labels are, and what is normalized by, is learned."""
+    return replace(spec, share=(), mean=(), std=())
 
 
 def state_round_trips(toy: Toy, name: str) -> None:

@@ -62,6 +62,11 @@ def joined(parts: Sequence[Any]) -> Any:
     return first
 
 
+def ways(image: str, text: str) -> tuple[str, str]:
+    """What scores of the two directions are called, after the inputs: `image_to_text`, `text_to_image`."""
+    return f"{image}_to_{text}", f"{text}_to_{image}"
+
+
 def within(scores: Tensor, right: Tensor, ks: Collection[int]) -> dict[int, Tensor]:
     """k -> for each query the probability, [Q] float64, that a right answer is among its k best.
 

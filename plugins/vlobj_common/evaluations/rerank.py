@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlobj_common.evaluations._galleries import Gallery, galleries, within
+from vlobj_common.evaluations._galleries import Gallery, galleries, ways, within
 from vlobj_common.evaluations._pair_odds import MatchingConfig, log_odds
 from vlobjectives import (
     Evaluation,
@@ -52,6 +52,7 @@ class Rerank(Evaluation):
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
         hits: dict[str, list[Tensor]] = {"image_to_text": [], "text_to_image": []}
         luck: dict[str, list[Tensor]] = {"image_to_text": [], "text_to_image": []}
+        called = dict(zip(hits, ways(self.config.image, self.config.text)))
         for gallery in galleries(held, self.views(held.inputs), self.config.gallery):
             right = gallery.same[:, None] == gallery.same
             near = self._near(gallery)
@@ -63,7 +64,7 @@ class Rerank(Evaluation):
                 hits[way].append(torch.where(among.any(1), found, 0.0))
                 luck[way].append(within(torch.zeros_like(odds), right, (1,))[1])
         return {
-            f"{way}/r1": accuracy(torch.cat(rows), torch.cat(luck[way]).mean().item())
+            f"{called[way]}/r1": accuracy(torch.cat(rows), torch.cat(luck[way]).mean().item())
             for way, rows in hits.items()
             if rows
         }
