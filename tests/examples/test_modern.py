@@ -85,3 +85,30 @@ def test_a_recipe_trains(recipe, found, capsys, tmp_path):
     assert ended.code == 0, ended.err
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert any(term.startswith(f"{recipe.stem}/") for term in lines[-1]["terms"])
+
+
+PAGE = {
+    cells[0].split("`")[1]: cells
+    for line in (ROOT / "docs" / "modern.md").read_text("utf-8").splitlines()
+    if line.startswith("| `")
+    for cells in [[cell.strip() for cell in line.strip("|").split("|")]]
+}
+"""Objective -> its cells on the page."""
+
+
+def test_the_page_lists_every_objective_with_its_lines():
+    built_in = ROOT / "plugins" / "vlobj_common" / "objectives" / "siglip.py"
+    files = {"siglip": built_in, **{name: PACKAGE / "vlobj_modern" / f"{name}.py" for name in OBJECTIVES}}
+    assert {name: int(cells[2]) for name, cells in PAGE.items() if name != "itc"} == {
+        name: code_lines(path) for name, path in files.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_page_tells_what_the_benchmark_counts(found, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import modern_costs
+
+    counted = {row["objectives"].split(" + ")[-1]: row for row in modern_costs.rows(PACKAGE / "recipes")}
+    told = {name: cells[4:] for name, cells in PAGE.items()}
+    assert told == {name: [row["GFLOP a pair"], row["of ITC's"], row["peak memory"]] for name, row in counted.items()}

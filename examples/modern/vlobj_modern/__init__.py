@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from vlobjectives import hookimpl
 
+VLOBJ_API = 2
+
 
 @hookimpl
 def vlobj_components() -> Mapping[str, str]:
