@@ -22,6 +22,7 @@ from vlobjectives.runtime.log import Log
 
 HEADINGS = (
     "A loop of your own",
+    "An optimiser of your own",
     "Captions and pictures of your own",
     "Several processes",
     "Compiled, and in another dtype",
@@ -85,10 +86,18 @@ def test_loop_of_ones_own(tmp_path, monkeypatch, capsys):
     exec(block.replace(LOOP, ", ".join(map(repr, SMALL))), names)
     assert names["step"] == 1
     assert capsys.readouterr().out.startswith("0 {'itc/contrast': ")
-    saved = torch.load("mine.pt", weights_only=True)
-    now = names["system"].state_dict()
-    assert saved.keys() == now.keys()
-    assert saved["model.joint.temperature"] != torch.tensor(0.04)
+    saved, now = vlobjectives.load("mine"), names["system"].state_dict()
+    assert saved.step == 2
+    assert all(torch.equal(value, now[name]) for name, value in saved.system.state_dict().items())
+    assert saved.joint.temperature != torch.tensor(0.04)
+
+
+def test_an_optimiser_of_ones_own(tmp_path, monkeypatch, built):
+    monkeypatch.chdir(tmp_path)
+    [block] = blocks("An optimiser of your own")
+    exec(block.replace(LOOP, ", ".join(map(repr, (*TINY, "run.precision=fp32")))), names := {})
+    assert names["step"] == 1 and moved(names, built)
+    assert vlobjectives.load("mine").step == 1060
 
 
 def test_captions_and_pictures_of_ones_own(tmp_path, monkeypatch, capsys, names):
@@ -104,8 +113,8 @@ def test_two_processes_do_what_one_does(tmp_path, port):
     """Each runs the page's block on its half of the rows, in float64; all weights are those that one process gets."""
     [block] = blocks("Several processes")
     small = ", ".join(map(repr, (*TINY, "run.precision=fp32")))
-    block = block.replace(f"{LOOP})", f"{small}).double()")
-    alone = "\n".join(line for line in block.split("\n") if "process_group" not in line)
+    block = block.replace(f"{LOOP})", f"{small}).double()").replace('"mine"', f'"{tmp_path}/mine"')
+    alone = "\n".join(line for line in block.split("\n") if "process_group" not in line and "save" not in line)
     exec(alone, one := {})
     processes = [
         multiprocessing.get_context("fork").Process(target=_train, args=(block, rank, port, tmp_path))
@@ -120,6 +129,8 @@ def test_two_processes_do_what_one_does(tmp_path, port):
     for name, weight in one["system"].state_dict().items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], weight)
+    trained = vlobjectives.load(tmp_path / "mine").system.double()
+    assert all(torch.equal(first[name].float().double(), value) for name, value in trained.state_dict().items())
 
 
 def _train(block: str, rank: int, port: int, folder: Path) -> None:

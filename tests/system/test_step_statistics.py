@@ -2,10 +2,10 @@
 is said where a plug-in slips."""
 
 import shutil
-import textwrap
 from io import StringIO
 from pathlib import Path
 
+import keeper
 import pytest
 import torch
 from rich.console import Console
@@ -264,44 +264,11 @@ def test_rows_that_differ_over_processes_are_named_on_both(port, tmp_path):
 
 # ---- recipes and runs
 
-KEEPER = """
-    import torch
-    from vlobjectives import Objective, StepRows, StepSum, Term, hookimpl, joint
-
-    class Keeper(Objective):
-        averaged = frozenset({"head"})
-
-        def __init__(self, config):
-            super().__init__(config)
-            self.register_buffer("centre", torch.zeros(32))
-            self.register_buffer("queue", torch.zeros(12, 32))
-
-        def views(self, inputs):
-            return {"x": joint(inputs["image"])}
-
-        def build(self, x):
-            self.head = torch.nn.Linear(x.pooled, 4)
-
-        def forward(self, x, batch, averaged):
-            gap = (self.head(x.pooled) - averaged["head"](x.pooled)).square().sum()
-            gap = gap + (x.pooled - self.centre).square().sum() + (x.pooled @ self.queue.T).square().sum()
-            return {"gap": Term(gap, batch.size), "centre": StepSum(x.pooled.sum(0), batch.size),
-                    "queue": StepRows(x.pooled)}
-
-        def after_step(self, centre, queue):
-            self.centre.lerp_(centre, 0.1)
-            self.queue.copy_(torch.cat([queue, self.queue])[:12])
-
-    @hookimpl
-    def vlobj_components():
-        return {"objective:keeper": Keeper}
-"""
-
 
 @pytest.fixture
 def small(tmp_path):
     def make(*changes: tuple[str, str]) -> Path:
-        code = KEEPER
+        code = keeper.CODE
         for old, new in changes:
             assert code.count(old) == 1, old
             code = code.replace(old, new)
@@ -335,7 +302,7 @@ def test_the_plan_shows_what_is_kept(small):
 
 
 def test_a_run_that_is_resumed_keeps_every_bit(tmp_path):
-    path = recipe(tmp_path, textwrap.dedent(KEEPER), "keeper: {}")
+    path = recipe(tmp_path, keeper.CODE, "keeper: {}")
     still = ("run.steps=4", "data.micro_batch=4", "evaluate.losses=false", "run.checkpoint.keep=9")
     still = (*still, "run.ema.decay={from: 0.5, to: 0.9}")
     child = run(path, tmp_path / "whole", *still)

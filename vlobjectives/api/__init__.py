@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vlobjectives.api.built_system import BuiltSystem
+from vlobjectives.api.saving import Provenance
 from vlobjectives.api.trained_model import TrainedModel
 from vlobjectives.checking import check
 from vlobjectives.checking.references import idle
@@ -103,16 +104,18 @@ def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = Fa
     made.fields.load(place / "fields", RunFolder(place).manifest()["fields"])
     for line in (*broken, *resume.edited(RunFolder(place), registry)):
         warnings.warn(f"{run}: {line}", stacklevel=2)
-    system = _built(resolved, made, device, weights=False)
+    system = _built(resolved, made, device, weights=False, digest=RunFolder(place).manifest()["data"])
     checkpoint.load_weights(system, found.folder)
     return TrainedModel(system.eval(), found.step)
 
 
-def _built(resolved: Resolved, made: DataModule, device: str, weights: bool = True) -> BuiltSystem:
+def _built(
+    resolved: Resolved, made: DataModule, device: str, weights: bool = True, digest: str | None = None
+) -> BuiltSystem:
     system = assemble.system_of(BuiltSystem, resolved, made)
     if weights:
         assemble.load_weights(system)
-    system.data_module, system.recipe = made, resolved.recipe
+    system.data_module, system.made_of = made, Provenance.of(resolved, digest)
     here = resolved.on(str(device))
     system.autocast = here.autocast
     return system.to(here.device)

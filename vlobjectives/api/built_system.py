@@ -1,12 +1,15 @@
 """A recipe's system for a loop of one's own, with batches of the recipe's data or of the user's."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from vlobjectives.api import arguments
-from vlobjectives.api.arguments import whole
+from vlobjectives.api.arguments import blaming, whole
+from vlobjectives.api.saving import Provenance, Saving
+from vlobjectives.api.system_optimizer import SystemOptimizer
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.data import user_samples
 from vlobjectives.data.data_module import DataModule
@@ -14,24 +17,36 @@ from vlobjectives.data.loader import Layout, micro_batches
 from vlobjectives.data.streams import training
 from vlobjectives.data.user_pictures import listed
 from vlobjectives.errors import DataError, RecipeError
-from vlobjectives.plugin_loading.attribution import an, blamed
+from vlobjectives.plugin_loading.attribution import an
 from vlobjectives.recipe.model import Recipe
 from vlobjectives.runtime import distributed
-from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
 
 
 class BuiltSystem(System):
-    """A recipe's system with its data: `for batch in system.batches(): system(batch, step).total.backward()`.
+    """A recipe's system with its data, for a loop of one's own.
 
-    Passes run in the recipe's `run.precision`. The optimiser, clipping and micro-batches are the caller's own (fp16
-    needs a `torch.amp.GradScaler` beside it); `after_step()` after each of its steps. On several processes each has
-    rows of its own, and `sum_gradients` follows the backward pass.
+    Passes run in the recipe's `run.precision`. `optimizer()` moves the system as `vlobj run` does. With an optimiser of
+    the caller's own, clipping is the caller's too (and fp16 needs a `torch.amp.GradScaler`), `sum_gradients` follows
+    the backward pass on several processes, and `after_step(losses)` each step. `save` writes a run folder.
+
+    Example:
+        optimizer = system.optimizer()
+        for step, batch in enumerate(system.batches()):
+            optimizer.backward(system(batch, step))
+            optimizer.step()
+        system.save("runs/mine")
     """
 
     data_module: DataModule
-    recipe: Recipe
+    made_of: Provenance
+    moved_by: SystemOptimizer | None = None
+    """What `optimizer()` gave last."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.made_of.loaded.recipe
 
     @property
     def device(self) -> torch.device:
@@ -42,13 +57,48 @@ class BuiltSystem(System):
         if not isinstance(batch, Batch):
             raise DataError(f"the system takes a Batch, and this is {an(batch)}", "system.batch(samples) makes one")
         whole("step", step, 0)
-        try:
+        with blaming():
             return super().forward(batch, step, *args, **kwargs)
-        except Exception as error:
-            told = None if out_of_memory(error) else blamed(error)
-            if told is None or told is error:
-                raise
-            raise told from error
+
+    def after_step(self, *losses: Losses) -> None:
+        """As `System`. Raises a VlobjError for what a user can correct; what failed is its cause."""
+        with blaming():
+            super().after_step(*losses)
+
+    def optimizer(self) -> SystemOptimizer:
+        """The recipe's optimiser for this system, with schedule, groups, clipping and balancer, over processes.
+
+        Returns:
+            A new one; `save` writes the state of the last.
+        """
+        self.moved_by = SystemOptimizer(self, self.recipe, self.device)
+        return self.moved_by
+
+    def save(self, folder: str | Path, steps: int | None = None) -> Path:
+        """Writes a run folder, which `vlobj eval`, `vlobj run`, `init` of a recipe and `load` take.
+
+        On several processes all call it, and the first writes. A folder that an earlier call made of this system gets
+        another checkpoint; the recipe's `run.checkpoint.keep` newest stay.
+
+        Args:
+            folder: The folder, new or empty.
+            steps: How many steps the system was trained; by default those of its `optimizer()`.
+
+        Returns:
+            The folder of the checkpoint.
+
+        Raises:
+            RecipeError: Something else lies in the folder, or nobody knows the steps.
+            ResourceError: The folder or the disk cannot be written.
+        """
+        if steps is None and self.moved_by is None:
+            raise RecipeError.one(
+                "how many steps the system was trained is known where its optimizer() moved it",
+                f"system.save({str(folder)!r}, steps=...)",
+            )
+        steps = self.moved_by.steps if steps is None and self.moved_by else whole("steps", steps, 0)
+        state = self.moved_by.state() if self.moved_by else {"optimiser": {}, "scaler": None}
+        return Saving(self, self.data_module, self.made_of).to(Path(folder).expanduser().resolve(), steps, state)
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
         """Training batches of the recipe's data, on the system's device and in its dtype, pictures normalised.

@@ -22,7 +22,12 @@ def copies(recipe: Recipe, registry: Registry) -> dict[str, bytes]:
 
 def digests(recipe: Recipe, registry: Registry) -> dict[str, str]:
     """What a manifest says of them."""
-    return {below: trust.digest(content) for below, content in copies(recipe, registry).items()}
+    return digested(copies(recipe, registry))
+
+
+def digested(held: Mapping[str, bytes]) -> dict[str, str]:
+    """The same of copies."""
+    return {below: trust.digest(content) for below, content in held.items()}
 
 
 def naming_copies(recipe: Recipe) -> Recipe:
@@ -34,7 +39,11 @@ def naming_copies(recipe: Recipe) -> Recipe:
 
 def keep(folder: Path, recipe: Recipe, registry: Registry) -> None:
     """Writes the copies into a run folder, and records that this user trusts them: he runs them."""
-    held = copies(recipe, registry)
+    write(folder, copies(recipe, registry))
+
+
+def write(folder: Path, held: Mapping[str, bytes]) -> None:
+    """The same of copies."""
     for below, content in held.items():
         place = folder / FOLDER / below
         if not place.is_file() or place.read_bytes() != content:

@@ -70,7 +70,7 @@ class Trainer:
                 | self.clock.end(self.layout.batch)
             )
         ready = ReadyBatches(loaded, self.fields, self.device)
-        counts, update = self._counts(ready, step, source), self.updater.begin(step, live, len(ready))
+        counts, update = self._counts(ready, step, source), self.updater.begin(step, live)
         for m, batch in enumerate(ready):
             update.backward(self.system(batch, step, m, len(ready), counts))
         metrics = update.finish(partial(self._refuse_non_finite, step, ready, loaded, counts))

@@ -37,18 +37,18 @@ class Updater:
     def __post_init__(self) -> None:
         self.balance = Balance(self.system, self.device, self.compared)
 
-    def begin(self, step: int, names: Sequence[str], micro_steps: int) -> "Update":
+    def begin(self, step: int, names: Sequence[str]) -> "Update":
         """A step that begins, with these objectives live; gradients are those that the caller left."""
-        return Update(self, step, names, micro_steps)
+        return Update(self, step, names)
 
 
 class Update:
     """One step: `backward` of each micro-batch, then `finish`."""
 
-    def __init__(self, of: Updater, step: int, names: Sequence[str], micro_steps: int):
-        self.of, self.system, self.step, self.names, self.micro_steps = of, of.system, step, tuple(names), micro_steps
+    def __init__(self, of: Updater, step: int, names: Sequence[str]):
+        self.of, self.system, self.step, self.names = of, of.system, step, tuple(names)
         self.balance = of.balance.begin(step, names)
-        self.table: dict[str, list[torch.Tensor]] = {}
+        self.rows: list[dict[str, list[torch.Tensor]]] = []
         self.weights: dict[str, float] = {}
         self.parts: list[Statistics] = []
 
@@ -58,14 +58,9 @@ class Update:
         total = losses.total
         with self.system.backward_blamed():
             (self.of.scaler.scale(total) if self.of.scaler else total).backward()
-        self.record(losses)
-
-    def record(self, losses: Losses) -> None:
-        """Takes the numbers of a micro-batch that went through its backward pass."""
         self.parts.append(losses.statistics)
+        self.rows.append({name: self._row(losses, name) for name in losses.terms})
         for name, term in losses.terms.items():
-            row = self._row(losses, name)
-            self.table[name] = [a + b for a, b in zip(self.table[name], row)] if name in self.table else row
             self.weights[name] = losses.weights[name.split("/")[0]] * term.weight
 
     def finish(self, refuse: Refuse) -> dict[str, Any]:
@@ -107,28 +102,38 @@ class Update:
         return metrics | told.metrics | ({"ema_decay": averages.decay_at(self.step)} if scheduled else {})
 
     def _row(self, losses: Losses, name: str) -> list[torch.Tensor]:
-        """A term's value, count and chance level, so that rows of all micro-batches add up."""
+        """A term's value, count and chance level in a micro-batch."""
         chance, device = losses.terms[name].chance, self.of.device
         if not isinstance(chance, torch.Tensor):  # filled on the device: a copy from here would wait for it
             chance = torch.full((), math.nan if chance is None else chance, dtype=torch.float64, device=device)
         return [
             losses.value(name).detach().double(),
-            losses.counts[name].double() / self.micro_steps,
-            chance.detach().double() / self.micro_steps,
+            losses.counts[name].double(),
+            chance.detach().double(),
         ]
+
+    def _table(self) -> dict[str, list[torch.Tensor]]:
+        """The rows of all micro-batches as one: values added, counts (of the whole step) and chance levels averaged."""
+        table: dict[str, list[torch.Tensor]] = {}
+        for rows in self.rows:
+            for name, (value, count, chance) in rows.items():
+                row = [value, count / len(self.rows), chance / len(self.rows)]
+                table[name] = [a + b for a, b in zip(table[name], row)] if name in table else row
+        return table
 
     def _summed(self, statistics: Joined) -> tuple[dict[str, list[float]], float, list[tuple[str, str]], Told]:
         """Gradients and values over all processes, the gradient's norm, the statistics (objective, name) that are not
         finite, and what the balancer tells; the one fetch from the device of a step."""
         optimiser, scaler = self.of.optimiser, self.of.scaler
         distributed.sum_gradients(optimiser.parameters)
-        values = torch.stack([torch.stack(row) for row in self.table.values()])
+        table = self._table()
+        values = torch.stack([torch.stack(row) for row in table.values()])
         if distributed.active():
             shares = values.clone()
             torch.distributed.all_reduce(shares)
             values[:, 0] = shares[:, 0]
             values[:, 2] = shares[:, 2] / distributed.joined().size  # counts are over all processes already
-        more = self.balance.close(dict(zip(self.table, values[:, 0])), scaler)
+        more = self.balance.close(dict(zip(table, values[:, 0])), scaler)
         if scaler:
             scaler.unscale_(optimiser.torch)
         self.norm = optimiser.norm()
@@ -138,7 +143,7 @@ class Update:
         flat, numbers = numbers[: values.numel()], numbers[values.numel() :]
         flags, *numbers, norm = numbers[: len(finite)], *numbers[len(finite) :]
         broken = [which for which, holds in zip(finite, flags) if not holds]
-        rows = {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(self.table)}
+        rows = {name: flat[3 * i : 3 * i + 3] for i, name in enumerate(table)}
         return rows, norm, broken, self.balance.told(numbers)
 
     def _refuse_counts(self, rows: dict[str, list[float]]) -> None:
