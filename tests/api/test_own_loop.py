@@ -42,7 +42,7 @@ def loop(path, out, *overrides, steps=4, join=False):
         rows.append(optimizer.step())
         assert all(parameter.grad is None for parameter in system.parameters())
     system.save(out)
-    (out.with_name(f"{out.name}.{os.environ.get('RANK', 0)}.json")).write_text(json.dumps(rows))
+    (out.with_name(f"{out.name}.{os.environ.get('RANK', 0)}.json")).write_text(json.dumps(rows), encoding="utf-8")
     if join:
         torch.distributed.destroy_process_group()
 
@@ -55,7 +55,8 @@ def own(path, out, *overrides, steps=4, env=None):
 
 def rows_of(out, rank=0):
     return [
-        {key: row.get(key) for key in ROWS} for row in json.loads(out.with_name(f"{out.name}.{rank}.json").read_text())
+        {key: row.get(key) for key in ROWS}
+        for row in json.loads(out.with_name(f"{out.name}.{rank}.json").read_text(encoding="utf-8"))
     ]
 
 
@@ -80,7 +81,7 @@ def test_two_processes_train_as_a_run_of_two_does(path, tmp_path, port):
     assert [child.wait() for child in children] == [0, 0], children[0].text + children[1].text
     same_weights(tmp_path / "own", tmp_path / "run")
     assert rows_of(tmp_path / "own") == rows_of(tmp_path / "own", 1)
-    assert json.loads((tmp_path / "own" / "manifest.json").read_text())["starts"][0]["processes"] == 2
+    assert json.loads((tmp_path / "own" / "manifest.json").read_text(encoding="utf-8"))["starts"][0]["processes"] == 2
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_the_command_line_scores_it_and_begins_with_it(path, saved, tmp_path, ca
     )
     ended = vlobj(capsys, *words)
     assert ended.code == 0, ended.err
-    manifest = json.loads((tmp_path / "next" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "next" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["init"]["run"] == str(tmp_path / "own") and manifest["init"]["step"] == 2
     began = checkpoint.load_file(tmp_path / "next" / "checkpoints" / "step-000000" / checkpoint.MODEL)
     was = weights(saved)
@@ -130,7 +131,9 @@ def test_it_is_loaded_and_what_is_loaded_is_saved(saved, tmp_path):
     assert trained.step == 2 and trained.embed_texts(["a red circle"]).shape == (1, 32)
     trained.system.save(tmp_path / "again", steps=2)
     same_weights(tmp_path / "again", saved)
-    kept, was = (json.loads((place / "manifest.json").read_text()) for place in (tmp_path / "again", saved))
+    kept, was = (
+        json.loads((place / "manifest.json").read_text(encoding="utf-8")) for place in (tmp_path / "again", saved)
+    )
     assert all(kept[key] == was[key] for key in ("data", "fields", "plugin_files", "plugins"))
     assert vlobjectives.load(tmp_path / "again", trust=True).step == 2
 
@@ -193,7 +196,7 @@ def test_where_it_is_saved_and_what_lies_there(system, tmp_path):
     other = vlobjectives.build("itc", *TINY, "run.precision=fp32", "seed=5")
     refused("holds a run of another recipe", lambda: other.save(tmp_path / "run", 1))
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "notes.txt").write_text("mine")
+    (tmp_path / "full" / "notes.txt").write_text("mine", encoding="utf-8")
     refused("is there, and not empty", lambda: system.save(tmp_path / "full", 1))
 
 
