@@ -1,6 +1,7 @@
 """The package of modern objectives: what is installed, its recipes, its lines, its costs on the page."""
 
 import ast
+import csv
 import json
 import os
 import subprocess
@@ -112,3 +113,22 @@ def test_the_page_tells_what_the_benchmark_counts(found, monkeypatch):
     counted = {row["objectives"].split(" + ")[-1]: row for row in modern_costs.rows(PACKAGE / "recipes")}
     told = {name: cells[4:] for name, cells in PAGE.items()}
     assert told == {name: [row["GFLOP a pair"], row["of ITC's"], row["peak memory"]] for name, row in counted.items()}
+
+
+SWEEP = PACKAGE / "recipes" / "sweeps" / "modern.yaml"
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_the_sweep_shows_what_silc_and_negclip_change(found, capsys, tmp_path):
+    """Five seeds: every score that the page shows has its interval, and matching is learned."""
+    ended = vlobj_here(capsys, "sweep", SWEEP, "--out", tmp_path / "sweep")
+    assert ended.code == 0, ended.err
+    with (tmp_path / "sweep" / "table.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["row"] for row in rows} == {"base", "silc", "negclip"} and {row["seeds"] for row in rows} == {"5"}
+    for row in rows:
+        assert float(row["low"]) <= float(row["mean"]) <= float(row["high"]), row
+    matching = {row["row"]: row for row in rows if row["score"] == "itm/test/accuracy"}
+    assert all(float(row["low"]) > float(row["chance"]) for row in matching.values())
+    assert {row["score"].split("/")[0] for row in rows} >= {"probe", "binding", "retrieval"}
