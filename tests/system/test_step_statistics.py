@@ -242,6 +242,40 @@ def test_a_statistic_that_is_not_finite_is_named_and_comes_into_no_buffer():
     assert all(torch.equal(value, before[name]) for name, value in state(of).items())
 
 
+class Miscounting(Keeps):
+    def forward(self, x, batch):
+        return {**super().forward(x, batch), "kinds": StepSum(torch.ones(5), x.pooled.sum() * 0 - 1)}
+
+
+def test_a_count_that_is_none_is_named():
+    with pytest.raises(NonFiniteError, match="the statistic 'kinds' for after_step went non-finite"):
+        stepped(keeping(Miscounting), 1, Layout(8, 8))
+
+
+class Nothing(Keeps):
+    def forward(self, x, batch):
+        return {**super().forward(x, batch), "kinds": StepSum(torch.ones(5), 0)}
+
+
+def test_the_mean_of_nothing_is_what_was_summed():
+    """As of a term: a total over a count of 0 is 0 where nothing was scored; here the total is no zero, and shows."""
+    assert torch.equal(
+        stepped(keeping(Nothing), 1, Layout(8, 8)).system.objectives["it"].histogram, torch.ones(5).double()
+    )
+
+
+class Failing(Keeps):
+    def after_step(self, centre, numbers, kinds):
+        self.histogram.add_(numbers)
+
+
+def test_what_fails_after_a_step_is_named_with_its_line():
+    with pytest.raises(RuntimeError) as error:
+        stepped(keeping(Failing), 1, Layout(8, 8))
+    said = str(blamed(error.value))
+    assert "objectives.it: after_step failed: " in said and f"{Path(__file__).name}:" in said
+
+
 class Uneven(Keeps):
     def forward(self, x, batch):
         few = batch.number[: batch.size - torch.distributed.get_rank()]

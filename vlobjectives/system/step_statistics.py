@@ -172,7 +172,7 @@ def _means(sums: Mapping[tuple[str, str], Sequence[Any]]) -> dict[tuple[str, str
     count, *values = flat.split([len(counts), *(total.numel() for total in totals.values())])
     quotients = {}
     for number, (key, total), value in zip(count, totals.items(), values):
-        mean = value / torch.where(number > 0, number, torch.ones_like(number))
+        mean = value / torch.where(number == 0, 1.0, torch.where(number > 0, number, torch.nan))
         kind = total.dtype if total.is_floating_point() else torch.get_default_dtype()
         quotients[key] = mean.view(total.shape).to(kind)
     return quotients
