@@ -39,6 +39,7 @@ from typing import Any
 
 from vlobjectives.testing.balancer_checks import balancer_checks
 from vlobjectives.testing.check import Check, CheckFailed
+from vlobjectives.testing.evaluation_checks import evaluation_checks
 from vlobjectives.testing.mask_checks import mask_checks
 from vlobjectives.testing.objective_checks import objective_checks
 from vlobjectives.testing.pairing_checks import pairing_checks
@@ -54,6 +55,7 @@ __all__ = [
     "Toy",
     "balancer_checks",
     "checks_of",
+    "evaluation_checks",
     "mask_checks",
     "objective_checks",
     "pairing_checks",

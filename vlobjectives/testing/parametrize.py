@@ -21,6 +21,7 @@ CHECKS = {
     "source": "source_checks",
     "reader": "reader_checks",
     "balancer": "balancer_checks",
+    "evaluation": "evaluation_checks",
 }
 """Kind -> the module of `testing`, and the function in it, that gives its checks."""
 
