@@ -368,6 +368,25 @@ class Counts(ToyVision):
         return super().forward(x * self.calls, draw, want)
 
 
+class DetachesPlaces(ToyVision):
+    def _places(self, x):
+        places = super()._places(x)
+        return places if places is self.places else places.detach()
+
+
+class WritesPlaces(ToyVision):
+    def _places(self, x):
+        places = super()._places(x)
+        if places is not self.places:
+            self.places.data.clamp_(-1, 1)
+        return super()._places(x)
+
+
+class SaysOwnSize(ToyVision):
+    def spec_for(self, fields):
+        return replace(super().spec_for(fields), length=self.spec.length)
+
+
 class SeesPadding(ToyText):
     def forward(self, x, draw, want):
         out = super().forward(x, draw, want)
@@ -379,6 +398,9 @@ PARTS = [
     ("rows_apart", BatchNorm, "tokens"),
     ("hidden_unseen", Peeks, "cls"),
     ("kept_in_order", Sorts, "turned round"),
+    ("other_sizes", DetachesPlaces, "no gradient reaches places"),
+    ("other_sizes", WritesPlaces, "of its own size, after one of another"),
+    ("other_sizes", SaysOwnSize, "tokens are"),
     ("asked_for", NoMaps, "no maps"),
     ("inputs_read_only", Normalises, "writes into"),
     ("quiet_in_eval", Noisy, "second time"),

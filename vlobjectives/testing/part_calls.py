@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from vlobjectives.contracts.batch import Rows
-from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Part, Projection
+from vlobjectives.contracts.parts import Decoder, Encoder, Fusion, Part, Projection, Spec
 from vlobjectives.contracts.values import Encoded, Fused, Joint
 from vlobjectives.contracts.views import View, decoded, encoded, fused, joint
 from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.system.system import System
-from vlobjectives.testing.check import summed, tensors
+from vlobjectives.testing.check import demand, summed, tensors
 from vlobjectives.testing.toys import Toy
 
 MASK_OF = {"drop": "dropped", "token": "replaced", "mask": "hidden_words"}
@@ -78,6 +78,28 @@ def each(toy: Toy, name: str) -> Iterator[Call]:
     for can, mask in MASK_OF.items():
         if isinstance(part, Encoder) and can in part.spec.can:
             yield from calls(toy, name, mask)
+
+
+def as_spec_says(spec: Spec, call: Call, value: Encoded) -> None:
+    """Whether an encoded output has the widths and lengths of a Spec."""
+    draw = value.draw
+    length = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
+    batch = value.tokens.shape[0]
+    demand(
+        tuple(value.tokens.shape) == (batch, length, spec.width),
+        f"tokens are {tuple(value.tokens.shape)}, Spec says {length} positions of {spec.width}",
+    )
+    demand(value.valid.shape == value.tokens.shape[:2], f"valid is {tuple(value.valid.shape)}")
+    demand(
+        (0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
+        f"pooled is not {spec.pooled} wide, as Spec says",
+    )
+    if spec.classes and isinstance(call.part, Encoder):
+        demand(value.cls is not None and value.cls.shape[1] == spec.classes, f"cls are not {spec.classes} tokens")
+    for key, shape in spec.extra.items():
+        demand(key in value.extra and tuple(value.extra[key].shape[1:]) == shape, f"extra['{key}'] is not {shape}")
+    if isinstance(call.part, Encoder):
+        demand(draw is call.args[1], "draw is not handed on")
 
 
 def at_valid(value: Any) -> Any:

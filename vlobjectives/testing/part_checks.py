@@ -17,7 +17,8 @@ from vlobjectives.functional import gather_tokens, pixels
 from vlobjectives.system import assemble
 from vlobjectives.testing.arguments import Arguments
 from vlobjectives.testing.check import Check, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
-from vlobjectives.testing.part_calls import MASK_OF, Call, at_valid, calls, each, rows, total
+from vlobjectives.testing.other_sizes import other_sizes
+from vlobjectives.testing.part_calls import MASK_OF, as_spec_says, at_valid, calls, each, rows, total
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
@@ -50,28 +51,7 @@ def as_spec(toy: Toy, name: str) -> None:
                 f"pooled is not {spec.pooled} wide, as Spec says",
             )
         else:
-            _encoded(call, value)
-
-
-def _encoded(call: Call, value: Encoded) -> None:
-    spec, draw = call.part.spec, value.draw
-    length = spec.length if draw is None or draw.keep is None else draw.keep.shape[1]
-    batch = value.tokens.shape[0]
-    demand(
-        tuple(value.tokens.shape) == (batch, length, spec.width),
-        f"tokens are {tuple(value.tokens.shape)}, Spec says {length} positions of {spec.width}",
-    )
-    demand(value.valid.shape == value.tokens.shape[:2], f"valid is {tuple(value.valid.shape)}")
-    demand(
-        (0 if value.pooled is None else value.pooled.shape[-1]) == spec.pooled,
-        f"pooled is not {spec.pooled} wide, as Spec says",
-    )
-    if spec.classes and isinstance(call.part, Encoder):
-        demand(value.cls is not None and value.cls.shape[1] == spec.classes, f"cls are not {spec.classes} tokens")
-    for key, shape in spec.extra.items():
-        demand(key in value.extra and tuple(value.extra[key].shape[1:]) == shape, f"extra['{key}'] is not {shape}")
-    if isinstance(call.part, Encoder):
-        demand(draw is call.args[1], "draw is not handed on")
+            as_spec_says(spec, call, value)
 
 
 def rows_apart(toy: Toy, name: str) -> None:
@@ -240,6 +220,12 @@ _CHECKS = [
         "Under a mask that drops, tokens stand in the order of draw.keep.",
         "functional.gather_tokens(tokens, draw.keep) after positions are added.",
         kept_in_order,
+    ),
+    _check(
+        "other_sizes",
+        "An encoder that says `sizes` reads pictures of other sizes as spec_for promises, and learns by them.",
+        "resample the one table of positions in forward, keep nothing of it, and leave the own size as it is.",
+        other_sizes,
     ),
     _check(
         "asked_for",

@@ -17,7 +17,7 @@ ANSWERS = 5
 
 class ToyPairs(Source):
     """Column `image`: uint8 [3,S,S], or [F,3,S,S] of a clip; column `caption`: words such as `w7 w21`; column `answer`:
-    no label, one, or two with a score each.
+    no label, one, or two with a score each; with `second` a column of that name, a picture of another size.
 
     Samples whose numbers are equal modulo `pictures` show the same picture.
     """
@@ -26,6 +26,7 @@ class ToyPairs(Source):
         size: int = Field(16, ge=1, description="S, pixels a side")
         frames: int = Field(1, ge=1, description="F; 1 is a picture")
         samples: int = Field(64, ge=1, description="samples of every split")
+        second: int | None = Field(None, ge=1, description="pixels a side of another picture, the column `second`")
         pictures: int | None = Field(None, ge=1, description="so many different pictures; null: one a sample")
         words: tuple[int, int] = Field((0, LENGTH - 2), description="fewest and most words of a caption")
 
@@ -40,6 +41,8 @@ class ToyPairs(Source):
             "caption": FieldSpec("raw"),
             "answer": FieldSpec("labels", (2,), ANSWERS, share=(1 / ANSWERS,) * ANSWERS),
         }
+        if config.second:
+            self.columns["second"] = FieldSpec("picture", (*frames, 3, config.second, config.second))
 
     def size(self, split: str) -> int:
         return self.config.samples
@@ -57,11 +60,11 @@ class ToyPairs(Source):
         ]
         scores = noise.random_uniform(noise.prng_key("toy answer", split, seed), torch.tensor([number]), 3)[0].tolist()
         answer = [(int(score * ANSWERS), score) for score in scores[: int(scores[2] * 3)]]
-        return Sample(
-            {"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer},
-            picture,
-            f"toy {number}",
-        )
+        values = {"image": (image * 256).to(torch.uint8), "caption": " ".join(words), "answer": answer}
+        if config.second:
+            key, shape = noise.prng_key("toy second", split, seed), self.columns["second"].shape
+            values["second"] = (noise.random_uniform(key, torch.tensor([picture]), *shape)[0] * 256).to(torch.uint8)
+        return Sample(values, picture, f"toy {number}")
 
     def digest(self) -> str:
         return self.config.model_dump_json()

@@ -67,7 +67,8 @@ class Toy:
     fields      beside or instead of `caption`, which reads the toy's words; None takes it out
     balance     the balancer by its name; without `objectives` it weighs three of them
     inputs, plan, evaluate, trackers as in a recipe
-    data        options of the toy source: `frames`, `pictures`, `words`, `size` (see ToyPairs); with `type` another's
+    data        options of the toy source: `frames`, `pictures`, `words`, `size`, `second` (see ToyPairs); with `type`
+                another's
     plugins     local plug-in files; what is installed is found anyway
     components  `kind:name` -> class, for classes that no plug-in names yet
     rows        pairs of a step, and the pairings' groups; the objectives' where a check needs one
