@@ -8,7 +8,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vlobj_glscl import align_bench as bench
-from vlobjectives import Evaluation, EvaluationConfig, EvaluationContext, Input, InputName, PartName, Score, View, fused
+from vlobjectives import (
+    Evaluation,
+    EvaluationConfig,
+    EvaluationContext,
+    Input,
+    InputName,
+    PartName,
+    Score,
+    View,
+    fused,
+    not_none,
+)
 from vlobjectives.functional import mean_interval
 
 ROWS = 64
@@ -60,7 +71,7 @@ class Alignment(Evaluation):
                 strings = marked(sample.values["caption"], reader.read(sample.values["caption"]).spans[:n])
                 found = scores(
                     attention[:, : len(strings) + 2],
-                    picture.grid,
+                    not_none(picture.grid, "grid of patches"),
                     strings,
                     phrases,
                     torch.arange(len(phrases)),

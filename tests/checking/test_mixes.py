@@ -34,7 +34,11 @@ def test_a_sound_mix(capsys, tmp_path):
         (
             {DATA: GOOD.replace("mix: {still: {}", "mix: {still: {image_size: 36}")},
             "mix",
-            ("data.mix.still", "36 x 36 pixels are not made of whole patches of 8 x 8", "near are sizes of 32 x 32"),
+            (
+                "data.mix.still",
+                "a picture of 36 x 36 is not made of whole patches of 8 x 8",
+                "near are sizes of 32 x 32",
+            ),
         ),
         (
             {DATA: GOOD.replace(", rename: {clip: image}", "")},

@@ -62,9 +62,13 @@ def test_fields_of_text_change_no_length():
     [
         ({"can": frozenset({"drop"})}, (3, 32, 32), "3 x 64 x 32 alone, and these are 3 x 32 x 32"),
         ({}, (1, 32, 32), "3 x 64 x 32 alone, and these are 1 x 32 x 32"),
-        ({}, (3, 36, 32), "36 x 32 pixels are not made of whole patches of 8 x 8"),
-        ({}, (3, 4, 32), "4 x 32 pixels are not made of whole patches of 8 x 8"),
-        ({"patch_size": (16, 8), "grid": None}, (3, 40, 32), "40 x 32 pixels are not made of whole patches of 16 x 8"),
+        ({}, (3, 36, 32), "a picture of 36 x 32 is not made of whole patches of 8 x 8"),
+        ({}, (3, 4, 32), "a picture of 4 x 32 is not made of whole patches of 8 x 8"),
+        (
+            {"patch_size": (16, 8), "grid": None},
+            (3, 40, 32),
+            "a picture of 40 x 32 is not made of whole patches of 16 x 8",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused(changes, shape, why):

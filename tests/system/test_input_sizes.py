@@ -109,7 +109,7 @@ def test_an_encoder_of_one_size_is_refused_where_it_is_built():
 @pytest.mark.parametrize(
     ("toy", "says"),
     [
-        (Toy(**two_sizes(data={"second": 6})), "6 x 6 pixels are not made of whole patches of 4 x 4"),
+        (Toy(**two_sizes(data={"second": 6})), "a picture of 6 x 6 is not made of whole patches of 4 x 4"),
         (Toy(**two_sizes(model=ONE_SIZE, components={"encoder:one": OneSize})), "3 x 16 x 16 alone"),
     ],
     ids=["patches", "size"],

@@ -104,7 +104,7 @@ def test_pooled_tokens_are_as_many_whatever_the_size():
     value, spec = part(shown(3, 8, 24), None, PLAIN), part.spec_for(local)
     assert (spec.length, spec.grid, spec.fields) == (5, None, local) and value.tokens.shape == (2, 5, 16)
     assert "sizes" in spec.can
-    with pytest.raises(CannotBuild, match="10 x 8 pixels are not made of whole patches of 4 x 4"):
+    with pytest.raises(CannotBuild, match="a picture of 10 x 8 is not made of whole patches of 4 x 4"):
         part.spec_for({"local": FieldSpec("picture", (3, 10, 8))})
 
 

@@ -108,11 +108,11 @@ def _finished(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> It
 
 
 def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Iterator[Problem]:
-    """Pictures that their encoder cannot read: of another size than its own, in an input or in a source of a mix, and
-    of several lengths."""
+    """Pictures and sounds that their encoder cannot read: of another size than its own, in an input or in a source of a
+    mix, and of several lengths."""
     for name, x in made.inputs.items():
         specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
-        if x.part not in parts or any(spec.kind != "picture" for spec in specs.values()):
+        if x.part not in parts or any(spec.size is None for spec in specs.values()):
             continue
         frames = {spec.frames for spec in specs.values()}
         if len(frames) > 1 and "frames" not in parts[x.part].spec.can:
@@ -130,7 +130,7 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Itera
                 KnownSpecs(parts, feed.fields).spec(x.part, name)
             except BuildError as error:
                 able = [other for other, part in parts.items() if "sizes" in part.spec.can and other != x.part]
-                what = "its pictures" if mixed else f"the input '{name}'"
+                what = f"its {specs[source].kind}s" if mixed else f"the input '{name}'"
                 yield loaded.problem(
                     ("data", "mix", source) if mixed else ("inputs", name),
                     f"the encoder '{x.part}' cannot read {what}: {error.why}",

@@ -80,8 +80,8 @@ class FieldSpec:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width of what patches divide; None of other kinds."""
-        return (self.shape[-2], self.shape[-1]) if self.kind == "picture" and len(self.shape) > 1 else None
+        """Height and width (of a spectrogram bands and windows) of what patches divide; None of other kinds."""
+        return (self.shape[-2], self.shape[-1]) if self.kind in NORMALIZED and len(self.shape) > 1 else None
 
     @property
     def frames(self) -> int:

@@ -136,10 +136,10 @@ class Encoder(Part):
         super().__init__(config)
 
     def spec_for(self, fields: Mapping[str, FieldSpec]) -> Spec:
-        """What it gives for an input of these fields: pictures of another size, clips of another length.
+        """What it gives for an input of these fields: pictures or sounds of another size, clips of another length.
 
         The length and grid follow from `patch_size`; override it where more hangs on the size. Raises CannotBuild for
-        pictures that it cannot read: of another size where `can` lacks `sizes`, or not made of whole patches.
+        what it cannot read: of another size where `can` lacks `sizes`, or not made of whole patches.
         """
         if dict(fields) == dict(self.spec.fields):
             return self.spec
@@ -151,25 +151,25 @@ class Encoder(Part):
         if seen.shape[-3:] == own.shape[-3:]:
             length = spec.length if spec.grid is None else spec.length // spec.frames * frames
             return replace(spec, length=length, frames=frames)
-        if "sizes" not in spec.can or seen.shape[-3] != own.shape[-3]:
+        if "sizes" not in spec.can or seen.shape[-3:-2] != own.shape[-3:-2]:
             raise self.cannot(
-                f"it reads pictures [C,H,W] of {_by(own.shape[-3:])} alone, and these are {_by(seen.shape[-3:])}",
-                "give it pictures of its own size, or take an encoder whose Spec.can holds `sizes`",
+                f"it reads {own.kind}s of {_by(own.shape[-3:])} alone, and these are {_by(seen.shape[-3:])}",
+                "give it inputs of its own size, or take an encoder whose Spec.can holds `sizes`",
             )
-        rows, columns = self._grid(seen.size)
+        rows, columns = self._grid(seen, seen.size)
         if spec.grid is None:
             return replace(spec, frames=frames)
         return replace(spec, length=frames * rows * columns, grid=(rows, columns), frames=frames)
 
-    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of patches of a picture (height, width). Raises CannotBuild where they are not whole."""
+    def _grid(self, seen: FieldSpec, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of patches of an input (height, width). Raises CannotBuild where they are not whole."""
         patch = self.spec.patch_size
         high, wide = (patch, patch) if isinstance(patch, int) else patch
         rows, columns = size[0] // high, size[1] // wide
         if (rows * high, columns * wide) != size or not rows * columns:
             near = f"{max(rows, 1) * high} x {max(columns, 1) * wide}", f"{(rows + 1) * high} x {(columns + 1) * wide}"
             raise self.cannot(
-                f"{_by(size)} pixels are not made of whole patches of {_by((high, wide))}",
+                f"a {seen.kind} of {_by(size)} is not made of whole patches of {_by((high, wide))}",
                 f"near are sizes of {' and '.join(near)}",
             )
         return rows, columns
