@@ -88,6 +88,17 @@ def test_what_no_page_shows_installs_passes_its_checks_and_trains(kind, tmp_path
         assert run_tests(folder)
 
 
+@pytest.mark.slow  # mypy, over torch
+def test_what_is_written_is_typed(tmp_path):
+    """Strictly, as an author's own mypy would have it."""
+    for kind in KINDS:
+        write(tmp_path, new.package(kind, f"own_{kind}"))
+    packages = [word for kind in KINDS for word in ("-p", f"own_{kind}")]
+    words = ["--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path / ".mypy_cache"), *packages]
+    done = subprocess.run([sys.executable, "-m", "mypy", *words], cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow  # an environment of its own, and pip
 def test_pip_installs_it_without_a_network(tmp_path):
     folder = write(tmp_path / "package", new.package("objective", "my_loss"))
