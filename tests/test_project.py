@@ -82,7 +82,8 @@ def test_lowest_versions_are_those_of_every_extra():
 def test_contributing_says_what_is():
     page = text("CONTRIBUTING.md")
     assert f"`VLOBJ_API = {API}`" in page
-    for path in re.findall(r"\]\(([\w./-]+)\)", page + text("CHANGELOG.md")):
+    prose = re.sub(r"`[^`]*`", "", page + text("CHANGELOG.md"))
+    for path in re.findall(r"\]\(([\w./-]+)\)", prose):
         assert (ROOT / path).exists(), path
     packages = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `vlobjectives/(.*?`) \|", page, re.MULTILINE))))
     assert all((ROOT / "vlobjectives" / name).exists() for name in packages)
@@ -93,4 +94,5 @@ def test_the_test_file_of_contributing_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     names: dict = {}
     exec(block, names)
-    names["test_checks"](names["objective_checks"]()[0])
+    [mark] = names["test_checks"].pytestmark
+    names["test_checks"](mark.args[1][0])
