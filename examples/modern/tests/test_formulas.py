@@ -67,7 +67,7 @@ def agree(terms: Mapping[str, Term], formula: Mapping[str, Tensor], *leaves: Ten
 
 
 def test_filip() -> None:
-    """Section 3.1, equations 1, 2 (contrast), 3 to 5 (similarity)."""
+    """Section 3.1: both similarities, and the contrast of each."""
     patches, words, scale = random(N, 3, E), random(N, 6, E, seed=1), random()
     lengths = [6, 2, 3, 1, 4]
     seen = torch.ones(N, 3, dtype=torch.bool)
@@ -91,7 +91,7 @@ def test_filip() -> None:
 
 
 def test_cyclip() -> None:
-    """Section 2, equations 2 (cross-modal) and 3 (in-modal)."""
+    """Section 2: cross-modal and in-modal consistency."""
     pictures, captions = random(N, E), random(N, E, seed=1)
     terms = CyCLIP(CyCLIP.Config.model_validate({}))(image=space(pictures), text=space(captions), gather=itself)
     u, v = unit(pictures), unit(captions)

@@ -31,7 +31,7 @@ class FILIP(Objective):
         L = 1/2 mean_i [-log softmax_j(s_image(i,j) / tau) at j = i]
           + 1/2 mean_j [-log softmax_i(s_text(i,j) / tau) at i = j]
 
-    FILIP (arXiv 2111.07783), section 3.1, equations 3 to 5 in 2. tau is the projection's. A process compares its own
+    FILIP (arXiv 2111.07783), section 3.1. tau is the projection's. A process compares its own
     patches with the words of all; the paper sends the most telling quarter of the tokens alone, here all of them are.
     The chance level is ln N.
     """

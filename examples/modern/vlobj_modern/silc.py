@@ -1,6 +1,5 @@
 """Self-distillation from crops of a picture to the whole."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,8 +34,8 @@ class SILC(Objective):
 
     h(x) = W u(MLP(x)), rows of W [K,256] of unit length. SILC (arXiv 2310.13355), section 3.2, adds DINO's loss (arXiv
     2104.14294, sections 3.1 and A; temperatures, centre and head are DINO's) to contrast, here `itc` on the picture
-    that the teacher sees: a global view without a text would pull away from it. The average is `run.ema.decay`'s. The
-    chance level is ln K.
+    that the teacher sees: a global view without a text would pull away from it. The average is `run.ema.decay`'s. There
+    is no chance level: features that are all alike agree as well, and only the centre keeps the teacher from them.
     """
 
     paper = "SILC, arXiv 2310.13355; DINO, arXiv 2104.14294"
@@ -68,7 +67,7 @@ class SILC(Objective):
         p = ((said - self.centre) / self.config.teacher_temperature).softmax(-1).mean(0)
         loss = -(p * (q / self.config.student_temperature).log_softmax(-1).mean(0)).sum()
         centre = StepSum(said.sum((0, 1)), said.shape[0] * said.shape[1])
-        return {"crops": Term(loss, len(p), chance=math.log(self.config.width)), "centre": centre}
+        return {"crops": Term(loss, len(p)), "centre": centre}
 
     def after_step(self, centre: Tensor) -> None:
         self.centre.lerp_(centre, 1 - self.config.momentum)
