@@ -33,6 +33,7 @@ SECTIONS = {
     "masks": model.MaskEntry,
     "pairings": model.PairingEntry,
     "objectives": model.ObjectiveEntry,
+    "balance": model.BalanceEntry,
     "optim": model.Optim,
     "schedule": model.ScheduleSection,
     "groups": model.OptimGroup,

@@ -25,6 +25,7 @@ PACKAGES = {
     "reader": ("reader", "my_reader"),
     "source": ("source", "my_source"),
     "evaluation": ("evaluation", "my_scores"),
+    "balancer": ("balancer", "my_balancer"),
     "tracker": ("tracker", "my_tracker"),
 }
 """Page -> kind and name of the component whose package it shows."""

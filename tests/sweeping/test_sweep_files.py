@@ -54,6 +54,18 @@ def test_rows(write):
     assert {one.recipe.run.steps for one in rows(write(), "run.steps=9").values()} == {9}
 
 
+def test_balancers_are_rows():
+    """Of the shipped sweep: one without, weights by hand, and each of the built-in ones."""
+    found = {row.name: recipe.recipe.balance for row, recipe in loaded(read_sweep("loss_balance"))}
+    assert {name: one and one.type for name, one in found.items()} == {
+        "base": None,
+        "by_hand": None,
+        "uncertainty": "uncertainty",
+        "gradnorm": "gradnorm",
+        "pcgrad": "pcgrad",
+    }
+
+
 def test_rows_add_and_take_away_entries(write):
     path = write(
         GOOD.replace(

@@ -93,4 +93,7 @@ def _near(pattern: str, names: list[tuple[str, str]]) -> str:
         return f"did you mean '{near[0]}'?"
     if pattern.startswith("model."):
         return f"without `model.`: '{pattern.removeprefix('model.')}'"
-    return f"parts are {', '.join(parts)}; {parts[0]}.* are its parameters"
+    own = dict.fromkeys(name.split(".")[0] for part, name in names if part == pattern.split(".")[0])
+    if own:
+        return f"below {pattern.split('.')[0]} there are {', '.join(own)}"
+    return f"parts are {', '.join(parts)}"
