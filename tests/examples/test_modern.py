@@ -34,18 +34,38 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def vlobj(installed: Path, *words: str | Path) -> str:
-    """The command line in a process that finds the package as an installed one."""
+COMMAND = """
+import sys
+from vlobjectives.cli import main
+code = main(sys.argv[1:])
+print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def vlobj(installed: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line in a process that finds the package as an installed one; its stderr ends with its modules."""
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "vlobjectives", *map(str, words)]
+    command = [sys.executable, "-c", COMMAND, *map(str, words)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
+    return done
 
 
-def test_every_objective_is_listed_where_the_package_is_installed(installed):
-    listed = [line.split()[1] for line in vlobj(installed, "plugins").splitlines() if "vlobj-modern" in line]
+def test_every_objective_is_listed_where_the_package_is_installed_and_nothing_heavy_is_imported(installed):
+    done = vlobj(installed, "plugins")
+    listed = [line.split()[1] for line in done.stdout.splitlines() if "vlobj-modern" in line]
     assert sorted(listed) == OBJECTIVES
+    imported = set(done.stderr.splitlines()[-1].split())
+    assert "vlobj_modern" in imported and not imported & {"torch", "timm", "transformers", "vlobj_modern.filip"}
+
+
+@pytest.mark.slow
+def test_pip_installs_it_and_a_recipe_trains(tmp_path):
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", tmp_path / "site", PACKAGE], cwd=tmp_path, check=True)
+    vlobj(tmp_path / "site", "run", PACKAGE / "recipes" / "cyclip.yaml", "--tiny", "--out", tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").is_file()
 
 
 def code_lines(path: Path) -> int:
