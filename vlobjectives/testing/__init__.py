@@ -28,8 +28,13 @@ A check that cannot hold is listed with the reason, and must fail then:
 
     @parametrize_with_checks(MyMask, expected={"new_each_step": "hides what is most like the caption, no chance in it"})
 
-`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()`, `pairing_checks()` and
-`part_checks()` those of a kind, to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
+A reader takes the place of that of the column `caption`, or reads another (`of: COLUMN`). An evaluation is tried on
+untrained parts, a source on itself, a tracker in runs of three steps: what they need of one another stands in a Toy,
+
+    Toy(data={"type": "my_source"}, fields={"my_reader": {"of": "wave"}}, evaluate={"my_evaluation": {}})
+
+`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()` and so on those of a kind,
+to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
 
 `processes_equal_one` starts two processes, which takes seconds; `processes.broken` checks many objectives in one pair.
 """
@@ -48,6 +53,7 @@ from vlobjectives.testing.part_checks import part_checks
 from vlobjectives.testing.reader_checks import reader_checks
 from vlobjectives.testing.source_checks import source_checks
 from vlobjectives.testing.toys import Toy
+from vlobjectives.testing.tracker_checks import tracker_checks
 
 __all__ = [
     "Check",
@@ -63,6 +69,7 @@ __all__ = [
     "part_checks",
     "reader_checks",
     "source_checks",
+    "tracker_checks",
 ]
 
 

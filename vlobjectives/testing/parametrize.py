@@ -22,6 +22,7 @@ CHECKS = {
     "reader": "reader_checks",
     "balancer": "balancer_checks",
     "evaluation": "evaluation_checks",
+    "tracker": "tracker_checks",
 }
 """Kind -> the module of `testing`, and the function in it, that gives its checks."""
 
