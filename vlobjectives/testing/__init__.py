@@ -33,8 +33,8 @@ untrained parts, a source on itself, a tracker in runs of three steps: what they
 
     Toy(data={"type": "my_source"}, fields={"my_reader": {"of": "wave"}}, evaluate={"my_evaluation": {}})
 
-`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()` and so on those of a kind,
-to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
+`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()` and so on those of a
+kind, to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
 
 `processes_equal_one` starts two processes, which takes seconds; `processes.broken` checks many objectives in one pair.
 """
