@@ -47,7 +47,7 @@ def tracker_of(toy: Toy, name: str) -> Tracker:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WatchedRun:
     """What a run leaves behind, without what its clock says, and what was warned of."""
 
     metrics: list[dict[str, Any]]
@@ -69,7 +69,7 @@ def ran(toy: Toy, folder: Path, steps: int) -> tuple[str, ...]:
     return tuple(str(one.message) for one in caught)
 
 
-def outcome(folder: Path, warned: tuple[str, ...]) -> Outcome:
+def outcome(folder: Path, warned: tuple[str, ...]) -> WatchedRun:
     """What lies in a run folder."""
     place = RunFolder(folder / "run")
     found, _ = checkpoint.newest(place.checkpoints)
@@ -77,11 +77,11 @@ def outcome(folder: Path, warned: tuple[str, ...]) -> Outcome:
         raise CheckFailed("the run's checkpoint is gone", "write into a folder of your own beside the run's files")
     lines = map(json.loads, place.metrics.read_text(encoding="utf-8").splitlines())
     metrics = [{key: x for key, x in line.items() if key not in TIMED} for line in lines]
-    return Outcome(metrics, place.read("summary.json"), load_file(found.folder / checkpoint.MODEL), warned)
+    return WatchedRun(metrics, place.read("summary.json"), load_file(found.folder / checkpoint.MODEL), warned)
 
 
 @lru_cache(maxsize=4)
-def _run(toy: Toy, resumed: bool = False) -> Outcome:
+def _run(toy: Toy, resumed: bool = False) -> WatchedRun:
     with tempfile.TemporaryDirectory() as folder:
         warned = ran(toy, Path(folder), 1) if resumed else ()
         return outcome(Path(folder), warned + ran(toy, Path(folder), STEPS))
@@ -92,7 +92,7 @@ def _unwatched(toy: Toy) -> Toy:
     return toy.changed(trackers={})
 
 
-def switched_off(found: Outcome) -> str:
+def switched_off(found: WatchedRun) -> str:
     """The warning that a watcher was switched off, if there is one."""
     return next((warning.partition("\n")[0] for warning in found.warned if "is switched off" in warning), "")
 
