@@ -48,8 +48,8 @@ def test_gradients_of_each_objective_are_counted(plain):
         assert found.flops == plain.flops + own / found.micro_batch * found.batch * found.steps
     assert 0 < on_text.full.own_gradients < all_shared.full.own_gradients < 2 * plain.full.backward
     assert "Balanced by gradnorm, on text; each objective's own gradient is" in told(on_text)
-    assert "Balanced by pcgrad, on fusion, text, vision; each" in told(all_shared)
-    assert all_shared.memory.parts["balance"] > 0 and "objectives' own gradients" in told(all_shared)
+    assert "Balanced by pcgrad, on text, vision; each" in told(all_shared)
+    assert all_shared.memory.parts.keys() == {*table.PARTS}, "each has words"
 
 
 def test_a_comparison_counts_in_the_steps_in_which_it_is_due(plain):
