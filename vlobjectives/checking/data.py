@@ -9,6 +9,7 @@ from vlobjectives.checking.pictures import pictures
 from vlobjectives.checking.records import keys_of, records
 from vlobjectives.checking.references import example
 from vlobjectives.checking.repeated_captions import repeats
+from vlobjectives.checking.shared_vocabularies import vocabularies
 from vlobjectives.checking.text_lengths import lengths
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
@@ -87,6 +88,7 @@ def data(
     report.add(STAGE, repeats(resolved, made))
     report.add(STAGE, pictures(loaded, made), PluginError.code)
     report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
+    report.add(STAGE, vocabularies(loaded, made))
     resolved = rest(resolved, report.errors_of(STAGE))
     return resolved, made.of_inputs(resolved.recipe.inputs)
 

@@ -25,7 +25,7 @@ def lengths(loaded: Loaded, made: DataModule) -> Iterator[Problem]:
 
     Readers that learn do so from these records alone, which gives at most as many pieces as all of them would.
     """
-    rows = {made.fields.of[name]: _rows(loaded, made, made.fields.of[name]) for name in made.fields.readers}
+    rows = {made.fields.of[name]: rows_of(loaded, made, made.fields.of[name]) for name in made.fields.readers}
     fields = deepcopy(made.fields)
     short: list[str] = []
     unread = list(_unread(loaded, made, fields, rows, short))
@@ -146,7 +146,7 @@ def _texts(fields: Fields) -> Iterator[list[tuple[int, str]]]:
         yield [(place, name) for place, name in enumerate(tokens) if name in fields.readers]
 
 
-def _rows(loaded: Loaded, made: DataModule, column: str) -> list[Any]:
+def rows_of(loaded: Loaded, made: DataModule, column: str) -> list[Any]:
     rows = []
     for feed in made.feeds.values():
         source, own = feed.source, feed.fields.renamed.get(column, column)
