@@ -31,7 +31,7 @@ def draw(where: MaskTarget, of: int = 5, seed: int = 0, **config) -> MaskSample:
     seed=st.integers(0, 999),
 )
 @settings(max_examples=80)
-def test_laws_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
+def test_checks_of_a_draw(rows, columns, frames, ratio, fill, least, seed):
     where, n = site(rows, columns, frames), rows * columns
     d = draw(where, 5, seed, ratio=ratio, fill=fill, least=least)
     count = n - num_kept(n, ratio) if fill == "drop" else num_replaced(n, ratio)

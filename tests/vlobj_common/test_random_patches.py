@@ -60,7 +60,7 @@ def test_given_the_published_noise_the_same_patches_are_kept_and_replaced(name):
     tubes=st.booleans(),
 )
 @settings(max_examples=80)
-def test_laws_of_a_draw(n, frames, ratio, fill, seed, tubes):
+def test_checks_of_a_draw(n, frames, ratio, fill, seed, tubes):
     cls = RandomTubes if tubes else RandomPatches
     mask, where = cls(cls.Config(ratio=ratio, fill=fill)), site(n, frames)
     d = mask.draw(noise(5, seed), where, batch(5))

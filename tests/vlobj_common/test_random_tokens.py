@@ -67,7 +67,7 @@ texts_drawn = st.lists(st.integers(0, 10), min_size=1, max_size=6)
     seed=st.integers(0, 999),
 )
 @settings(max_examples=150)
-def test_laws_of_a_draw(words, ratio, how, fill, seed):
+def test_checks_of_a_draw(words, ratio, how, fill, seed):
     tokens, of = texts(words, 12, seed), mask(ratio, draw=how, fill=fill)
     d = draw(of, tokens, noise(len(words), seed))
     size = of.size(site(12))
