@@ -42,6 +42,10 @@ OBJECTIVES = {
     "tgmim without text": {"mask": "by_chance", "memory": None, "decoder": "plain"},
     "tgmim of dropped pixels": {"mask": "farthest", "target": "pixels", "distance": "l1", "decoder": "restorer"},
 }
+EXPECTED = {
+    "mgsc over frames": {"gradient_where_declared": "of one frame signs alone are left, which nothing is learned from"}
+}
+"""Form -> check -> why it cannot hold."""
 HALF = {"type": "attentive_patches", "ratio": 0.5, "hide": "most"}
 MASKS = {
     "dropped": {"type": "random_patches", "ratio": 0.6, "fill": "drop"},

@@ -10,7 +10,7 @@ import vlobjectives
 from vlobjectives.recipe import dump, load
 from vlobjectives.resolved.tiny import tiny
 from vlobjectives.testing.check import gradients, same, same_gradients
-from vlobjectives.testing.objective_checks import own, weighted
+from vlobjectives.testing.objective_steps import own, weighted
 
 NAMES = ("itc", "ic", "tgmim", "mcr", "mgsc")
 PAPERS = {"tgmim": "SyCoCa", "mgsc": "GLSCL", "mcr": "MVPTR"}

@@ -17,7 +17,7 @@ from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
 from vlobjectives.testing import Toy
 from vlobjectives.testing.check import gradients, same, same_gradients
-from vlobjectives.testing.objective_checks import own, weighted
+from vlobjectives.testing.objective_steps import own, weighted
 
 GLSCL = Path(__file__).parents[2] / "recipes" / "glscl.yaml"
 PICTURES, WORDS = ("dropped", "replaced", "greyed"), ("hidden_words", "noisy_words")

@@ -24,7 +24,7 @@ from vlobjectives.system.system import _random_state_kept
 from vlobjectives.testing import Toy
 from vlobjectives.testing.check import equal, gradients, same, same_gradients
 from vlobjectives.testing.mask_checks import drawn
-from vlobjectives.testing.objective_checks import own
+from vlobjectives.testing.objective_steps import own
 
 GLOBAL = {"image_mask": "dropped", "text_mask": "hidden_words"}
 

@@ -127,7 +127,7 @@ OBJECTIVES = [
     ("every_view_used", Unused, "'both'"),
     ("rows_permuted", ByPlace, "differs by"),
     ("empty_counts", Mean, "captions without a word"),
-    ("same_seed_same_value", Chance, "differs by"),
+    ("same_seed_same_value", Chance, "draws torch's random numbers"),
     ("micro_batches_equal_one", Words, "two micro-batches"),
     ("micro_batches_equal_one", WrongCounts, "`counts`"),
     ("static", Asks, "numbers"),

@@ -182,6 +182,16 @@ def _read_wide(kind: type) -> type:
     return type(kind.__name__, (_ReadWide, kind), {})
 
 
+def not_widened(value: Any) -> Any:
+    """The value as it was before `widened`, with what was read of it in the meantime wide."""
+    if isinstance(value, Rows):
+        kind = next(cls for cls in type(value).__mro__ if not issubclass(cls, _ReadWide))
+        same: Any = object.__new__(kind)
+        same.__dict__.update({key: not_widened(item) for key, item in value.__dict__.items()})
+        return same
+    return value
+
+
 def _wide(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.float() if value.is_floating_point() and value.itemsize < 4 else value

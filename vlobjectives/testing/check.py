@@ -144,7 +144,8 @@ def equal(found: Any, wanted: Any, what: str, tolerance: float = TOLERANCE) -> N
     one, other = dict(tensors(found)), dict(tensors(wanted))
     demand(one.keys() == other.keys(), f"{what} has {sorted(one)}, not {sorted(other)}")
     for key, x in one.items():
-        same(x, other[key], f"{what}{key and '.'}{key}", tolerance)
+        between = "." if key and not what.endswith(" ") else ""
+        same(x, other[key], f"{what}{between}{key}", tolerance)
 
 
 def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -1,31 +1,30 @@
-"""The checks of objectives, all but the one that needs several processes."""
+"""The checks of objectives, in the order in which they are best read: what leads comes first."""
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
-import torch
-from torch import Tensor, nn
-
-from vlobjectives.contracts.values import Term
-from vlobjectives.system.assemble import view_parts
-from vlobjectives.system.losses import Losses
-from vlobjectives.testing.check import (
-    Check,
-    CheckFailed,
-    demand,
-    equal,
-    gradients,
-    listed,
-    same,
-    same_gradients,
-    summed,
-    untouched,
-)
-from vlobjectives.testing.companions import accompanied, alone
+from vlobjectives.errors import RecipeError
+from vlobjectives.testing.check import Check, CheckFailed, listed, raised
+from vlobjectives.testing.gradient_checks import every_view_used, finite_gradients, gradient_where_declared
+from vlobjectives.testing.numerics_checks import compiled, extreme_values, single_precision, static
+from vlobjectives.testing.objective_steps import FINITE
+from vlobjectives.testing.process_checks import STATISTICS, own_messages, ranks_equal_one
 from vlobjectives.testing.processes import processes_equal_one
-from vlobjectives.testing.static import on_fake_tensors
+from vlobjectives.testing.state_checks import BUFFER, state_in_buffers
+from vlobjectives.testing.step_checks import (
+    batch_read_only,
+    micro_batches_equal_one,
+    planned_equals_alone,
+    rows_permuted,
+    same_seed_same_value,
+)
+from vlobjectives.testing.term_checks import chance_level, empty_counts, sums_and_counts, terms
 from vlobjectives.testing.toys import Toy
+from vlobjectives.testing.watched import AFTER_STEP, GATHER, NOISE, OUT_OF_PLACE
+
+Test: TypeAlias = Callable[[Toy, str], None]
+LEADS: tuple[Test, ...] = (same_seed_same_value, state_in_buffers)
+"""Checks that whoever fails them fails others too, which are then not what is wrong."""
 
 
 def objective_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
@@ -33,185 +32,47 @@ def objective_checks(expected: Mapping[str, str] | None = None) -> list[Check]:
     return listed(_CHECKS, expected)
 
 
-def own(losses: Losses, name: str) -> dict[str, Tensor]:
-    """The values of an objective's terms."""
-    return {term: losses.value(term) for term in losses.terms if term.split("/")[0] == name}
+def _check(name: str, description: str, hint: str, test: Test, leads: Sequence[Test] = ()) -> Check:
+    """A check; where it fails, those are held first without which it cannot hold: they name what is wrong."""
+    common = LEADS[: LEADS.index(test)] if test in LEADS else LEADS
 
-
-def weighted(losses: Losses, name: str) -> Tensor:
-    """What an objective adds to the loss."""
-    return summed(losses.weighted(term) for term in own(losses, name))
-
-
-# ---- checks
-
-
-def terms(toy: Toy, name: str) -> None:
-    losses = alone(toy, name).system()(toy.batch(), 0)
-    demand(len(losses.terms) > 0, "it gives no term")
-    for key, term in losses.terms.items():
-        demand(isinstance(term, Term), f"{key} is a {type(term).__name__}, not a Term")
-        demand(isinstance(term.total, Tensor) and term.total.dim() == 0, f"the total of {key} is no 0-d tensor")
-        demand(math.isfinite(float(term.total.detach())), f"{key} is {float(term.total.detach())}")
-        count = float(term.count)
-        demand(count >= 0 and math.isfinite(count), f"the count of {key} is {count}")
-        if term.weight:
-            demand(term.total.requires_grad, f"{key} has a weight and no gradient")
-            demand(term.total.dtype == torch.float64, f"{key} is {term.total.dtype} where the views are float64")
-
-
-def planned_equals_alone(toy: Toy, name: str) -> None:
-    batch, system = toy.batch(), alone(toy, name).system()
-    losses = system(batch, 0)
-    wanted = gradients(system, weighted(losses, name))
-    for share in ("all", "none"):
-        shared = accompanied(toy.changed(plan={"share": share}), name, train=False)
-        found = shared(batch, 0)
-        for key, value in own(losses, name).items():
-            same(own(found, name)[key], value, f"{key} beside another objective (plan.share {share})")
-        same_gradients(gradients(shared, weighted(found, name)), wanted)
-    shaky = toy.changed(dropout=0.2)
-    equal(
-        own(accompanied(shaky, name, True)(batch, 0), name),
-        own(alone(shaky, name).system(True)(batch, 0), name),
-        "with dropout, beside another objective,",
-    )
-
-
-def batch_read_only(toy: Toy, name: str) -> None:
-    system, batch = alone(toy, name).system(), toy.batch()
-    objective, guards = system.objectives[name], []
-
-    def before(_: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-        guards.append(untouched("the objective", {k: x for k, x in kwargs.items() if not isinstance(x, nn.Module)}))
-        guards[-1].__enter__()
-
-    def after(*_: Any) -> None:
-        guards.pop().__exit__(None, None, None)
-
-    objective.register_forward_pre_hook(before, with_kwargs=True)
-    objective.register_forward_hook(after)
-    with untouched("the objective", batch):
+    def led(toy: Toy, name: str) -> None:
         try:
-            system(batch, 0)
-        except RuntimeError as error:
-            raise CheckFailed(f"it fails on shared values: {error}") from error
+            test(toy, name)
+        except RecipeError:
+            raise
+        except Exception as error:
+            if not isinstance(error, CheckFailed) or not error.cause:
+                _demand_leads(toy, name, [*leads, *common])
+            raise
+
+    return Check("objectives", name, description, hint, led)
 
 
-def gradient_where_declared(toy: Toy, name: str) -> None:
-    system = alone(toy, name).system()
-    objective = system.objectives[name]
-    views = objective.views(system.inputs)
-    reached = set().union(*map(view_parts, views.values()), objective.config.named("part").values())
-    tied = {f"model.{one}" for part in reached if part in system.model for one in system.model[part].ties().values()}
-    losses = system(toy.batch(), 0)
-    found = gradients(system, weighted(losses, name))
-    for parameter in found:
-        own_or_declared = parameter.startswith(f"objectives.{name}.") or parameter.split(".")[1] in reached
-        demand(own_or_declared or parameter in tied, f"a gradient reaches {parameter}, which no view runs through")
-    moved = {key.split(".")[1] for key, x in found.items() if key.startswith("model.") and x.any()}
-    for key, view in views.items():
-        demand(view.part in moved, f"no gradient reaches '{view.part}', through which the view '{key}' runs")
-    for parameter, _ in objective.named_parameters():
-        demand(f"objectives.{name}.{parameter}" in found, f"its own parameter {parameter} gets no gradient")
-
-
-def every_view_used(toy: Toy, name: str) -> None:
-    system, batch = alone(toy, name).system(), toy.batch()
-    objective, other = system.objectives[name], {"view": ""}
-
-    def exchanged(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if other["view"] in kwargs:
-            kwargs[other["view"]] = kwargs[other["view"]].map(lambda x: x.roll(1) if x.is_floating_point() else x)
-        return args, kwargs
-
-    objective.register_forward_pre_hook(exchanged, with_kwargs=True)
-    wanted = own(system(batch, 0), name)
-    for view in objective.views(system.inputs):
-        other["view"] = view
-        found = own(system(batch, 0), name)
-        demand(
-            any(not torch.equal(found[key], wanted[key]) for key in wanted),
-            f"no term hangs on what the view '{view}' holds",
-        )
-
-
-def rows_permuted(toy: Toy, name: str) -> None:
-    toy = toy.grouped(name, toy.rows).grouped(name, "all")
-    batch, system = toy.batch(), alone(toy, name).system()
-    order = torch.randperm(toy.rows, generator=torch.Generator().manual_seed(0))
-    wanted = system(batch, 0)
-    expected = gradients(system, weighted(wanted, name))
-    found = system(batch.rows(order), 0)
-    equal(own(found, name), own(wanted, name), "with rows in another order, ")
-    same_gradients(gradients(system, weighted(found, name)), expected)
-
-
-def empty_counts(toy: Toy, name: str) -> None:
-    for what, bare in (
-        ("captions without a word", toy.with_data(words=(0, 0))),
-        ("one picture in all rows", toy.with_data(pictures=1)),
-        ("a batch of one row", toy),
-    ):
-        system = alone(bare, name).system()
-        losses = system(bare.batch(1 if "one row" in what else None), 0)
-        for key, term in losses.terms.items():
-            total, count = float(term.total.detach()), float(term.count)
-            demand(math.isfinite(total), f"{what}: {key} is {total}")
-            demand(count > 0 or total == 0, f"{what}: {key} counts nothing and is {total}, not 0")
-            demand(term.total.requires_grad or not term.weight, f"{what}: {key} is not differentiable")
-            chance = 0.0 if term.chance is None else float(term.chance)
-            demand(math.isfinite(chance), f"{what}: the chance of {key} is {chance}")
-        for parameter, x in gradients(system, weighted(losses, name)).items():
-            demand(x.isfinite().all(), f"{what}: the gradient of {parameter} is not finite")
-
-
-def same_seed_same_value(toy: Toy, name: str) -> None:
-    for train, each in ((False, toy), (True, toy.changed(dropout=0.2))):
-        found = []
-        for state in (1, 2):
-            torch.manual_seed(state)
-            system = alone(each, name).system(train)
-            losses = system(each.batch(), 0)
-            found.append((own(losses, name), gradients(system, weighted(losses, name))))
-        equal(found[1][0], found[0][0], "a second time, ", tolerance=0.0)
-        equal(found[1][1], found[0][1], "a second time, the gradient ", tolerance=0.0)
-
-
-def micro_batches_equal_one(toy: Toy, name: str) -> None:
-    group = toy.rows // 2
-    toy = toy.grouped(name, group)
-    batch, system = toy.batch(), alone(toy, name).system()
-    wanted = system(batch, 0)
-    expected = gradients(system, weighted(wanted, name))
-    parts = [batch.rows(slice(start, start + group)) for start in (0, group)]
-    counted = [system.counts(part, 0, m) for m, part in enumerate(parts)]
-    counts = {key: counted[0][key] + counted[1][key] for key in counted[0]}
-    for key, count in counts.items():
-        demand(key in wanted.terms, f"`counts` tells of {key}, which is no term")
-        same(count, wanted.counts[key], f"`counts` of {key}")
-    losses = [system(part, 0, m, 2, counts) for m, part in enumerate(parts)]
-    for key, value in own(wanted, name).items():
-        same(sum(part.value(key) for part in losses), value, f"{key} over two micro-batches")
-    same_gradients(gradients(system, summed(weighted(part, name) for part in losses)), expected)
-
-
-def static(toy: Toy, name: str) -> None:
-    system, batch = alone(toy, name).system(), toy.batch()
-
-    def step(batch: Any) -> None:
-        system.counts(batch, 0)
-        losses = system(batch, 0)
-        torch.autograd.backward(weighted(losses, name))
-
-    on_fake_tensors(step, batch)
-
-
-def _check(name: str, description: str, hint: str, test: Callable[[Toy, str], None]) -> Check:
-    return Check("objectives", name, description, hint, test)
+def _demand_leads(toy: Toy, name: str, leads: Sequence[Test]) -> None:
+    for lead in leads:
+        try:
+            lead(toy, name)
+        except Exception as wrong:
+            error = wrong if isinstance(wrong, CheckFailed) else raised(wrong)
+            cause = error.cause or lead.__name__
+            hint = error.hint or next(check.hint for check in _CHECKS if check.name == cause)
+            raise CheckFailed(str(error), hint, error.place, cause) from None
 
 
 _CHECKS = [
+    _check(
+        "own_messages",
+        "It sends nothing to other processes and asks nothing about them: that is the host's.",
+        GATHER,
+        own_messages,
+    ),
+    _check(
+        "batch_read_only",
+        "The batch and the values of views are read-only.",
+        OUT_OF_PLACE,
+        batch_read_only,
+    ),
     _check(
         "terms",
         "Every term is a finite 0-d sum in the precision of the views, with a count of 0 or more.",
@@ -220,28 +81,29 @@ _CHECKS = [
         terms,
     ),
     _check(
-        "planned_equals_alone",
-        "Sharing passes with another objective changes no value, no gradient and no dropout.",
-        "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
-        planned_equals_alone,
+        "finite_gradients",
+        "The backward pass runs, and every gradient is finite where the loss is.",
+        FINITE,
+        finite_gradients,
     ),
     _check(
-        "processes_equal_one",
-        "Two processes give the loss and the gradients of one with all rows, for `group: all` and for a number.",
-        "gather every tensor whose rows are compared, and count what was gathered; an objective "
-        "that compares rows and does not gather sets a number as its default `group`.",
-        processes_equal_one,
+        "sums_and_counts",
+        "A total is a sum over what its count counts: with each row repeated the value does not shrink.",
+        "Term(rows.sum(), len(rows)), and Term(n * statistic, n) for a statistic of all rows.",
+        sums_and_counts,
     ),
     _check(
-        "batch_read_only",
-        "The batch and the values of views are read-only.",
-        "write x = x.masked_fill(...) and not x.masked_fill_(...) or x[...] = ...; others read the same tensors.",
-        batch_read_only,
+        "chance_level",
+        "The chance level is what total / count is for a system to which all rows look alike.",
+        "ln N for the right one among N, 2 ln N for the sum of both directions, ln V for a word; None where features "
+        "that are all alike are no guess.",
+        chance_level,
+        [sums_and_counts],
     ),
     _check(
         "gradient_where_declared",
-        "Gradients reach the parts that the views run through, the parts that Config names "
-        "and own modules, and nothing else.",
+        "Gradients reach every parameter that what forward reads hangs on, the parts that Config names and own "
+        "modules, and nothing else.",
         "name the part by a PartName field, and declare a view for what you read.",
         gradient_where_declared,
     ),
@@ -250,6 +112,25 @@ _CHECKS = [
         "Some term hangs on every declared view.",
         "take the view in forward, or leave it out of views: its pass costs time and memory.",
         every_view_used,
+        [terms],
+    ),
+    _check(
+        "same_seed_same_value",
+        "The same seed gives the same value, whatever the random states of torch, Python and numpy are.",
+        NOISE,
+        same_seed_same_value,
+    ),
+    _check(
+        "state_in_buffers",
+        "What it keeps between steps is saved: a system that loads its state goes on as the one that saved it.",
+        BUFFER + AFTER_STEP,
+        state_in_buffers,
+    ),
+    _check(
+        "planned_equals_alone",
+        "Sharing passes with another objective changes no value, no gradient and no dropout.",
+        "read views only, keep no state between calls, draw with `noise`, write nothing in place.",
+        planned_equals_alone,
     ),
     _check(
         "rows_permuted",
@@ -264,12 +145,6 @@ _CHECKS = [
         empty_counts,
     ),
     _check(
-        "same_seed_same_value",
-        "The same seed gives the same value, whatever torch's random state is.",
-        "take random numbers from `noise`, not from torch.rand.",
-        same_seed_same_value,
-    ),
-    _check(
         "micro_batches_equal_one",
         "Two micro-batches give the step of one batch (with `group` their rows).",
         "declare `counts` if a term's count differs from batch to batch; it must give what forward counts.",
@@ -280,5 +155,40 @@ _CHECKS = [
         "It runs on fake tensors: nothing asks the device for a number, shapes hang on shapes alone.",
         "no .item(), no `if tensor`, no boolean index: functional.gather_tokens(x, draw.index) with draw.index_ok.",
         static,
+    ),
+    _check(
+        "single_precision",
+        "It runs in float32, beside passes in bf16 too, and is finite.",
+        "take dtype and device from what is given: x.new_zeros(n), torch.eye(n, dtype=x.dtype, device=x.device).",
+        single_precision,
+        [terms],
+    ),
+    _check(
+        "extreme_values",
+        "Loss and gradients are finite for large features, for features of 0 and at the lowest temperature.",
+        "log_softmax, logsumexp, logsigmoid and binary_cross_entropy_with_logits in place of log(softmax(x)) and "
+        "exp(x); functional.l2_normalize(x) in place of x / x.norm().",
+        extreme_values,
+        [single_precision],
+    ),
+    _check(
+        "compiled",
+        "torch.compile gives the same values.",
+        "no side effects in forward: it is traced, not run line by line.",
+        compiled,
+    ),
+    _check(
+        "ranks_equal_one",
+        "In training mode two processes, tried in one, give the values, gradients and buffers of one with all rows.",
+        STATISTICS,
+        ranks_equal_one,
+    ),
+    _check(
+        "processes_equal_one",
+        "Two processes give the loss and the gradients of one with all rows, for `group: all` and for a number.",
+        "gather every tensor whose rows are compared, and count what was gathered; an objective "
+        "that compares rows and does not gather sets a number as its default `group`.",
+        processes_equal_one,
+        [ranks_equal_one],
     ),
 ]

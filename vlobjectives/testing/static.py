@@ -9,6 +9,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
+from vlobjectives.plugin_loading.attribution import line_of, whose
 from vlobjectives.testing.check import CheckFailed
 
 
@@ -18,4 +19,6 @@ def on_fake_tensors(run: Callable[[Any], object], given: Any) -> None:
         try:
             run(given.map(mode.from_tensor))
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
-            raise CheckFailed(f"{error.func} needs numbers where only shapes are known") from error
+            note = whose(error)
+            place = line_of(error, note.files) if note else None
+            raise CheckFailed(f"{error.func} needs numbers where only shapes are known", place=place) from error
