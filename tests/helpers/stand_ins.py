@@ -13,7 +13,7 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import BertConfig, CLIPConfig, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 LINES, SIDE, REVISION = 10, 40, "0" * 40
@@ -129,6 +129,7 @@ def _tokenizer(folder: Path, size: int, special: dict[str, tuple[int, str]]) -> 
     vocabulary |= {f"filler{number}": number for number in free}
     made = Tokenizer(models.BPE(vocabulary, [], unk_token=special["unk_token"][1]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
     tokens = {role: token for role, (_, token) in special.items()}
     PreTrainedTokenizerFast(tokenizer_object=made, **tokens).save_pretrained(folder)
 
