@@ -8,7 +8,7 @@ and the fuller a split is the more often a single thing is drawn again as someth
 """
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from threading import Lock
 
@@ -113,6 +113,17 @@ def start_word(world: SceneWorld, scene: Scene) -> tuple[str, int]:
     return (MOTIONS[thing.motion], thing.motion) if world.moving else (SHAPES[thing.shape], thing.shape)
 
 
+class Captioned:
+    """A scene with what its captions claim, told when it is first asked for: of most scenes nobody ever asks."""
+
+    def __init__(self, world: SceneWorld, scene: Scene):
+        self._world, self.scene = world, scene
+
+    @cached_property
+    def claims(self) -> list[Claims]:
+        return [caption_of(self._world, self.scene, template).claims for template in range(TEMPLATES)]
+
+
 class EvaluationSet:
     """The scenes of an evaluation split, grown one after the other as they are asked for."""
 
@@ -120,7 +131,7 @@ class EvaluationSet:
         self.world, self.split = world, split
         self._scenes: list[Scene] = []
         self._holding: dict[tuple, list[Scene]] = defaultdict(list)  # by every set of pairs that a scene holds
-        self._said: dict[tuple, list[Claims]] = defaultdict(list)  # by the set of pairs that a caption names
+        self._said: dict[tuple, list[Captioned]] = defaultdict(list)  # by the set of pairs that its captions name
         self._lock = Lock()
 
     def scene(self, number: int) -> Scene:
@@ -136,11 +147,11 @@ class EvaluationSet:
         for attempt in range(_ATTEMPTS):
             dice = Dice(self.world.seed, SPLITS.index(self.split), _SCENE, number, attempt)
             scene = draw(self.world, self.split, dice)
-            said = [caption_of(self.world, scene, template).claims for template in range(TEMPLATES)]
-            if self._unique(scene, said):
+            captioned = Captioned(self.world, scene)
+            if self._unique(captioned):
                 for some in _subsets(scene):
                     self._holding[some].append(scene)
-                self._said[_pairs(scene)] += said
+                self._said[_pairs(scene)].append(captioned)
                 self._scenes.append(scene)
                 return
         raise NoScene(
@@ -148,11 +159,12 @@ class EvaluationSet:
             f"from the others; ask for fewer scenes, or for more scenes of several things"
         )
 
-    def _unique(self, scene: Scene, said: list[Claims]) -> bool:
+    def _unique(self, new: Captioned) -> bool:
         """A caption names shape and colour of all things of its scene, so only scenes that hold them can collide."""
-        if any(fits(claims, other) for other in self._holding[_pairs(scene)] for claims in said):
+        if any(fits(claims, other) for other in self._holding.get(_pairs(new.scene), ()) for claims in new.claims):
             return False
-        return not any(fits(claims, scene) for some in _subsets(scene) for claims in self._said[some])
+        near = (old for some in _subsets(new.scene) for old in self._said.get(some, ()))
+        return not any(fits(claims, new.scene) for old in near for claims in old.claims)
 
 
 def _pairs(scene: Scene) -> tuple[int, ...]:
