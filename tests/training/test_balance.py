@@ -45,8 +45,8 @@ def toy_of(balance=None, weights=WEIGHTS, components=None):
         balance=balance or {},
         components=components or {},
     )
-    if "itm" not in weights:
-        toy = toy.changed(objectives={name: one for name, one in toy.objectives.items() if name != "itm"})
+    if "itm" not in weights:  # contrast over all rows that processes pass together
+        toy = toy.changed(objectives={"itc": {"weight": weights["itc"]}, "mlm": toy.objectives["mlm"]})
     toy.__dict__["recipe"] = toy.recipe.model_copy(update={"optim": OPTIM})
     return toy
 
@@ -218,7 +218,7 @@ def test_against_the_paper(published, kind, layout):
 
 
 def test_two_processes_are_one(port, tmp_path):
-    """Every number of every step, and of all that was learned, the comparison of gradients too."""
+    """Every number of every step, and of all that was learned, the comparison of gradients too; contrast gathers."""
 
     def work(rank):
         return {
@@ -226,7 +226,7 @@ def test_two_processes_are_one(port, tmp_path):
             for kind, options in BRIEF.items()
         }
 
-    one = {kind: trained(toy_of({kind: options}, TWO), Layout(16, 4), (1, 3)) for kind, options in BRIEF.items()}
+    one = {kind: trained(toy_of({kind: options}, TWO), Layout(16, 8), (1, 3)) for kind, options in BRIEF.items()}
     both = over_processes(work, port, tmp_path)
     for found in both:
         for kind, wanted in one.items():

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._functorch import config as functorch
 
 from vlobjectives import run_folder, run_manifest
 from vlobjectives.data.bad_samples import BadSamples
@@ -57,7 +56,6 @@ def prepare(
     system.to(device)
     system.autocast = resolved.autocast
     if recipe.run.compile == "parts":
-        functorch.donated_buffer = False  # a graph that objectives go backward through one by one gives nothing away
         for part in system.model.values():
             part.compile()
     log.say(

@@ -17,7 +17,7 @@ from vlobjectives.plugin_loading.attribution import ContractError, an, work_of
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.reached_parts import Chosen, chosen, reached_of
 from vlobjectives.system.system import System
-from vlobjectives.training.objective_gradients import ObjectiveGradients, conflict, put
+from vlobjectives.training.objective_gradients import ObjectiveGradients, conflict, keep_compiled_graphs, put
 
 PATH = ("balance",)
 
@@ -34,6 +34,8 @@ class Balance:
         self.whole = chosen(parts, ["*"]) if compared else {}
         asks = system.balance is not None and system.balance.needs_gradients
         self.on = chosen(parts, system.settings.balanced_on) if asks else {}
+        if self.on or self.whole:
+            keep_compiled_graphs()
 
     def begin(self, step: int, names: Sequence[str]) -> "StepBalance":
         """A step that begins, with these objectives live."""

@@ -5,10 +5,16 @@ from itertools import combinations
 
 import torch
 from torch import Tensor
+from torch._functorch import config as functorch
 
 from vlobjectives.runtime import distributed
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.reached_parts import Chosen
+
+
+def keep_compiled_graphs() -> None:
+    """Has parts that are compiled from now on keep their graph for several backward passes; numbers are the same."""
+    functorch.donated_buffer = False
 
 
 class ObjectiveGradients:
