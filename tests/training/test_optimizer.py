@@ -8,10 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vlobjectives.recipe.model import Optim, OptimGroup
 from vlobjectives.training.optimizer import Optimizer
 from vlobjectives.training.schedule import rate_factor
 
 THEN = st.sampled_from(["constant", "linear", "cosine"])
+
+
+def test_a_balancers_parameters_decay_only_where_their_group_says_so():
+    """And are outside of the clipped norm; a pattern that matches others too is two groups of torch's."""
+    module = nn.ModuleDict({"model": nn.Linear(2, 2), "balance": nn.Linear(2, 1)})
+
+    def decays(**group):
+        optim = Optim(lr=1e-3, groups=(OptimGroup(match="*", **group),) if group else ())
+        made = Optimizer(module, optim, 10)
+        assert [id(p) for p in made.parameters] == [id(p) for p in module["model"].parameters()]
+        made.set_rates(0)
+        of = {id(p): one for one in made.torch.param_groups for p in one["params"]}
+        return [(of[id(module[name].weight)]["weight_decay"], of[id(module[name].weight)]["lr"]) for name in module]
+
+    assert decays() == [(0.01, 1e-3), (0.0, 1e-3)]
+    assert decays(lr=10.0) == [(0.01, 1e-2), (0.0, 1e-2)]
+    assert decays(weight_decay=0.1) == [(0.1, 1e-3), (0.1, 1e-3)]
 
 
 @given(warmup=st.integers(0, 30), start=st.integers(0, 60), then=THEN, floor=st.floats(0, 1))

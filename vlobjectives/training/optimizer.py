@@ -11,8 +11,6 @@ from vlobjectives.training.schedule import rate_factor
 
 BALANCE = "balance."
 """What the names of a balancer's parameters begin with."""
-UNDECAYED = -2
-"""The number of the group of a balancer's parameters that no pattern matches; -1 is that of all others."""
 
 
 def assign(names: Sequence[str], patterns: Sequence[str]) -> tuple[dict[str, int], list[int]]:
@@ -37,13 +35,12 @@ class Optimizer:
         self.optim, self.steps = optim, steps
         named = {name: p for name, p in module.named_parameters() if p.requires_grad}
         owner, _ = assign(list(named), [group.match for group in optim.groups])
-        groups: dict[int, list[nn.Parameter]] = {}
+        groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
         for name, parameter in named.items():
-            alone = owner[name] < 0 and name.startswith(BALANCE)
-            groups.setdefault(UNDECAYED if alone else owner[name], []).append(parameter)
-        self.owners = sorted(groups)
+            groups.setdefault((owner[name], name.startswith(BALANCE)), []).append(parameter)
+        self.owners = [group for group, _ in sorted(groups)]
         self.torch = torch.optim.AdamW(
-            [{"params": groups[i], "weight_decay": self._decay(i)} for i in self.owners],
+            [{"params": groups[key], "weight_decay": self._decay(*key)} for key in sorted(groups)],
             lr=optim.lr,
             betas=tuple(optim.betas),
             eps=optim.eps,
@@ -52,11 +49,10 @@ class Optimizer:
         self.named = named
         self.parameters = [p for name, p in named.items() if not name.startswith(BALANCE)]
 
-    def _decay(self, group: int) -> float:
-        if group == UNDECAYED:
-            return 0.0
+    def _decay(self, group: int, of_balancer: bool) -> float:
+        """A group's weight decay; a balancer's parameters have none but what their group says."""
         own = self.optim.groups[group].weight_decay if group >= 0 else None
-        return self.optim.weight_decay if own is None else own
+        return (0.0 if of_balancer else self.optim.weight_decay) if own is None else own
 
     def set_rates(self, step: int) -> float:
         """Sets every group's rate for this step; gives the rate of a group with factor 1."""
