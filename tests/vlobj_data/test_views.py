@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from vlobj_data.scenes.scenes import Scenes
 from vlobj_data.views import ViewConfig, show, view_columns
 
+from vlobjectives.testing import parametrize_with_checks
+
 TWO = {"second": {"crop": [0.4, 1.0], "jitter": 0.4}, "local": {"crop": [0.1, 0.4], "size": 32, "count": 2}}
 
 
@@ -135,3 +137,13 @@ def test_tiny_keeps_views_and_captions():
     small = scenes(image_size=224, views={**TWO, "wide": {"size": 448}}, captions={"draw": 2}).config.tiny(64)
     assert {name: view.size for name, view in small.views.items()} == {"second": None, "local": 32, "wide": 64}
     assert small.captions.draw == 2 and "caption_2" in Scenes(small).columns
+
+
+FEW = {"samples": 32, "val": 8, "test": 8, "test_new": 0}
+
+
+@pytest.mark.slow
+@parametrize_with_checks("scenes", {**FEW, "views": TWO, "captions": {"draw": 2}})
+def test_checks_of_sources(check):
+    """With loader workers, which take seconds to begin."""
+    check()
