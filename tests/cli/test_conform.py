@@ -52,7 +52,7 @@ def faulty(tmp_path):
 def test_a_line_a_check(capsys):
     ended = vlobj(capsys, "conform", "itc", "positives=equal_captions")
     lines = ended.out.splitlines()
-    assert ended.code == 0 and lines[0] == "objective 'itc'" and lines[1] == "  ok        terms"
+    assert ended.code == 0 and lines[0] == "objective 'itc'" and lines[1] == "  ok        own_messages"
     assert lines[-1].startswith(f"{len(lines) - 2} of {len(lines) - 2} checks pass, ")
 
 
@@ -85,7 +85,7 @@ def test_expected_failures_and_json(capsys, faulty):
         (["itc", "x=3"], 2, "objectives.itc.x  there is no key 'x' here"),
         (["itc", "x"], 2, "'x' is no override"),
         (["itc", "--expected", "terms"], 2, "--expected terms gives no reason"),
-        (["itc", "--expected", "term=so"], 2, "--expected: no such check: term; there are terms"),
+        (["itc", "--expected", "term=so"], 2, "--expected: no such check: term; there are own_messages"),
         (["no_file.py"], 4, "no_file.py"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from built_ins import GLOBAL, OBJECTIVES, PAIRINGS, toy_of
 from crops import Crops, two_sizes
+from faulty_objectives import BatchNormed, CentreOfOwnRows
 from torch import distributed, multiprocessing
 
 from vlobjectives import Objective, Term, joint
@@ -41,15 +42,22 @@ class Local(Objective):
 
 @pytest.mark.slow
 def test_two_processes_of_32_rows_are_one_of_64():
-    """Every built-in with `group: all` and `group: 16`, all of them together, one on crops of another size, and one
-    that fails the check."""
+    """Every built-in with `group: all` and `group: 16`, all of them together, one on crops of another size, and three
+    that fail the check."""
     tried = [case for form in OBJECTIVES for case in cases(*toy_of(form))]
     whole = Toy(objectives=MIX, pairings={key: {**entry, "group": 16} for key, entry in PAIRINGS.items()}, rows=64)
     crops = cases(Toy(**two_sizes(objectives={"crops": {}}, components={"objective:crops": Crops})), "crops")
-    bad = cases(Toy(objectives={"it": {}}, components={"objective:it": Local}), "it")
+    faults = {"local": Local, "own_centre": CentreOfOwnRows, "normed": BatchNormed}
+    bad = [
+        Case(Toy(objectives={name: {"group": "all"}}, components={f"objective:{name}": cls}, rows=64), name)
+        for name, cls in faults.items()
+    ]
     found = broken([*tried, *crops, Case(whole.grouped("itc", "all"), "itc"), *bad])
-    assert found.keys() == {"it with group: all"}
-    assert "it/it differs by" in found["it with group: all"]
+    assert [*found] == [f"{name} with group: all" for name in faults]
+    for why, words in zip(
+        found.values(), ("local/it differs by", "buffer 'centre' differs over", "normed/it differs by")
+    ):
+        assert words in why
 
 
 class Double(Fields):

@@ -169,7 +169,7 @@ _CHECKS = [
         "log_softmax, logsumexp, logsigmoid and binary_cross_entropy_with_logits in place of log(softmax(x)) and "
         "exp(x); functional.l2_normalize(x) in place of x / x.norm().",
         extreme_values,
-        [single_precision],
+        [terms, single_precision],
     ),
     _check(
         "compiled",
