@@ -90,7 +90,8 @@ class Hooks:
         Args:
             run: The run.
             step: The step's number; the first is 0.
-            metrics: What metrics.jsonl holds of it: `objective/term`, `loss`, `lr`, `samples_per_second`, ...
+            metrics: What metrics.jsonl holds of it: `objective/term`, `loss`, `lr`, `samples_per_second`, ...;
+                `balance` and `conflict` where the recipe asks for them
         """
 
     @hookspec

@@ -50,6 +50,7 @@ class ObjectiveGradients:
     def summed(self) -> dict[str, Tensor]:
         """Part -> [n, P], the same on every process; the numbers of a part's parameters end to end."""
         rows = torch.stack([self._flat(row) for row in self._rows])
+        self._rows = []  # one of the two is enough to keep
         if distributed.active():
             torch.distributed.all_reduce(rows)
         sizes = [sum(parameter.numel() for parameter in parameters) for parameters in self.chosen.values()]
