@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,7 @@ def conform(
         typer.Argument(
             metavar="[KEY=VALUE]...",
             show_default=False,
-            help="Its options; of a file with several components NAME.KEY=VALUE.",
+            help="Its options; of a file with several components NAME.KEY=VALUE; toy.KEY=VALUE: of the system around.",
         ),
     ] = None,
     expected: Annotated[
@@ -97,8 +98,9 @@ def _components(component: str, words: list[str], expected: Mapping[str, str]) -
     from vlobjectives.testing.parametrize import checks_of
 
     options, file = _options(words), component.endswith(".py")
+    toy = options.pop("toy", {})
     if not file:
-        found = [_sound(_known(lambda: checks_of(component, options, expected)))]
+        found = [_known(lambda: checks_of(component, options, expected))]
     else:
         names = _in_file(component)
         several = len(names) > 1
@@ -108,7 +110,7 @@ def _components(component: str, words: list[str], expected: Mapping[str, str]) -
                 "write NAME.KEY=VALUE; it brings " + ", ".join(names),
             )
         found = [
-            _sound(checks_of(name, options.get(name.rpartition("/")[2], {}) if several else options, None, [component]))
+            checks_of(name, options.get(name.rpartition("/")[2], {}) if several else options, None, [component])
             for name in names
         ]
         if expected:
@@ -119,7 +121,22 @@ def _components(component: str, words: list[str], expected: Mapping[str, str]) -
                     f"there are {', '.join(sorted(names_of_checks))}",
                 )
             found = [[check.expecting(expected.get(check.name, "")) for check in checks] for checks in found]
-    yield from found
+    yield from (_around(checks, toy) for checks in found)
+
+
+def _around(checks: list["ComponentCheck"], toy: Mapping[str, Any]) -> list["ComponentCheck"]:
+    """The same in a Toy of these fields. Raises what is wrong with the options, once and not in each of the checks."""
+    from vlobjectives.testing import Toy
+    from vlobjectives.testing.subject import sound
+
+    known = [one.name for one in fields(Toy) if one.name != "components"]
+    if wrong := toy.keys() - set(known):
+        raise RecipeError.one(
+            f"a toy has no {', '.join(sorted(wrong))}", f"toy.KEY=VALUE, with one of {', '.join(known)}"
+        )
+    subject = replace(checks[0].subject, around=Toy(**toy))
+    sound(subject)
+    return [replace(check, subject=subject) for check in checks]
 
 
 def _known(make: Any) -> Any:
@@ -144,14 +161,6 @@ def _in_file(path: str) -> list[str]:
             'its vlobj_components returns {"objective:NAME": "module:Class"}, or the class itself',
         )
     return [f"{row.kind}:{row.package}/{row.name.rpartition('/')[2]}" for row in rows]
-
-
-def _sound(checks: list["ComponentCheck"]) -> list["ComponentCheck"]:
-    """The same checks. Raises what is wrong with the options, once and not in each of them."""
-    from vlobjectives.testing.subject import sound
-
-    sound(checks[0].subject)
-    return checks
 
 
 def _run(check: "ComponentCheck") -> dict[str, str]:

@@ -73,7 +73,18 @@ class Stage:
 
 @lru_cache(maxsize=1)
 def _stage(toy: Toy, name: str) -> Stage:
+    one = toy.resolved.of("evaluation")[name]
     made = fitted(toy)
+    if lacking := [each for each in one.config.named("objective").values() if each not in toy.recipe.objectives]:
+        raise CheckFailed(
+            f"there is no objective '{lacking[0]}' in this Toy", f"Toy(objectives={{'{lacking[0]}': {{...}}}}, ...)"
+        )
+    if lacking := sorted(cast(Evaluation, one.cls(one.config)).needs - made.source.has):
+        raise CheckFailed(
+            f"it needs {', '.join(lacking)}, which the source of this Toy does not have",
+            "give a Toy with one that has: Toy(data={'type': ...}, fields={'caption': ...}, ...)",
+            cause="needs_declared",
+        )
     return Stage(toy, name, made, Kept(made.source))
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vlobjectives.components import _MODULE, KINDS, PART_KINDS
+from vlobjectives.contracts.config import Config
+from vlobjectives.contracts.naming import kinds
 from vlobjectives.errors import PluginError, Problem, RecipeError
 from vlobjectives.recipe.report import Refused
 from vlobjectives.recipe.yaml import dotted
+from vlobjectives.testing.check import CheckFailed
 from vlobjectives.testing.toys import MASKS, MODEL, PAIRINGS, Toy
 
 SECTION = {
@@ -43,6 +46,7 @@ class Subject:
     given      its options as in a recipe, or a Toy in which it has an entry
     plugins    local plug-in files
     classes    itself, where no plug-in names it
+    around     the Toy that options stand in
     """
 
     kind: str
@@ -51,23 +55,27 @@ class Subject:
     given: Toy | Mapping[str, Any]
     plugins: Sequence[str | Path] = ()
     classes: Mapping[str, type] = field(default_factory=dict)
+    around: Toy = field(default_factory=Toy)
 
     @cached_property
     def placed(self) -> tuple[Toy, str]:
         """The toy system, and the name of the entry in it. Raises RecipeError for options that it does not take."""
-        base = self.given if isinstance(self.given, Toy) else Toy()
+        base = self.given if isinstance(self.given, Toy) else self.around
         if self.plugins or self.classes:
             base = base.changed(plugins=[*base.plugins, *self.plugins], components={**base.components, **self.classes})
         if self.kind == "source":
-            options = base.data if isinstance(self.given, Toy) else self.given
-            return base.changed(data={**options, "type": self.component}), self.name
+            options = {} if isinstance(self.given, Toy) else self.given
+            return base.changed(data={**base.data, **options, "type": self.component}), self.name
         entries = getattr(base, SECTION[self.kind])
         if isinstance(self.given, Toy):
             name = self._entry(entries, base.registry.names(self.kind))
             options = entries.get(name) or {}
             return base.changed(**{SECTION[self.kind]: {**entries, name: {**options, "type": self.component}}}), name
         for place in self.places:
-            toy = base.changed(**{SECTION[self.kind]: {place: {**self.given, "type": self.component}}})
+            entry = {**(entries.get(place) or {}), **self.given, "type": self.component}
+            toy = base.changed(**{SECTION[self.kind]: {**entries, place: entry}})
+            if self.kind == "evaluation":
+                toy = _with_objectives(toy, place)
             if place == self.places[-1] or _stands(toy, place):
                 return toy, place
         raise AssertionError("there is no place")
@@ -94,6 +102,24 @@ class Subject:
 
     def __str__(self) -> str:
         return f"{self.kind} '{self.component}'"
+
+
+def _with_objectives(toy: Toy, name: str) -> Toy:
+    """The toy with the objectives that an evaluation names, which read the toys' masks and pairings."""
+    config = toy.resolved.of("evaluation")[name].config
+    known = toy.registry.names("objective")
+    lacking = [one for one in config.named("objective").values() if one in known and one not in toy.recipe.objectives]
+    if not lacking:
+        return toy
+    own = {one: _on_toys(toy.registry.get("objective", one).Config) for one in lacking}
+    return toy.changed(objectives={**toy.objectives, **own})
+
+
+def _on_toys(config: type[Config]) -> dict[str, str]:
+    """Options that a Config must be given, where a toy will do."""
+    required = {key: kinds(info) for key, info in config.model_fields.items() if info.is_required()}
+    masks = {key: "dropped" if "image" in key else "hidden_words" for key, of in required.items() if "mask" in of}
+    return masks | {key: next(iter(PAIRINGS)) for key, of in required.items() if "pairing" in of}
 
 
 def _stands(toy: Toy, place: str) -> bool:
@@ -178,6 +204,18 @@ def sound(of: Subject) -> None:
                     problems.append(Problem(None, dotted((SECTION[of.kind], name, *path)), what, hint))
         if problems:
             raise RecipeError(problems)
+    if of.kind == "evaluation":
+        _has_what_it_needs(toy, name)
+
+
+def _has_what_it_needs(toy: Toy, name: str) -> None:
+    from vlobjectives.testing.evaluation_calls import Stage
+
+    try:
+        Stage.of(toy, name)
+    except CheckFailed as error:
+        hint = "vlobj conform ... toy.data.type=SOURCE toy.fields.caption.type=READER; in a test a Toy of these"
+        raise RecipeError([Problem(None, dotted(("evaluate", name)), str(error), hint)]) from None
 
 
 def kind_of(cls: type) -> str:
