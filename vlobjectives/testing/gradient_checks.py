@@ -29,6 +29,7 @@ def gradient_where_declared(toy: Toy, name: str) -> None:
     reached = set().union(*map(view_parts, views.values()), objective.config.named("part").values())
     tied = {f"model.{one}" for part in reached if part in system.model for one in system.model[part].ties().values()}
     found = step(system, toy.batch(), name)[1]
+    seen.used.clear()  # of that step; storages are used again
     losses = system(toy.batch(), 0)
     reference = read_gradients(system, seen)
     read = {place: _arriving(weighted(losses, name), x) for place, x in _read(seen)}
@@ -47,8 +48,8 @@ def gradient_where_declared(toy: Toy, name: str) -> None:
     if missing:
         parts = shown(sorted({f"'{key.split('.')[1]}'" for key in missing}))
         raise CheckFailed(
-            f"forward reads {shown(lost or list(read))}, and no gradient comes back: {parts} "
-            f"get none at {len(missing)} of their parameters, such as {missing[0]}",
+            f"forward reads {shown(lost or list(read))}, and no gradient comes back to "
+            f"{len(missing)} parameter{'s' * (len(missing) > 1)} of {parts}, such as {missing[0]}",
             "take out .detach(), .data, torch.no_grad(), argmax or round() on the way from there to the term; a part "
             "that is a teacher and shall not learn is looked at by `.ema()`, or is expected to fail this check",
         )

@@ -31,7 +31,7 @@ def single_precision(toy: Toy, name: str) -> None:
     for autocast in (None, ("cpu", torch.bfloat16)):
         system = watched(toy, name).float()
         system.autocast = autocast
-        what = "beside passes in bf16 " if autocast else "in float32 "
+        what = "beside passes in bf16: " if autocast else "in float32: "
         _finite(system, name, toy.batch(dtype=torch.float32), what)
 
 
@@ -45,7 +45,7 @@ def extreme_values(toy: Toy, name: str) -> None:
         views = list(system.objectives[name].views(system.inputs))
         signs = {view: 1.0 if number == 0 or direction is None else direction for number, view in enumerate(views)}
         exchanging(system, name, partial(_extremes, factor=factor, signs=signs if direction else {}, views=views))
-        _finite(system, name, toy.batch(dtype=torch.float32), f"{what} ")
+        _finite(system, name, toy.batch(dtype=torch.float32), f"{what}: ")
 
 
 def _extremes(given: dict[str, Any], factor: float, signs: Mapping[str, float], views: Sequence[str]) -> dict[str, Any]:
