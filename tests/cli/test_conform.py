@@ -50,7 +50,7 @@ def faulty(tmp_path):
 def test_a_line_a_check(capsys):
     ended = vlobj(capsys, "conform", "itc", "positives=equal_captions")
     lines = ended.out.splitlines()
-    assert ended.code == 0 and lines[0] == "objective 'itc'" and lines[1] == "  ok        own_messages"
+    assert ended.code == 0 and lines[0] == "objective 'itc'" and lines[1] == "  ok        terms"
     assert lines[-1].startswith(f"{len(lines) - 2} of {len(lines) - 2} checks pass, ")
 
 
