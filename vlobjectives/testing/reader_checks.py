@@ -11,7 +11,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.reader import Reader, TokenEncoding
 from vlobjectives.data.data_module import make_reader
 from vlobjectives.data.field_kinds import KINDS
-from vlobjectives.errors import PluginError
+from vlobjectives.errors import PluginError, VlobjError
 from vlobjectives.resolved.tiny import small_entry
 from vlobjectives.testing.check import Check, CheckFailed, demand, listed
 from vlobjectives.testing.reader_calls import fitted, reader_of, reads, refuses, restored, unfitted, values
@@ -208,7 +208,10 @@ def tiny_is_small(toy: Toy, name: str) -> None:
     entry = small_entry(toy.registry, "reader", ("fields", name), options)
     small = toy.changed(fields={**toy.fields, name: {**entry, **host}})
     own = reader_of(unfitted(toy), name).spec
-    spec = make_reader(small.resolved, name, unfitted(small).fields.readers).spec
+    try:
+        spec = make_reader(small.resolved, name, unfitted(small).fields.readers).spec
+    except VlobjError as error:
+        raise CheckFailed(f"its small form, {entry}, cannot be made: {str(error).splitlines()[0]}") from error
     demand(spec.kind == own.kind, f"its small form is a field of kind {spec.kind}, not {own.kind}")
     longer = [f"{ours} for {whole}" for ours, whole in zip(spec.shape, own.shape) if ours > whole]
     demand(not longer, f"its small form is larger: {', '.join(longer)}")

@@ -49,7 +49,7 @@ def _fits(what: str, spec: Any, value: Any) -> None:
     try:
         found = KINDS[spec.kind].collate(what, spec, [value])
     except PluginError as error:
-        raise CheckFailed(f"{what}: {error.what}", error.hint) from error
+        raise CheckFailed(error.what.replace(f"'{what}'", what), error.hint) from error
     except Exception as error:
         raise CheckFailed(f"{what} is no value of kind {spec.kind}: {type(error).__name__}: {error}") from error
     if spec.kind in ("labels", "vectors") and len(value) > spec.shape[0]:

@@ -6,6 +6,7 @@ from typing import Any
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import make_source
+from vlobjectives.errors import VlobjError
 from vlobjectives.resolved.tiny import small_entry
 from vlobjectives.testing.check import CheckFailed, demand
 from vlobjectives.testing.sameness import difference
@@ -71,7 +72,10 @@ def described_as_made(toy: Toy, name: str) -> None:
 def tiny_is_small(toy: Toy, name: str) -> None:
     options = {key: value for key, value in toy.data.items() if key != "batch"}
     entry = small_entry(toy.registry, "source", ("data",), options, PIXELS)
-    small = make_source(toy.changed(data=entry).resolved)
+    try:
+        small = make_source(toy.changed(data=entry).resolved)
+    except VlobjError as error:
+        raise CheckFailed(f"its small form, {entry}, cannot be made: {str(error).splitlines()[0]}") from error
     own = make_source(toy.resolved).columns
     size = small.size("train")
     demand(0 < size <= SMALL, f"its small form has {size} training samples")
