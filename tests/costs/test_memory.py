@@ -84,6 +84,7 @@ def test_the_parts_of_the_peak_are_the_peak():
     tensors = (*system.parameters(), *system.buffers())
     assert memory.parts["weights"] == sum(t.numel() * t.element_size() for t in tensors)
     assert 0 < max(memory.passes.values()) < memory.parts["activations"]
+    assert memory.passes[""] <= 8 * (len(ALL) + 3)  # the sum of the terms; no term's value is held on to for nobody
 
 
 def test_gradients_of_earlier_micro_batches_are_there():

@@ -124,7 +124,8 @@ class ShapeCheck:
             losses = self.system(batch, step, names=names, stage=stage)
             with meter.work(BALANCE), self.system.backward_blamed():
                 balance.add(losses, None)
-            values = {name: losses.value(name).detach() for name in losses.terms}
+            # For a balancer alone: a value that is held on to counts as kept for backward.
+            values = {name: losses.value(name).detach() for name in losses.terms if balance.factors}
             statistics, total = losses.statistics, self._total(losses)
             del losses
             held = dict(meter.memory.alive)
