@@ -95,5 +95,5 @@ def every_view_used(toy: Toy, name: str) -> None:
         found = own(system(batch, 0), name)
         demand(
             any(not torch.equal(found[key], wanted[key]) for key in wanted),
-            f"no term hangs on what the view '{view}' holds",
+            f"no term changes with what the view '{view}' holds in the toy system",
         )

@@ -110,7 +110,8 @@ _CHECKS = [
     _check(
         "every_view_used",
         "Some term hangs on every declared view.",
-        "take the view in forward, or leave it out of views: its pass costs time and memory.",
+        "take the view in forward, or leave it out of views: its pass costs time and memory. Where it is taken, "
+        "targets that are all alike on toy rows (neighbours in a small queue) can hide it: give other options.",
         every_view_used,
         [terms],
     ),

@@ -59,7 +59,8 @@ def _equal(toy: Toy, name: str, rows: int) -> None:
             if first.shape != other.shape or not torch.allclose(first, other, equal_nan=True):
                 raise CheckFailed(
                     f"after a step the buffer '{key}' {words}",
-                    "write it in after_step, by nothing but the statistics that it is given, which are of all rows",
+                    "write it in after_step, by nothing but the statistics that it is given, which are of all "
+                    "rows; a StepSum or StepRows takes the own rows, since gathered ones would be joined twice",
                 )
 
 

@@ -49,7 +49,7 @@ def test_checks(check: ComponentCheck) -> None:
 def test_a_tone_lies_in_its_band() -> None:
     """A pure tone's energy is highest in the band whose triangle is highest there."""
     bands, size, rate, pitch = 32, 512, 8000, 1000.0
-    reader = LogMel(LogMel.Config())
+    reader = LogMel(LogMel.Config.model_validate({}))
     heard = reader.read(torch.sin(2 * math.pi * pitch * torch.arange(8000) / rate))
     assert heard.shape == (bands, 8000 // 160 + 1)
     nearest = mel_filters(bands, size, rate)[:, round(pitch / rate * size)].argmax()
@@ -57,7 +57,7 @@ def test_a_tone_lies_in_its_band() -> None:
 
 
 def test_splits_share_no_combination() -> None:
-    source = Sounds(Sounds.Config(samples=COMBINATIONS - 512))
+    source = Sounds(Sounds.Config.model_validate({"samples": COMBINATIONS - 512}))
     seen = [{source.sample(split, n, 0, 0).same for n in range(256)} for split in ("val", "test")]
     assert len(seen[0] | seen[1]) == 512
     trained = {source._combination("train", number) for number in range(source.config.samples)}

@@ -38,7 +38,7 @@ class Sounds(Source):
         noise: float = Field(0.05, ge=0, le=1, description="standard deviation of the background, the sound's being 1")
 
         def tiny(self, pixels: int) -> "Sounds.Config":
-            return Sounds.Config(samples=64, held_out=32)
+            return self.model_copy(update={"samples": 64, "held_out": 32})
 
     def __init__(self, config: Config):
         super().__init__(config)
