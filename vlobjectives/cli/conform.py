@@ -57,9 +57,9 @@ def conform(
             print(subject, flush=True)
         for check in checks:
             row = {"kind": subject.kind, "component": subject.component, **_run(check)}
-            rows.append(row)
             if not as_json:
-                _show(row)
+                _show(row, row.get("cause", "") in {other.get("cause") or other["check"] for other in rows})
+            rows.append(row)
     failed = sum(row["result"] == "failed" for row in rows)
     if as_json:
         show_data(rows)
@@ -172,15 +172,23 @@ def _run(check: "ComponentCheck") -> dict[str, str]:
     try:
         check()
     except CheckFailed as error:
-        return {**found, "result": "failed", "message": str(error)}
+        return {**found, "result": "failed", "message": str(error), "cause": error.cause}
     except Exception as error:  # anything may happen in a third party's code
         place = where_raised(error)
         return {**found, "result": "failed", "message": reason_of(error) + (f" ({place})" if place else "")}
     return {**found, "message": check.check.expected}
 
 
-def _show(row: Mapping[str, str]) -> None:
+def _show(row: Mapping[str, str], known: bool) -> None:
+    """Prints a line a check, and of a failure what is wrong; `known`: that it fails for what was shown above."""
     word = {"ok": "ok", "failed": "FAILED", "expected": "expected"}[row["result"]]
-    print(f"  {word:8}  {row['check']}" + (f"  ({row['message']})" if row["result"] == "expected" else ""), flush=True)
-    if row["result"] == "failed":
+    why = (
+        f"  ({row['message']})"
+        if row["result"] == "expected"
+        else f"  (since it fails '{row['cause']}')"
+        if known
+        else ""
+    )
+    print(f"  {word:8}  {row['check']}{why}", flush=True)
+    if row["result"] == "failed" and not known:
         print("\n".join(f"            {line.strip()}" for line in row["message"].splitlines()), flush=True)

@@ -98,7 +98,7 @@ def find(registry: Registry, name: str) -> list[tuple[ComponentRow, type]]:
             raise PluginError(
                 f"'{name}' is a kind of plug-in", "`vlobj plugins NAME` explains one: " + ", ".join(registry.names(of))
             )
-        near = get_close_matches(short, [row.name for row in registry.all()], 1)
+        near = get_close_matches(short, [row.name for row in registry.all() if kind in ("", row.kind)], 1)
         raise PluginError(
             f"there is no plug-in '{name}'" + (f", did you mean '{near[0]}'?" if near else ""),
             f"`vlobj plugins` lists them; kinds are {', '.join(KINDS)}",

@@ -68,7 +68,8 @@ class Check:
         except Exception as error:
             failure = error if isinstance(error, CheckFailed) else raised(error)
             if not self.expected:
-                raise CheckFailed(self._words(toy, name, failure)) from None
+                words, other = self._words(toy, name, failure), failure.cause not in ("", self.name)
+                raise CheckFailed(words, cause=failure.cause if other else "") from None
             return
         if self.expected:
             raise CheckFailed(
