@@ -58,6 +58,7 @@ class TimmVision(Encoder):
     """
 
     paper = "GLSCL, arXiv 2306.07096"
+    spare = frozenset({"mask_token"})
 
     Config = TimmVisionConfig
 

@@ -43,6 +43,14 @@ def test_vectors_lie_beside_the_tokens_of_their_input(fields):
     assert batch.rows(torch.tensor([1]))["image"].beside["regions"].valid.tolist() == [[False] * 3]
 
 
+def test_a_field_of_tokens_by_itself_is_a_text():
+    """What an option of type FieldName names, an input's own field too."""
+    own = Fields({"tags": FieldSpec("raw")}, {"tags": Letters(None)}, {"tags": "tags"}, {"text": ("tags",)}, ("tags",))
+    batch = own.batch([Sample({"tags": "ab"}, 0), Sample({"tags": ""}, 1)], range(2))
+    assert batch["tags"].ids.tolist() == batch["text"].ids.tolist() == [[0, 10, 11, 1, 2, 2], [0, 1, 2, 2, 2, 2]]
+    assert own.normalised(batch)["tags"].valid.tolist() == batch["text"].valid.tolist()
+
+
 class Syllables(Letters):
     """Two letters are a word."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import MetaBuild
-from vlobjectives.contracts.parts import CannotBuild
+from vlobjectives.contracts.parts import CannotBuild, Part
 from vlobjectives.costs import shape_check
 from vlobjectives.errors import Problem
 from vlobjectives.plugin_loading.attribution import line_of, whose
@@ -102,7 +102,8 @@ def _unreached(loaded: Loaded, system: shape_check.ShapeCheck, reached: set[int]
     """Trained parameters that get no gradient at any time."""
     for section, holder in (("model", system.system.model), ("objectives", system.system.objectives)):
         for name, module in holder.items():
-            own = [(inner, p) for inner, p in module.named_parameters() if p.requires_grad]
+            spare = module.spare if isinstance(module, Part) else frozenset()
+            own = [(inner, p) for inner, p in module.named_parameters() if p.requires_grad and inner not in spare]
             idle = [f"{section}.{name}.{inner}" for inner, p in own if id(p) not in reached]
             more = f" and {len(idle) - SHOWN} more" if len(idle) > SHOWN else ""
             what = "any of its parameters" if len(idle) == len(own) else ", ".join(idle[:SHOWN]) + more

@@ -85,6 +85,8 @@ class Part(nn.Module, Configured):
 
     Config: type[PartConfig] = PartConfig
     paper: ClassVar[str] = ""
+    spare: ClassVar[frozenset[str]] = frozenset()
+    """Own parameters that only some recipes reach, such as a mask token: `check` has no note where none does."""
     spec: Spec
 
     def __init__(self, config: PartConfig):

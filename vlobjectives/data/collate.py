@@ -33,7 +33,8 @@ class Fields:
     readers  field -> its reader
     of       field -> the column that it reads
     inputs   input -> names of its fields, in order
-    lone     fields that go into the batch by themselves (some objective or mask reads them)
+    lone     fields that go into the batch by themselves (some objective or mask reads them); one of tokens as a text
+             of its own
     renamed  column as the recipe calls it -> as the source does, where that differs
     source   the source's name
     """
@@ -105,7 +106,8 @@ class Fields:
             beside = {field: self._plain(field, samples) for field in fields if field not in tokens}
             values[name] = replace(self._sequence(tokens, samples), beside=beside)
         for name in self.lone if inputs is None else ():
-            values[name] = self._plain(name, samples)
+            text = self.spec(name).kind == "tokens"
+            values[name] = self._sequence([name], samples) if text else self._plain(name, samples)
         return Batch(
             torch.tensor(list(numbers), dtype=torch.int64),
             torch.tensor([sample.same for sample in samples], dtype=torch.int64),

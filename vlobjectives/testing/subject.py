@@ -174,8 +174,17 @@ def subject(
     return Subject(found[0].kind, found[0].name, found[0].name.rpartition("/")[2], given, plugins)
 
 
-NAMED = {"mask": "masks", "pairing": "pairings", "part": "model"}
+NAMED = {"mask": "masks", "pairing": "pairings", "part": "model", "input": "inputs", "field": "fields"}
 """What of the toys an option may name, and where it stands."""
+
+
+def _there(toy: Toy, section: str) -> list[str]:
+    """The names that an option may have: entries of the toy's recipe, and columns of its source that are fields."""
+    names = list(getattr(toy.resolved.recipe, section))
+    if section == "fields":
+        columns = toy.data_module.fields.columns
+        names += [name for name, spec in columns.items() if spec.kind != "raw" and name not in names]
+    return names
 
 
 def sound(of: Subject) -> None:
@@ -193,7 +202,7 @@ def sound(of: Subject) -> None:
         config = resolved.of("part" if of.kind in PART_KINDS else of.kind)[place].config
         problems = []
         for kind, section in NAMED.items():
-            there = list(getattr(resolved.recipe, section))
+            there = _there(toy, section)
             for path, named in config.places(kind).items():
                 if named not in there:
                     near = get_close_matches(named, there, 1)

@@ -30,6 +30,7 @@ class SpectrogramTransformer(Encoder):
     """
 
     paper = "AST, arXiv 2104.01778"
+    spare = frozenset({"mask_token"})
 
     class Config(PartConfig):
         patch: tuple[int, int] = Field((4, 8), description="bands and windows of a patch")
