@@ -19,7 +19,7 @@ def caption(value: object) -> str:
     """A value of a column that holds captions. Raises DataError for anything else."""
     if not isinstance(value, str):
         raise DataError(
-            f"captions are texts, and this one is {value!r:.40}",
+            f"captions are texts, and this one is {' '.join(f'{value!r:.40}'.split())}",
             "name the column of texts (`of: COLUMN`), or correct it",
         )
     return value

@@ -90,7 +90,9 @@ def test_sounds_are_embedded_as_pictures_and_texts_are(heard):
 
 
 def test_what_is_no_sound(heard):
-    with pytest.raises(DataError, match=r"value 1 cannot be read: a sound is a tensor(.|\n)*samples of one channel"):
+    with pytest.raises(
+        DataError, match=r"value 1 cannot be read: fields.sound: a sound is a tensor(.|\n)*samples of one channel"
+    ):
         heard.embed("audio", [toy_audio.tone(0), "a file"])
 
 

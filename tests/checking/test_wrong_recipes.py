@@ -151,8 +151,8 @@ CASES = [
         {"length: 48": "length: 48, of: image"},
         (
             "fields.caption.of",
-            "its reader fails on the column 'image', which holds array(",
-            "`vlobj plugins byte_pair`",
+            "captions are texts, and this one is array(",
+            "name the column of texts (`of: COLUMN`)",
         ),
         "length: 48",
     ),
@@ -387,11 +387,12 @@ def test_all_problems_of_a_stage_at_once(tmp_path, capsys):
 
 
 def test_what_nobody_reaches_is_a_note(tmp_path, capsys):
-    """Without a mask that replaces patches nothing reaches the token that would stand for them."""
+    """Without matching nothing reaches what pools both streams; a tower without a mask is no news."""
     recipe = changed(tmp_path, {"  mltc: {image_mask: replaced, text_mask: hidden_words, context_mask: dropped}\n": ""})
-    ended = vlobj(capsys, "check", recipe)
+    ended = vlobj(capsys, "check", recipe, "objectives.itm.weight=0")
     assert ended.code == 0
-    assert f"{recipe}:6:3  model.vision  no objective that is ever live reaches model.vision.mask_token" in ended.out
+    assert "model.fusion  no objective that is ever live reaches model.fusion.image_pooler.weight" in ended.out
+    assert "mask_token" not in ended.out
     assert "masks.replaced  the mask 'replaced' is named nowhere" in ended.out
 
 

@@ -9,8 +9,8 @@ from vlobjectives.checking.pictures import pictures
 from vlobjectives.checking.records import keys_of, records
 from vlobjectives.checking.references import example
 from vlobjectives.checking.repeated_captions import repeats
-from vlobjectives.checking.shared_vocabularies import vocabularies
 from vlobjectives.checking.text_lengths import lengths
+from vlobjectives.checking.text_vocabularies import vocabularies
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import DataModule, build_data, make_reader, make_source

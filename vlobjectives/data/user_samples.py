@@ -10,7 +10,7 @@ from vlobjectives.data.collate import Fields
 from vlobjectives.data.streams import DataStream
 from vlobjectives.data.user_pictures import listed, seen
 from vlobjectives.errors import DataError, VlobjError
-from vlobjectives.plugin_loading.attribution import an, blamed
+from vlobjectives.plugin_loading.attribution import an, blamed, whose
 from vlobjectives.plugin_loading.load import reason_of
 from vlobjectives.runtime.resources import out_of_memory
 
@@ -98,6 +98,8 @@ def _refuse_unreadable(fields: Fields, sample: Sample, number: int, inputs: Sequ
     except Exception as error:
         told = blamed(error)
         what = told.what if isinstance(told, VlobjError) else reason_of(error)
+        at = ".".join(map(str, note.path)) if (note := whose(error)) else ""
+        what = what if not at or at in what else f"{at}: {what}"
         hint = told.hint if isinstance(told, DataError) else ""
         raise DataError(
             f"{sample.key} cannot be read: {what}", hint or "give each column what the run's own data has in it"

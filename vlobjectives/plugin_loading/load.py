@@ -29,7 +29,7 @@ def found_file(path: Path) -> Files:
     if not path.is_file():
         raise PluginError(
             f"there is no plug-in file {path}",
-            "correct the path; of a recipe it counts from its folder, elsewhere from the working folder",
+            "correct the path; it counts from the folder of the recipe that names it, or else from the working one",
         )
     if path.suffix != ".py":
         raise PluginError("a plug-in file is a Python file", "name a file that ends in .py", Place(str(path)))

@@ -19,7 +19,9 @@ SCALES: dict[Form, tuple[float, float]] = {
 
 
 class Uncertainty(Balancer):
-    """Each objective's weight is the inverse of a variance that is learned: with s = log sigma^2, its loss L becomes
+    """Weigh each objective by the inverse of a variance that is learned.
+
+    With s = log sigma^2, its loss L becomes
 
       common          exp(-s) L + s
       classification  exp(-s) L + s / 2      published for a softmax: L / sigma^2 + log sigma (equation 10)
