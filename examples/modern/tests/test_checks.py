@@ -1,6 +1,7 @@
 """What the host relies on, of every objective of the package: on toys, and over two processes."""
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from vlobj_modern.cyclip import CyCLIP
 from vlobj_modern.filip import FILIP
 from vlobj_modern.flair import FLAIR
@@ -23,10 +24,17 @@ TOYS: dict[type[Objective], Toy] = {
     SILC: Toy(objectives={"silc": {"student": list(VIEWS), "width": 8, "hidden": 6}}, inputs=VIEWS),
     FLAIR: Toy(objectives={"flair": {"heads": 2}}, inputs={"caption_2": OTHER}),
 }
+QUICK = (NegCLIP, SILC)
+"""Held whenever tests run: a second text, and a teacher with buffers; the others with `pytest -m slow`."""
 CHECKS = {f"{cls.__name__}-{check}": check for cls, toy in TOYS.items() for check in checks_of(cls, toy)}
 
 
-@pytest.mark.parametrize("check", [pytest.param(one, id=key) for key, one in CHECKS.items() if one.name != SLOW])
+def marked(key: str, check: ComponentCheck) -> ParameterSet:
+    slow = not key.startswith(tuple(cls.__name__ for cls in QUICK))
+    return pytest.param(check, id=key, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize("check", [marked(key, one) for key, one in CHECKS.items() if one.name != SLOW])
 def test_checks(check: ComponentCheck) -> None:
     check()
 

@@ -31,9 +31,7 @@ class SigLIP(Objective):
         image: InputName = Field("image", description="input that shows the picture")
         text: InputName = Field("text", description="input that holds the caption")
         joint: PartName = Field("joint", description="projection to the joint space; the scale t is its own")
-        bias: float = Field(
-            -10.0, ge=-1000, le=1000, description="where b starts: low, because most pairs are wrong (published: -10)"
-        )
+        bias: float = Field(-10.0, ge=-1e3, le=1e3, description="where b starts; most pairs are wrong (published: -10)")
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
         image, text = inputs[self.config.image], inputs[self.config.text]
