@@ -15,23 +15,30 @@ def all_gather_with_grad(
     gradient: Literal["exact", "published"] = "exact",
     group: distributed.ProcessGroup | None = None,
 ) -> Tensor:
-    """The rows of all processes one after the other, in rank order: [W*B, ...] of x [B, ...].
+    """Return the rows of all processes one after the other, in rank order.
 
-    For a loss outside of this library's training. An objective is given a `gather` by the host, which is this one with
-    the recipe's gradient where the objective looks at all rows, and hands back `x` where it looks at its own alone.
+    It is for a loss outside of this library's training. An objective is given a `gather` by the host: this function
+    with the recipe's gradient where the objective looks at all rows, and one that hands back `x` where it looks at its
+    own rows alone.
 
-    Without an initialised process group, or in one of one process, it is `x` itself. Tensors of any type;
-    where x needs no gradient it has none.
+    All processes must call it in the same order with as many rows of the same type, and run backward alike: a process
+    that leaves the term out stops the others.
 
-    gradient  exact: the gradients that arrive on all processes are summed and each process takes its own
-              rows', so that the sum over processes of (total / global count) has the gradients of one process
-              on the joined batch. published: each process takes its own rows of its *own* gradient and
-              nothing is summed, so that after averaging over W processes a gathered term weighs 1/W of a
-              local one (GLSCL's code, arXiv 2306.07096, and others)
-    group     a process group of torch.distributed, None for all processes
+    Args:
+        x: [B, ...], a tensor of any type.
+        gradient: `exact`: the gradients that arrive on all processes are summed, and each process takes its own rows'
+            part. The sum over processes of (total / global count) then has the gradients of one process on the joined
+            batch. `published`: each process takes its own rows of its *own* gradient, and nothing is summed. After
+            averaging over W processes a gathered term then weighs 1/W of a local one (GLSCL's code, arXiv 2306.07096,
+            and others).
+        group: A process group of torch.distributed; None for all processes.
 
-    All processes must call it in the same order with as many rows of the same type, and run backward alike: a
-    process that leaves the term out stops the others. Raises ValueError for another `gradient`.
+    Returns:
+        [W*B, ...], without gradient where `x` needs none. Without an initialised process group, or in one of one
+        process, it is `x` itself.
+
+    Raises:
+        ValueError: `gradient` is another word.
     """
     if gradient not in ("exact", "published"):
         raise ValueError(f"gradient is exact or published, not {gradient!r}")

@@ -10,7 +10,15 @@ HIDDEN = -1e4
 
 
 def attention_bias(valid: Tensor, dtype: torch.dtype) -> Tensor:
-    """An additive mask [B,1,1,M] of valid [B,M] bool: 0 where valid, -10000 elsewhere."""
+    """Return an additive attention mask: 0 where valid, -10000 elsewhere.
+
+    Args:
+        valid: [B,M] bool, the keys that attention sees.
+        dtype: The type of the mask.
+
+    Returns:
+        [B,1,1,M], to be added to the scores (`attention`).
+    """
     return torch.where(valid, 0.0, HIDDEN).to(dtype)[:, None, None, :]
 
 
@@ -22,14 +30,18 @@ def attention(
     dropout: float = 0.0,
     maps: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """softmax(q k' / sqrt(d) + bias) v.
+    """Compute softmax(q k' / sqrt(d) + bias) v.
 
-    q        [B,h,N,d]; k, v [B,h,M,d]
-    bias     added to the scores, broadcastable to [B,h,N,M]; from `attention_bias` where there is padding
-    dropout  probability with which an attention weight is dropped, 0 outside of training
-    maps     also return the probabilities [B,h,N,M], as they are before dropout; costs their memory
+    Args:
+        q: [B,h,N,d], queries of h heads.
+        k: [B,h,M,d], keys.
+        v: [B,h,M,d], values.
+        bias: Added to the scores, broadcastable to [B,h,N,M]; from `attention_bias` where there is padding.
+        dropout: The probability with which an attention weight is dropped; 0 outside of training.
+        maps: Whether to return the probabilities too, as they are before dropout. They cost their memory.
 
-    Returns (out [B,h,N,d], maps or None).
+    Returns:
+        The output [B,h,N,d], and the probabilities [B,h,N,M] or None.
     """
     if bias is not None:
         bias = bias.to(q.dtype)

@@ -6,7 +6,15 @@ from torch.nn import functional as F
 
 
 def l2_normalize(x: Tensor, dim: int = -1) -> Tensor:
-    """u(a) = a / max(|a|, 1e-8) along `dim`. A zero vector stays zero and gets a finite gradient."""
+    """Scale vectors to unit length: u(a) = a / max(|a|, 1e-8).
+
+    Args:
+        x: Vectors along `dim`, any shape.
+        dim: The axis of the vectors.
+
+    Returns:
+        The shape of `x`. A zero vector stays zero and gets a finite gradient.
+    """
     length: Tensor = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
     return x / length.clamp_min(1e-8)
 
@@ -18,26 +26,30 @@ def symmetric_info_nce(
     valid: Tensor | None = None,
     positives: Tensor | None = None,
 ) -> Tensor:
-    """What each row adds to SymNCE: its row term plus the column term of the same number.
+    """Compute each row's part of SymNCE: its row term plus the column term of the same number.
 
         S = p t' / tau
         value_i = - log softmax_j(S_ij) at j = i  -  log softmax_j(S_ji) at j = i
 
-    The mean of the values over the valid rows is SymNCE, the *sum* of the two directions and not their half
-    (GLSCL, arXiv 2306.07096, as its published code computes it). It lies in [0, 2 (2/tau + log N)], is 0 for
-    one row and 2 log N for N equal ones. Without a mean a host can divide by a count over processes.
+    The mean of the values over the valid rows is SymNCE, the *sum* of the two directions and not their half (GLSCL,
+    arXiv 2306.07096, as its published code computes it). It lies in [0, 2 (2/tau + log N)], is 0 for one row and 2 log
+    N for N equal ones. The values come without a mean, so that a host can divide by a count over processes.
 
-    p          [..., N, D] predictions (or captions), float32 or wider; unit rows, which the caller makes with
-               `l2_normalize`. Leading axes are separate problems: frames of clips as [F, N, D]
-    t          [..., N, D] targets (or pictures), likewise; row i is the positive of row i of `p`
-    tau        temperature, a float or a 0-d tensor that may be learned
-    valid      [..., N] bool. A row that is not valid is nobody's candidate, gives 0 and gets no gradient,
-               whatever stands in it; all rows where None
-    positives  [..., N, N] bool, which targets (columns) are right for which predictions; the row's own is
-               right in any case. A row with several takes the mean of their log-probabilities: for rows
-               whose captions are equal, which one positive would push apart
+    The function takes N x N of memory. It runs under FakeTensorMode and torch.compile without a break.
 
-    Returns [..., N]. Takes N x N of memory. Runs under FakeTensorMode and torch.compile without a break.
+    Args:
+        p: [..., N, D], predictions (or captions), float32 or wider; unit rows, which the caller makes with
+            `l2_normalize`. Leading axes are separate problems: frames of clips as [F, N, D].
+        t: [..., N, D], targets (or pictures), likewise; row i is the positive of row i of `p`.
+        tau: Temperature, a float or a 0-d tensor that may be learned.
+        valid: [..., N] bool; None for all rows. A row that is not valid is nobody's candidate, gives 0 and gets no
+            gradient, whatever stands in it.
+        positives: [..., N, N] bool, which targets (columns) are right for which predictions; the row's own is right in
+            any case. A row with several takes the mean of their log-probabilities. They are for rows whose captions are
+            equal, which one positive would push apart.
+
+    Returns:
+        [..., N], nats.
     """
     count = p.shape[-2]
     own = torch.eye(count, dtype=torch.bool, device=p.device)

@@ -5,11 +5,19 @@ from torch import Tensor
 
 
 def matched_half(uniform: Tensor, group: int | None = None) -> Tensor:
-    """Which rows stay matched: [B] bool, exactly floor(g/2) of each `group` consecutive rows.
+    """Choose which rows stay matched: exactly floor(g/2) of each `group` consecutive rows.
 
-    As in GLSCL's ITM (arXiv 2306.07096): of one row none is matched. uniform [B]; its ranks decide, so that
-    ties cost nothing. `group` None is the whole batch. Raises ValueError where the rows are no multiple of
-    `group`.
+    As in GLSCL's ITM (arXiv 2306.07096). Of one row none is matched.
+
+    Args:
+        uniform: [B], random numbers; their ranks decide, so that ties cost nothing.
+        group: g, the rows of a group; None is the whole batch.
+
+    Returns:
+        [B] bool, True at rows that stay matched.
+
+    Raises:
+        ValueError: The rows are no multiple of `group`.
     """
     grouped = uniform.reshape(-1, _size(uniform.shape[0], group))
     rank = grouped.argsort(dim=-1, stable=True).argsort(dim=-1)
@@ -17,12 +25,16 @@ def matched_half(uniform: Tensor, group: int | None = None) -> Tensor:
 
 
 def positive_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Which caption (row) is right for which picture (column) by all that the rows say: [B,N] bool.
+    """Tell which caption (row) is right for which picture (column), by all that the rows say.
 
-    same    [B] int64, equal numbers for equal pictures
-    ids     [B,L] int64, the captions' tokens: a caption is right for every picture that a row of an equal caption
-            shows. None: for its own picture alone, and those equal to it
-    among   (same [N], ids [N,L]) of the rows that the pictures are of, these rows among them; None: these rows
+    Args:
+        same: [B] int64, equal numbers for equal pictures.
+        ids: [B,L] int64, the captions' tokens: a caption is right for every picture that a row of an equal caption
+            shows. None: it is right for its own picture alone, and for those equal to it.
+        among: (same [N], ids [N,L]) of the rows that the pictures are of, these rows among them; None: these rows.
+
+    Returns:
+        [B,N] bool.
     """
     pictures = same if among is None else among[0]
     if ids is None:
@@ -35,17 +47,21 @@ def positive_pairs(same: Tensor, ids: Tensor | None = None, among: tuple[Tensor,
 def mine_negatives(
     scores: Tensor, same: Tensor, group: int | None = None, right: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """For each row the row of its group with the highest score among those that show another picture.
+    """Find for each row the row of its group with the highest score among those that show another picture.
 
-    scores  [B,g] finite; column c is the c-th row of the row's own group. Uniforms give random negatives,
-            similarities hard ones
-    same    [B] int64, equal numbers for equal pictures
-    group   g consecutive rows choose among each other; None is the whole batch
-    right   [B,g] bool, further rows that are no wrong partner (`positive_pairs`)
+    Args:
+        scores: [B,g], finite; column c is the c-th row of the row's own group. Uniforms give random negatives,
+            similarities hard ones. Of equal scores the first wins.
+        same: [B] int64, equal numbers for equal pictures.
+        group: g consecutive rows choose among each other; None is the whole batch.
+        right: [B,g] bool, further rows that are no wrong partner (`positive_pairs`).
 
-    Returns (index [B] int64, rows of the batch; valid [B] bool). A row without a candidate is not valid and
-    points at itself. Of equal scores the first wins. Raises ValueError where the rows are no multiple of
-    `group`.
+    Returns:
+        The partners [B] int64, rows of the batch, and which of them are valid [B] bool. A row without a candidate is
+        not valid and points at itself.
+
+    Raises:
+        ValueError: The rows are no multiple of `group`.
     """
     batch = same.shape[0]
     size = _size(batch, group)

@@ -28,10 +28,18 @@ _STRIDE = 0x9E3779B9 - (1 << 32)
 
 
 def prng_key(*parts: int | str) -> int:
-    """128 bits that stand for `parts`, the same in every process, on every machine and in every version.
+    """Return 128 bits that stand for `parts`, the same in every process, on every machine and in every version.
 
-    `prng_key(seed, "dropped", step)`. Differs whenever the parts differ in value, type, order or number. Raises
-    TypeError for other types (bool included: True is not meant to be 1).
+    An example is `prng_key(seed, "dropped", step)`.
+
+    Args:
+        parts: Ints and texts. The key differs whenever they differ in value, type, order or number.
+
+    Returns:
+        A whole number in [0, 2^128).
+
+    Raises:
+        TypeError: A part is of another type, bool included: True is not meant to be 1.
     """
     digest = hashlib.blake2b(digest_size=16, person=b"vlobj noise")
     for part in parts:
@@ -43,23 +51,36 @@ def prng_key(*parts: int | str) -> int:
 
 
 def random_bits(key: int, number: Tensor, n: int) -> Tensor:
-    """Random whole numbers of 31 bits.
+    """Draw random whole numbers of 31 bits.
 
-    key     from `prng_key`
-    number  [B] int64, the samples' numbers, on any device
-    n       how many for each sample; the first ones do not depend on n. For more bits join several
+    Args:
+        key: From `prng_key`.
+        number: [B] int64, the samples' numbers, on any device.
+        n: How many to draw for each sample; the first ones do not depend on n. For more bits join several.
 
-    Returns [B,n] int64 in [0, 2^31) on the device of `number`.
+    Returns:
+        [B,n] int64 in [0, 2^31), on the device of `number`.
     """
     return _words(key, number, n) >> 1
 
 
 def random_uniform(key: int, number: Tensor, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Uniform numbers in [0, 1), [B, *shape], of 24 bits in float32 and of 53 bits in float64.
+    """Draw uniform numbers in [0, 1), of 24 bits in float32 and of 53 bits in float64.
 
-    Arguments as `random_bits`. Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices. Of
-    5,000 float32 ones two are equal as often as not: for permutations there is `permutation`. The float64 ones are
-    other numbers, not longer ones. Raises ValueError for other types.
+    Every value is a multiple of 2^-24 (2^-53) and exact, so equal on all devices. Of 5,000 float32 ones two are equal
+    as often as not: for permutations there is `permutation`. The float64 ones are other numbers, not longer ones.
+
+    Args:
+        key: From `prng_key`.
+        number: [B] int64, the samples' numbers, on any device.
+        shape: The axes behind B.
+        dtype: float32 or float64.
+
+    Returns:
+        [B, *shape], on the device of `number`.
+
+    Raises:
+        ValueError: `dtype` is another type.
     """
     n = math.prod(shape)
     if dtype == torch.float32:
@@ -73,7 +94,16 @@ def random_uniform(key: int, number: Tensor, *shape: int, dtype: torch.dtype = t
 
 
 def permutation(key: int, number: Tensor, n: int) -> Tensor:
-    """A permutation of 0..n-1 for each sample, [B,n] int64, by ranks of 63 bits; arguments as `random_bits`."""
+    """Draw a permutation of 0..n-1 for each sample, by ranks of 63 bits.
+
+    Args:
+        key: From `prng_key`.
+        number: [B] int64, the samples' numbers, on any device.
+        n: The length of the permutations.
+
+    Returns:
+        [B,n] int64, on the device of `number`.
+    """
     high, low = _pairs(key, number, n)
     # stable, so that even a tie (one in 2^63) is the same on all devices
     return (((high >> 1) << 32) | low).argsort(dim=-1, stable=True)

@@ -16,15 +16,20 @@ def patch_sides(patch_size: PatchSize) -> tuple[int, int]:
 
 
 def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: PatchSize, value: float | Tensor = 0.0) -> Tensor:
-    """The pictures with whole patches replaced by `value`; works with every encoder.
+    """Replace whole patches of pictures by `value`; this works with every encoder.
 
-    pictures    [B,C,H,W] or [B,F,C,H,W], or spectrograms [B,H,W]; H and W multiples of the patch's (pixels), else
-                ValueError
-    hidden      [B,N] or [B,F*N] bool, N = (H/height) (W/width) of a patch
-    value       what a hidden pixel gets: 0 is the mean of normalised pictures; a tensor must broadcast over
-                them
+    Args:
+        pictures: [B,C,H,W] or [B,F,C,H,W], or spectrograms [B,H,W].
+        hidden: [B,N] or [B,F*N] bool, with N = (H/height) (W/width) of a patch; True at patches that are replaced.
+        patch_size: Pixels of a patch: a side, or height and width.
+        value: What a hidden pixel gets. 0 is the mean of normalised pictures; a tensor must broadcast over the
+            pictures.
 
-    Returns a new tensor of the shape of `pictures`.
+    Returns:
+        A new tensor of the shape of `pictures`.
+
+    Raises:
+        ValueError: H or W (pixels) is no multiple of the patch's.
     """
     if pictures.dim() == 3:
         return fill_patches(pictures[:, None], hidden, patch_size, value)[:, 0]
@@ -37,10 +42,19 @@ def fill_patches(pictures: Tensor, hidden: Tensor, patch_size: PatchSize, value:
 
 
 def patchify(pictures: Tensor, patch_size: PatchSize) -> Tensor:
-    """[B,N,h*w*C] of [B,C,H,W], or [B,F*N,h*w*C] of [B,F,C,H,W], patches of h x w pixels.
+    """Cut pictures into patches of h x w pixels.
 
     A patch's values run over its rows, columns and channels, the channel fastest (as in MAE and SyCoCa).
-    Raises ValueError where H or W is no multiple of the patch's.
+
+    Args:
+        pictures: [B,C,H,W] or [B,F,C,H,W].
+        patch_size: Pixels of a patch: a side, or height and width.
+
+    Returns:
+        [B,N,h*w*C], or [B,F*N,h*w*C] of clips.
+
+    Raises:
+        ValueError: H or W is no multiple of the patch's.
     """
     rows, columns = _grid(pictures.shape[-2:], patch_size)
     height, width = patch_sides(patch_size)
@@ -50,7 +64,21 @@ def patchify(pictures: Tensor, patch_size: PatchSize) -> Tensor:
 
 
 def unpatchify(patches: Tensor, patch_size: PatchSize, height: int, width: int, frames: int | None = None) -> Tensor:
-    """The inverse of `patchify`: [B,C,height,width], or [B,frames,C,height,width] where `frames` is given."""
+    """Put patches together to pictures; the inverse of `patchify`.
+
+    Args:
+        patches: [B,N,h*w*C] or [B,F*N,h*w*C].
+        patch_size: Pixels of a patch: a side, or height and width.
+        height: The picture's height in pixels.
+        width: The picture's width in pixels.
+        frames: F, the frames of a clip; None for pictures.
+
+    Returns:
+        [B,C,height,width], or [B,frames,C,height,width] where `frames` is given.
+
+    Raises:
+        ValueError: The height or width is no multiple of the patch's.
+    """
     rows, columns = _grid((height, width), patch_size)
     high, wide = patch_sides(patch_size)
     batch, channels = patches.shape[0], patches.shape[-1] // (high * wide)
@@ -60,10 +88,17 @@ def unpatchify(patches: Tensor, patch_size: PatchSize, height: int, width: int, 
 
 
 def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
-    """Each patch [..., P] less its mean, over the root of its variance + eps: (v - mean v) / sqrt(var v + 1e-6).
+    """Normalise each patch by its own pixels: (v - mean v) / sqrt(var v + 1e-6).
 
     The variance divides by P - 1 (as MAE, arXiv 2111.06377). A patch of one colour becomes all zeros, one of a single
     number too.
+
+    Args:
+        patches: [..., P], P numbers a patch.
+        eps: Added to the variance.
+
+    Returns:
+        The shape of `patches`.
     """
     variance = patches.var(-1, correction=min(1, patches.shape[-1] - 1), keepdim=True)
     return (patches - patches.mean(-1, keepdim=True)) / (variance + eps).sqrt()

@@ -12,10 +12,19 @@ Z = 1.959963984540054
 
 
 def wilson_interval(hits: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval for a share of `hits` among n independent trials, (low, high) in [0, 1].
+    """Return Wilson's score interval for a share of hits among independent trials.
 
-    Not the normal one, which has no width at 0 or all hits. (0, 1) of no trials. Raises ValueError for hits
-    outside of 0..n. Source: E. B. Wilson, JASA 22 (1927), 209-212.
+    It is not the normal one, which has no width at 0 or all hits. Source: E. B. Wilson, JASA 22 (1927), 209-212.
+
+    Args:
+        hits: The number of hits, not necessarily whole.
+        n: The number of trials.
+
+    Returns:
+        (low, high) in [0, 1]; (0, 1) of no trials.
+
+    Raises:
+        ValueError: `hits` lie outside of 0..n.
     """
     if not 0 <= hits <= n:
         raise ValueError(f"{hits} hits of {n} trials")
@@ -29,9 +38,16 @@ def wilson_interval(hits: float, n: int) -> tuple[float, float]:
 
 
 def mean_interval(values: Iterable[float]) -> tuple[float, float, float]:
-    """(mean, low, high) of independent values by Student's t; infinite ends for one value.
+    """Return the mean of independent values with its interval by Student's t.
 
-    Raises ValueError for none.
+    Args:
+        values: The values, one at least.
+
+    Returns:
+        (mean, low, high); infinite ends for one value.
+
+    Raises:
+        ValueError: There is no value.
     """
     x = [float(value) for value in values]
     if not x:
@@ -45,18 +61,36 @@ def mean_interval(values: Iterable[float]) -> tuple[float, float, float]:
 
 
 def paired_interval(a: Iterable[float], b: Iterable[float]) -> tuple[float, float, float]:
-    """(mean, low, high) of the differences a - b of values that belong together, as seeds or samples do.
+    """Return the mean difference a - b of values that belong together, as seeds or samples do, with its interval.
 
-    Raises ValueError where their numbers differ.
+    Args:
+        a: The values of one side.
+        b: Those of the other, as many and in the same order.
+
+    Returns:
+        (mean, low, high) of the differences; infinite ends for one pair.
+
+    Raises:
+        ValueError: Their numbers differ, or there is none.
     """
     return mean_interval(float(x) - float(y) for x, y in zip(a, b, strict=True))
 
 
 def paired_t_test(a: Iterable[float], b: Iterable[float]) -> float:
-    """The probability that chance alone gives paired values a mean difference as far from 0: Student's paired t test.
+    """Return the p-value of Student's paired t test of two series.
 
-    1 where no pair differs, 0 where all differ by the same. Raises ValueError where their numbers differ, and for
-    fewer than two pairs. Source: Student, Biometrika 6 (1908), 1-25.
+    It is the probability that chance alone gives paired values a mean difference as far from 0. Source: Student,
+    Biometrika 6 (1908), 1-25.
+
+    Args:
+        a: The values of one side.
+        b: Those of the other, as many and in the same order.
+
+    Returns:
+        A probability: 1 where no pair differs, 0 where all differ by the same.
+
+    Raises:
+        ValueError: Their numbers differ, or there are fewer than two pairs.
     """
     x = [float(one) - float(other) for one, other in zip(a, b, strict=True)]
     if len(x) < 2:
@@ -69,10 +103,16 @@ def paired_t_test(a: Iterable[float], b: Iterable[float]) -> float:
 
 
 def holm_bonferroni(probabilities: Sequence[float]) -> list[float]:
-    """Probabilities of a family of tests, adjusted: below 0.05 they may be called different, all of them together.
+    """Adjust the probabilities of a family of tests: below 0.05 they may be called different, all of them together.
 
-    The i-th smallest of m (i from 0) is multiplied by m - i, is no smaller than those before it and 1 at most.
-    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979), 65-70.
+    The i-th smallest of m (i from 0) is multiplied by m - i, is no smaller than those before it and 1 at most. Source:
+    S. Holm, Scandinavian Journal of Statistics 6 (1979), 65-70.
+
+    Args:
+        probabilities: The p-values of the m tests.
+
+    Returns:
+        The adjusted ones, in the same order.
     """
     adjusted, highest = [0.0] * len(probabilities), 0.0
     for rank, place in enumerate(sorted(range(len(probabilities)), key=lambda place: probabilities[place])):
@@ -82,7 +122,20 @@ def holm_bonferroni(probabilities: Sequence[float]) -> list[float]:
 
 
 def t_probability(t: float, freedom: int) -> float:
-    """P(|T| >= |t|) of Student's t with `freedom` >= 1 degrees of freedom, to 1e-15 (26.7.3 and 26.7.4)."""
+    """Return P(|T| >= |t|) of Student's t, to 1e-15.
+
+    By the finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4.
+
+    Args:
+        t: The statistic.
+        freedom: The degrees of freedom.
+
+    Returns:
+        A probability.
+
+    Raises:
+        ValueError: `freedom` is under 1.
+    """
     if freedom < 1:
         raise ValueError(f"Student's t has 1 degree of freedom or more, not {freedom}")
     return max(0.0, 1 - _within(abs(t), freedom))
@@ -90,10 +143,19 @@ def t_probability(t: float, freedom: int) -> float:
 
 @lru_cache(maxsize=1024)
 def t_quantile(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees of freedom, to 1e-9.
+    """Return the 97.5 % quantile of Student's t, to 1e-9.
 
-    From 200 on by the expansion about the normal quantile (Abramowitz and Stegun, 26.7.5), below by halving
-    an interval of the exact distribution (26.7.3 and 26.7.4).
+    From 200 degrees on it is the expansion about the normal quantile (Abramowitz and Stegun, 26.7.5), below it is found
+    by halving an interval of the exact distribution (26.7.3 and 26.7.4).
+
+    Args:
+        freedom: The degrees of freedom.
+
+    Returns:
+        The quantile, between 1.96 and 12.7.
+
+    Raises:
+        ValueError: `freedom` is under 1.
     """
     if freedom < 1:
         raise ValueError(f"Student's t has 1 degree of freedom or more, not {freedom}")
