@@ -34,12 +34,22 @@ __all__ = ["BuiltSystem", "TrainedModel", "build", "load"]
 
 
 def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> BuiltSystem:
-    """The system that a recipe describes, with first weights (or those of its parts, or of `init`), readers fitted.
+    """Build the system that a recipe describes, with readers fitted.
 
-    recipe     a file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights)
-    overrides  `key.path=value` as on the command line
-    trust      runs the plug-in files that a run folder names, and records that they are trusted
-    Checks what `vlobj check` does, and raises the same errors, all of VlobjError: RecipeError with every problem found.
+    Its weights are first ones, or those of its parts, or of `init`. The function checks what `vlobj check` does, and
+    raises the same errors, all of VlobjError.
+
+    Args:
+        recipe: A file, a shipped recipe's name, or a run folder (its recipe; `load` brings its weights).
+        *overrides: `key.path=value` as on the command line.
+        device: Where the system is, as torch names it.
+        trust: Whether to run the plug-in files that a run folder names, and to record that they are trusted.
+
+    Returns:
+        The system, with its data.
+
+    Raises:
+        RecipeError: The recipe cannot be run; it holds every problem found.
     """
     registry = Registry(trust=trust)
     resolved = _checked(recipe, overrides, registry, str(device))
@@ -75,12 +85,22 @@ def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, d
 
 
 def load(run: str | Path, *overrides: str, device: str = "cpu", trust: bool = False) -> TrainedModel:
-    """The newest checkpoint of a run, without its data where the source can tell what it would give.
+    """Load the newest checkpoint of a run.
 
-    overrides  `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it
-    trust      as in `build`
-    Raises RecipeError where the folder is no run or something else would change, DataError where it has no checkpoint
-    whose hashes hold, or other data.
+    It comes without the run's data where the source can tell what it would give.
+
+    Args:
+        run: The run folder.
+        *overrides: `data.KEY=PATH` where the data lies elsewhere than it did, for a source that must open it.
+        device: Where the model is, as torch names it.
+        trust: As in `build`.
+
+    Returns:
+        The trained model, in eval mode.
+
+    Raises:
+        RecipeError: The folder is no run, or something else would change.
+        DataError: It has no checkpoint whose hashes hold, or other data.
     """
     if not isinstance(run, str | PathLike):
         raise RecipeError.one(f"a run is named by its folder, not by {an(run)}", "name what `vlobj run` printed")

@@ -12,14 +12,36 @@ from vlobjectives.runtime.resources import out_of_memory
 
 
 def whole(name: str, number: Any, least: int) -> int:
-    """A whole number of `least` or more. Raises RecipeError for anything else."""
+    """Return an argument that is a whole number.
+
+    Args:
+        name: The argument's name.
+        number: Its value.
+        least: The least that it may be.
+
+    Returns:
+        The value.
+
+    Raises:
+        RecipeError: It is no whole number, or under `least`.
+    """
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise RecipeError.one(f"{name} is a whole number of {least} or more, not {number!r}", f"give {name}={least}")
     return number
 
 
 def device(given: Any) -> torch.device:
-    """A device as torch names it. Raises RecipeError for what is none."""
+    """Return a device as torch names it.
+
+    Args:
+        given: The argument's value.
+
+    Returns:
+        The device.
+
+    Raises:
+        RecipeError: It is none that torch knows.
+    """
     try:
         return torch.device(given)
     except (RuntimeError, TypeError, ValueError) as error:

@@ -31,6 +31,10 @@ class BuiltSystem(System):
     the caller's own, clipping is the caller's too (and fp16 needs a `torch.amp.GradScaler`), `sum_gradients` follows
     the backward pass on several processes, and `after_step(losses)` each step. `save` writes a run folder.
 
+    Attributes:
+        data_module: The recipe's data, with readers fitted.
+        made_of: The recipe and the plug-ins that made the system.
+
     Example:
         optimizer = system.optimizer()
         for step, batch in enumerate(system.batches()):
@@ -46,14 +50,29 @@ class BuiltSystem(System):
 
     @property
     def recipe(self) -> Recipe:
+        """The recipe that the system was built from."""
         return self.made_of.loaded.recipe
 
     @property
     def device(self) -> torch.device:
+        """The device of its parameters."""
         return next(self.parameters()).device
 
     def forward(self, batch: Batch, step: int, *args: Any, **kwargs: Any) -> Losses:
-        """As `System`. Raises a VlobjError for what a user can correct; what failed is its cause."""
+        """Compute the losses of a batch, as `System` does.
+
+        Args:
+            batch: The batch, as `batches` or `batch` gives it.
+            step: The training step, from 0.
+            *args: As in `System.forward`.
+            **kwargs: As in `System.forward`.
+
+        Returns:
+            The losses, whose `total` is ready for `backward()`.
+
+        Raises:
+            VlobjError: A user can correct what is wrong; what failed is the error's cause.
+        """
         if not isinstance(batch, Batch):
             raise DataError(f"the system takes a Batch, and this is {an(batch)}", "system.batch(samples) makes one")
         whole("step", step, 0)
@@ -61,12 +80,19 @@ class BuiltSystem(System):
             return super().forward(batch, step, *args, **kwargs)
 
     def after_step(self, *losses: Losses) -> None:
-        """As `System`. Raises a VlobjError for what a user can correct; what failed is its cause."""
+        """Let the objectives write their buffers after a step, as `System` does.
+
+        Args:
+            *losses: The losses of the step's micro-batches.
+
+        Raises:
+            VlobjError: A user can correct what is wrong; what failed is the error's cause.
+        """
         with blaming():
             super().after_step(*losses)
 
     def optimizer(self) -> SystemOptimizer:
-        """The recipe's optimiser for this system, with schedule, groups, clipping and balancer, over processes.
+        """Make the recipe's optimiser for this system, with schedule, groups, clipping and balancer, over processes.
 
         Returns:
             A new one; `save` writes the state of the last.
@@ -75,7 +101,7 @@ class BuiltSystem(System):
         return self.moved_by
 
     def save(self, folder: str | Path, steps: int | None = None) -> Path:
-        """Writes a run folder, which `vlobj eval`, `vlobj run`, `init` of a recipe and `load` take.
+        """Write a run folder, which `vlobj eval`, `vlobj run`, `init` of a recipe and `load` take.
 
         On several processes all call it, and the first writes. A folder that an earlier call made of this system gets
         another checkpoint; the recipe's `run.checkpoint.keep` newest stay.
@@ -101,7 +127,9 @@ class BuiltSystem(System):
         return Saving(self, self.data_module, self.made_of).to(Path(folder).expanduser().resolve(), steps, state)
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
-        """Training batches of the recipe's data, on the system's device and in its dtype, pictures normalised.
+        """Iterate over training batches of the recipe's data.
+
+        They are on the system's device and in its dtype, pictures normalised.
 
         Args:
             first: The first step; the last is the recipe's.
@@ -133,7 +161,7 @@ class BuiltSystem(System):
         source: str | None = None,
         device: torch.device | str | None = None,
     ) -> Batch:
-        """A batch of captions and pictures of one's own, read and framed as the run's held-out data is.
+        """Make a batch of captions and pictures of one's own, read and framed as the run's held-out data is.
 
         Args:
             samples: Column -> value, columns named as the recipe calls them: a picture as `embed_images` takes it, a
@@ -167,7 +195,15 @@ class BuiltSystem(System):
         return self.prepared(user_samples.batch(feeds[source].fields, read, numbers), device)
 
     def prepared(self, batch: Batch, device: torch.device | str | None = None) -> Batch:
-        """A batch as encoders get it: on the system's device (or another) and in its dtype, pictures normalised."""
+        """Return a batch as encoders get it: in the system's dtype, pictures normalised.
+
+        Args:
+            batch: A batch as the loader gives it.
+            device: Where it is moved; by default the system's device.
+
+        Raises:
+            RecipeError: `device` is none that torch knows.
+        """
         own = next(self.parameters())
         batch = self.data_module.normalised(batch.to(own.device if device is None else arguments.device(device)))
         return batch.map(lambda x: x.to(own.dtype) if x.is_floating_point() else x)

@@ -22,10 +22,11 @@ from vlobjectives.system.system import System
 class Provenance:
     """What made a system, as plain data: what a run folder says of it.
 
-    loaded   its recipe
-    plugins  the plug-ins that it names, with their distributions
-    files    copies of its plug-in files and of their helpers
-    digest   of its data, where that is not open
+    Attributes:
+        loaded: Its recipe.
+        plugins: The plug-ins that it names, with their distributions.
+        files: Name -> copy of its plug-in files and of their helpers.
+        digest: The digest of its data, where that is not open.
     """
 
     loaded: Loaded
@@ -35,6 +36,12 @@ class Provenance:
 
     @classmethod
     def of(cls, resolved: Resolved, digest: str | None = None) -> "Provenance":
+        """Return what made a resolved recipe's system.
+
+        Args:
+            resolved: The recipe with its plug-ins.
+            digest: The digest of its data, where that is not open.
+        """
         recipe, registry = resolved.recipe, resolved.registry
         plugins = run_manifest.used_plugins(recipe, registry)
         return cls(resolved.loaded, plugins, plugin_copies.copies(recipe, registry), digest)
@@ -42,16 +49,32 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Saving:
-    """A system to be saved, with its data and what made it."""
+    """A system to be saved, with its data and what made it.
+
+    Attributes:
+        system: The system.
+        data_module: Its data, with readers fitted.
+        made_of: Its recipe and plug-ins.
+    """
 
     system: System
     data_module: DataModule
     made_of: Provenance
 
     def to(self, path: Path, steps: int, state: Mapping[str, Any]) -> Path:
-        """Writes the run folder, or a checkpoint more into it; gives the checkpoint's folder. The first process writes.
+        """Write the run folder, or a checkpoint more into it; the first process writes.
 
-        Raises RecipeError where something else lies there, ResourceError where it cannot be written.
+        Args:
+            path: The run folder.
+            steps: How many steps the system was trained.
+            state: The state of its optimiser and scaler.
+
+        Returns:
+            The checkpoint's folder.
+
+        Raises:
+            RecipeError: Something else lies in the folder.
+            ResourceError: It cannot be written.
         """
         world, folder = distributed.joined(), RunFolder(path)
         recipe = resume.settled(self.made_of.loaded, world.size).recipe

@@ -43,7 +43,7 @@ class SystemOptimizer:
         return self._optimizer.torch
 
     def backward(self, losses: Losses) -> None:
-        """Runs the backward pass of a micro-batch: of `losses.total`, with a balancer's factors and fp16's scale.
+        """Run the backward pass of a micro-batch: of `losses.total`, with a balancer's factors and fp16's scale.
 
         Args:
             losses: What `system(batch, step)` gave. All micro-batches up to the next `step()` are of one step.
@@ -65,11 +65,13 @@ class SystemOptimizer:
             self._update.backward(losses)
 
     def step(self) -> dict[str, Any]:
-        """Sums gradients over processes, clips them, moves the weights, does what follows a step, and zeroes gradients.
+        """Move the weights by the gradients of all micro-batches since the last step.
+
+        It sums gradients over processes, clips them, moves the weights, does what follows a step, and zeroes gradients.
 
         Returns:
-            The step's numbers as metrics.jsonl has them: `loss`, `terms`, `gradient_norm`, `rate`; of all
-            micro-batches and processes.
+            The step's numbers as metrics.jsonl has them: `loss`, `terms`, `gradient_norm`, `rate`; of all micro-batches
+            and processes.
 
         Raises:
             RecipeError: There was no `backward` since the last step.
@@ -94,7 +96,11 @@ class SystemOptimizer:
         return metrics | {"rate": rate}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """Return what a checkpoint keeps of the optimiser and its scaler.
+
+        Returns:
+            `optimiser` and `scaler`, the latter None without fp16.
+        """
         return {
             "optimiser": self._optimizer.state(),
             "scaler": self._scaler.state_dict() if self._scaler else None,

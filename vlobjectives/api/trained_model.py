@@ -26,7 +26,11 @@ from vlobjectives.plugin_loading.attribution import an
 class TrainedModel:
     """A trained system without its training: `.vision` and the other parts by name, and embeddings in the joint space.
 
-    `step` is the training step of the weights. Numbers are those of the run's own evaluations, in its precision.
+    Numbers are those of the run's own evaluations, in its precision.
+
+    Attributes:
+        system: The system with the run's weights.
+        step: The training step of the weights.
     """
 
     def __init__(self, system: BuiltSystem, step: int):
@@ -65,24 +69,54 @@ class TrainedModel:
         return torch.cat([torch.empty(0, self.system.model[space].spec.pooled, device=self.system.device), *found])
 
     def embed_images(self, pictures: Sequence[Any], rows: int = 64) -> Tensor:
-        """Pictures -> unit vectors [N,E], `rows` at once: paths, bytes of files, PIL pictures or uint8 [3,H,W], tensors
-        or arrays. Of a run on clips files and folders of frames, bytes, or uint8 [N,3,H,W]. A model of both takes
-        either, all of a call of one kind.
+        """Embed pictures in the joint space.
 
         They are read, cut and resized, and frames chosen, as the run's held-out pictures are (`Source.framed`); of a
-        mix as by the first source that takes them. Raises DataError for what is no picture.
+        mix as by the first source that takes them.
+
+        Args:
+            pictures: Paths, bytes of files, PIL pictures or uint8 [3,H,W], tensors or arrays. Of a run on clips files
+                and folders of frames, bytes, or uint8 [N,3,H,W]. A model of both takes either, all of a call of one
+                kind.
+            rows: So many are computed at once.
+
+        Returns:
+            Unit vectors [N,E], float32.
+
+        Raises:
+            DataError: A value is no picture.
         """
         return self.embed("image", pictures, rows)
 
     def embed_texts(self, texts: Sequence[str], rows: int = 64) -> Tensor:
-        """Texts -> unit vectors [N,E], cut at the model's length; `rows` at once. Raises DataError for what is none."""
+        """Embed texts in the joint space, cut at the model's length.
+
+        Args:
+            texts: The texts.
+            rows: So many are computed at once.
+
+        Returns:
+            Unit vectors [N,E], float32.
+
+        Raises:
+            DataError: A value is no text.
+        """
         return self.embed("text", texts, rows)
 
     def write_texts(self, pictures: Sequence[Any], beams: int = 1, rows: int = 64) -> list[str]:
-        """A text for each picture (as in `embed_images`), by the decoder that some objective trained.
+        """Generate a text for each picture, by the decoder that some objective trained.
 
-        beams  beginnings that are kept while searching; 1 is greedy. Raises RecipeError where nothing was trained to
-        write.
+        Args:
+            pictures: As in `embed_images`.
+            beams: Beginnings that are kept while searching; 1 is greedy.
+            rows: So many pictures are computed at once.
+
+        Returns:
+            As many texts.
+
+        Raises:
+            DataError: A value is no picture.
+            RecipeError: Nothing was trained to write.
         """
         whole("beams", beams, 1)
         whole("rows", rows, 1)

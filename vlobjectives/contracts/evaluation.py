@@ -19,9 +19,15 @@ from vlobjectives.contracts.views import Input, View
 
 @dataclass(frozen=True)
 class Score:
-    """A score with its 95 % interval, how many cases it counts, and what knowing nothing would score.
+    """A score with its 95 % interval, the number of its cases and its chance level.
 
-    per_cent  whether the value is a share (printed as per cent) or a plain number (a loss)
+    Attributes:
+        value: The score.
+        chance: Chance level: the score of a guess that knows nothing of the input. None where there is none.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        n: How many cases the score counts.
+        per_cent: Whether the value is a share (printed as per cent) or a plain number (a loss).
     """
 
     value: float
@@ -33,7 +39,16 @@ class Score:
 
 
 class EvaluationContext(Protocol):
-    """A trained system on one split, as an evaluation sees it: no gradients, modules in eval mode."""
+    """A trained system on one split, as an evaluation sees it: no gradients, modules in eval mode.
+
+    Attributes:
+        split: Name of the split.
+        seed: The recipe's seed.
+        source: The source of the samples.
+        device: The device that batches are on.
+        inputs: The recipe's inputs by name.
+        readers: The readers of the recipe's fields by name.
+    """
 
     split: str
     seed: int
@@ -47,15 +62,23 @@ class EvaluationContext(Protocol):
     def readers(self) -> Mapping[str, Reader]: ...
 
     def size(self) -> int:
-        """Samples of the split that are evaluated."""
+        """Return how many samples of the split are evaluated."""
 
     def sample(self, number: int) -> Sample: ...
 
     def batch(self, samples: Sequence[Sample], numbers: Sequence[int]) -> Batch:
-        """A batch of samples of one's own making; masks draw for these numbers."""
+        """Make a batch of samples of one's own.
+
+        Args:
+            samples: The samples.
+            numbers: As many numbers, for which masks draw.
+
+        Returns:
+            The batch, in the order of `samples`.
+        """
 
     def batches(self) -> Iterator[Batch]:
-        """The split in order of number."""
+        """Iterate over the split's batches, in order of the samples' numbers."""
 
     def values(
         self,
@@ -64,25 +87,57 @@ class EvaluationContext(Protocol):
         draws: Mapping[str, MaskSample] | None = None,
         pairs: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The views of this batch; `draws` (by mask name) and `pairs` (by pairing name) replace what would be drawn."""
+        """Compute the values of views of a batch.
+
+        Args:
+            views: The views, by names of the caller's choice.
+            batch: The batch.
+            draws: Mask name -> what replaces the sample that the mask would draw.
+            pairs: Pairing name -> what replaces the pairs that the pairing would choose.
+
+        Returns:
+            The views' values by the same names.
+        """
 
     def losses(self, batch: Batch) -> Mapping[str, Any]:
-        """objective/term -> Term for this batch, objectives at weight 0 too."""
+        """Compute the losses of a batch, of objectives at weight 0 too.
+
+        Args:
+            batch: The batch.
+
+        Returns:
+            `objective/term` -> Term.
+        """
 
     def written(self, name: str, batch: Batch, beams: int = 1) -> list[str]:
-        """A text for each picture of the batch by the decoder that objective `name` trains; `beams` 1 is greedy.
+        """Generate a text for each picture of a batch, by the decoder that an objective trains.
 
-        Raises RecipeError where that objective trains none.
+        Args:
+            name: Name of the objective.
+            batch: The batch, B pictures.
+            beams: Beginnings that are kept while searching; 1 is greedy.
+
+        Returns:
+            B texts.
+
+        Raises:
+            RecipeError: The objective trains no decoder of texts.
         """
 
     def objective(self, name: str) -> Any:
-        """The objective of this name. What an evaluation may call of it is the role that its Config field needs."""
+        """Return the objective of a name.
+
+        What an evaluation may call of it is the role that its Config field needs.
+        """
 
     def spec(self, input: str) -> Spec:
-        """What the encoder of an input gives for it: its grid, its fields."""
+        """Return the Spec of an input's encoder for that input: its grid, its fields."""
 
     def part(self, name: str) -> Any:
-        """The part of this name, to be called by itself: in the precision of passes, floats given back in float32."""
+        """Return the part of a name, to be called by itself.
+
+        It runs in the precision of passes and gives floats back in float32.
+        """
 
 
 class Evaluation(Configured):
@@ -90,8 +145,11 @@ class Evaluation(Configured):
 
     Config says what is asked of objectives: `of: Annotated[ObjectiveName, Needs(JudgesPairs)]` (`roles`).
 
-    needs  what it asks of the source beyond samples: what it `can`, or columns; where that hangs on options, a
-           constructor sets it
+    Attributes:
+        Config: The class of its options.
+        paper: The paper that it follows; empty without one.
+        needs: What it asks of the source beyond samples: what it `can`, or columns. Where that hangs on options, a
+            constructor sets it.
     """
 
     Config: type[EvaluationConfig] = EvaluationConfig
@@ -110,23 +168,46 @@ class Evaluation(Configured):
         self.config = config
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
-        """The views that `run` will ask for, so that `check` can refuse what the model cannot give."""
+        """Declare the views that `run` will ask for, so that `check` can refuse what the model cannot give.
+
+        Args:
+            inputs: The recipe's inputs by name.
+
+        Returns:
+            The views by name; none by default.
+        """
         return {}
 
     def run(self, held: EvaluationContext) -> Mapping[str, Score]:
-        """Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`."""
+        """Compute the scores of a split.
+
+        Args:
+            held: The trained system on the split.
+
+        Returns:
+            Score name (`image_to_text/r1`) -> Score; logged as `evaluation/split/name`.
+        """
         raise NotImplementedError
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        """Return the error that says why the evaluation cannot be built, to be raised.
+
+        Args:
+            why: What does not fit.
+            hint: What to change; may be empty.
+        """
         return CannotBuild(why, hint)
 
 
 def accuracy(hits: Tensor, chance: float | None) -> Score:
-    """A share of hits with its Wilson interval.
+    """Return a share of hits with its Wilson interval.
 
     Args:
         hits: [n], each True or False, or a number in 0..1: the share of a tie, or of several right answers.
-        chance: The score of a guess that knows nothing, None where there is none.
+        chance: Chance level: the score of a guess that knows nothing of the input. None where there is none.
+
+    Returns:
+        The share in 0..1 as a Score of n cases; 0 of no cases.
     """
     from vlobjectives.functional.statistics import wilson_interval
 

@@ -31,7 +31,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its hooks see it: what may be read, and `log`. A test of your own hooks makes one of a folder alone.
+    """A run as its hooks see it: what may be read, and `log`.
+
+    A test of your own hooks makes one of a folder alone.
 
     Attributes:
         folder: The run folder. Files of your own may lie in it, in a folder of your own beside the run's.
@@ -59,10 +61,11 @@ class Run:
 
 
 class Hooks:
-    """What can be implemented. A hook of a run that raises is switched off with a warning; the run goes on.
+    """The hooks that a plug-in can implement.
 
-    Runs write in the first process alone, so that it alone calls the hooks of a run, but for `vlobj_run_started`, which
-    a plug-in module gets in every process (`run.rank`). What hooks return is not looked at.
+    A hook of a run that raises is switched off with a warning; the run goes on. Runs write in the first process alone,
+    so that it alone calls the hooks of a run, but for `vlobj_run_started`, which a plug-in module gets in every process
+    (`run.rank`). What hooks return is not looked at.
     """
 
     @hookspec
@@ -91,7 +94,7 @@ class Hooks:
             run: The run.
             step: The step's number; the first is 0.
             metrics: What metrics.jsonl holds of it: `objective/term`, `loss`, `lr`, `samples_per_second`, ...;
-                `balance` and `conflict` where the recipe asks for them
+                `balance` and `conflict` where the recipe asks for them.
         """
 
     @hookspec

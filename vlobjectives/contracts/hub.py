@@ -10,7 +10,15 @@ SECONDS = 3
 
 
 def hub_missing(name: str, files: Iterable[str]) -> str:
-    """Why none of these files of the repository `name` can be had; "" where one lies here or the hub answers."""
+    """Say why none of some files of a repository can be had.
+
+    Args:
+        name: The repository on the hub.
+        files: Names of files, of which one is enough.
+
+    Returns:
+        The reason; "" where one of them lies here or the hub answers.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     if any(isinstance(try_to_load_from_cache(name, file), str) for file in files):
@@ -21,8 +29,10 @@ def hub_missing(name: str, files: Iterable[str]) -> str:
 
 @contextmanager
 def hub_asked() -> Iterator[None]:
-    """Inside, clients of a hub that does not answer take what was fetched before, at once; else they try again and
-    again for a minute."""
+    """Inside, clients of a hub that does not answer take what was fetched before, at once.
+
+    Else they try again and again for a minute.
+    """
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

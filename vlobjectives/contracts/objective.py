@@ -17,12 +17,15 @@ from vlobjectives.contracts.views import Input, View
 
 @dataclass(frozen=True)
 class GenerationSpec:
-    """How an objective has learned to write: head(decoder(text encoder(words so far), memory)) names the next word.
+    """How an objective generates text: head(decoder(text encoder(words so far), memory)) predicts the next word.
 
-    image    the input that the memory is made of
-    memory   the view of it that the decoder looks at
-    text     the input whose encoder reads what is written so far; it has one field of tokens
-    decoder  the part that joins both; head: the part that gives [B,n,V], whose row 0 is the id `first`
+    Attributes:
+        image: Name of the input that the memory is made of.
+        memory: The view of it that the decoder looks at.
+        text: The input whose encoder reads what is written so far; it has one field of tokens.
+        decoder: Name of the part that joins both.
+        head: Name of the part that gives [B,n,V], the scores of the next word.
+        first: Id of the token that score 0 of the V stands for.
     """
 
     image: str
@@ -37,16 +40,24 @@ class Objective(nn.Module, Configured):
     """Declares views and computes terms from them.
 
     `forward` (and `counts`, if there is one) gets by keyword what its signature names:
-      - its views' values, float32 or wider, autocast off; in `counts` only draw, valid, segment and pairs are known
+
+      - the values of its views, float32 or wider, autocast off; in `counts` only draw, valid, segment and pairs are
+        known
       - under the name of a PartName field of Config, that part's module (of `list[PartName]` a list of them)
-      - `batch` (read-only), `noise` (a Noise of the objective's own stream), `gather(x [B,...])` (the rows of all
-        processes in rank order, with the gradient that the recipe's `run.gradient` says; x itself on one process, and
-        where the host's key `group` has the loss see few rows: no `functional.all_gather_with_grad`, which gathers
-        wherever there are several processes)
-      - `averaged`, in `forward` alone: name -> the module of that name in `averaged`, to be called, on the averages of
-        its weights: in eval mode, without gradient, with copies of the module's buffers as they are now
+      - `batch`, which is read-only
+      - `noise`, a Noise of the objective's own stream
+      - `gather(x [B,...])`, which returns the rows of all processes in rank order, with the gradient that the recipe's
+        `run.gradient` says. It returns x itself on one process, and where the host's key `group` has the loss see few
+        rows. It is no `functional.all_gather_with_grad`, which gathers wherever there are several processes.
+      - `averaged`, in `forward` alone: name -> the module of that name in the class's `averaged`, to be called on the
+        averages of its weights. It runs in eval mode, without gradient, with copies of the module's buffers as they are
+        now.
 
     Write the loss as if there were one process; call no collective.
+
+    Attributes:
+        Config: The class of its options.
+        paper: The paper that it follows; empty without one.
     """
 
     WORDS = {"averaged": frozenset()}
@@ -63,46 +74,88 @@ class Objective(nn.Module, Configured):
         self.config = config
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
-        """The views, by the keyword under which `forward` gets each."""
+        """Declare the views that the objective computes its terms from.
+
+        Args:
+            inputs: The recipe's inputs by name.
+
+        Returns:
+            The views, by the keyword under which `forward` gets each.
+        """
         raise NotImplementedError
 
     def build(self, *args: Any, **specs: Any) -> None:
-        """Makes own modules; override with keywords: a view's name gets its Spec (a joint view's: the projection's),
-        a PartName field's name that part's Spec, a FieldName field's name that FieldSpec, an InputName field's name
-        (where no view has it) the Spec of that input's encoder.
+        """Make the objective's own modules.
 
-        May `raise self.cannot(why)`.
+        Override it with keywords, the names of what the objective uses.
+
+        Args:
+            **specs: Under a view's name its Spec (of a joint view the projection's); under a PartName field's name that
+                part's Spec; under a FieldName field's name that FieldSpec; under an InputName field's name (where no
+                view has it) the Spec of that input's encoder.
+
+        Raises:
+            CannotBuild: The options or the model do not fit: `raise self.cannot(why)`.
         """
 
     def counts(self, *args: Any, **given: Any) -> Mapping[str, Tensor | int]:
-        """Term name -> its count, where it is known before any pass; else the host takes it from the terms.
+        """Return the counts that are known before any pass; the host takes all others from the terms.
 
-        Override with the keywords of `forward`; of a view only draw, valid, segment and pairs are known, and a view
-        that a mask or pairing looks at the model for is not there yet (give it a default).
+        Override it with the keywords of `forward`. Of a view only draw, valid, segment and pairs are known. A view that
+        a mask or pairing looks at the model for is not there yet: give it a default.
+
+        Args:
+            **given: What the signature names.
+
+        Returns:
+            Term name -> count: an int or a 0-d tensor.
         """
         return {}
 
     def writes(self, inputs: Mapping[str, Input]) -> GenerationSpec | None:
-        """How texts are written with what it trains, of one that trains a decoder of texts (`vlobj caption`)."""
+        """Return how texts are generated with what the objective trains (`vlobj caption`).
+
+        Args:
+            inputs: The recipe's inputs by name.
+
+        Returns:
+            The generation spec, or None of an objective that trains no decoder of texts.
+        """
         return None
 
     def forward(self, *args: Any, **given: Any) -> Mapping[str, Term | StepSum | StepRows]:
-        """Term name -> Term, logged as `objective/term`; beside them what `after_step` takes, as StepSum or StepRows
-        under names of their own."""
+        """Compute the terms of a batch, and the statistics that `after_step` takes.
+
+        Args:
+            **given: What the signature names; the class lists what there is.
+
+        Returns:
+            Term name -> Term, logged as `objective/term`; beside them what `after_step` takes, as StepSum or StepRows
+            under names of their own.
+        """
         raise NotImplementedError
 
     def after_step(self, *args: Any, **statistics: Any) -> None:
-        """Changes own buffers once an optimiser step is done: a centre, a queue, prototypes. Nowhere else are they
-        written.
+        """Change own buffers once an optimiser step is done: a centre, a queue, prototypes.
 
-        Override with keywords, the names of the statistics that `forward` returned. A StepSum arrives as its mean over
-        all rows of the step, a StepRows as all rows [N,...], the same on every process, without gradient. It is called
-        once a step, however many micro-batches there were, in training alone, and neither where the objective has no
-        weight nor where the step is refused or left out (fp16). Buffers are saved with the weights and are never
-        averaged: write into them in place (`self.centre.lerp_(centre, 0.1)`).
+        They are written nowhere else. Override it with keywords, the names of the statistics that `forward` returned.
+
+        It is called once a step, however many micro-batches there were, and in training alone. It is not called where
+        the objective has no weight, nor where the step is refused or left out (fp16). Buffers are saved with the
+        weights and are never averaged: write into them in place (`self.centre.lerp_(centre, 0.1)`).
+
+        Args:
+            **statistics: A StepSum as its mean over all rows of the step, a StepRows as all rows [N,...]; the same on
+                every process, without gradient.
         """
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        """Return the error that says why the objective cannot be built, to be raised.
+
+        Args:
+            why: What does not fit.
+            hint: What to change; may be empty.
+        """
         return CannotBuild(why, hint)
 
 
@@ -110,7 +163,14 @@ RETURNS = "forward must return {name: Term(total, count)}: a sum over what it sc
 
 
 def no_terms(given: Any) -> str:
-    """Why what `forward` returned is not what it promises, as far as shapes and types tell; "" where it is."""
+    """Say why what `forward` returned is not what it promises, as far as shapes and types tell.
+
+    Args:
+        given: What `forward` returned.
+
+    Returns:
+        The reason; "" where nothing is wrong.
+    """
     if not isinstance(given, Mapping):
         return f"forward returned {_kind(given)}"
     if all(isinstance(one, StepSum | StepRows) for one in given.values()):

@@ -28,7 +28,7 @@ class JudgesPairs(Protocol):
     """Judges whether a picture and a caption belong together."""
 
     def log_odds(self, pairs: Fused) -> Tensor:
-        """Log odds that the two belong together.
+        """Return the log odds that picture and caption belong together.
 
         Args:
             pairs: R fused pairs, unmasked.
@@ -43,16 +43,16 @@ class PredictsTokens(Protocol):
     """Names the tokens at hidden positions of a text, with the picture at hand."""
 
     def token_mask(self) -> str | None:
-        """Name of the mask that hides tokens in training; None: the text input's own."""
+        """Return the name of the mask that hides tokens in training; None: the text input's own."""
         ...
 
     def predict_tokens(self, pairs: Fused, index: Tensor, part: PartOf) -> Tensor:
-        """The most likely token at each of some positions.
+        """Predict the most likely token at each of some positions.
 
         Args:
             pairs: B pictures fused with texts whose tokens are hidden at `index`.
             index: [B,K] int64, positions of the text.
-            part: Gives the parts of the model that the objective uses.
+            part: Returns the parts of the model that the objective uses, by name.
 
         Returns:
             [B,K] int64, ids of the text's field.
@@ -64,17 +64,25 @@ class GeneratesText(Protocol):
     """Trains a decoder that writes a text about a picture."""
 
     def writes(self, inputs: Inputs) -> GenerationSpec | None:
-        """How it writes; None where its options leave no decoder. See `Objective.writes`."""
+        """Return how the objective generates text. See `Objective.writes`.
+
+        Args:
+            inputs: The recipe's inputs by name.
+
+        Returns:
+            The generation spec; None where the objective's options leave no decoder.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class FeatureRecovery:
-    """A feature that is predicted in one pass and has its target in another: what belongs together.
+    """A feature that is predicted in one pass and has its target in another.
 
-    prediction  pairs in which `side` is masked, the other side whole
-    target      pairs in which `side` is whole; the other side may be masked
-    side        whose features are compared, of both: the class tokens, or the tokens at the hidden positions
+    Attributes:
+        prediction: Pairs in which `side` is masked, the other side whole.
+        target: Pairs in which `side` is whole; the other side may be masked.
+        side: Whose features are compared, of both: the class tokens, or the tokens at the hidden positions.
     """
 
     prediction: FusedView
@@ -86,7 +94,11 @@ class RecoversClass(Protocol):
     """Recovers the class token of a masked picture or text."""
 
     def class_recoveries(self, inputs: Inputs) -> list[FeatureRecovery]:
-        """The class tokens that are recovered: each side once at most."""
+        """Return the class tokens that are recovered, each side once at most.
+
+        Args:
+            inputs: The recipe's inputs by name.
+        """
         ...
 
 
@@ -94,7 +106,11 @@ class RecoversTokens(Protocol):
     """Recovers the features of masked patches or words."""
 
     def token_recoveries(self, inputs: Inputs) -> list[FeatureRecovery]:
-        """The tokens that are recovered at the positions that `prediction` hides: each side once at most."""
+        """Return the tokens that are recovered at the positions that `prediction` hides, each side once at most.
+
+        Args:
+            inputs: The recipe's inputs by name.
+        """
         ...
 
 
@@ -102,11 +118,18 @@ class ReconstructsPixels(Protocol):
     """Reconstructs the hidden patches of a picture from what is left of it and a text."""
 
     def reconstruction(self, inputs: Inputs) -> DecodedView:
-        """The view from which pixels are told: a masked picture that looks at the text as its memory."""
+        """Return the view from which pixels are reconstructed.
+
+        Args:
+            inputs: The recipe's inputs by name.
+
+        Returns:
+            A masked picture that looks at the text as its memory.
+        """
         ...
 
     def reconstruction_error(self, decoded: Encoded, batch: Batch) -> Tensor:
-        """Mean error over the hidden patches.
+        """Return the mean error over the hidden patches.
 
         Args:
             decoded: The value of `reconstruction`, of some rows.
@@ -122,11 +145,11 @@ class AnswersQuestions(Protocol):
     """Answers a question about a picture from a table of answers."""
 
     def answer_field(self) -> str:
-        """Name of the field of labels that is the table."""
+        """Return the name of the field of labels that is the table."""
         ...
 
     def answer_scores(self, pairs: Fused) -> Tensor:
-        """How likely each answer is.
+        """Score each answer of the table.
 
         Args:
             pairs: B pictures fused with their questions.
@@ -141,11 +164,11 @@ class NamesConcepts(Protocol):
     """Names the concepts of a picture."""
 
     def concept_view(self, inputs: Inputs, mask: str | None) -> EncodedView:
-        """The picture from which concepts are named.
+        """Return the view of the picture from which concepts are named.
 
         Args:
             inputs: The inputs, without masks of their own.
-            mask: What hides them in place of the objective's own mask; None: its own.
+            mask: Name of the mask that hides them in place of the objective's own; None: its own.
 
         Raises:
             CannotBuild: Something must be hidden, and there is neither `mask` nor a mask of its own.
@@ -153,16 +176,28 @@ class NamesConcepts(Protocol):
         ...
 
     def named_concepts(self, picture: Encoded, batch: Batch, part: PartOf) -> tuple[Tensor, Tensor, Tensor]:
-        """What is named, and what is to be named.
+        """Return the scores of the concepts of a batch, and the right ones.
+
+        Args:
+            picture: The value of `concept_view`.
+            batch: The batch.
+            part: Returns the parts of the model that the objective uses, by name.
 
         Returns:
-            Logits [R,V]; the right concepts [R,M] int64, columns of the logits; which of them count [R,M] bool.
-            R is a multiple of the batch's rows, a sample's rows side by side.
+            Logits [R,V]; the right concepts [R,M] int64, columns of the logits; which of them count [R,M] bool. R is a
+            multiple of the batch's rows, a sample's rows side by side.
         """
         ...
 
     def frequent_concept(self, part: PartOf) -> int | None:
-        """Column of the concept that was most frequent in training; None where nobody counted."""
+        """Return the concept that was most frequent in training.
+
+        Args:
+            part: Returns the parts of the model that the objective uses, by name.
+
+        Returns:
+            Its column of the logits; None where nobody counted.
+        """
         ...
 
 
@@ -170,33 +205,61 @@ class GroundsPhrases(Protocol):
     """Tells how similar the phrases of a caption and the regions of its picture are."""
 
     def phrase_field(self) -> str:
-        """Name of the text input's field that holds the phrases."""
+        """Return the name of the text input's field that holds the phrases."""
         ...
 
     def phrase_pairs(self, inputs: Inputs) -> FusedView:
-        """Matched pairs, unmasked, in which phrases and regions are compared."""
+        """Return the view of matched pairs, unmasked, in which phrases and regions are compared.
+
+        Args:
+            inputs: The recipe's inputs by name.
+        """
         ...
 
     def phrase_positions(self, pairs: Fused) -> Tensor:
-        """[R,L] bool, where the text has a phrase, in the field's order."""
+        """Return where the text has a phrase.
+
+        Args:
+            pairs: The value of `phrase_pairs`, R pairs.
+
+        Returns:
+            [R,L] bool, in the field's order.
+        """
         ...
 
     def phrase_similarities(self, pairs: Fused) -> Tensor:
-        """[R,L,N], in -1..1: the similarity of each position of the text and each region of the picture."""
+        """Return the similarity of each position of the text and each region of the picture.
+
+        Args:
+            pairs: The value of `phrase_pairs`, R pairs.
+
+        Returns:
+            [R,L,N], in -1..1.
+        """
         ...
 
 
 def lacking(objective: type, role: type) -> list[str]:
-    """The methods of a role that a class of objectives does not have; what `Objective` itself has is only a default."""
+    """Return the methods of a role that a class of objectives does not have.
+
+    What `Objective` itself has is only a default, and counts as missing.
+
+    Args:
+        objective: The class.
+        role: One of the protocols of this module.
+
+    Returns:
+        The methods' names.
+    """
     return [name for name in methods(role) if getattr(objective, name, None) in (None, getattr(Objective, name, None))]
 
 
 def methods(role: type) -> Iterator[str]:
-    """The names of a role's methods."""
+    """Iterate over the names of a role's methods."""
     return (name for name, value in vars(role).items() if not name.startswith("_") and callable(value))
 
 
 def does(role: type) -> str:
-    """What an objective of this role does, as its docstring's first line says it."""
+    """Return what an objective of a role does, as the first line of the role's docstring says it."""
     line = (role.__doc__ or role.__name__).strip().partition("\n")[0].rstrip(".")
     return line[:1].lower() + line[1:]

@@ -18,14 +18,15 @@ T = TypeVar("T")
 class MaskSample(Rows):
     """What a mask drew for one input.
 
-    hidden    [B,N] bool, positions that were changed or dropped
-    scored    [B,N] bool, positions that a loss may ask for (bert: also those kept as they were); of a text's fields
-              behind the first some may be hidden and not asked for, since they would give words away
-    index     [B,K] int64, the scored positions, K static; surplus ones are 0
-    index_ok  [B,K] bool, False at surplus ones
-    keep      [B,k] int64, the positions that fill `drop` leaves, in that order; None for other fills
-    ids       [B,N] int64, the changed ids of text; None for pictures
-    fill      how the encoder hides: drop, token, pixels (pictures), mask, bert (text)
+    Attributes:
+        hidden: [B,N] bool, positions that were changed or dropped.
+        scored: [B,N] bool, positions that a loss may ask for (bert: also those kept as they were). Of a text's fields
+            behind the first some may be hidden and not asked for, since they would give words away.
+        index: [B,K] int64, the scored positions, K static; surplus ones are 0.
+        index_ok: [B,K] bool, False at surplus ones.
+        keep: [B,k] int64, the positions that fill `drop` leaves, in that order; None for other fills.
+        ids: [B,N] int64, the changed ids of text; None for pictures.
+        fill: How the encoder hides: drop, token, pixels (pictures), mask, bert (text).
     """
 
     hidden: Tensor
@@ -41,9 +42,12 @@ class MaskSample(Rows):
 class Pairs(Rows):
     """Pairs of rows of this process: row r takes picture `image[r]` and caption `text[r]`.
 
-    anchor   [R] int64, the pair whose picture or caption row r keeps and whose negative it is
-    valid    [R] bool, False where there was no partner
-    matched  [R] bool, rows that the host left matched (`fused(keep=)`); None where the pairing alone speaks
+    Attributes:
+        image: [R] int64, the row of the batch whose picture is taken.
+        text: [R] int64, the row of the batch whose caption is taken.
+        anchor: [R] int64, the pair whose picture or caption row r keeps and whose negative it is.
+        valid: [R] bool, False where there was no partner.
+        matched: [R] bool, rows that the host left matched (`fused(keep=)`); None where the pairing alone speaks.
     """
 
     image: Tensor
@@ -57,15 +61,19 @@ class Pairs(Rows):
 class Encoded(Rows):
     """Output of an encoder, decoder or one side of a fusion.
 
-    tokens   [B,N,D], one for each position of the input (text: all ids; picture: patches, frame after frame);
-             under a mask that drops, the kept positions in the order of `draw.keep`
-    valid    [B,N] bool
-    cls      [B,F,D] class tokens (text: F = 1, a copy of the first position where the begin token is the class)
-    pooled   [B,P] or None
-    draw     the input's MaskSample or None
-    segment, special  the input's [B,N], None for pictures
-    layers   block number -> [B,N',D]; maps: name -> [B,heads,N',M']; only on request
-    extra    outputs that no other pass is fed
+    Attributes:
+        tokens: [B,N,D], one for each position of the input (text: all ids; picture: patches, frame after frame). Under
+            a mask that drops they are the kept positions, in the order of `draw.keep`.
+        valid: [B,N] bool, False at padding and at positions that are masked out of attention (`.visible(mask)`).
+        cls: [B,F,D], class tokens (text: F = 1, a copy of the first position where the begin token is the class), or
+            None.
+        pooled: [B,P], or None.
+        draw: The input's MaskSample, or None.
+        segment: [B,N] int64, the input's; None for pictures.
+        special: [B,N] bool, the input's; None for pictures.
+        layers: Block number -> [B,N',D], hidden states; only on request.
+        maps: Name -> [B,heads,N',M'], attention maps; only on request.
+        extra: Name -> outputs that no other pass is fed.
     """
 
     tokens: Tensor
@@ -82,7 +90,14 @@ class Encoded(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Joint(Rows):
-    """In the joint space: pooled [B,E] of unit length, tokens [B,N,E] on request, scale a 0-d tensor, 1/temperature."""
+    """An input in the joint space.
+
+    Attributes:
+        pooled: [B,E], of unit length.
+        scale: 0-d, 1/temperature.
+        tokens: [B,N,E], on request; else None.
+        valid: [B,N] bool, which tokens count; None without tokens.
+    """
 
     pooled: Tensor
     scale: Tensor
@@ -92,7 +107,14 @@ class Joint(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Fused(Rows):
-    """Both streams after fusion, R rows; pooled [R,P]; pairs None for the batch's own pairs."""
+    """Both streams after fusion, R rows.
+
+    Attributes:
+        image: The picture's stream.
+        text: The text's stream.
+        pooled: [R,P], or None.
+        pairs: Which pictures and captions the rows are; None for the batch's own pairs.
+    """
 
     image: Encoded
     text: Encoded
@@ -102,11 +124,17 @@ class Fused(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One term of an objective: a sum, how many went into it, what one costs who knows nothing.
+    """One term of an objective: a sum over rows, their count and the chance level.
 
-    The host divides by the count over all processes and micro-batches. Nothing to score: total a differentiable
-    zero, count 0. `chance` (ln N, ln V, entropy of the labels) may be a tensor. `weight` multiplies the
-    objective's; a term of weight 0 is a metric.
+    The host divides by the count over all processes and micro-batches. Where there is nothing to score, total is a
+    differentiable zero and count 0.
+
+    Attributes:
+        total: 0-d, the sum.
+        count: How many went into it: a number, or a 0-d tensor.
+        weight: Multiplies the objective's weight; a term of weight 0 is a metric.
+        chance: Chance level: the loss of a uniform (unigram) prediction, such as ln N, ln V or the entropy of the
+            labels; it may be a 0-d tensor. None where there is none.
     """
 
     total: Tensor
@@ -147,9 +175,16 @@ class StepRows:
 
 
 def widened(value: Rows) -> Any:
-    """The same, its half-precision floats float32 once they are read: losses are computed in float32 or wider.
+    """Return a value whose half-precision floats are float32 once they are read.
 
-    What nobody reads is never copied; of a fused view's five tensors a loss reads one or two.
+    Losses are computed in float32 or wider. What nobody reads is never copied; of a fused view's five tensors a loss
+    reads one or two.
+
+    Args:
+        value: A view's value.
+
+    Returns:
+        The same value, of a subclass of its own class.
     """
     if isinstance(value, _ReadWide):
         return value
@@ -183,7 +218,7 @@ def _read_wide(kind: type) -> type:
 
 
 def not_widened(value: Any) -> Any:
-    """The value as it was before `widened`, with what was read of it in the meantime wide."""
+    """Return a value as it was before `widened`, with what was read of it in the meantime wide."""
     if isinstance(value, Rows):
         kind = next(cls for cls in type(value).__mro__ if not issubclass(cls, _ReadWide))
         same: Any = object.__new__(kind)
@@ -204,17 +239,19 @@ def _wide(value: Any) -> Any:
 
 
 def not_none(value: T | None, what: str) -> T:
-    """A value that may be None by its type and is there by what was asked for: the draw of a masked view, for one.
+    """Return a value that may be None by its type, but not here.
+
+    It is there by what was asked for: the draw of a masked view, for one.
 
     Args:
-        value: what is read.
-        what: its name, as in "there is no ...".
+        value: The value.
+        what: Its name, as in "there is no ...".
 
     Returns:
         The value.
 
     Raises:
-        PluginError: it is None, at the author's line.
+        PluginError: It is None; the error stands at the author's line.
     """
     if value is None:
         raise PluginError(f"there is no {what}", "ask for it, or do without where it is None", author_line())
@@ -222,5 +259,13 @@ def not_none(value: T | None, what: str) -> T:
 
 
 def only_visible(value: Encoded, draw: MaskSample) -> Encoded:
-    """The reading `.visible(mask)`: positions that the draw hides leave `valid`."""
+    """Apply `.visible(mask)`: positions that the draw hides leave `valid`.
+
+    Args:
+        value: The output of an encoder, [B,N] positions.
+        draw: What the mask drew for its input.
+
+    Returns:
+        The same output with another `valid`.
+    """
     return replace(value, valid=value.valid & ~draw.hidden)

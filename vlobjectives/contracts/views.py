@@ -1,9 +1,9 @@
 """Views: what an objective may look at. Two equal views are one pass; that is the whole sharing rule.
 
-A view names a pass (part, what it is fed, pairing) and carries a reading: what to take from that pass. The reading
-is no part of the pass: `encoded(x)` and `encoded(x).layer(3)` are one run of the encoder. What a pass is *fed* is
-part of it, readings included: `decoded(q, encoded(x).visible(m))` differs from `decoded(q, encoded(x))`. `.ema()` is
-no reading: other weights, another pass.
+A view names a pass (part, what it is fed, pairing) and carries its requested outputs: what to take from that pass.
+These are no part of the pass: `encoded(x)` and `encoded(x).layer(3)` are one run of the encoder. What a pass is *fed*
+is part of it, requested outputs included: `decoded(q, encoded(x).visible(m))` differs from `decoded(q, encoded(x))`.
+`.ema()` is no requested output: it takes other weights, which is another pass.
 """
 
 from dataclasses import dataclass, replace
@@ -237,23 +237,40 @@ def _view(x: Input | V) -> EncodedView | V:
 
 
 def encoded(x: Input, part: str | None = None) -> EncodedView:
-    """The output of the input's encoder (or of another encoder `part`): an `Encoded`."""
+    """Return the view of an input after its encoder, an `Encoded`.
+
+    Args:
+        x: The input, with the mask that it has.
+        part: Another encoder to run it through; None: the input's own.
+    """
     return EncodedView(part or x.part, x)
 
 
 def joint(x: Input | EncodedView, part: str = "joint") -> JointView:
-    """The input in the joint space: a `Joint`."""
+    """Return the view of an input in the joint space, a `Joint`.
+
+    Args:
+        x: The input, or the view of it after another encoder.
+        part: Name of the projection.
+    """
     return JointView(part, _view(x))
 
 
 def fused(
     image: Input | View, text: Input | View, pairing: str | None = None, keep: float = 0.0, part: str = "fusion"
 ) -> FusedView:
-    """Picture and text fused: a `Fused`.
+    """Return the view of picture and text fused, a `Fused`.
 
-    pairing  rows are the wrong pairs of that pairing in place of the batch's own pairs
-    keep     this share of each of the pairing's groups, rounded down, stays matched (needs a pairing with one
-             wrong pair a row)
+    Args:
+        image: The picture: an input, or a view of it.
+        text: The text: an input, or a view of it.
+        pairing: Rows are the wrong pairs of that pairing in place of the batch's own pairs.
+        keep: This share of each of the pairing's groups, rounded down, stays matched. It lies in [0, 1) and needs a
+            pairing with one wrong pair a row.
+        part: Name of the fusion.
+
+    Raises:
+        ViewError: `keep` has no pairing or lies elsewhere.
     """
     if keep and pairing is None:
         raise ViewError("fused(keep=...) needs a pairing")
@@ -263,5 +280,11 @@ def fused(
 
 
 def decoded(query: Input | View, memory: Input | View | None, part: str = "decoder") -> DecodedView:
-    """The query's positions after a decoder that looks at memory (None: without cross-attention): an `Encoded`."""
+    """Return the view of a query's positions after a decoder that looks at memory, an `Encoded`.
+
+    Args:
+        query: What is decoded: an input, or a view of it.
+        memory: What the decoder looks at; None: no cross-attention.
+        part: Name of the decoder.
+    """
     return DecodedView(part, _view(query), None if memory is None else _view(memory))

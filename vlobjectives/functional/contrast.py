@@ -32,8 +32,8 @@ def symmetric_info_nce(
         value_i = - log softmax_j(S_ij) at j = i  -  log softmax_j(S_ji) at j = i
 
     The mean of the values over the valid rows is SymNCE, the *sum* of the two directions and not their half (GLSCL,
-    arXiv 2306.07096, as its published code computes it). It lies in [0, 2 (2/tau + log N)], is 0 for one row and 2 log
-    N for N equal ones. The values come without a mean, so that a host can divide by a count over processes.
+    arXiv 2306.07096, as its published code computes it). It lies in [0, 2 (2/tau + log N)]. It is 0 for one row,
+    and 2 log N for N equal ones. The values come without a mean, so that a host can divide by a count over processes.
 
     The function takes N x N of memory. It runs under FakeTensorMode and torch.compile without a break.
 

@@ -33,7 +33,7 @@ def prng_key(*parts: int | str) -> int:
     An example is `prng_key(seed, "dropped", step)`.
 
     Args:
-        parts: Ints and texts. The key differs whenever they differ in value, type, order or number.
+        *parts: Ints and texts. The key differs whenever they differ in value, type, order or number.
 
     Returns:
         A whole number in [0, 2^128).
@@ -73,7 +73,7 @@ def random_uniform(key: int, number: Tensor, *shape: int, dtype: torch.dtype = t
     Args:
         key: From `prng_key`.
         number: [B] int64, the samples' numbers, on any device.
-        shape: The axes behind B.
+        *shape: The axes behind B.
         dtype: float32 or float64.
 
     Returns:

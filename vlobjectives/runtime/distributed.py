@@ -158,11 +158,15 @@ def lost(error: BaseException) -> bool:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], bucket: int = 1 << 24) -> None:
-    """Adds up the gradients of all processes, in place, in messages of about `bucket` numbers.
+    """Add up the gradients of all processes, in place.
 
-    No DistributedDataParallel: objectives switch on and off during a run, and a parameter without a gradient must
-    stay without one (its weights would decay). Which parameters have gradients is the same on every process,
+    There is no DistributedDataParallel: objectives switch on and off during a run, and a parameter without a gradient
+    must stay without one (its weights would decay). Which parameters have gradients is the same on every process,
     because it hangs on the step alone.
+
+    Args:
+        parameters: The model's parameters, in the same order on every process.
+        bucket: The gradients are sent in messages of about so many numbers.
     """
     if not active():
         return
