@@ -19,22 +19,26 @@ class Rows:
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """The same thing with `change` applied to every tensor in it."""
+        """Return the same with `change` applied to every tensor in it."""
         return replace(self, **{f.name: _map(getattr(self, f.name), change) for f in fields(self)})
 
     def rows(self, index: slice | Tensor) -> Self:
-        """These rows only. A slice views, a tensor [R] of row numbers gathers."""
+        """Return some of the rows.
+
+        Args:
+            index: A slice, which views, or a tensor [R] of row numbers, which gathers.
+        """
         if isinstance(index, slice):
             return self.map(lambda x: x[index] if x.dim() else x)
         return self.map(lambda x: x.index_select(0, index) if x.dim() else x)
 
     def to(self, device: torch.device | str) -> Self:
-        """On another device. A copy to the host is waited for: nobody could tell when it is there."""
+        """Return the same on another device. A copy to the CPU is waited for: nobody could tell when it is there."""
         away = torch.device(device).type != "cpu"
         return self.map(lambda x: x.to(device, non_blocking=away))
 
     def pin_memory(self) -> Self:
-        """The same in page-locked memory; called by torch's loader."""
+        """Return the same in page-locked memory; called by torch's loader."""
         return self.map(Tensor.pin_memory)
 
 
@@ -52,14 +56,15 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 class Tokens(Rows):
     """Token sequences, each of begin, its fields in order, end, padding.
 
-    ids      [B,L] int64
-    valid    [B,L] bool, False at padding
-    special  [B,L] bool, True at begin, end and padding
-    segment  [B,L] int64, the number of the field that a position belongs to (begin: 0, end and padding: the last)
-    beside   the input's fields that are no tokens, by name (detector regions beside their tags); masks work on the
-             sequence and leave these alone
-    word     [B,L] int64, the number of the word that a piece belongs to, from 1 upwards; 0 at begin, end and padding.
-             None in a batch made by hand: every piece is a word
+    Attributes:
+        ids: [B,L] int64.
+        valid: [B,L] bool, False at padding.
+        special: [B,L] bool, True at begin, end and padding.
+        segment: [B,L] int64, the number of the field that a position belongs to (begin: 0, end and padding: the last).
+        beside: The input's fields that are no tokens, by name (detector regions beside their tags). Masks work on the
+            sequence and leave these alone.
+        word: [B,L] int64, the number of the word that a token belongs to, from 1 upwards; 0 at begin, end and padding.
+            None in a batch made by hand: every token is a word.
     """
 
     ids: Tensor
@@ -72,7 +77,13 @@ class Tokens(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Labels(Rows):
-    """A set of at most M labels a sample: ids [B,M], valid [B,M] bool, value [B,M] (a number each, 1 by default)."""
+    """A set of at most M labels a sample.
+
+    Attributes:
+        ids: [B,M].
+        valid: [B,M] bool.
+        value: [B,M], a number for each label, 1 by default.
+    """
 
     ids: Tensor
     valid: Tensor
@@ -81,7 +92,12 @@ class Labels(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Vectors(Rows):
-    """At most M vectors a sample, each of W numbers: values [B,M,W] (0 where there is none), valid [B,M] bool."""
+    """At most M vectors a sample, each of W numbers.
+
+    Attributes:
+        values: [B,M,W], 0 where there is none.
+        valid: [B,M] bool.
+    """
 
     values: Tensor
     valid: Tensor
@@ -94,11 +110,12 @@ class Batch(Rows):
     No Mapping, which torch's loader and libraries that move batches would take apart and put together by their own
     rules: they leave it whole, and call its `to` and `pin_memory`.
 
-    number  [B] int64, the samples' numbers in their split; all randomness hangs on it
-    same    [B] int64, equal numbers mean the same picture
-    source  the name of the source that all its samples come from; '' where there is one alone
-    values  input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens,
-            Labels or Vectors
+    Attributes:
+        number: [B] int64, the samples' numbers in their split; all randomness hangs on it.
+        same: [B] int64, equal numbers mean the same picture.
+        values: Input or field name -> Tensor (pictures: normalised floats [B,C,H,W] or [B,F,C,H,W]), Tokens, Labels or
+            Vectors.
+        source: The name of the source that all its samples come from; "" where there is one alone.
     """
 
     number: Tensor
@@ -119,5 +136,5 @@ class Batch(Rows):
 
     @property
     def size(self) -> int:
-        """Rows B."""
+        """B, the number of rows."""
         return self.number.shape[0]

@@ -30,19 +30,32 @@ class Config(BaseModel):
         definition.free_of(cls, (info.alias or field for field, info in cls.model_fields.items()), cls.HOST)
 
     def named(self, kind: str) -> dict[str, str]:
-        """Field name -> what it names, for the fields of this Config that name something of `kind`.
+        """Return what the fields of this Config name.
 
-        Of a field that names several (`list[MaskName]`, `dict[str, MaskName]`) each stands by itself, as `masks.0` or
-        `masks.words`. Optional fields (`MaskName | None`) that hold None are left out.
+        Args:
+            kind: The kind of thing that is named: input, mask, pairing, part, field or objective.
+
+        Returns:
+            Field name -> the name that it holds. Of a field that names several (`list[MaskName]`,
+            `dict[str, MaskName]`) each stands by itself, as `masks.0` or `masks.words`. Optional fields
+            (`MaskName | None`) that hold None are left out.
         """
         return {".".join(map(str, place)): name for place, name in naming.places(self, kind)}
 
     def places(self, kind: str) -> dict[naming.Place, str]:
-        """The same by key path: (`masks`, 0)."""
+        """Return the same as `named` by key path: (`masks`, 0)."""
         return dict(naming.places(self, kind))
 
     def held(self, kind: str, things: Mapping[str, Any]) -> dict[str, Any]:
-        """Field -> the thing that it names; a list or mapping of things where it names several."""
+        """Return the things that the fields of this Config name.
+
+        Args:
+            kind: The kind of thing, as of `named`.
+            things: All things of the kind, by name.
+
+        Returns:
+            Field -> the thing that it names; a list or mapping of things where it names several.
+        """
         return naming.held(self, kind, things)
 
 
@@ -50,8 +63,9 @@ class Config(BaseModel):
 class Substitute:
     """A component that takes the place of another in `--tiny` runs, as an entry of a recipe.
 
-    type     its name, of the same kind
-    options  what its Config takes
+    Attributes:
+        type: Its name, of the same kind.
+        options: What its Config takes.
     """
 
     type: str
@@ -88,7 +102,11 @@ class PartConfig(Config):
     HOST = frozenset({"type"})
 
     def tiny(self) -> "PartConfig":
-        """The same thing small, for `--tiny` runs and dry checks: seconds on a CPU, no weights loaded."""
+        """Give the part of `--tiny` runs and shape checks: this one small.
+
+        Returns:
+            A Config of the same part that takes seconds on a CPU and loads no weights; by default this one.
+        """
         return self
 
 
@@ -106,8 +124,11 @@ class ReaderConfig(Config):
 
 
 class SourceConfig(Config):
-    """Config of a source. `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels`, `mix`, and in a mix `weight` and
-    `rename`, are the host's keys."""
+    """Config of a source.
+
+    `batch`, `micro_batch`, `workers`, `max_bad`, `max_pixels`, `mix`, and in a mix `weight` and `rename`, are the
+    host's keys.
+    """
 
     HOST = frozenset({"type", "mix", "batch", "micro_batch", "workers", "max_bad", "max_pixels", "weight", "rename"})
 

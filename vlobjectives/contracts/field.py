@@ -10,8 +10,13 @@ Kind = Literal["picture", "spectrogram", "tokens", "labels", "vectors", "number"
 
 
 class Normalization(NamedTuple):
-    """How fields of a kind are normalized: the axis of `shape` that `mean` and `std` have a number for, and their
-    defaults."""
+    """How fields of a kind are normalized.
+
+    Attributes:
+        axis: The axis of a FieldSpec's `shape` along which `mean` and `std` have numbers.
+        mean: Default of FieldSpec's `mean`.
+        std: Default of FieldSpec's `std`.
+    """
 
     axis: int
     mean: float
@@ -29,21 +34,25 @@ NORMALIZED: Mapping[str, Normalization] = {
 class FieldSpec:
     """A field, before any data is seen.
 
-    kind        picture: floats [C,H,W] or [F,C,H,W]; spectrogram: floats [bands,T], cut or filled with the mean to T
-                windows; tokens: ids, joined into a sequence; labels: a set of ids with a number each; vectors: a few
-                vectors of the same width; number: one float; raw: needs a reader and never reaches a batch
-    shape       of one sample: (C,H,W), (F,C,H,W), (bands,T), (L,) with begin and end counted, (M,) labels at most,
-                (M,W) vectors at most and their width, ()
-    vocabulary  rows that an embedding (or a classifier) of this field needs
-    ids         (first, how many) ids that this field owns in a table it shares; None: all of `vocabulary`
-    special     ids by role: begin, end, pad, mask, unknown
-    share       each label's part of the training labels, for the chance level; empty if unknown
-    mean, std   of pictures a number a channel, on the scale 0..1: the host takes the mean off uint8 and floats (0..1)
-                alike and divides by std before anybody sees the batch (0.5 where nothing is said). Floats of any other
-                scale say mean 0 and std 1. Of spectrograms a number a band, on the scale of what is given (0 and 1
-                where nothing is said). Of other kinds nothing is normalized
-    of_caption  of a source's column: made of the caption (its text, its phrases, what lies at them). A picture's input
-                that read it would be handed the answer, so `check` refuses one, whatever reader stands between
+    Attributes:
+        kind: What a sample of it is. `picture`: floats [C,H,W] or [F,C,H,W]. `spectrogram`: floats [bands,T], cut or
+            filled with the mean to T windows. `tokens`: ids, joined into a sequence. `labels`: a set of ids with a
+            number each. `vectors`: a few vectors of the same width. `number`: one float. `raw`: needs a reader and
+            never reaches a batch.
+        shape: Of one sample: (C,H,W), (F,C,H,W), (bands,T), (L,) with begin and end counted, (M,) labels at most, (M,W)
+            vectors at most and their width, ().
+        vocabulary: Rows that an embedding (or a classifier) of this field needs.
+        ids: (first, how many) ids that this field owns in a table that it shares; None: all of `vocabulary`.
+        special: Ids by role: begin, end, pad, mask, unknown.
+        share: Each label's share of the training labels, for the chance level; empty if unknown.
+        mean: Of pictures a number a channel, on the scale 0..1: before anybody sees the batch, the host takes the mean
+            off uint8 and floats (0..1) alike and divides by std (both 0.5 where nothing is said). Floats of any other
+            scale say mean 0 and std 1. Of spectrograms a number a band, on the scale of what is given (mean 0 and std 1
+            where nothing is said). Fields of other kinds are not normalized.
+        std: What is divided by, as `mean` says; all over 0.
+        of_caption: Whether a source's column is made of the caption (its text, its phrases, what lies at them). A
+            picture's input that read it would be handed the answer, so `check` refuses one, whatever reader stands
+            between.
     """
 
     kind: Kind
@@ -57,7 +66,11 @@ class FieldSpec:
     of_caption: bool = False
 
     def __post_init__(self) -> None:
-        """Raises PluginError where mean or std say what the host does not do."""
+        """Check `mean` and `std`, and give each channel its number.
+
+        Raises:
+            PluginError: They say what the host does not do.
+        """
         if any(divisor <= 0 for divisor in self.std):
             raise PluginError("FieldSpec.std is what is divided by", "give numbers over 0")
         how = NORMALIZED.get(self.kind)
@@ -80,7 +93,7 @@ class FieldSpec:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width (of a spectrogram bands and windows) of what patches divide; None of other kinds."""
+        """(height, width) in pixels of what patches divide, of a spectrogram (bands, windows); None of other kinds."""
         return (self.shape[-2], self.shape[-1]) if self.kind in NORMALIZED and len(self.shape) > 1 else None
 
     @property

@@ -16,15 +16,16 @@ from vlobjectives.contracts.views import Input, View
 
 @dataclass(frozen=True)
 class MaskTarget:
-    """Where a mask works.
+    """Where a mask works: an input and its positions.
 
-    input      name of the input: `batch[site.input]` is what its encoder gets before any mask
-    positions  N: patches (clips: F*n, frame after frame) or tokens
-    grid       (rows, columns) of a frame's patches, None for text
-    frames     F
-    fields     FieldSpecs of the input's fields, in order
-    special    ids by role (begin, end, pad, mask, unknown), empty for pictures
-    vocabulary ids that a random replacement may be drawn from are 0..vocabulary-1 less the special ones
+    Attributes:
+        input: Name of the input: `batch[site.input]` is what its encoder gets before any mask.
+        positions: N, the number of patches (clips: F*n, frame after frame) or tokens.
+        grid: (rows, columns) of a frame's patches; None for text.
+        frames: F, the frames of a clip.
+        fields: FieldSpecs of the input's fields by name, in order.
+        special: Ids by role (begin, end, pad, mask, unknown); empty for pictures.
+        vocabulary: The ids that a random replacement may be drawn from are 0..vocabulary-1 less the special ones.
     """
 
     input: str
@@ -52,24 +53,43 @@ class Mask(Configured):
 
     @property
     def fill(self) -> str:
-        """How encoders hide under this mask: drop, token, pixels, mask or bert. By default what Config says."""
+        """How encoders hide under this mask: `drop`, `token`, `pixels`, `mask` or `bert`; by default as Config says."""
         fill: str = self.config.fill  # type: ignore[attr-defined]  # a mask whose Config has none overrides this
         return fill
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
-        """Views that the draw looks at (attentive masking needs the joint space), of inputs without their own masks;
-        none by default."""
+        """Declare the views that the draw looks at (attentive masking needs the joint space); none by default.
+
+        Args:
+            inputs: The recipe's inputs by name, without their own masks.
+
+        Returns:
+            The views, by the keyword under which `draw` gets the value of each.
+        """
         return {}
 
     def size(self, site: MaskTarget) -> int:
-        """K, the most positions that `draw.index` can hold for this site; static. 1 at least."""
+        """Return K, the most positions that `draw.index` can hold for this site: static, 1 at least."""
         raise NotImplementedError
 
     def hides(self, site: MaskTarget) -> tuple[int, int]:
-        """(fewest, most) positions of a full input that are hidden; `check` wants something hidden and seen."""
+        """Return how many positions of a full input are hidden; `check` wants something hidden and something seen.
+
+        Returns:
+            (fewest, most); by default (1, `size`).
+        """
         return 1, self.size(site)
 
     def draw(self, noise: Noise, site: MaskTarget, batch: Batch, *args: Any, **views: Any) -> MaskSample:
+        """Draw the hidden and the scored positions of every row.
+
+        Args:
+            noise: Random numbers of the mask's stream, a row for each sample.
+            site: The input and its positions.
+            batch: The batch, before any mask; read-only.
+            *args: Nothing; an override lists the views that it takes.
+            **views: Values of the views that `views` declares, by the same names.
+        """
         raise NotImplementedError
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:

@@ -11,14 +11,22 @@ from pydantic import BaseModel
 
 @dataclass(frozen=True)
 class Names:
-    """Marks a Config field as the name of something else in the recipe; `check` resolves it."""
+    """Marks a Config field as the name of something else in the recipe; `check` resolves it.
+
+    Attributes:
+        kind: The kind of thing that is named: input, mask, pairing, part, field or objective.
+    """
 
     kind: str
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Marks a Config field that names an objective (`ObjectiveName`) with the role that it must fill; see `roles`."""
+    """Marks a Config field that names an objective (`ObjectiveName`) with the role that it must fill.
+
+    Attributes:
+        role: The role, one of the classes of `roles`.
+    """
 
     role: type
 
@@ -29,7 +37,7 @@ Wanted = Callable[[Any], bool]
 
 
 def kinds(info: Any) -> set[str]:
-    """Kinds that a pydantic field names, wherever in it."""
+    """Return the kinds of things that a pydantic field (a FieldInfo) names, wherever in it."""
     return {mark.kind for mark in _marks(info) if isinstance(mark, Names)}
 
 
@@ -50,12 +58,27 @@ def _marks_of(hint: Any) -> Iterator[Any]:
 
 
 def places(config: BaseModel, kind: str) -> Iterator[tuple[Place, str]]:
-    """Where names of this kind stand, and the names: (`mask`,), (`masks`, 0), (`masks`, `words`)."""
+    """Find the names of a kind in a Config.
+
+    Args:
+        config: The Config, with its values.
+        kind: The kind of thing that is named.
+
+    Returns:
+        Key paths at which names stand, and the names. Paths are (`mask`,), (`masks`, 0), (`masks`, `words`).
+    """
     return _marked(config, lambda mark: isinstance(mark, Names) and mark.kind == kind)
 
 
 def needs(config: BaseModel) -> Iterator[tuple[Place, str, type]]:
-    """Where an objective is named that must fill a role, its name, and the role."""
+    """Find the objectives named in a Config that must fill a role.
+
+    Args:
+        config: The Config, with its values.
+
+    Returns:
+        For each the key path at which it is named, its name, and the role.
+    """
     marks = (mark for info in type(config).model_fields.values() for mark in _marks(info))
     for need in dict.fromkeys(mark for mark in marks if isinstance(mark, Needs)):
         for place, name in _marked(config, partial(eq, need)):
@@ -104,9 +127,16 @@ def _of(hint: Any, base: type, inner: tuple[Any, ...]) -> Iterator[tuple[Any, ..
 
 
 def held(config: BaseModel, kind: str, things: Mapping[str, Any]) -> dict[str, Any]:
-    """Field -> the thing that it names, of a field that names several a list or mapping of them in its form.
+    """Return the things that the fields of a Config name.
 
-    A field that names something that is not among `things` is left out, and so is one that names nothing.
+    Args:
+        config: The Config, with its values.
+        kind: The kind of thing that is named.
+        things: All things of the kind, by name.
+
+    Returns:
+        Field -> the thing that it names; of a field that names several a list or mapping of them in its form. A field
+        that names nothing is left out, and so is one that names something that is not among `things`.
     """
     found: dict[str, dict[Place, Any]] = {}
     gone = set()

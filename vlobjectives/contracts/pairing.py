@@ -21,15 +21,31 @@ class Pairing(Configured):
         self.config = config
 
     def views(self, inputs: Mapping[str, Input]) -> Mapping[str, View]:
-        """Views that the choice looks at, inputs as the recipe has them, own masks included; they come cut to the
-        group, without gradient."""
+        """Declare the views that the choice looks at; none by default.
+
+        Args:
+            inputs: The inputs by name as the recipe has them, own masks included.
+
+        Returns:
+            The views, by the keyword under which `wrong` gets the value of each, cut to the group, without gradient.
+        """
         return {}
 
     def rows(self, group: int) -> int:
-        """R, the wrong pairs that a group of that many rows gives; static."""
+        """Return R, the number of wrong pairs that a group of `group` rows gives: static, by default one a row."""
         return group
 
     def wrong(self, noise: Noise, batch: Batch, *args: Any, **views: Any) -> Pairs:
-        """The wrong pairs of one group; indices count from the group's first row. Never the same picture:
-        `batch.same[image] != batch.same[text]` wherever `valid`."""
+        """Choose the wrong pairs of one group.
+
+        Args:
+            noise: Random numbers of the pairing's stream, a row for each sample of the group.
+            batch: The rows of the group; read-only.
+            *args: Nothing; an override lists the views that it takes.
+            **views: Values of the views that `views` declares, by the same names.
+
+        Returns:
+            R pairs, whose indices count from the group's first row. None is of one picture:
+            `batch.same[image] != batch.same[text]` wherever `valid`.
+        """
         raise NotImplementedError

@@ -26,24 +26,27 @@ CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "sizes", "causal",
 class Spec:
     """What a part gives, known before anything runs.
 
-    width       D of `tokens` and `cls`
-    pooled      width of `pooled`, 0 if it gives none
-    length      positions N of the clean input (clips: F*n), of a pooled encoder the tokens that it gives, which are no
-                positions; 0 if it gives none
-    grid        (rows, columns) of the patches of a frame, None for text
-    patch_size  pixels a side of a patch, or its (height, width); 0 for text
-    frames      F
-    classes     class tokens that come before the positions when a fusion concatenates them
-    fields      the fields that it reads, by name
-    extra       names of further outputs and their shapes without the row axis
-    beside      the field of vectors beside the sequence whose rows the positions are (regions, not their tags), or None
-    embedding   dotted name, within the part, of the token table that a head may be tied to
-    can         of drop, token, pixels (fills of pictures), mask (of ids), frames, causal, maps, layers, and of causal
-                ones continue (`Encoder.decode_step`, `Decoder.decode_step`); a fill of a third party's own mask
-                by its own word, of an encoder that hides so. `sizes` says an encoder that reads pictures of other sizes
-                than its own (positions resampled, `Encoder.spec_for`), and a decoder that takes such an encoder's grids
-
     All of it is of the part's own fields. What an encoder gives for other ones is `Encoder.spec_for`.
+
+    Attributes:
+        width: D of `tokens` and `cls`.
+        pooled: Width P of `pooled`; 0 if it gives none.
+        length: Positions N of the clean input (clips: F*n), of a pooled encoder the tokens that it gives, which are no
+            positions; 0 if it gives none.
+        grid: (rows, columns) of the patches of a frame; None for text.
+        patch_size: Pixels a side of a patch, or its (height, width); 0 for text.
+        frames: F, the frames of a clip.
+        classes: Class tokens that come before the positions when a fusion concatenates them.
+        fields: FieldSpecs of the fields that it reads, by name.
+        extra: Names of further outputs and their shapes without the row axis.
+        beside: The field of vectors beside the sequence whose rows the positions are (regions, not their tags), or
+            None.
+        embedding: Dotted name, within the part, of the token table that a head may be tied to.
+        can: Some of `drop`, `token`, `pixels` (fills of pictures), `mask` (of ids), `frames`, `causal`, `maps`,
+            `layers`; of causal parts also `continue` (`Encoder.decode_step`, `Decoder.decode_step`). `sizes` is for an
+            encoder that reads pictures of other sizes than its own (positions resampled, `Encoder.spec_for`), and for a
+            decoder that takes such an encoder's grids. An encoder that hides by the fill of a third party's mask has
+            that fill's own word.
     """
 
     width: int
@@ -60,7 +63,7 @@ class Spec:
     can: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Raises PluginError where `can` holds a known word misspelt."""
+        """Check `can`; raises PluginError where it holds a known word misspelt."""
         definition.known_words("`can` of a Spec", self.can, CAN, own=True)
 
 
@@ -69,7 +72,7 @@ def _by(size: Sequence[int]) -> str:
 
 
 class CannotBuild(ValueError):
-    """What a plug-in was asked for cannot be; `check` prints it at the plug-in's key, with `hint` if it has one."""
+    """The error of a plug-in that cannot do what is asked; `check` prints it at the plug-in's key, with its `hint`."""
 
     def __init__(self, why: str, hint: str = ""):
         super().__init__(why)
@@ -94,19 +97,19 @@ class Part(nn.Module, Configured):
         self.config = config
 
     def ties(self) -> Mapping[str, str]:
-        """Own parameter -> dotted name under the model (`text.module.embeddings.word.weight`) that it shares."""
+        """Return own parameter -> dotted name under the model (`text.module.embeddings.word.weight`) that it shares."""
         return {}
 
     def bounds(self) -> Mapping[str, tuple[float, float]]:
-        """Own parameter -> (low, high), held after every optimiser step."""
+        """Return own parameter -> (low, high), held after every optimiser step; none by default."""
         return {}
 
     def load_weights(self) -> list[str]:
-        """Loads what Config's `weights` names, checked against the architecture; lines for the log."""
+        """Load what Config's `weights` names, checked against the architecture; return lines for the log."""
         return []
 
     def weights_missing(self) -> str:
-        """Why there is nothing to load under Config's `weights`, "" where there is; `check` asks before any training.
+        """Say why there is nothing to load under Config's `weights`, "" where there is; `check` asks before training.
 
         A path is looked up here. Override it where `weights` may be a name in a hub.
         """
@@ -115,12 +118,21 @@ class Part(nn.Module, Configured):
         return f"there is no file or folder {weights}" if gone else ""
 
     def resampled(self, name: str, value: Tensor) -> Tensor | None:
-        """A parameter of the like-named part of another run, of another shape, for this part's own (`init`): positions
-        of another grid can be interpolated. None (the default) where that has no meaning; the run is then refused."""
+        """Bring a parameter of the like-named part of another run (`init`) to the shape of this part's own.
+
+        Positions of another grid, for one, can be interpolated.
+
+        Args:
+            name: The parameter, as the part names it.
+            value: The other run's tensor, of another shape.
+
+        Returns:
+            The tensor for this part; None (the default) where that has no meaning. The run is then refused.
+        """
         return None
 
     def spec_for(self, fields: Mapping[str, FieldSpec]) -> Spec:
-        """What it gives for an input of these fields; of encoders alone another thing than `spec`."""
+        """Return the Spec of what it gives for an input of these fields, by name; `spec` of all but encoders."""
         return self.spec
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
@@ -128,20 +140,29 @@ class Part(nn.Module, Configured):
 
 
 class Encoder(Part):
-    """Reads one input. `fields` holds the FieldSpecs of the input's fields, in the input's order.
+    """Reads one input.
 
-    Where Config names other parts (an encoder whose table this one shares), the constructor gets their Specs by the
-    names of those Config fields.
+    Args:
+        config: Its options.
+        fields: FieldSpecs of the input's fields by name, in the input's order.
+        **named: Specs of the other parts that Config names (an encoder whose table this one shares), by the names of
+            those Config fields.
     """
 
     def __init__(self, config: PartConfig, fields: Mapping[str, FieldSpec], **named: "Spec"):
         super().__init__(config)
 
     def spec_for(self, fields: Mapping[str, FieldSpec]) -> Spec:
-        """What it gives for an input of these fields: pictures or sounds of another size, clips of another length.
+        """Return the Spec for an input of these fields: pictures or sounds of another size, clips of another length.
 
-        The length and grid follow from `patch_size`; override it where more hangs on the size. Raises CannotBuild for
-        what it cannot read: of another size where `can` lacks `sizes`, or not made of whole patches.
+        The length and grid follow from `patch_size`; override it where more hangs on the size.
+
+        Args:
+            fields: FieldSpecs of the input's fields by name, in the input's order.
+
+        Raises:
+            CannotBuild: It cannot read them: they are of another size where `can` lacks `sizes`, or not made of whole
+                patches.
         """
         if dict(fields) == dict(self.spec.fields):
             return self.spec
@@ -177,14 +198,27 @@ class Encoder(Part):
         return rows, columns
 
     def forward(self, x: Any, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
-        """x: pictures [B,C,H,W] / [B,F,C,H,W] or Tokens, before any mask. With a draw the encoder hides as
-        `draw.fill` says (pixels were hidden before; ids are `draw.ids`)."""
+        """Encode the rows of an input.
+
+        Args:
+            x: Pictures [B,C,H,W] / [B,F,C,H,W] or Tokens, before any mask.
+            draw: What the input's mask drew, or None. With a draw the encoder hides as `draw.fill` says: pixels were
+                hidden before, ids are `draw.ids`.
+            want: What to give besides: hidden states of layers, attention maps.
+        """
         raise NotImplementedError
 
     def decode_step(self, ids: Tensor, past: KeyValueCache | None) -> tuple[Tensor, KeyValueCache]:
-        """Tokens [B,n,D] of ids [B,n] that stand behind those of `past` (None: at the start), and the past with them.
+        """Encode ids that stand behind those of `past`; of a causal encoder that says `continue` in `can`.
 
-        Of a causal encoder that says `continue` in `can`: equal to `forward` on the whole sequence, without padding.
+        Equal to `forward` on the whole sequence, without padding.
+
+        Args:
+            ids: [B,n] int64.
+            past: What the step before returned; None at the start of the sequence.
+
+        Returns:
+            Tokens [B,n,D] of `ids`, and the past with them.
         """
         raise NotImplementedError
 
@@ -211,26 +245,40 @@ class Decoder(Part):
     def decode_step(
         self, query: Tensor, memory: Encoded | None, past: KeyValueCache | None
     ) -> tuple[Tensor, KeyValueCache]:
-        """Tokens [B,n,D] of query positions [B,n,Dq] that stand behind those of `past`; as an encoder's. Memory is
-        looked at where `past` is None, and kept in it."""
+        """Decode query positions that stand behind those of `past`; as an encoder's.
+
+        Args:
+            query: [B,n,Dq].
+            memory: Looked at where `past` is None, and kept in it.
+            past: What the step before returned; None at the start of the sequence.
+
+        Returns:
+            Tokens [B,n,D] of `query`, and the past with them.
+        """
         raise NotImplementedError
 
 
 class Projection(Part):
-    """Takes encoders to the joint space. `of` is the Config field (`image` or `text`) that names x's encoder."""
+    """Takes encoders to the joint space."""
 
     def __init__(self, config: PartConfig, image: Spec, text: Spec):
         super().__init__(config)
 
     def forward(self, x: Encoded, of: str, want: RequestedOutputs) -> Joint:
+        """Project an encoder's output; `of` is the Config field (`image` or `text`) that names x's encoder."""
         raise NotImplementedError
 
 
 class Head(Part):
-    """A module that several objectives share. `of` is the Spec of the part that it sits on.
+    """A module that several objectives share.
 
-    A head that sets `width`, the features that it reads, is held against the views of those who use it. Where Config
-    names fields (FieldName), the constructor gets their FieldSpecs by the names of those Config fields.
+    Args:
+        config: Its options.
+        of: Spec of the part that it sits on.
+        **fields: FieldSpecs of the fields that Config names (FieldName), by the names of those Config fields.
+
+    Attributes:
+        width: Number of features that it reads. A head that sets it is held against the views of those who use it.
     """
 
     width: int = 0

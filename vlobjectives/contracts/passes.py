@@ -25,7 +25,11 @@ class Input:
     mask: str | None = None
 
     def masked(self, mask: str | None) -> "Input":
-        """The same input corrupted by that mask of the recipe; None is the input as it is, its own mask included."""
+        """Return the input corrupted by a mask of the recipe; for None as it is, its own mask included.
+
+        Raises:
+            ViewError: The input has a mask already.
+        """
         if mask is None:
             return self
         if self.mask is not None:
@@ -42,7 +46,14 @@ class InputTable(dict[str, Input]):
 
 @dataclass(frozen=True)
 class RequestedOutputs:
-    """What to take from a pass: hidden states of layers, attention maps, projected tokens, only visible positions."""
+    """What to take from a pass.
+
+    Attributes:
+        layers: Numbers of the blocks whose hidden states are wanted, from 0.
+        maps: Whether attention maps are.
+        tokens: Whether the projected tokens of a joint view are.
+        visible: The mask of the recipe whose hidden positions leave `valid`; None: all stay.
+    """
 
     layers: frozenset[int] = frozenset()
     maps: bool = False
@@ -50,7 +61,7 @@ class RequestedOutputs:
     visible: str | None = None
 
     def __or__(self, other: "RequestedOutputs") -> "RequestedOutputs":
-        """What a pass must deliver to serve both readings (`visible` is applied afterwards, by each reader)."""
+        """Return what a pass must deliver to serve both (`visible` is applied afterwards, by each consumer)."""
         return RequestedOutputs(self.layers | other.layers, self.maps or other.maps, self.tokens or other.tokens)
 
 
@@ -99,10 +110,10 @@ class PairsKey:
 
 
 class Specs(Protocol):
-    """Whoever knows the Specs of the model's parts."""
+    """What knows the Specs of the model's parts."""
 
     def spec(self, part: str, input: str | None = None) -> Any:
-        """The Spec of a part of the model; of an encoder, what it gives for an input."""
+        """Return the Spec of a part of the model; of an encoder, what it gives for an input."""
 
 
 class PassInputs(Specs, Protocol):
@@ -112,20 +123,22 @@ class PassInputs(Specs, Protocol):
     def batch(self) -> Batch: ...
 
     def value(self, key: Any) -> Any:
-        """The value of a mask's or pairing's key that the pass `requires`."""
+        """Return the value (MaskSample, Pairs) of a mask's or pairing's key among those `required` by the pass."""
 
     def read(self, view: "View") -> Any:
-        """The value of a view that the pass is fed, with its requested outputs applied."""
+        """Return the value of a view that the pass is fed, with its requested outputs applied."""
 
     def stream(self, projection: str, encoder: str) -> str:
-        """Which stream (`image` or `text`) of a projection an encoder is."""
+        """Return which stream (`image` or `text`) of a projection an encoder is."""
 
 
 class ModelFacts(Specs, Protocol):
     """What a kind of view may ask of the model before anything runs.
 
-    slots     projection and encoder -> which stream (`image` or `text`) of the projection that encoder is
-    pairings  by name; rows: pairing -> consecutive rows among which partners are looked for
+    Attributes:
+        slots: (projection, encoder) -> which stream (`image` or `text`) of the projection that encoder is.
+        pairings: The pairings by name.
+        rows: Pairing -> consecutive rows among which partners are looked for.
     """
 
     @property
@@ -149,7 +162,13 @@ class Misfit(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """Base of the four kinds. `averaged`: the part runs on the average of its weights over the steps so far."""
+    """Base of the four kinds of views.
+
+    Attributes:
+        part: The part of the model that runs the pass.
+        reading: What is taken from the pass.
+        averaged: Whether the part runs on the average of its weights over the steps so far.
+    """
 
     part: str
     reading: RequestedOutputs = field(default=RequestedOutputs(), kw_only=True)
@@ -162,23 +181,23 @@ class View:
     """What the part's `forward` must return."""
 
     def layer(self, n: int) -> Self:
-        """Adds the hidden state after block n (from 0) as `layers[n]`."""
+        """Add the hidden state after block n (from 0) as `layers[n]`."""
         return replace(self, reading=replace(self.reading, layers=self.reading.layers | {n}))
 
     def with_maps(self) -> Self:
-        """Adds attention maps; the written-out attention runs, which is slower."""
+        """Add attention maps; the written-out attention runs, which is slower."""
         return replace(self, reading=replace(self.reading, maps=True))
 
     def with_tokens(self) -> Self:
-        """Adds the projected tokens of a joint view."""
+        """Add the projected tokens of a joint view."""
         return replace(self, reading=replace(self.reading, tokens=True))
 
     def visible(self, mask: str) -> Self:
-        """Takes the positions that `mask` hides out of `valid`; what was computed does not change."""
+        """Take the positions that `mask` hides out of `valid`; what was computed does not change."""
         return replace(self, reading=replace(self.reading, visible=mask))
 
     def ema(self) -> Self:
-        """The same view by averaged weights, this pass's and those of all that it is fed; no gradient reaches it.
+        """Return the view by averaged weights, this pass's and those of all that it is fed; no gradient reaches it.
 
         The average is exponential, with the recipe's `run.ema.decay`. To put a live part on an averaged one, call it
         before: `joint(encoded(x).ema())`.
@@ -203,7 +222,7 @@ class View:
 
     @property
     def seen(self) -> Input:
-        """The input whose positions this view keeps. Raises ViewError where its positions are of no one input."""
+        """The input whose positions this view keeps; raises ViewError where they are of no one input."""
         raise ViewError(f".visible() is for encoded and decoded views, not for {self.kind} ones")
 
     @property
@@ -245,33 +264,36 @@ class View:
         return self.fed[0].shown
 
     def spec(self, model: "Specs") -> Any:
-        """The Spec of what this view gives: the part's, with the positions of what the pass is fed."""
+        """Return the Spec of what this view gives: the part's, with the positions of what the pass is fed."""
         return model.spec(self.part)
 
     def resized(self, model: "Specs") -> Any:
-        """Its Spec where it has another grid or number of frames than its part's own; else None."""
+        """Return its Spec where it has another grid or number of frames than its part's own; else None."""
         spec, own = self.spec(model), model.spec(self.part)
         return None if (spec.grid, spec.frames) == (own.grid, own.frames) else spec
 
     def pictures(self, model: "ModelFacts") -> tuple[str, ...]:
-        """Names of the inputs that the pass takes as its picture."""
+        """Return the names of the inputs that the pass takes as its picture."""
         return ()
 
     def misfit(self, part: Any, model: "ModelFacts") -> Misfit | None:
-        """Why a part of the right kind cannot run this view; None where it can."""
+        """Say why a part of the right kind cannot run this view; None where it can."""
         return None
 
     def arguments(self, given: PassInputs) -> tuple[Any, ...]:
-        """What the part's `forward` gets in front of the requested outputs."""
+        """Return what the part's `forward` gets in front of the requested outputs."""
         raise NotImplementedError
 
     def completed(self, value: Any, given: PassInputs) -> Any:
-        """The part's output with what the view itself knows of it."""
+        """Return the part's output with what the view itself knows of it."""
         return value
 
     def static(self, given: PassInputs) -> Any:
-        """What is known of the value before the pass runs (validity, segments, draws; features of width 0), None where
-        nothing is. All that the view is fed and requires is there to be read."""
+        """Return what is known of the value before the pass runs; None where nothing is.
+
+        It is validity, segments and mask samples; features have width 0. All that the view is fed and requires is there
+        to be read.
+        """
         return None
 
 

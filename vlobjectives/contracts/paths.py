@@ -22,7 +22,15 @@ Found = tuple[tuple[str | int, ...], Kind]
 
 
 def paths(config: type[BaseModel], options: Mapping[str, Any]) -> Iterator[Found]:
-    """The key paths at which options, as written, hold a path, and which kind of one."""
+    """Find the options that are paths.
+
+    Args:
+        config: The Config that the options are for.
+        options: The options, as written.
+
+    Returns:
+        The key paths at which options hold a path; with each True, or "or name" where it may be a name as well.
+    """
     for name, field in config.model_fields.items():
         key = field.alias or name
         if key in options:
@@ -31,7 +39,15 @@ def paths(config: type[BaseModel], options: Mapping[str, Any]) -> Iterator[Found
 
 
 def places(config: type[BaseModel], options: Mapping[str, Any]) -> list[str]:
-    """The options, as written, that are no paths and say where files may lie."""
+    """Find the options that are no paths and say where files may lie.
+
+    Args:
+        config: The Config that the options are for.
+        options: The options, as written.
+
+    Returns:
+        Their keys.
+    """
     return [
         name
         for name, field in config.model_fields.items()

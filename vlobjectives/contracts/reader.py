@@ -12,9 +12,12 @@ from vlobjectives.contracts.parts import CannotBuild
 
 @dataclass(frozen=True)
 class TokenEncoding:
-    """A text in pieces: ids without begin and end, and for each its (first, last+1) character in the text.
+    """A text as token ids, with the characters that each token stands for.
 
-    words  the number of each piece's word, in order; None: every piece is a word
+    Attributes:
+        ids: Token ids, without begin and end.
+        spans: For each token its (first, last+1) character in the text.
+        words: The number of each token's word, in order; None: every token is a word.
     """
 
     ids: list[int]
@@ -25,9 +28,14 @@ class TokenEncoding:
 class Reader(Configured):
     """Reads one column. What `fit` learned travels in `state` and is saved with the run as fields/NAME.json.
 
-    A constructor that asks for `with` or `of` gets the readers of the fields that the recipe names there, both fitted
-    before it: the one whose vocabulary it shares, and the one that reads the same column another way. It may
-    ask them for their `spec` alone: a plan knows no more of a reader that is `described`.
+    A constructor may ask for readers of other fields, which are fitted before it. It may ask them for their `spec`
+    alone: a plan knows no more of a reader that is `described`.
+
+    Args:
+        config: Its options.
+        **shared: Under `with` and `of`, where the constructor has arguments of these names, the readers of the fields
+            that the recipe names there: the one whose vocabulary it shares, and the one that reads the same column
+            another way.
     """
 
     Config: type[ReaderConfig] = ReaderConfig
@@ -38,40 +46,74 @@ class Reader(Configured):
 
     @classmethod
     def described(cls, config: Any) -> FieldSpec | None:
-        """Its `spec`, told without opening a file, so that a plan needs no tokenizer; None where that cannot be."""
+        """Return the `spec` without opening a file, so that a plan needs no tokenizer; by default None.
+
+        Args:
+            config: Options of the reader.
+
+        Returns:
+            The `spec`; None where it cannot be known without a file.
+        """
         return None
 
     @property
     def spec(self) -> FieldSpec:
-        """Known before `fit` too (a byte-pair vocabulary has the size that its recipe fixes)."""
+        """The field that it gives, before `fit` too: a byte-pair vocabulary has the size that its recipe fixes."""
         raise NotImplementedError
 
     def fit(self, rows: Iterable[Any]) -> None:
-        """Learns from the training split's values of the column, in order of number; nothing to learn by default."""
+        """Learn from the training split; nothing is learned by default.
+
+        Args:
+            rows: The split's values of the column, in order of number.
+        """
 
     def read(self, value: Any) -> Any:
-        """A row of the field: TokenEncoding for kind tokens (the host adds begin, end and padding and cuts at the
-        length),
-        a list of ids or of (id, number) for labels, rows [m,W] for vectors, a float for number, a picture as a Sample
-        holds it. Raises DataError for a
-        value of another kind than it reads: `check` fits and reads the first records."""
+        """Read one value of the column into a row of the field.
+
+        Args:
+            value: The value, as a Sample holds it.
+
+        Returns:
+            By the field's kind. Tokens: a TokenEncoding, to which the host adds begin, end and padding, and which it
+            cuts at the length. Labels: a list of ids or of (id, number). Vectors: rows [m,W]. Number: a float.
+            Picture: as a Sample holds it.
+
+        Raises:
+            DataError: The value is of another kind than it reads. `check` fits and reads the first records.
+        """
         raise NotImplementedError
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of ids without begin and end; of tokenizers alone (captions that a decoder wrote)."""
+        """Return the text of ids, such as a caption that a decoder wrote; of tokenizers alone.
+
+        Args:
+            ids: Token ids, without begin and end.
+
+        Raises:
+            CannotBuild: The reader is no tokenizer.
+        """
         raise self.cannot(f"a {type(self).__name__} gives no text back", "take a tokenizer")
 
     def state(self) -> Mapping[str, Any]:
-        """What was learned, as JSON."""
+        """Return what was learned, as a mapping that JSON can hold."""
         return {}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave; a reader so filled is not fitted again."""
+        """Take back what `state` gave; a reader so filled is not fitted again."""
 
     @classmethod
     def restored(cls, config: Any, state: Mapping[str, Any], **shared: "Reader") -> "Reader":
-        """The reader that gave this `state`, in a run folder that stands alone. A reader whose constructor opens files
-        that Config names puts what it needs of them into `state`, and overrides this to need no file."""
+        """Return the reader that gave this `state`, in a run folder that stands alone.
+
+        A reader whose constructor opens files that Config names puts what it needs of them into `state`, and overrides
+        this to need no file.
+
+        Args:
+            config: Its options.
+            state: What `state` gave.
+            **shared: The readers that its constructor asks for, under `with` and `of`.
+        """
         made = cls(config, **shared)
         made.load(state)
         return made

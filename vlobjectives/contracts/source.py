@@ -12,11 +12,13 @@ from vlobjectives.errors import Problem
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample: column -> value. A picture is uint8, or floats from 0 to 1, [C,H,W] ([F,C,H,W]; tensor or array),
-    which the host normalises as its FieldSpec says.
+    """One sample of a split.
 
-    same  the picture's number: samples with equal `same` show the same picture
-    key   what a person calls it: a file name, an id
+    Attributes:
+        values: Column -> value. A picture is uint8, or floats from 0 to 1, [C,H,W] ([F,C,H,W]; tensor or array), which
+            the host normalises as its FieldSpec says.
+        same: The picture's number: samples with equal `same` show the same picture.
+        key: What a person calls it: a file name, an id.
     """
 
     values: Mapping[str, Any]
@@ -26,7 +28,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class UnusableSample:
-    """A sample that cannot be used: why, and what a person calls it."""
+    """A sample that cannot be used.
+
+    Attributes:
+        reason: Why it cannot.
+        key: What a person calls it: a file name, an id.
+    """
 
     reason: str
     key: str
@@ -35,10 +42,11 @@ class UnusableSample:
 class Flaw(str):
     """Something wrong with the data, as `Source.problems` finds it; a text that knows what it is about.
 
-    problem  what, where and a hint; a note (which stops nothing) only where no sample is lost
-    split    the split that loses samples by it; "": it concerns the data as a whole, and no share of bad samples
-             excuses it
-    samples  how many samples of the split
+    Attributes:
+        problem: What, where and a hint; a note (which stops nothing) only where no sample is lost.
+        split: The split that loses samples by it. "": it concerns the data as a whole, and no share of bad samples
+            excuses it.
+        samples: How many samples of the split are lost.
     """
 
     problem: Problem
@@ -55,10 +63,12 @@ class Flaw(str):
 class ContrastPair:
     """Two samples that differ in one thing only.
 
-    left, right  samples with the columns `image` and `caption`; same caption template, same words but the differing
-    where        [H,W] bool array, pixels of the object(s) that differ, both sides joined; outside it the two
-                 pictures are equal
-    spans        characters of the differing words in left's and in right's caption: two tuples of (first, last+1)
+    Attributes:
+        left: A sample with the columns `image` and `caption`.
+        right: Another, by the same caption template, with the same words but the differing.
+        where: [H,W] bool array, pixels of the object(s) that differ, both sides joined; outside it the two pictures are
+            equal.
+        spans: Characters of the differing words in left's and in right's caption: two tuples of (first, last+1).
     """
 
     left: Sample
@@ -68,7 +78,12 @@ class ContrastPair:
 
 
 class RetrievalCeiling(Protocol):
-    """R@1 of a reader of the descriptions, each a share 0..1."""
+    """R@1 of a reader of the descriptions.
+
+    Attributes:
+        image_to_text: From a picture to its caption, a share 0..1.
+        text_to_image: From a caption to its picture, a share 0..1.
+    """
 
     @property
     def image_to_text(self) -> float: ...
@@ -79,12 +94,12 @@ class RetrievalCeiling(Protocol):
 class Source(Configured):
     """Where samples come from.
 
-    columns  name -> FieldSpec; kind `raw` needs a reader, any other kind is a field as it is; `of_caption` marks
-             those that the caption is, or that are made of it
-    can      of: twins (`twins(split, kind, count)`), regions (sample values `phrases`, `boxes`, `masks`: see
-             `alignment`), oracle (`oracle(split, numbers)`), words (`words(kind)`: those that name a colour, a shape),
-             frames (clips, whose frames have an order)
-
+    Attributes:
+        columns: Name -> FieldSpec. Kind `raw` needs a reader, any other kind is a field as it is. `of_caption` marks
+            those that the caption is, or that are made of it.
+        can: Some of `twins` (`twins(split, kind, count)`), `regions` (sample values `phrases`, `boxes`, `masks`: see
+            `alignment`), `oracle` (`oracle(split, numbers)`), `words` (`words(kind)`: those that name a colour, a
+            shape), `frames` (clips, whose frames have an order).
     """
 
     Config: type[SourceConfig] = SourceConfig
@@ -103,67 +118,113 @@ class Source(Configured):
 
     @property
     def has(self) -> frozenset[str]:
-        """What an evaluation may need: what the source `can`, and its columns."""
+        """What an evaluation may need: the words of `can` and the names of the columns."""
         return frozenset({*self.can, *self.columns})
 
     @classmethod
     def described(cls, config: Any) -> Mapping[str, FieldSpec] | None:
-        """The columns, told without opening a file, so that a plan needs no data; None where that cannot be."""
+        """Return the columns without opening a file, so that a plan needs no data; by default None.
+
+        Args:
+            config: Options of the source.
+
+        Returns:
+            The `columns`; None where they cannot be known without a file.
+        """
         return None
 
     @classmethod
     def framed(cls, config: Any, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
-        """A picture (or clip) that is none of the data, as a held-out sample would show it: uint8 of `spec`'s shape.
+        """Bring a picture (or clip) from outside of the data to the form that a held-out sample has.
 
-        picture  a path, the bytes of a file, a PIL picture, or uint8 [3,H,W] ([F,3,H,W]), tensor or array
+        By default the whole of it is squeezed to that shape; override where samples are cut or decoded otherwise.
 
-        By default the whole of it, squeezed to that shape; override where samples are cut or decoded otherwise. Raises
-        `vlobjectives.pictures.PictureError` for what is none.
+        Args:
+            config: Options of the source.
+            spec: The field that the picture is for.
+            picture: A path, the bytes of a file, a PIL picture, or uint8 [3,H,W] ([F,3,H,W]), tensor or array.
+            max_pixels: The most pixels (height times width) that the picture may have.
+
+        Returns:
+            uint8 of `spec`'s shape.
+
+        Raises:
+            vlobjectives.pictures.PictureError: It is no picture (or clip) that can be taken.
         """
         from vlobjectives import pictures  # torch's: contracts cost nothing to import
 
         return pictures.squeezed(picture, spec.shape, max_pixels)
 
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits, `train` among them."""
+        """Return the names of the splits, `train` among them."""
         return ("train", "val", "test")
 
     def size(self, split: str) -> int:
-        """Samples in a split; 0 if it has none."""
+        """Return the number of samples in a split; 0 if it has none."""
         raise NotImplementedError
 
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | UnusableSample:
-        """Sample `number` of a split as epoch `epoch` shows it; the same arguments give the same sample."""
+        """Return a sample as an epoch shows it; the same arguments give the same sample.
+
+        Args:
+            split: Name of the split.
+            number: Number of the sample, from 0 to `size(split) - 1`.
+            epoch: Number of the epoch, from 0.
+            seed: The run's seed.
+        """
         raise NotImplementedError
 
     def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | UnusableSample:
-        """One column of a sample; override where it can be had without decoding a picture (readers are fitted so)."""
+        """Return one column of a sample; readers are fitted on it.
+
+        Override it where the column can be had without decoding a picture. The arguments are those of `sample`, with
+        the name of the column.
+        """
         sample = self.sample(split, number, epoch, seed)
         return sample if isinstance(sample, UnusableSample) else sample.values[column]
 
     def twins(self, split: str, kind: str, count: int) -> list[ContrastPair]:
-        """Pairs that differ in a `colour`, a `shape` or in two attributes exchanged (`swap`)."""
+        """Return contrast pairs; of a source that `can` twins.
+
+        Args:
+            split: Name of the split.
+            kind: What differs: a `colour`, a `shape`, or two attributes that are exchanged (`swap`).
+            count: How many pairs.
+        """
         raise NotImplementedError
 
     def oracle(self, split: str, numbers: Sequence[int]) -> RetrievalCeiling:
-        """What a reader of the descriptions scores on these samples; of a source that `can` oracle."""
+        """Return what a reader of the descriptions scores; of a source that `can` oracle.
+
+        Args:
+            split: Name of the split.
+            numbers: Numbers of the samples among which is searched.
+        """
         raise NotImplementedError
 
     def words(self, kind: str) -> Sequence[str]:
-        """Words of its captions that name a `colour`, a `shape`, ...; of a source that `can` words."""
+        """Return the words of its captions that name a `colour`, a `shape`, ...; of a source that `can` words.
+
+        Args:
+            kind: What the words name.
+        """
         raise NotImplementedError
 
     def problems(self, thorough: bool = False) -> list[str]:
-        """Everything that is wrong with the data (`check`), as Flaws; a plain text is one bad sample of `train`.
+        """List everything that is wrong with the data, for `check`. Nothing is cut: the host counts.
 
-        The first hundred files of a split are there and can be opened; thorough: all. Nothing is cut: the host counts.
+        Args:
+            thorough: False looks whether the first hundred files of a split are there and can be opened, True all.
+
+        Returns:
+            Flaws; a plain text is one bad sample of `train`.
         """
         return []
 
     def offer(self, column: str) -> str:
-        """The line of a recipe that would give it a column of this name; empty where there is none."""
+        """Return the line of a recipe that would give it a column of this name; "" where there is none."""
         return ""
 
     def digest(self) -> str:
-        """A hash of what the data is (files and options), for the manifest of a run."""
+        """Return a hash of what the data is (files and options), for the manifest of a run."""
         raise NotImplementedError
