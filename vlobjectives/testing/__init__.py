@@ -8,8 +8,8 @@ In a test file of a package that brings the objective `my_loss` (found through i
     def test_checks(check):
         check()
 
-A class does as well, whether or not a plug-in names it: `@parametrize_with_checks(MyLoss)`. Every kind has its checks.
-In a terminal `vlobj conform my_loss mask=hidden_words` runs the same.
+A class can be given in place of the name, whether or not a plug-in names it: `@parametrize_with_checks(MyLoss)`. Every
+kind has its checks. In a terminal `vlobj conform my_loss mask=hidden_words` runs the same.
 
 Each check builds a toy system around the plug-in with the real host (real recipe, plan, steps; toy parts and pairs;
 float64; no network, milliseconds) and raises `CheckFailed` with what went wrong, the check, and what to change.
@@ -19,7 +19,7 @@ Options may name the toys: inputs `image`, `text`; parts `vision`, `text`, `fusi
     toy = Toy(objectives={"my_loss": {"negatives": "hard"}}, pairings={"hard": {"type": "hard_negatives"}})
     @parametrize_with_checks("my_loss", toy)                    # also on clips: toy.with_data(frames=2)
     Toy(plugins=["my_plugin.py"], ...)                          # a local plug-in file
-    Toy(components={"mask:my_mask": MyMask}, ...)               # a class beside that no plug-in names yet
+    Toy(components={"mask:my_mask": MyMask}, ...)               # a further class, which no plug-in names yet
 
 A part takes the place of the toy that it stands in for: an encoder of pictures that of `vision`, one of texts of
 `text`; where that cannot be seen, say so: `Toy(model={"text": {"type": "my_text"}})`.
@@ -28,15 +28,16 @@ A check that cannot hold is listed with the reason, and must fail then:
 
     @parametrize_with_checks(MyMask, expected={"new_each_step": "hides what is most like the caption, no chance in it"})
 
-A reader takes the place of that of the column `caption`, or reads another (`of: COLUMN`). An evaluation is tried on
-untrained parts, a source on itself, a tracker in runs of three steps: what they need of one another stands in a Toy,
+A reader takes the place of that of the column `caption`, or reads another column (`of: COLUMN`). An evaluation is tried
+on untrained parts, a source by itself, a tracker in runs of three steps. What they need of one another stands in a Toy:
 
     Toy(data={"type": "my_source"}, fields={"my_reader": {"of": "wave"}}, evaluate={"my_evaluation": {}})
 
-`checks_of(MyLoss, ...)` gives the same checks as a list; `objective_checks()`, `mask_checks()` and so on those of a
-kind, to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
+`checks_of(MyLoss, ...)` returns the same checks as a list. `objective_checks()`, `mask_checks()` and so on return those
+of a kind, to be run one by one: `objective_checks()[0].run("my_loss", toy)`.
 
-`processes_equal_one` starts two processes, which takes seconds; `processes.broken` checks many objectives in one pair.
+The check `processes_equal_one` starts two processes, which takes seconds. `processes.broken` checks many objectives in
+one pair of processes.
 """
 
 from importlib import import_module

@@ -24,9 +24,10 @@ TOLERANCE = 1e-9
 class CheckFailed(AssertionError):
     """A plug-in does not pass a check.
 
-    hint    what to change, where the check's own hint says less
-    place   the line of the plug-in that is at fault; else the check names the plug-in's class
-    cause   the check whose failure this is; other checks that come upon it say so and blame nothing else
+    Attributes:
+        hint: What to change, where the check's own hint says less.
+        place: The line of the plug-in that is at fault; without one the check names the plug-in's class.
+        cause: The check whose failure this is. Other checks that come upon it say so and blame nothing else.
     """
 
     def __init__(self, what: str, hint: str = "", place: Place | None = None, cause: str = ""):
@@ -38,10 +39,14 @@ class CheckFailed(AssertionError):
 class Check:
     """One check of one kind of plug-in.
 
-    section      where the kind stands in a recipe: objectives, masks, pairings, model
-    description  what holds of every plug-in that passes
-    hint         where to look if it does not hold
-    expected     why it is known not to hold; `run` then demands that it fails
+    Attributes:
+        section: Section of a recipe in which the kind stands: objectives, masks, pairings, model, ...
+        name: Name of the check.
+        description: What holds of every plug-in that passes.
+        hint: Where to look if it does not hold.
+        test: The check itself. It gets the toy and the plug-in's name in it, and raises if the description does not
+            hold.
+        expected: Why it is known not to hold; `run` then demands that it fails. "": it must hold.
     """
 
     section: str
@@ -55,9 +60,16 @@ class Check:
         return self.name
 
     def run(self, name: str, given: Toy | Mapping[str, Any] | None = None) -> None:
-        """Holds the plug-in `name` to this check. Raises CheckFailed.
+        """Check a plug-in.
 
-        given  its options as in a recipe (`type` where the plug-in has another name), or a Toy that has such an entry
+        Args:
+            name: Name of the plug-in, or of its entry.
+            given: Its options as in a recipe (`type` where the plug-in has another name), or a Toy that has such an
+                entry.
+
+        Raises:
+            CheckFailed: The plug-in does not pass, or passes and was expected to fail.
+            RecipeError: The plug-in does not take the options; nothing was checked.
         """
         entries: dict[str, Any] = {} if isinstance(given, Toy) else {self.section: {name: dict(given or {})}}
         toy = given if isinstance(given, Toy) else Toy(**entries)
@@ -91,7 +103,16 @@ class Check:
 
 
 def defined(toy: Toy, section: str, name: str) -> Place | None:
-    """Where the class of a recipe's entry is written; of an objective, its `forward`."""
+    """Return the place where the class of a recipe's entry is written; of an objective, its `forward`.
+
+    Args:
+        toy: The toy with the entry.
+        section: Section of the entry; `data` and `balance` have one alone.
+        name: Name of the entry.
+
+    Returns:
+        File and line; None where there is no such entry, or its class was made in no file.
+    """
     entry = toy.resolved.entries.get((section,) if section in ("data", "balance") else (section, name))
     if entry is None:
         return None
@@ -103,7 +124,11 @@ def defined(toy: Toy, section: str, name: str) -> Place | None:
 
 
 def raised(error: Exception) -> CheckFailed:
-    """What an error of a plug-in's own lines is: a failure at its line, and no traceback through the host."""
+    """Turn an error of a plug-in's own lines into a failure at its line, without a traceback through the host.
+
+    Raises:
+        Exception: `error` itself, where it is of no line of a plug-in.
+    """
     known = blamed(error)
     if isinstance(known, PluginError):
         hint = "" if known.hint == MEND else known.hint
@@ -112,9 +137,14 @@ def raised(error: Exception) -> CheckFailed:
 
 
 def listed(checks: list[Check], expected: Mapping[str, str] | None) -> list[Check]:
-    """The checks, those named in `expected` (check -> why it cannot hold) marked so.
+    """Return the checks, with those that are expected to fail marked so.
 
-    Raises ValueError for other names.
+    Args:
+        checks: Checks of a kind.
+        expected: Check -> why it cannot hold.
+
+    Raises:
+        ValueError: `expected` names a check that there is not.
     """
     expected = dict(expected or {})
     if unknown := expected.keys() - {check.name for check in checks}:
@@ -125,12 +155,23 @@ def listed(checks: list[Check], expected: Mapping[str, str] | None) -> list[Chec
 
 
 def demand(holds: bool | Tensor, otherwise: str) -> None:
+    """Raise CheckFailed with the text `otherwise` unless `holds`, a bool or a bool tensor of one element."""
     if not bool(holds):
         raise CheckFailed(otherwise)
 
 
 def same(found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
-    """Equal shapes, and values to the tolerance; NaN is equal to nothing."""
+    """Demand that two tensors have equal shapes, and equal values to the tolerance; NaN is equal to nothing.
+
+    Args:
+        found: What is checked.
+        wanted: What it should be.
+        what: What it is called in the message.
+        tolerance: Largest difference, times the largest entry of `wanted` where that is above 1.
+
+    Raises:
+        CheckFailed: They differ.
+    """
     demand(found.shape == wanted.shape, f"{what} is {tuple(found.shape)}, not {tuple(wanted.shape)}")
     if found.numel() == 0:
         return
@@ -141,7 +182,11 @@ def same(found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE)
 
 
 def equal(found: Any, wanted: Any, what: str, tolerance: float = TOLERANCE) -> None:
-    """`same` for every tensor of two values of the same form."""
+    """Demand `same` of every tensor of two values of the same form; the arguments are those of `same`.
+
+    Raises:
+        CheckFailed: They differ, or one has a tensor where the other has none.
+    """
     one, other = dict(tensors(found)), dict(tensors(wanted))
     demand(one.keys() == other.keys(), f"{what} has {sorted(one)}, not {sorted(other)}")
     for key, x in one.items():
@@ -150,7 +195,15 @@ def equal(found: Any, wanted: Any, what: str, tolerance: float = TOLERANCE) -> N
 
 
 def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a value with its dotted place: tensors, Rows, mappings and lists of them."""
+    """Find every tensor of a value.
+
+    Args:
+        value: A tensor, or Rows, mappings, lists and tuples of them.
+        path: Dotted place of the value itself.
+
+    Returns:
+        The dotted place of each tensor, and the tensor.
+    """
     if isinstance(value, Tensor):
         yield path, value
     elif isinstance(value, Mapping) and not isinstance(value, Rows):
@@ -166,7 +219,15 @@ def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 @contextmanager
 def untouched(who: str, *given: Any) -> Iterator[None]:
-    """Raises CheckFailed if a tensor in `given` is written to inside; `who` is the culprit."""
+    """Demand that no tensor is written to inside of the `with` block.
+
+    Args:
+        who: What would have written, as the message names it.
+        *given: Values that hold the tensors, as of `tensors`.
+
+    Raises:
+        CheckFailed: One was written to.
+    """
     before = [(place, x, x._version, x.detach().clone()) for place, x in tensors(given)]
     yield
     for place, x, version, copy in before:
@@ -175,12 +236,20 @@ def untouched(who: str, *given: Any) -> Iterator[None]:
 
 
 def summed(values: Iterable[Tensor]) -> Tensor:
-    """The sum of tensors; of none a zero."""
+    """Return the sum of tensors of equal shape; of none a zero []."""
     return sum(values, torch.zeros(()))
 
 
 def gradients(module: nn.Module, total: Tensor) -> dict[str, Tensor]:
-    """Parameter -> gradient of `total`; parameters that get none are absent."""
+    """Return the gradients of a loss.
+
+    Args:
+        module: The module whose parameters get them; what was there is cleared.
+        total: [], the loss.
+
+    Returns:
+        Parameter -> a copy of its gradient, of the parameter's shape; parameters that get none are absent.
+    """
     module.zero_grad(set_to_none=True)
     if total.requires_grad:
         torch.autograd.backward(total)
@@ -188,7 +257,15 @@ def gradients(module: nn.Module, total: Tensor) -> dict[str, Tensor]:
 
 
 def same_gradients(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """To the tolerance of the largest gradient: some are 0 in truth (key biases). None counts as 0."""
+    """Demand that gradients are equal to TOLERANCE of the largest: some are 0 in truth (key biases).
+
+    Args:
+        found: Parameter -> gradient. A parameter that is absent counts as 0.
+        wanted: What they should be.
+
+    Raises:
+        CheckFailed: One differs.
+    """
     largest = max((x.abs().max().item() for x in wanted.values()), default=0.0)
     for name in found.keys() | wanted.keys():
         sides = [side[name] for side in (found, wanted) if name in side]

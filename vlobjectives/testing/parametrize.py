@@ -29,7 +29,12 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class ComponentCheck:
-    """One check of one component: called without arguments it passes or raises CheckFailed."""
+    """One check of one component: called without arguments it passes or raises CheckFailed.
+
+    Attributes:
+        check: The check of the component's kind.
+        subject: The component, in a toy.
+    """
 
     check: Check
     subject: Subject
@@ -39,7 +44,11 @@ class ComponentCheck:
         return self.check.name
 
     def expecting(self, reason: str) -> "ComponentCheck":
-        """The same check, which must fail where there is a reason."""
+        """Return the same check, which must fail where there is a reason.
+
+        Args:
+            reason: Why it is known to fail; "": it must pass.
+        """
         return replace(self, check=replace(self.check, expected=reason))
 
     def __call__(self) -> None:
@@ -56,13 +65,16 @@ def checks_of(
     expected: Mapping[str, str] | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> list[ComponentCheck]:
-    """All checks of a component's kind, to be called one by one.
+    """Return all checks of a component's kind, to be called one by one.
 
     Args:
         component: A class of a plug-in, or the name of one that is installed (`KIND:NAME` where two kinds have it).
         options_or_toy: Its options as in a recipe, or a Toy in which it has an entry.
         expected: Check -> why it is known to fail; it must fail then.
         plugins: Local plug-in files that bring the component, or what its options name.
+
+    Returns:
+        The checks, each of which is called without arguments.
 
     Raises:
         PluginError: What is given is no plug-in, no name of one, or of a kind without checks.
@@ -73,7 +85,16 @@ def checks_of(
 
 
 def checks_of_kind(kind: str, expected: Mapping[str, str] | None = None) -> list[Check]:
-    """All checks of a kind of plug-in (`objective`, `encoder`, ...). Raises PluginError where there are none."""
+    """Return all checks of a kind of plug-in.
+
+    Args:
+        kind: `objective`, `encoder`, ...
+        expected: Check -> why it is known to fail; it must fail then.
+
+    Raises:
+        PluginError: There are no checks of this kind.
+        ValueError: `expected` names a check that there is not.
+    """
     if kind not in CHECKS:
         raise PluginError(f"there are no checks of kind {kind}", f"there are checks of {', '.join(CHECKS)}")
     checks: list[Check] = getattr(import_module(f"vlobjectives.testing.{CHECKS[kind]}"), CHECKS[kind])(expected)

@@ -26,7 +26,12 @@ GROUP = 16
 
 @dataclass(frozen=True)
 class Case:
-    """An objective in a toy, with the `group` that it is tried with."""
+    """An objective in a toy, with the `group` that it is tried with.
+
+    Attributes:
+        toy: The toy, in whose entry of the objective `group` stands.
+        name: Name of the objective.
+    """
 
     toy: Toy
     name: str
@@ -36,7 +41,12 @@ class Case:
 
 
 def cases(toy: Toy, name: str) -> list[Case]:
-    """`group: all` and `group: 16`, a pairing's group 16 in both."""
+    """Return the two cases of an objective: `group: all` and `group: 16`, a pairing's group 16 in both.
+
+    Args:
+        toy: A toy that has the objective.
+        name: Name of the objective.
+    """
     paired = toy.changed(rows=WORLD * ROWS).grouped(name, GROUP)
     return [
         Case(paired.changed(objectives={name: {**paired.objectives[name], "group": group}}), name)
@@ -45,9 +55,16 @@ def cases(toy: Toy, name: str) -> list[Case]:
 
 
 def processes_equal_one(toy: Toy, name: str) -> None:
-    """Raises CheckFailed if two processes of 32 rows differ from one of 64 in a term or a gradient.
+    """Demand that two processes of 32 rows give the terms, gradients and buffers of one process of 64 rows.
 
     What two ranks of one process already show is said without starting any: it would be the same words.
+
+    Args:
+        toy: A toy that has the objective.
+        name: Name of the objective.
+
+    Raises:
+        CheckFailed: A term or a gradient differs from one process's, or a buffer after a step over the processes.
     """
     ranks_equal_one(toy, name)
     for case, why in broken(cases(toy, name)).items():
@@ -55,7 +72,16 @@ def processes_equal_one(toy: Toy, name: str) -> None:
 
 
 def broken(tried: Sequence[Case]) -> dict[str, str]:
-    """What differs, by case; all cases in one pair of processes, which is what costs the time."""
+    """Find the cases in which two processes differ from one.
+
+    All cases run in one pair of processes: starting them is what costs the time.
+
+    Args:
+        tried: The cases, as `cases` gives them for each objective.
+
+    Returns:
+        The case in words -> what differs; empty where all are equal.
+    """
     found = {}
     for case, several in zip(tried, over_processes(tried)):
         system = without_dropout(case.toy.system(True), case.name)
@@ -72,7 +98,12 @@ def broken(tried: Sequence[Case]) -> dict[str, str]:
 
 
 def over_processes(tried: Sequence[Case]) -> list[Mapping[str, Mapping[str, Tensor]]]:
-    """For each case the terms' values, summed over processes, and the gradients as the optimiser gets them."""
+    """Take a step of each case in two processes.
+
+    Returns:
+        For each case `values` (term -> [] float64, summed over processes), `gradients` (parameter -> the gradient as
+        the optimiser gets it) and `apart` (buffer -> [] int64, 1 where it differs over the processes after the step).
+    """
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.start_processes(  # type: ignore[attr-defined,no-untyped-call]  # torch gives it no types
             _process, (tuple(tried), folder), nprocs=WORLD, start_method=START

@@ -60,19 +60,24 @@ class _Brought:
 class Toy:
     """A recipe in which everything that is not given is a toy.
 
-    objectives  by name, options as in a recipe; `type` where it differs from the name
-    masks       beside `dropped`, `replaced`, `greyed` (pictures), `hidden_words`, `noisy_words` (texts)
-    pairings    beside `others` (random negatives)
-    model       beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; None takes one out
-    fields      beside or instead of `caption`, which reads the toy's words; None takes it out
-    balance     the balancer by its name; without `objectives` it weighs three of them
-    inputs, plan, evaluate, trackers as in a recipe
-    data        options of the toy source: `frames`, `pictures`, `words`, `size`, `second` (see ToyPairs); with `type`
-                another's
-    plugins     local plug-in files; what is installed is found anyway
-    components  `kind:name` -> class, for classes that no plug-in names yet
-    rows        pairs of a step, and the pairings' groups; the objectives' where a check needs one
-    dropout     of the toy parts
+    Attributes:
+        objectives: Objectives by name, with options as in a recipe; `type` where it differs from the name.
+        masks: Masks beside `dropped`, `replaced`, `greyed` (pictures), `hidden_words`, `noisy_words` (texts).
+        pairings: Pairings beside `others` (random negatives).
+        model: Parts beside or instead of `vision`, `text`, `fusion`, `decoder`, `joint`, `words`; None takes one out.
+        fields: Fields beside or instead of `caption`, which reads the toy's words; None takes it out.
+        balance: The balancer by its name; without `objectives` it weighs three of them.
+        evaluate: Evaluations, as in a recipe.
+        trackers: Trackers, as in a recipe.
+        inputs: Inputs, as in a recipe.
+        plan: The plan's keys, as in a recipe.
+        data: Options of the toy source: `frames`, `pictures`, `words`, `size`, `second` (see ToyPairs); with `type` the
+            options of another source.
+        plugins: Local plug-in files; what is installed is found anyway.
+        components: `kind:name` -> class, for classes that no plug-in names yet.
+        rows: Pairs of a step, and the pairings' groups; the objectives' groups where a check needs one.
+        dropout: Dropout of the toy parts, from 0 to 1.
+        seed: The recipe's seed.
     """
 
     objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -93,17 +98,23 @@ class Toy:
     seed: int = 0
 
     def changed(self, **changes: Any) -> "Toy":
-        """The same toy with other fields; with the same plug-ins, these are not looked for again."""
+        """Return the same toy with other attributes; with the same plug-ins, these are not looked for again."""
         other = replace(self, **changes)
         if not {"plugins", "components"} & changes.keys():
             other.__dict__["registry"] = self.registry
         return other
 
     def with_data(self, **options: Any) -> "Toy":
+        """Return the same toy with further options of its source."""
         return self.changed(data={**self.data, **options})
 
     def grouped(self, name: str, group: int | str) -> "Toy":
-        """The same toy in which objective `name` sees `group` rows together, and pairings (numbers only) too."""
+        """Return the same toy in which an objective sees so many rows together.
+
+        Args:
+            name: Name of the objective.
+            group: Consecutive rows that it sees, or "all"; a number becomes the pairings' group too.
+        """
         objectives = {**self.objectives, name: {**self.objectives[name], "group": group}}
         if group == "all":
             return self.changed(objectives=objectives)
@@ -112,6 +123,7 @@ class Toy:
 
     @cached_property
     def registry(self) -> Registry:
+        """The plug-ins: installed ones, the toys, and those of `plugins` and `components`."""
         registry = Registry()
         for path in (Path(__file__).with_name("toy_plugin.py"), *self.plugins):
             registry.add_file(path)
@@ -121,6 +133,7 @@ class Toy:
 
     @cached_property
     def recipe(self) -> Recipe:
+        """The recipe, in which toys stand for what is not given."""
         dropping = {"dropout": self.dropout} if self.dropout else {}
         model = {
             name: {**entry, **(dropping if entry.get("type") in WITH_DROPOUT else {})}
@@ -154,18 +167,30 @@ class Toy:
 
     @cached_property
     def resolved(self) -> Resolved:
+        """The recipe with the classes and options of its plug-ins."""
         return typed(Loaded(self.recipe, Layered(), Path("toy.yaml")), self.registry)
 
     @cached_property
     def data_module(self) -> DataModule:
+        """The recipe's source and its fitted readers."""
         return build_data(self.resolved)
 
     def system(self, train: bool = False) -> System:
-        """A fresh system in float64, in eval mode unless `train`; first weights by seed, so always the same."""
+        """Build a system in float64; its first weights hang on the seed, so they are always the same.
+
+        Args:
+            train: Whether it is in training mode; else it is in eval mode.
+        """
         return assemble.system(self.resolved, self.data_module).double().train(train)
 
     def batch(self, rows: int | None = None, first: int = 0, dtype: torch.dtype = torch.float64) -> Batch:
-        """Samples first, first+1, ... of the training split, as encoders get them; `rows` by default a step's."""
+        """Make a batch of the training split, as encoders get it.
+
+        Args:
+            rows: Number of samples, by default a step's.
+            first: Number of the first; the others follow on it.
+            dtype: Type of its floats.
+        """
         numbers = range(first, first + (rows or self.rows))
         drawn = (self.data_module.source.sample("train", number, 0, self.seed) for number in numbers)
         samples = [sample for sample in drawn if isinstance(sample, Sample)]
@@ -173,5 +198,5 @@ class Toy:
         return batch.map(lambda x: x.to(dtype) if x.is_floating_point() else x)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was made of it: worker processes make their own."""
+        """Leave out what was made of it: worker processes make their own."""
         return {key: value for key, value in self.__dict__.items() if key not in MADE}
