@@ -93,4 +93,5 @@ class Mask(Configured):
         raise NotImplementedError
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        """Return the error of what cannot be, for the caller to raise: `raise self.cannot(why, hint)`."""
         return CannotBuild(why, hint)

@@ -136,6 +136,7 @@ class Part(nn.Module, Configured):
         return self.spec
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        """Return the error of what cannot be, for the caller to raise: `raise self.cannot(why, hint)`."""
         return CannotBuild(why, hint)
 
 
@@ -230,6 +231,7 @@ class Fusion(Part):
         super().__init__(config)
 
     def forward(self, image: Encoded, text: Encoded, want: RequestedOutputs) -> Fused:
+        """Fuse R rows of both streams; `want` says what to give besides."""
         raise NotImplementedError
 
 
@@ -240,6 +242,7 @@ class Decoder(Part):
         super().__init__(config)
 
     def forward(self, query: Encoded, memory: Encoded | None, want: RequestedOutputs) -> Encoded:
+        """Decode the query positions; `memory` is None for a part without one, `want` says what to give besides."""
         raise NotImplementedError
 
     def decode_step(

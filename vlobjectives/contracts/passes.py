@@ -25,11 +25,7 @@ class Input:
     mask: str | None = None
 
     def masked(self, mask: str | None) -> "Input":
-        """Return the input corrupted by a mask of the recipe; for None as it is, its own mask included.
-
-        Raises:
-            ViewError: The input has a mask already.
-        """
+        """Return the input corrupted by a mask of the recipe; for None the input as it is, its own mask included."""
         if mask is None:
             return self
         if self.mask is not None:
@@ -165,7 +161,6 @@ class View:
     """Base of the four kinds of views.
 
     Attributes:
-        part: The part of the model that runs the pass.
         reading: What is taken from the pass.
         averaged: Whether the part runs on the average of its weights over the steps so far.
     """
@@ -289,10 +284,9 @@ class View:
         return value
 
     def static(self, given: PassInputs) -> Any:
-        """Return what is known of the value before the pass runs; None where nothing is.
+        """Return what is known of the value before the pass runs (validity, segments, draws; features of width 0).
 
-        It is validity, segments and mask samples; features have width 0. All that the view is fed and requires is there
-        to be read.
+        None where nothing is known. All that the view is fed and requires is there to be read.
         """
         return None
 

@@ -75,9 +75,9 @@ class Reader(Configured):
             value: The value, as a Sample holds it.
 
         Returns:
-            By the field's kind. Tokens: a TokenEncoding, to which the host adds begin, end and padding, and which it
-            cuts at the length. Labels: a list of ids or of (id, number). Vectors: rows [m,W]. Number: a float.
-            Picture: as a Sample holds it.
+            A row of the field, by its kind. `tokens`: a TokenEncoding (the host adds begin, end and padding, and cuts
+            at the length). `labels`: a list of ids or of (id, number). `vectors`: rows [m,W]. `number`: a float.
+            `picture`: uint8 or floats from 0 to 1, as a Sample holds it.
 
         Raises:
             DataError: The value is of another kind than it reads. `check` fits and reads the first records.
@@ -119,4 +119,5 @@ class Reader(Configured):
         return made
 
     def cannot(self, why: str, hint: str = "") -> CannotBuild:
+        """Return the error of what cannot be, for the caller to raise: `raise self.cannot(why, hint)`."""
         return CannotBuild(why, hint)
