@@ -31,7 +31,7 @@ class UnusableSample:
     """A sample that cannot be used.
 
     Attributes:
-        reason: Why it cannot.
+        reason: Why it cannot be used.
         key: What a person calls it: a file name, an id.
     """
 
@@ -65,7 +65,7 @@ class ContrastPair:
 
     Attributes:
         left: A sample with the columns `image` and `caption`.
-        right: Another, by the same caption template, with the same words but the differing.
+        right: Another, by the same caption template, with the same words but those that differ.
         where: [H,W] bool array, pixels of the object(s) that differ, both sides joined; outside it the two pictures are
             equal.
         spans: Characters of the differing words in left's and in right's caption: two tuples of (first, last+1).
