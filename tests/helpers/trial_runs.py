@@ -129,6 +129,7 @@ def forked(said: Path, work: Callable[[], int | None], env: Mapping[str, str] | 
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
         os.environ.update(env or {})
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup, which children would keep ignoring
         torch.set_num_threads(1)
         code = work() or 0
     except BaseException:
