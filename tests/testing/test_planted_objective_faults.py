@@ -5,6 +5,7 @@ import re
 
 import faulty_objectives
 import pytest
+import torch
 
 from vlobjectives.testing import CheckFailed, Toy, objective_checks
 
@@ -126,3 +127,14 @@ def test_the_sound_one_passes():
 def test_every_check_catches_something():
     others = {"planned_equals_alone", "every_view_used", "empty_counts", "micro_batches_equal_one"}  # test_checks_fail
     assert {check for check, _ in FAULTS.values()} | others == CHECKS.keys()
+
+
+def doubled_when_compiled(x):
+    return x * 2 if torch.compiler.is_compiling() else x
+
+
+def test_two_ranks_leave_torch_compile_at_work():
+    """Modes of two threads that take turns would leave torch's flag of modes, by which torch.compile does nothing."""
+    message("ranks_equal_one", "OwnRowsKept")
+    torch._dynamo.reset()
+    assert torch.compile(doubled_when_compiled, backend="eager")(torch.ones(1)).item() == 2

@@ -1,16 +1,20 @@
 """Processes without processes: an objective on two ranks of one Python process, which take turns where they gather."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.utils import _python_dispatch
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
 from vlobjectives.testing.check import CheckFailed
+
+FLAG = (True, False)
 
 
 class Ranks:
@@ -30,7 +34,7 @@ class Ranks:
     def step(self, batches: Sequence[Batch]) -> list[Losses]:
         """The losses of each rank, with the counts of all. Raises what the first rank raised."""
         threads = [threading.Thread(target=self._run, args=(rank, batch)) for rank, batch in enumerate(batches)]
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _mode_flags_kept():
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -76,3 +80,21 @@ class Ranks:
         others = [(rank + step) % self.world for step in range(1, self.world + 1)]
         self.moves = next((other for other in others if other not in self.gone), -1)
         self.turn.notify_all()
+
+
+@contextmanager
+def _mode_flags_kept() -> Iterator[None]:
+    """Puts back torch's flags of dispatch modes.
+
+    They are the process's, not a thread's: of modes that threads enter and leave in turns one flag would stay, and
+    torch.compile would do nothing from then on.
+    """
+    names = [key for key, value in vars(_python_dispatch).items() if key.startswith("_is_in") and value in FLAG]
+    flags = {key: vars(_python_dispatch)[key] for key in names}
+    tell = getattr(_python_dispatch, "set_is_in_mode_without_ignore_compile_internals", None)
+    try:
+        yield
+    finally:
+        vars(_python_dispatch).update(flags)
+        if tell is not None:
+            tell(flags["_is_in_any_mode_without_ignore_compile_internals"])
