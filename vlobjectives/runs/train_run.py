@@ -106,6 +106,8 @@ def run(resolved: Resolved, place: Path, log: Log, going_on: bool, accept_change
             told = termination.explained(error, at, signals.seen)
             with suppress(OSError):  # the disk may be what is full
                 log.only_file("\n".join([f"ended: {told}", *getattr(told, "__notes__", ())]))
+            if isinstance(error, StopRequest):  # all stop together; groups that outlive Python may abort its end
+                distributed.leave()
             if told is error:
                 raise
             raise told from error
