@@ -18,7 +18,8 @@ def installed(tmp_path_factory):
 
 
 def test_all_components_are_listed_where_the_package_is_installed(installed):
-    listed = {line.split()[1] for line in vlobj_with(installed, "plugins").splitlines() if "vlobj-audio" in line}
+    lines = vlobj_with(installed, "plugins").stdout.splitlines()
+    listed = {line.split()[1] for line in lines if "vlobj-audio" in line}
     assert listed == COMPONENTS
 
 

@@ -3,14 +3,13 @@
 import ast
 import csv
 import json
-import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
-from small_recipes import vlobj as vlobj_here
+from small_recipes import vlobj
+from wheels import unpacked, vlobj_with
 
 from vlobjectives.recipe import load
 from vlobjectives.registry import Registry
@@ -25,35 +24,11 @@ LINES = 45
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what pip would install of the package: its wheel, unpacked, metadata and all."""
-    folder = tmp_path_factory.mktemp("modern")
-    build = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", build, folder], cwd=PACKAGE, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
-    return folder / "site"
-
-
-COMMAND = """
-import sys
-from vlobjectives.cli import main
-code = main(sys.argv[1:])
-print(*sorted(sys.modules), file=sys.stderr)
-sys.exit(code)
-"""
-
-
-def vlobj(installed: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line in a process that finds the package as an installed one; its stderr ends with its modules."""
-    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", COMMAND, *map(str, words)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done
+    return unpacked(PACKAGE, tmp_path_factory.mktemp("modern"))
 
 
 def test_every_objective_is_listed_where_the_package_is_installed_and_nothing_heavy_is_imported(installed):
-    done = vlobj(installed, "plugins")
+    done = vlobj_with(installed, "plugins")
     listed = [line.split()[1] for line in done.stdout.splitlines() if "vlobj-modern" in line]
     assert sorted(listed) == OBJECTIVES
     imported = set(done.stderr.splitlines()[-1].split())
@@ -64,7 +39,7 @@ def test_every_objective_is_listed_where_the_package_is_installed_and_nothing_he
 def test_pip_installs_it_and_a_recipe_trains(tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", tmp_path / "site", PACKAGE], cwd=tmp_path, check=True)
-    vlobj(tmp_path / "site", "run", PACKAGE / "recipes" / "cyclip.yaml", "--tiny", "--out", tmp_path / "run")
+    vlobj_with(tmp_path / "site", "run", PACKAGE / "recipes" / "cyclip.yaml", "--tiny", "--out", tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").is_file()
 
 
@@ -102,7 +77,7 @@ def test_a_recipe_mixes_with_objectives_of_glscl(recipe, found):
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_trains(recipe, found, capsys, tmp_path):
-    ended = vlobj_here(capsys, "run", recipe, "--tiny", "--out", tmp_path / "run")
+    ended = vlobj(capsys, "run", recipe, "--tiny", "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert any(term.startswith(f"{recipe.stem}/") for term in lines[-1]["terms"])
@@ -142,7 +117,7 @@ SWEEP = PACKAGE / "recipes" / "sweeps" / "modern.yaml"
 @pytest.mark.long
 def test_the_sweep_shows_what_silc_and_negclip_change(found, capsys, tmp_path):
     """Five seeds: every score that the page shows has its interval, and matching is learned."""
-    ended = vlobj_here(capsys, "sweep", SWEEP, "--out", tmp_path / "sweep")
+    ended = vlobj(capsys, "sweep", SWEEP, "--out", tmp_path / "sweep")
     assert ended.code == 0, ended.err
     with (tmp_path / "sweep" / "table.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -7,6 +7,13 @@ import zipfile
 from pathlib import Path
 
 BUILD = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
+COMMAND = """
+import sys
+from vlobjectives.cli import main
+code = main(sys.argv[1:])
+print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
 
 
 def unpacked(package: Path, folder: Path) -> Path:
@@ -17,10 +24,10 @@ def unpacked(package: Path, folder: Path) -> Path:
     return folder / "site"
 
 
-def vlobj_with(site: Path, *words: str | Path) -> str:
-    """What the command line prints in a process that finds such a folder; it must end well."""
+def vlobj_with(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line in a process that finds such a folder; it must end well. Its stderr ends with its modules."""
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "vlobjectives", *map(str, words)]
+    command = [sys.executable, "-c", COMMAND, *map(str, words)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout
+    return done

@@ -14,8 +14,6 @@ from vlobjectives.system.losses import Losses
 from vlobjectives.system.system import System
 from vlobjectives.testing.check import CheckFailed
 
-FLAG = (True, False)
-
 
 class Ranks:
     """Runs a step of each system on rows of its own; `gather` joins the rows of all, with the gradient `exact`.
@@ -89,12 +87,12 @@ def _mode_flags_kept() -> Iterator[None]:
     They are the process's, not a thread's: of modes that threads enter and leave in turns one flag would stay, and
     torch.compile would do nothing from then on.
     """
-    names = [key for key, value in vars(_python_dispatch).items() if key.startswith("_is_in") and value in FLAG]
-    flags = {key: vars(_python_dispatch)[key] for key in names}
+    held = vars(_python_dispatch)
+    flags = {key: value for key, value in held.items() if key.startswith("_is_in") and isinstance(value, bool)}
     tell = getattr(_python_dispatch, "set_is_in_mode_without_ignore_compile_internals", None)
     try:
         yield
     finally:
-        vars(_python_dispatch).update(flags)
+        held.update(flags)
         if tell is not None:
             tell(flags["_is_in_any_mode_without_ignore_compile_internals"])
