@@ -235,3 +235,19 @@ def test_long_orders_do_not_tie() -> None:
     assert torch.equal(long.sort().values, torch.arange(n))
     assert abs(correlation(long, torch.arange(n))) < 4.5
     assert abs((long[1:] > long[:-1]).double().mean().item() - 0.5) < 4.5 / math.sqrt(12 * n)
+
+
+# ---- where they are drawn
+
+
+def test_compiled_code_draws_the_same_numbers_with_every_key() -> None:
+    """A key is an int of 128 bits, of which a compiler that traced it would keep 64 from the second key on."""
+
+    def work(key: int) -> tuple[Tensor, Tensor, Tensor]:
+        return random_uniform(key, MANY[:5], 2, 7), permutation(key, MANY[:5], 6), random_bits(key, MANY[:5], 3)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(work, backend="eager")
+    for key in KEYS:
+        for found, expected in zip(compiled(key), work(key), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=0)

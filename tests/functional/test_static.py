@@ -68,7 +68,7 @@ def gathering(x: Tensor, **_: Tensor) -> Tensor:
     return f.all_gather_with_grad(f.l2_normalize(x))
 
 
-# Noise is drawn outside of compiled code: its key is a Python int and would recompile at every step.
+# Not `noise`: a draw breaks the graph (tests/functional/test_noise.py).
 COMPILED = [contrast, masking, matching, pixels, attending, gathering]
 
 

@@ -11,14 +11,17 @@ with little bias, found by the hash-prospector search (github.com/skeeto/hash-pr
 exact in int64: a word is under 2^32 and a multiplier under 2^31 in magnitude, so a product stays inside 63
 bits and sign.
 
-Not for secrets. Draw outside of compiled code: a key is a Python int and a new one recompiles.
+Not for secrets. Under torch.compile a draw breaks the graph and is computed outside of it: a compiler would take a
+key for an int of 64 bits, and a new key would recompile.
 """
 
 import hashlib
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 _WORD = 0xFFFFFFFF
 # The second multiplier is 0xD35A2D97 - 2^32, which is the same modulo 2^32 and keeps the product in range.
@@ -116,11 +119,19 @@ def _pairs(key: int, number: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 def _words(key: int, number: Tensor, n: int) -> Tensor:
     """[B,n] words of 32 bits."""
+    # The wrapper imports the compiler when it is called, which takes seconds where nothing is compiled.
+    return (_words_uncompiled if torch.compiler.is_dynamo_compiling() else _words_plain)(key, number, n)
+
+
+def _words_plain(key: int, number: Tensor, n: int) -> Tensor:
     left, right = number & _WORD, (number >> 32) & _WORD
     for place in range(4):
         left, right = right ^ _mix(left ^ ((key >> 32 * place) & _WORD)), left
     counter = torch.arange(1, n + 1, device=number.device) * _STRIDE
     return _mix(_mix((left[:, None] + counter) & _WORD) ^ right[:, None])
+
+
+_words_uncompiled: Callable[[int, Tensor, int], Tensor] = _disable_dynamo(_words_plain)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ one pair of processes.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlobjectives.testing.balancer_checks import balancer_checks
 from vlobjectives.testing.check import Check, CheckFailed
@@ -74,5 +74,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    return import_module("vlobjectives.deprecated").attribute(__name__, name)
+if not TYPE_CHECKING:  # to a type checker a name that is not above is a mistake
+
+    def __getattr__(name: str) -> Any:
+        return import_module("vlobjectives.deprecated").attribute(__name__, name)
