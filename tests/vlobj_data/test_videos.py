@@ -15,9 +15,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from vlobj_data.forms.clips import form_of
 from vlobj_data.videos import clips
 from vlobj_data.videos.clips import check_clip, read_clip
-from vlobj_data.videos.manifests import form_of
 from vlobj_data.videos.sampling import frame_numbers
 from vlobj_data.videos.videos import VideoCaptions
 

@@ -12,9 +12,9 @@ from vlobj_data import tiny
 from vlobj_data.captions.columns import Column, Further, specs
 from vlobj_data.captions.config import PATH, Folders, ListedConfig, folders
 from vlobj_data.captions.listed import Listed
-from vlobj_data.captions.manifests import BY_LINES, Form, Record, form_of, records
 from vlobj_data.captions.roots import Roots
-from vlobj_data.captions.text import Manifest, decoded
+from vlobj_data.forms.manifest import Manifest, decoded
+from vlobj_data.forms.records import BY_LINES, Form, Record, form_of, records
 from vlobjectives import FieldSpec, Substitute
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import check_header, read_picture

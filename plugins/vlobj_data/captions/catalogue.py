@@ -10,8 +10,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from vlobj_data.captions import splits as told
-from vlobj_data.captions.manifests import Record
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.manifest import Manifest
+from vlobj_data.forms.records import Record
 from vlobjectives.errors import Problem
 
 

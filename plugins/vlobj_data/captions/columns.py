@@ -9,8 +9,8 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vlobj_data.captions.layouts import kind_of
 from vlobj_data.captions.roots import Roots
+from vlobj_data.forms.json_layouts import kind_of
 from vlobjectives import FieldSpec
 from vlobjectives.pictures import PictureError
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, folders
-from vlobj_data.captions.manifests import Record
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
-from vlobj_data.captions.text import Manifest, read
+from vlobj_data.forms.manifest import Manifest, read
+from vlobj_data.forms.records import Record
 from vlobjectives import FieldSpec, Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError

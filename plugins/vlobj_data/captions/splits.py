@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError, Problem
 
 KNOWN = {

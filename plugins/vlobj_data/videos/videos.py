@@ -12,10 +12,10 @@ from torch import Tensor
 from vlobj_data import tiny
 from vlobj_data.captions.config import PATH, Folders, ListedConfig
 from vlobj_data.captions.listed import Listed
-from vlobj_data.captions.manifests import Record
-from vlobj_data.captions.text import Manifest, decoded
+from vlobj_data.forms.clips import BY_LINES, Form, form_of, records
+from vlobj_data.forms.manifest import Manifest, decoded
+from vlobj_data.forms.records import Record
 from vlobj_data.videos.clips import check_clip, read_clip
-from vlobj_data.videos.manifests import BY_LINES, Form, form_of, records
 from vlobj_data.videos.sampling import frame_numbers
 from vlobjectives import Frames, Substitute
 

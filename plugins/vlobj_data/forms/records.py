@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from vlobj_data.captions.layouts import Kind, LayoutFault, Rows, coco, karpathy, kind_of, of_lines, of_list
-from vlobj_data.captions.tables import SPLITS, Wanted, of_csv
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.json_layouts import Kind, LayoutFault, Rows, coco, karpathy, kind_of, of_lines, of_list
+from vlobj_data.forms.manifest import Manifest
+from vlobj_data.forms.tables import SPLITS, Wanted, of_csv
 from vlobjectives.errors import DataError
 
 Form = Literal["karpathy", "coco", "list", "jsonl", "csv"]

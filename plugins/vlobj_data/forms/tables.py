@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError
 
 if TYPE_CHECKING:

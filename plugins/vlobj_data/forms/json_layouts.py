@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError, Place
 
 Rows = Iterator[tuple[int, Any]]

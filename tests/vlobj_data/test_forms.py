@@ -13,7 +13,7 @@ import zipfile
 import pytest
 from PIL import Image
 from vlobj_data.captions.captions import Captions
-from vlobj_data.captions.layouts import _no_key_twice
+from vlobj_data.forms.json_layouts import _no_key_twice
 from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import UnusableSample

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vlobj_data.captions.layouts import Kind, LayoutFault, Rows, of_lines, of_list, parsed, unlike
-from vlobj_data.captions.manifests import LIST, Record, columns_of, recorded
-from vlobj_data.captions.tables import of_csv
-from vlobj_data.captions.text import Manifest
+from vlobj_data.forms.json_layouts import Kind, LayoutFault, Rows, of_lines, of_list, parsed, unlike
+from vlobj_data.forms.manifest import Manifest
+from vlobj_data.forms.records import LIST, Record, columns_of, recorded
+from vlobj_data.forms.tables import of_csv
 
 Form = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
 CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"), get_args(Form))
