@@ -13,8 +13,9 @@ from vlobj_data.captions.columns import Column, Further, specs
 from vlobj_data.captions.config import PATH, Folders, ListedConfig, folders
 from vlobj_data.captions.listed import Listed
 from vlobj_data.captions.roots import Roots
-from vlobj_data.forms.manifest import Manifest, decoded
-from vlobj_data.forms.records import BY_LINES, Form, Record, form_of, records
+from vlobj_data.forms.asked import PICTURES, Asked
+from vlobj_data.forms.opening import Opened, PictureForm
+from vlobj_data.forms.records import Record
 from vlobjectives import FieldSpec, Substitute
 from vlobjectives.errors import DataError
 from vlobjectives.pictures import check_header, read_picture
@@ -45,7 +46,7 @@ class Captions(Listed):
         images: Folders = Field(
             None, json_schema_extra=PATH, description="folder of the pictures, or several; by default the manifest's"
         )
-        form: Form | None = Field(None, description="the manifest's form; by default found out")
+        form: PictureForm | None = Field(None, description="the manifest's form; by default found out")
         pictures: bool = Field(
             True,
             description="false: no column `image`, and no picture need be there: what a "
@@ -72,23 +73,19 @@ class Captions(Listed):
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels))
 
-    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
-        text = decoded(data, path)
-        form = self.config.form or form_of(text, path)
-        manifest = Manifest(text, path, form in BY_LINES)
-        if self.config.columns and form not in ("jsonl", "list"):
-            raise DataError(
-                f"data.columns are read from JSON, lines or a list, and this is {form}",
-                "write it as JSON lines",
-                manifest.place(),
-            )
-        roots = Roots(folders(self.config.vectors, path), "data.vectors", "vectors", self.config.links)
-        self._more = Further(self.config.columns, roots)
-        return self._sound(records(manifest, form, tuple(self.config.columns))), manifest
+    def asked(self) -> Asked:
+        folder = Roots(folders(self.config.vectors, self.config.manifest), "data.vectors", "vectors", self.config.links)
+        self._more = Further(self.config.columns, folder)
+        return Asked(PICTURES, self.config.form, tuple(self.config.columns))
 
-    def _sound(self, listed: Iterator[Record]) -> Iterator[Record]:
-        """Records whose further columns cannot be used get a fault."""
-        for record in listed:
+    def sound(self, opened: Opened) -> Iterator[Record]:
+        if self.config.columns and opened.manifest.form not in ("jsonl", "list"):
+            raise DataError(
+                f"data.columns are read from JSON, lines or a list, and this is {opened.manifest.form}",
+                "write it as JSON lines",
+                opened.manifest.place(),
+            )
+        for record in opened.records:
             why = "" if record.fault else self._more.fault(record.more, len(record.captions))
             yield record._replace(captions=(), fault=why) if why else record
 

@@ -10,15 +10,17 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from vlobj_data.captions import splits as told
+from vlobj_data.forms.asked import Slice
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.records import Record
-from vlobjectives.errors import Problem
+from vlobjectives.errors import Place, Problem
 
 
 class CatalogueEntry(NamedTuple):
     """A file of a split with its captions, or a record that cannot be used and why. number: the file's.
 
-    more: of each caption, what stands under further keys of its record.
+    more: of each caption, what stands under further keys of its record. lies: where the file lies in another one.
+    manifest: the number of its manifest.
     """
 
     number: int
@@ -27,6 +29,8 @@ class CatalogueEntry(NamedTuple):
     at: int
     fault: str
     more: tuple[Mapping[str, Any], ...] = ()
+    lies: Slice | None = None
+    manifest: int = 0
 
 
 class Catalogue:
@@ -38,39 +42,40 @@ class Catalogue:
 
     def __init__(
         self,
-        records: Iterable[Record],
-        manifest: Manifest,
+        manifests: Sequence[Manifest],
+        records: Sequence[Iterable[Record]],
         splits: Mapping[str, Sequence[str]],
         hold_out: Mapping[str, float],
         each: bool,
     ):
         """Raises DataError where no record is for training."""
-        self.manifest, self.wanted = manifest, splits
-        read = list(records)
-        manifest.text = ""
-        self.named = any(record.split for record in read if record.file or not record.fault)
+        self.manifests, self.wanted = manifests, splits
+        read = [(of, record) for of, listed in enumerate(records) for record in listed]
+        for manifest in manifests:
+            manifest.text = ""
+        self.named = any(record.split for _, record in read if record.file or not record.fault)
         into = {name: split for split, names in splits.items() for name in names}
-        self.there = Counter(record.split or "" for record in read) if self.named else Counter()
-        self.first_out: dict[str, int] = {}
+        self.there = Counter(record.split or "" for _, record in read) if self.named else Counter()
+        self.first_out: dict[str, Place] = {}
         self.splits: dict[str, list[CatalogueEntry]] = {
             split: [] for split in (splits if self.named else ["train", *hold_out])
         }
         numbers: dict[str, int] = {}
         open_entries: dict[tuple[str, int], tuple[int, list[str], list[Mapping[str, Any]]]] = {}
-        for record in read:
+        for of, record in read:
             split = into.get(record.split or "") if self.named else _held_out(record, hold_out)
             if split is None:
-                self.first_out.setdefault(record.split or "", record.at)
+                self.first_out.setdefault(record.split or "", manifests[of].place(record.at))
                 continue
             entries = self.splits[split]
             if record.fault:
-                entries.append(CatalogueEntry(-1, record.file, (), record.at, record.fault))
+                entries.append(CatalogueEntry(-1, record.file, (), record.at, record.fault, manifest=of))
                 continue
             number = numbers.setdefault(_plain(record.file), len(numbers))
             known = open_entries.get((split, number))
             if known is None:
                 open_entries[split, number] = known = (len(entries), [], [])
-                entries.append(CatalogueEntry(number, record.file, (), record.at, ""))
+                entries.append(CatalogueEntry(number, record.file, (), record.at, "", lies=record.lies, manifest=of))
             known[1].extend(record.captions)
             known[2].extend([record.more] * len(record.captions))
         for (split, _), (at, captions, more) in open_entries.items():
@@ -84,7 +89,11 @@ class Catalogue:
             else None
         )
         if not self.splits["train"]:
-            raise told.nothing_to_train_on(manifest, splits, self.there, self._sizes())
+            raise told.nothing_to_train_on(manifests[0], splits, self.there, self._sizes())
+
+    def place(self, entry: CatalogueEntry) -> Place:
+        """Where an entry is listed first."""
+        return self.manifests[entry.manifest].place(entry.at)
 
     def size(self, split: str) -> int:
         if split not in self.splits:
@@ -113,17 +122,17 @@ class Catalogue:
 
         chosen  the splits are the recipe's own, so that what they leave out is left out on purpose
         """
-        found = list(self.manifest.notes)
+        found = [note for manifest in self.manifests for note in manifest.notes]
         if not self.named and len(self.splits) > 1:
-            found.append(told.drawn(self.manifest, self._sizes()))
+            found.append(told.drawn(self.manifests, self._sizes()))
         if self.first_out:
-            found.append(told.left_out(self.manifest, self.wanted, self.there, self.first_out, chosen))
+            found.append(told.left_out(self.wanted, self.there, self.first_out, chosen))
         home: dict[int, str] = {}
         for split, _, entry in self.entries():
             if not entry.fault and home.setdefault(entry.number, split) != split:
                 found.append(
                     Problem(
-                        self.manifest.place(entry.at),
+                        self.place(entry),
                         "",
                         f"{entry.file} is in '{home[entry.number]}' and in '{split}'",
                         "take it out of one: it would leak",

@@ -1,9 +1,9 @@
 """Options that all sources of pictures with captions share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from vlobj_data.captions import framing
@@ -16,12 +16,17 @@ LATER = ("interpolation", "flip_unless")
 """Options that were added: at their default the digest of the data is what it was without them."""
 PLACE: JsonDict = {"place": True}
 Folders = str | list[str] | None
+Manifests = str | list[str] | dict[str, str | list[str]]
 Channel = Annotated[float, Field(ge=-1000, le=1000)]
 Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
 
 class ListedConfig(SourceConfig):
-    manifest: str = Field(description="file that lists the data and captions", json_schema_extra=PATH)
+    manifest: Manifests = Field(
+        description="file that lists the data and captions, or several: a list, or by split "
+        "{train: FILE, val: FILE, test: FILE}",
+        json_schema_extra=PATH,
+    )
     captions: Literal["each", "one"] = Field(
         "each", description="each: every caption is a sample; one: every picture or clip is, with one of its captions"
     )
@@ -55,6 +60,19 @@ class ListedConfig(SourceConfig):
         json_schema_extra=PLACE,
         description="follow symbolic links wherever they lead; by default below the folders that the recipe names",
     )
+
+    @field_validator("manifest")
+    @classmethod
+    def _names_some(cls, manifest: Manifests) -> Manifests:
+        if not manifest or (isinstance(manifest, dict) and ("train" not in manifest or not all(manifest.values()))):
+            raise ValueError("must name a file; by split, one for `train` too")
+        return manifest
+
+    @model_validator(mode="after")
+    def _splits_once(self) -> Self:
+        if isinstance(self.manifest, dict) and "splits" in self.model_fields_set:
+            raise ValueError("`manifest` says which file is of which split: leave `splits` out")
+        return self
 
     @field_validator("scale")
     @classmethod
@@ -93,6 +111,18 @@ class ListedConfig(SourceConfig):
         return std
 
 
-def folders(named: Folders, manifest: Path) -> list[str]:
-    """The folders that an option names, by default the manifest's."""
-    return [str(manifest.parent)] if not named else [named] if isinstance(named, str) else named
+def files(manifests: Manifests) -> list[tuple[str, Path]]:
+    """The files, in order, each with its split ("": as its records say)."""
+    by_split = manifests if isinstance(manifests, dict) else {"": manifests}
+    return [
+        (split, Path(name))
+        for split, names in by_split.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
+
+
+def folders(named: Folders, manifests: Manifests) -> list[str]:
+    """The folders that an option names, by default the manifests'."""
+    if not named:
+        return list(dict.fromkeys(str(path.parent) for _, path in files(manifests)))
+    return [named] if isinstance(named, str) else named

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
-from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, folders
+from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
-from vlobj_data.forms.manifest import Manifest, read
+from vlobj_data.forms.asked import Asked
+from vlobj_data.forms.opening import Opened, opened
 from vlobj_data.forms.records import Record
+from vlobj_data.forms.slices import bytes_of
 from vlobjectives import FieldSpec, Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError
@@ -39,18 +41,33 @@ class Listed(Source):
         """Reads the manifest, no file. Raises DataError where it or the folder is missing or broken."""
         super().__init__(config)
         self.max_pixels = max_pixels
-        path, named = Path(config.manifest), getattr(config, self.folder)
-        data = read(path, self.plural)
-        self._roots = Roots(folders(named, path), f"data.{self.folder}", self.plural, config.links)
-        records, manifest = self.listed(data, path)
-        self._catalogue = Catalogue(records, manifest, config.splits, config.hold_out, config.captions == "each")
-        self._digest = self._hashed(data)
+        listed = [(split, opened(path, self.asked())) for split, path in files(config.manifest)]
+        named = folders(getattr(config, self.folder), config.manifest)
+        self._roots = Roots(named, f"data.{self.folder}", self.plural, config.links)
+        splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
+        self._catalogue = Catalogue(
+            [one.manifest for _, one in listed],
+            [self._of_split(split, self.sound(one)) for split, one in listed],
+            splits,
+            config.hold_out,
+            config.captions == "each",
+        )
+        self._digest = self._hashed(listed)
         self.columns = self.described(config)
         self._further = [name for name in self.columns if name not in (self.column, "caption")]
 
-    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
-        """The records of a manifest, and its text, whose notes come as they are read."""
+    def asked(self) -> Asked:
+        """What is read of the manifests."""
         raise NotImplementedError
+
+    def sound(self, opened: Opened) -> Iterator[Record]:
+        """The records of a manifest; those of which something further cannot be used get a fault."""
+        return opened.records
+
+    @staticmethod
+    def _of_split(split: str, records: Iterator[Record]) -> Iterator[Record]:
+        """Records of a manifest that the recipe says the split of."""
+        return (record._replace(split=split) for record in records) if split else records
 
     @classmethod
     def seen(cls, config: Any, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
@@ -92,7 +109,7 @@ class Listed(Source):
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | UnusableSample:
         """Raises IndexError for a number that the split does not have."""
         entry, which = self._catalogue.at(split, number)
-        place = str(self._catalogue.manifest.place(entry.at))
+        place = str(self._catalogue.place(entry))
         if entry.fault:
             return UnusableSample(f"{place}: {entry.fault}", entry.file or place)
         draw = _draws(seed, split, number, epoch) if split == "train" else None
@@ -102,7 +119,8 @@ class Listed(Source):
             beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
             if self.column not in self.columns:
                 return Sample({"caption": caption, **beside}, entry.number, entry.file)
-            whole = self.seen(self.config, self._roots(entry.file), self.max_pixels, draw)
+            file = bytes_of(entry.lies) if entry.lies else self._roots(entry.file)
+            whole = self.seen(self.config, file, self.max_pixels, draw)
         except (PathError, PictureError) as error:
             return UnusableSample(f"{place}: {entry.file} {error}", entry.file)
         small = self._cut(self.config, whole, draw)
@@ -146,7 +164,7 @@ class Listed(Source):
         if self.config.flip and framing.of_another_writing(self._captions(FIRST), self.config.flip_unless):
             what = "data.flip mirrors pictures, and its words for left and right are in letters that most captions lack"
             hint = "set data.flip_unless: how these words begin in the captions' language"
-            found.append(Flaw(Problem(self._catalogue.manifest.place(), "", what, hint, note=True)))
+            found.append(Flaw(Problem(self._catalogue.manifests[0].place(), "", what, hint, note=True)))
         near = Near(self._roots)
         known: dict[int, tuple[str, str]] = {}
         for split, before, entry in self._catalogue.entries():
@@ -157,7 +175,7 @@ class Listed(Source):
                 found.append(
                     Flaw(
                         Problem(
-                            self._catalogue.manifest.place(entry.at),
+                            self._catalogue.place(entry),
                             "",
                             what,
                             hint or "correct it, or take the record out",
@@ -204,16 +222,21 @@ class Listed(Source):
         return "", ""
 
     def digest(self) -> str:
-        """sha256 of the manifest's bytes and of every option but where the files lie."""
+        """sha256 of the manifests' bytes and of every option but where the files lie."""
         return self._digest
 
-    def _hashed(self, data: bytes) -> str:
+    def _hashed(self, listed: Sequence[tuple[str, Opened]]) -> str:
         fields = type(self.config).model_fields
         left_out = {name for name, field in fields.items() if field.json_schema_extra in (PATH, PLACE)}
         left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
-        return hashlib.sha256(data + text.encode()).hexdigest()
+        if isinstance(self.config.manifest, str):
+            hashed = listed[0][1].hashed
+        else:
+            hashed = hashlib.sha256("".join(f"{split} {one.hashed.hexdigest()}\n" for split, one in listed).encode())
+        hashed.update(text.encode())
+        return hashed.hexdigest()
 
 
 def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from vlobj_data.forms.manifest import Manifest
-from vlobjectives.errors import DataError, Problem
+from vlobjectives.errors import DataError, Place, Problem
 
 KNOWN = {
     "train": ("train", "training", "tr", "restval"),
@@ -39,12 +39,13 @@ def nothing_to_train_on(
     )
 
 
-def drawn(manifest: Manifest, sizes: Mapping[str, int]) -> Problem:
+def drawn(manifests: Sequence[Manifest], sizes: Mapping[str, int]) -> Problem:
     """The note that a hash of file names drew the splits."""
     lost = sum(sizes.values()) - sizes["train"]
-    kin = f" (the key '{manifest.kin}' is not read: call it 'split' if it names them)" if manifest.kin else ""
+    like = next((manifest.kin for manifest in manifests if manifest.kin), "")
+    kin = f" (the key '{like}' is not read: call it 'split' if it names them)" if like else ""
     return Problem(
-        manifest.place(),
+        manifests[0].place(),
         "",
         f"the manifest names no splits{kin}: a hash of file names draws them, and "
         f"{lost} of {sum(sizes.values())} samples are not trained on: {_counts(sizes)}",
@@ -53,20 +54,18 @@ def drawn(manifest: Manifest, sizes: Mapping[str, int]) -> Problem:
     )
 
 
-def left_out(
-    manifest: Manifest, wanted: Wanted, there: Mapping[str, int], first: Mapping[str, int], chosen: bool
-) -> Problem:
+def left_out(wanted: Wanted, there: Mapping[str, int], first: Mapping[str, Place], chosen: bool) -> Problem:
     """A note, where the recipe chose its splits; else an error, since nobody said that these are not wanted.
 
     first  name of a split that is left out -> where its first record is
     """
     counts = {name: there[name] for name in first}
-    count, at = sum(counts.values()), min(first.values())
+    count, place = sum(counts.values()), next(iter(first.values()))
     what = f"{count} record{'s are' if count > 1 else ' is'} left out: {_counts(counts)}; this is the first"
     more = _line(wanted, there, first)
     if chosen:
-        return Problem(manifest.place(at), "", what, f"as data.splits asks; {more} takes them in", note=True)
-    return Problem(manifest.place(at), "", what, f"{more} takes them in; {_line(wanted, there, ())} leaves them out")
+        return Problem(place, "", what, f"as data.splits asks; {more} takes them in", note=True)
+    return Problem(place, "", what, f"{more} takes them in; {_line(wanted, there, ())} leaves them out")
 
 
 def _counts(sizes: Mapping[str, int]) -> str:

@@ -1,51 +1,16 @@
-"""Manifests of clips: MSR-VTT's JSON, WebVid's table, and the plain forms that pictures have too."""
+"""Forms of clips alone: MSR-VTT's JSON and WebVid's table."""
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from vlobj_data.forms.json_layouts import Kind, LayoutFault, Rows, of_lines, of_list, parsed, unlike
+from vlobj_data.forms.asked import Asked, LayoutFault, Rows
+from vlobj_data.forms.json_layouts import parsed, unlike
 from vlobj_data.forms.manifest import Manifest
-from vlobj_data.forms.records import LIST, Record, columns_of, recorded
 from vlobj_data.forms.tables import of_csv
 
-Form = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
-CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"), get_args(Form))
 WEBVID = {"videoid": ("videoid",), "page_dir": ("page_dir",), "caption": ("name",), "split": ("split",)}
-BY_LINES = ("webvid", "jsonl", "csv")
 
 
-def records(manifest: Manifest, form: Form, extension: str) -> Iterator[Record]:
-    """The records of a manifest of clips; `extension` follows a clip's id where a form gives no file name.
-
-    Raises DataError for a broken file, and for one without records.
-    """
-    rows: Rows = {
-        "msrvtt": lambda: _msrvtt(manifest, extension),
-        "webvid": lambda: _webvid(manifest, extension),
-        "list": lambda: of_list(manifest, CLIPS),
-        "jsonl": lambda: of_lines(manifest),
-        "csv": lambda: of_csv(manifest, columns_of(CLIPS)),
-    }[form]()
-    return recorded(rows, manifest, CLIPS)
-
-
-def form_of(text: str, path: Path) -> Form:
-    """By the extension where it says enough, else by the content."""
-    start = text.lstrip()
-    if path.suffix.lower() in (".jsonl", ".ndjson") and not LIST.match(start):
-        return "jsonl"
-    if path.suffix.lower() in (".csv", ".tsv") or not start.startswith(("[", "{")):
-        header = {name.strip().lower() for name in re.split(r"[,;|\t]", start.partition("\n")[0])}
-        return "webvid" if {"videoid", "name"} <= header else "csv"
-    if start.startswith("["):
-        return "list"
-    first, _, rest = start.partition("\n")
-    return "jsonl" if first.rstrip().endswith("}") and rest.strip() else "msrvtt"
-
-
-def _msrvtt(manifest: Manifest, extension: str) -> Rows:
+def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
     """MSR-VTT (Xu et al. 2016): videos[].video_id, split and sentences[].video_id, caption.
 
     A clip's file is `file_name` where a video has one, else its id with the extension. A sentence for a clip that is
@@ -58,7 +23,7 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
             "in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption",
             whole,
             manifest,
-            CLIPS,
+            asked.kind,
         )
     found: dict[str, dict[str, Any]] = {}
     for at, video in enumerate(videos, 1):
@@ -75,7 +40,7 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
             )
             continue
         found[name] = {
-            "video": video.get("file_name") or name + extension,
+            "video": video.get("file_name") or name + asked.extension,
             "split": video.get("split"),
             "at": at,
             "captions": [],
@@ -90,8 +55,8 @@ def _msrvtt(manifest: Manifest, extension: str) -> Rows:
         yield row.pop("at"), row
 
 
-def _webvid(manifest: Manifest, extension: str) -> Rows:
+def webvid(manifest: Manifest, asked: Asked) -> Rows:
     """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name. Files are page_dir/videoid."""
     for line, row in of_csv(manifest, WEBVID):
-        name = f"{row.pop('videoid').strip()}{extension}"
+        name = f"{row.pop('videoid').strip()}{asked.extension}"
         yield line, {**row, "video": f"{row['page_dir'].strip()}/{name}" if row["page_dir"].strip() else name}

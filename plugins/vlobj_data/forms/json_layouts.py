@@ -1,29 +1,11 @@
 """JSON: one value, or one a line; the layouts that people write captions in, and what another one looks like."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+from vlobj_data.forms.asked import Asked, Kind, LayoutFault, Rows
 from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError, Place
-
-Rows = Iterator[tuple[int, Any]]
-"""Numbers of lines or entries, each with what stands there: an object if all is well, a Fault if the form says so."""
-
-
-class LayoutFault(NamedTuple):
-    """Why a row of a manifest cannot be used, and the split in which it counts."""
-
-    why: str
-    split: str | None = None
-
-
-class Kind(NamedTuple):
-    """What a manifest lists: its name in messages, the keys under which rows name its file, the forms that are read."""
-
-    name: str
-    file: tuple[str, ...]
-    forms: tuple[str, ...]
 
 
 def parsed(manifest: Manifest, row: str | None = None, line: int = 1) -> Any:
@@ -85,7 +67,7 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def of_lines(manifest: Manifest) -> Rows:
+def of_lines(manifest: Manifest, asked: Asked) -> Rows:
     """A JSON object a line."""
     # not splitlines(): a JSON string may hold U+2028 and U+0085
     for line, row in enumerate(manifest.text.split("\n"), 1):
@@ -94,21 +76,24 @@ def of_lines(manifest: Manifest) -> Rows:
             yield line, parsed(manifest, row, line)
 
 
-def of_list(manifest: Manifest, kind: Kind) -> Rows:
+def of_list(manifest: Manifest, asked: Asked) -> Rows:
     """A JSON list of objects with a file and its caption, as ALBEF's."""
     whole = parsed(manifest)
     if not isinstance(whole, list):
-        raise unlike(f"a list of objects with {kind.file[0]} and caption", whole, manifest, kind)
+        raise unlike(f"a list of objects with {asked.kind.file[0]} and caption", whole, manifest, asked.kind)
     return enumerate(whole, 1)
 
 
-def karpathy(manifest: Manifest, kind: Kind) -> Rows:
+def karpathy(manifest: Manifest, asked: Asked) -> Rows:
     """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw."""
     whole = parsed(manifest)
     images = whole.get("images") if isinstance(whole, dict) else None
     if not isinstance(images, list) or "annotations" in whole:
         raise unlike(
-            "in Karpathy's layout: an object with images[].filename and images[].sentences[].raw", whole, manifest, kind
+            "in Karpathy's layout: an object with images[].filename and images[].sentences[].raw",
+            whole,
+            manifest,
+            asked.kind,
         )
     for at, image in enumerate(images, 1):
         if isinstance(image, dict):
@@ -122,7 +107,7 @@ def karpathy(manifest: Manifest, kind: Kind) -> Rows:
         yield at, image
 
 
-def coco(manifest: Manifest, kind: Kind) -> Rows:
+def coco(manifest: Manifest, asked: Asked) -> Rows:
     """COCO's captions (Chen et al. 2015): images[].id, file_name and annotations[].image_id, caption.
 
     A caption of a picture that is not listed is a bad record, as is a picture without a caption.
@@ -134,7 +119,7 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
             "in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption",
             whole,
             manifest,
-            kind,
+            asked.kind,
         )
     if captions and not any(isinstance(one, dict) and "caption" in one for one in captions):
         raise DataError(
@@ -165,11 +150,9 @@ def coco(manifest: Manifest, kind: Kind) -> Rows:
         yield row.pop("at"), row
 
 
-OTHERS = {
-    "coco": "the source `captions` reads it: set data.type",
-    "karpathy": "the source `captions` reads it: set data.type",
-    "msrvtt": "the source `video_captions` reads it: set data.type",
-}
+READ_BY = {"picture": ("karpathy", "coco", "list", "jsonl"), "clip": ("msrvtt", "list", "jsonl")}
+SOURCES = {"coco": "captions", "karpathy": "captions", "msrvtt": "video_captions"}
+"""Form that one source alone reads -> that source."""
 
 
 def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
@@ -177,9 +160,10 @@ def unlike(form: str, whole: Any, manifest: Manifest, kind: Kind) -> DataError:
     looks, reads = _looks(whole)
     hint = (
         f"set data.form to {reads}"
-        if reads in kind.forms
-        else OTHERS.get(reads)
-        or (
+        if reads in READ_BY[kind.name]
+        else f"the source `{SOURCES[reads]}` reads it: set data.type"
+        if reads in SOURCES
+        else (
             f'write JSON lines, {{"{kind.file[0]}": "a file", "caption": "a text", "split": "train"}} each, into a '
             "file that ends in .jsonl"
         )

@@ -44,6 +44,7 @@ STARTS: tuple[tuple[bytes, str, str], ...] = (
 class Manifest:
     """The text of a manifest.
 
+    form   what it was read as
     lines  its records are numbered by lines, else by entries
     notes  what readers of it should know, collected while it is read
     kin    a key of its records that is not read and looks like a split
@@ -51,7 +52,8 @@ class Manifest:
 
     text: str
     path: Path
-    lines: bool = True
+    form: str
+    lines: bool
     notes: list[Problem] = field(default_factory=list)
     kin: str = ""
 

@@ -1,36 +1,27 @@
-"""Manifest files: Karpathy's JSON, COCO's, a JSON list, JSON lines, CSV or TSV become records.
+"""The rows of a manifest become records.
 
 A file that is not what its form says stops with a DataError that gives the line. A record that is well formed and
 cannot be used (no caption, a number where a file name should be) becomes a Record with a `fault`: the source hands
 it out as a bad sample, so that it is counted and never dropped in silence.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from vlobj_data.forms.json_layouts import Kind, LayoutFault, Rows, coco, karpathy, kind_of, of_lines, of_list
+from vlobj_data.forms.asked import Asked, Kind, LayoutFault, Rows, Slice
+from vlobj_data.forms.json_layouts import kind_of
 from vlobj_data.forms.manifest import Manifest
-from vlobj_data.forms.tables import SPLITS, Wanted, of_csv
+from vlobj_data.forms.tables import SPLITS, Wanted
 from vlobjectives.errors import DataError
 
-Form = Literal["karpathy", "coco", "list", "jsonl", "csv"]
 CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
-LIST = re.compile(r"\[\s*\{")
-BY_LINES = ("jsonl", "csv")
-_COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
-
-
-PICTURES = Kind(
-    "picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"), get_args(Form)
-)
 
 
 class Record(NamedTuple):
     """at: the line, or the entry's number in a JSON file, from 1; split: as the manifest says; fault: why it is bad.
 
     more: what stands under the further keys that were asked for, None where there is nothing.
+    lies: where the file lies in another one; None: it lies by itself.
     """
 
     at: int
@@ -39,14 +30,10 @@ class Record(NamedTuple):
     split: str | None
     fault: str = ""
     more: Mapping[str, Any] = {}
+    lies: Slice | None = None
 
 
-def records(manifest: Manifest, form: Form, keys: Sequence[str] = ()) -> Iterator[Record]:
-    """The records of a manifest of pictures. Raises DataError for a broken file, and for one without records."""
-    return recorded(_READ[form](manifest, PICTURES), manifest, PICTURES, keys)
-
-
-def recorded(rows: Rows, manifest: Manifest, kind: Kind, keys: Sequence[str] = ()) -> Iterator[Record]:
+def recorded(rows: Rows, manifest: Manifest, asked: Asked) -> Iterator[Record]:
     """The records of a manifest's rows.
 
     Raises DataError, at the end, where there are none and where splits are no texts.
@@ -58,8 +45,8 @@ def recorded(rows: Rows, manifest: Manifest, kind: Kind, keys: Sequence[str] = (
             if not isinstance(split := fields.get("split"), str | None):
                 odd.append((at, split))
             if count == 1:
-                _looked_at(fields, kind, manifest, at)
-        yield from _records(at, fields, kind, keys)
+                _looked_at(fields, asked.kind, manifest, at)
+        yield from _records(at, fields, asked.kind, asked.more)
     if odd:
         at, split = odd[0]
         raise DataError(
@@ -70,7 +57,7 @@ def recorded(rows: Rows, manifest: Manifest, kind: Kind, keys: Sequence[str] = (
         )
     if not count:
         raise DataError(
-            "the manifest holds no records", f"name the manifest that lists the {kind.name}s", manifest.place()
+            "the manifest holds no records", f"name the manifest that lists the {asked.kind.name}s", manifest.place()
         )
 
 
@@ -88,35 +75,9 @@ def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: in
         manifest.kin = next((name for name in fields if name.lower() in (*SPLITS, "split")), "")
 
 
-def form_of(text: str, path: Path) -> Form:
-    """By the extension where it says enough, else by the content."""
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return "csv"
-    start = text.lstrip()
-    if path.suffix.lower() in (".jsonl", ".ndjson") and not LIST.match(start):
-        return "jsonl"
-    if start.startswith("["):
-        return "list"
-    if not start.startswith("{"):
-        return "csv"
-    first, _, rest = start.partition("\n")
-    if first.rstrip().endswith("}") and rest.strip():
-        return "jsonl"
-    return "coco" if _COCO.search(start) and not _KARPATHY.search(start) else "karpathy"
-
-
 def columns_of(kind: Kind) -> Wanted:
     """The columns of a table with a file and a caption a row."""
     return {kind.file[0]: kind.file, "caption": CAPTION, "split": ("split",)}
-
-
-_READ: Mapping[Form, Callable[[Manifest, Kind], Rows]] = {
-    "karpathy": karpathy,
-    "coco": coco,
-    "list": of_list,
-    "jsonl": lambda manifest, _: of_lines(manifest),
-    "csv": lambda manifest, kind: of_csv(manifest, columns_of(kind)),
-}
 
 
 def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:
@@ -130,6 +91,8 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
     file, captions = _first(fields, kind.file), _first(fields, CAPTION)
     split = fields.get("split")
     split = split.strip() or None if isinstance(split, str) else None
+    lies = file if isinstance(file, Slice) else None
+    file = lies.name if lies else file
     if not isinstance(file, str) or not file.strip():
         yield Record(at, "", (), split, _no_file(file, fields, kind))
         return
@@ -140,7 +103,7 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
     faults = [fault for fault in map(_fault, captions or [None]) if fault]
     good = tuple(caption.strip() for caption in captions if not _fault(caption))
     if good:
-        yield Record(at, file, good, split, more={key: fields.get(key) for key in keys})
+        yield Record(at, file, good, split, more={key: fields.get(key) for key in keys}, lies=lies)
     for fault in faults:
         yield Record(at, file, (), split, fault)
 

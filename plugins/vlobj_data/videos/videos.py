@@ -1,7 +1,6 @@
 """The source `video_captions`: clips in a folder and a manifest that says what they show."""
 
 import random
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,9 +11,8 @@ from torch import Tensor
 from vlobj_data import tiny
 from vlobj_data.captions.config import PATH, Folders, ListedConfig
 from vlobj_data.captions.listed import Listed
-from vlobj_data.forms.clips import BY_LINES, Form, form_of, records
-from vlobj_data.forms.manifest import Manifest, decoded
-from vlobj_data.forms.records import Record
+from vlobj_data.forms.asked import CLIPS, Asked
+from vlobj_data.forms.opening import ClipForm
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.sampling import frame_numbers
 from vlobjectives import Frames, Substitute
@@ -36,7 +34,7 @@ class VideoCaptions(Listed):
         videos: Folders = Field(
             None, json_schema_extra=PATH, description="folder of the clips, or several; by default the manifest's"
         )
-        form: Form | None = Field(None, description="the manifest's form; by default found out")
+        form: ClipForm | None = Field(None, description="the manifest's form; by default found out")
         extension: str = Field(
             ".mp4",
             description="follows a clip's id where msrvtt or webvid give no file name; empty for folders of frames",
@@ -59,11 +57,8 @@ class VideoCaptions(Listed):
     def shape(cls, config: Config) -> tuple[int, ...]:
         return config.frames, *super().shape(config)
 
-    def listed(self, data: bytes, path: Path) -> tuple[Iterator[Record], Manifest]:
-        text = decoded(data, path)
-        form = self.config.form or form_of(text, path)
-        manifest = Manifest(text, path, form in BY_LINES)
-        return records(manifest, form, self.config.extension), manifest
+    def asked(self) -> Asked:
+        return Asked(CLIPS, self.config.form, extension=self.config.extension)
 
     @classmethod
     def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:

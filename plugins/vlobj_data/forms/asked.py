@@ -1,0 +1,55 @@
+"""What a source asks of a file that lists its data, and what a form gives back."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Kind(NamedTuple):
+    """What a manifest lists: its name in messages, the keys under which rows name its file."""
+
+    name: str
+    file: tuple[str, ...]
+
+
+PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"))
+CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"))
+
+
+class Asked(NamedTuple):
+    """What a recipe says of its manifests.
+
+    kind       what they list
+    form       the form that the recipe names; None: it is found out
+    more       further keys of a record that are read
+    extension  follows a clip's id where a form gives no file name
+    """
+
+    kind: Kind
+    form: str | None = None
+    more: tuple[str, ...] = ()
+    extension: str = ""
+
+
+class Slice(NamedTuple):
+    """A file that lies within another one: a member of a tar, a cell of a column.
+
+    A form gives it in place of the file's name; `name` is what it would be called if it lay by itself.
+    """
+
+    name: str
+    container: str
+    offset: int
+    size: int
+
+
+Rows = Iterator[tuple[int, Any]]
+"""Numbers of lines or entries, each with what stands there: an object if all is well, a LayoutFault if the form says
+so. An object has the file (a name, or a Slice) under one of the kind's keys, one caption or several, a split, and what
+else stands in the record."""
+
+
+class LayoutFault(NamedTuple):
+    """Why a row of a manifest cannot be used, and the split in which it counts."""
+
+    why: str
+    split: str | None = None
