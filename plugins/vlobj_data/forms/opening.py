@@ -19,21 +19,21 @@ LIST = re.compile(r"\[\s*\{")
 _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
 
 
-class Form(NamedTuple):
+class FileForm(NamedTuple):
     """How a text is read: to rows, whose numbers count lines or entries."""
 
     rows: Callable[[Manifest, Asked], Rows]
     lines: bool = False
 
 
-FORMS: Mapping[str, Form] = {
-    "karpathy": Form(karpathy),
-    "coco": Form(coco),
-    "list": Form(of_list),
-    "jsonl": Form(of_lines, lines=True),
-    "csv": Form(lambda manifest, asked: of_csv(manifest, columns_of(asked.kind)), lines=True),
-    "msrvtt": Form(msrvtt),
-    "webvid": Form(webvid, lines=True),
+FORMS: Mapping[str, FileForm] = {
+    "karpathy": FileForm(karpathy),
+    "coco": FileForm(coco),
+    "list": FileForm(of_list),
+    "jsonl": FileForm(of_lines, lines=True),
+    "csv": FileForm(lambda manifest, asked: of_csv(manifest, columns_of(asked.kind)), lines=True),
+    "msrvtt": FileForm(msrvtt),
+    "webvid": FileForm(webvid, lines=True),
 }
 
 
