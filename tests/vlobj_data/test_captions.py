@@ -231,8 +231,11 @@ def test_hold_out_by_hash(tmp_path):
     )
     assert whole.splits() == ("train", "val", "dev") and whole.size("val") % 2 == 0
     assert 320 < whole.size("val") < 480 and 680 < whole.size("dev") < 920
-    keys = {split: {entry.file for entry in whole._catalogue.splits[split]} for split in whole.splits()}
-    assert all({entry.file for entry in part._catalogue.splits[split]} <= keys[split] for split in keys)
+    every, some = (
+        {split: {entry.file for of, _, entry in source._catalogue.entries() if of == split} for split in whole.splits()}
+        for source in (whole, part)
+    )
+    assert all(some[split] <= every[split] for split in every)
 
 
 def test_splits_may_be_joined(folder):

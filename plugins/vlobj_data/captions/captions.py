@@ -79,13 +79,13 @@ class Captions(Listed):
         return Asked(PICTURES, self.config.form, tuple(self.config.columns))
 
     def sound(self, opened: Opened) -> Iterator[Record]:
-        if self.config.columns and opened.manifest.form not in ("jsonl", "list"):
-            raise DataError(
-                f"data.columns are read from JSON, lines or a list, and this is {opened.manifest.form}",
-                "write it as JSON lines",
-                opened.manifest.place(),
-            )
         for record in opened.records:
+            if self.config.columns and opened.manifest.form not in ("jsonl", "list"):
+                raise DataError(
+                    f"data.columns are read from JSON, lines or a list, and this is {opened.manifest.form}",
+                    "write it as JSON lines",
+                    opened.manifest.place(),
+                )
             why = "" if record.fault else self._more.fault(record.more, len(record.captions))
             yield record._replace(captions=(), fault=why) if why else record
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +15,10 @@ from torch import Tensor
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders
+from vlobj_data.captions.gather import gather
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
+from vlobj_data.captions.table import Table
 from vlobj_data.forms.asked import Asked
 from vlobj_data.forms.opening import Opened, opened
 from vlobj_data.forms.records import Record
@@ -45,13 +48,11 @@ class Listed(Source):
         named = folders(getattr(config, self.folder), config.manifest)
         self._roots = Roots(named, f"data.{self.folder}", self.plural, config.links)
         splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
-        self._catalogue = Catalogue(
-            [one.manifest for _, one in listed],
-            [self._of_split(split, self.sound(one)) for split, one in listed],
-            splits,
-            config.hold_out,
-            config.captions == "each",
-        )
+        manifests = [one.manifest for _, one in listed]
+        records = [self._of_split(split, self.sound(one)) for split, one in listed]
+        buffer = BytesIO()
+        gather(buffer, manifests, records, splits, config.hold_out)
+        self._catalogue = Catalogue(Table(buffer.getvalue()), manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)
         self.columns = self.described(config)
         self._further = [name for name in self.columns if name not in (self.column, "caption")]
@@ -167,7 +168,7 @@ class Listed(Source):
             found.append(Flaw(Problem(self._catalogue.manifests[0].place(), "", what, hint, note=True)))
         near = Near(self._roots)
         known: dict[int, tuple[str, str]] = {}
-        for split, before, entry in self._catalogue.entries():
+        for split, before, entry in self._catalogue.entries(None if thorough else FIRST):
             what, hint, lost = entry.fault, "", 1
             if not what and (thorough or before < FIRST):
                 what, hint, lost = self._faults(entry, known, near)
@@ -188,7 +189,7 @@ class Listed(Source):
 
     def _captions(self, count: int) -> list[str]:
         """Of the first training files."""
-        entries = (entry for split, _, entry in self._catalogue.entries() if split == "train")
+        entries = (entry for split, _, entry in self._catalogue.entries(count) if split == "train" and not entry.fault)
         return [caption for entry in islice(entries, count) for caption in entry.captions]
 
     def _faults(self, entry: CatalogueEntry, known: dict[int, tuple[str, str]], near: Near) -> tuple[str, str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from vlobjectives.errors import DataError, Place, Problem
 
@@ -40,9 +41,17 @@ STARTS: tuple[tuple[bytes, str, str], ...] = (
 """First bytes (small letters) -> what such a file is, and what to do."""
 
 
+class Note(NamedTuple):
+    """What readers of a manifest should know, of the record `at` or of the whole."""
+
+    what: str
+    hint: str
+    at: int | None = None
+
+
 @dataclass
 class Manifest:
-    """The text of a manifest.
+    """A manifest, its text while it is read.
 
     form   what it was read as
     lines  its records are numbered by lines, else by entries
@@ -50,11 +59,11 @@ class Manifest:
     kin    a key of its records that is not read and looks like a split
     """
 
-    text: str
     path: Path
-    form: str
-    lines: bool
-    notes: list[Problem] = field(default_factory=list)
+    text: str = ""
+    form: str = ""
+    lines: bool = True
+    notes: list[Note] = field(default_factory=list)
     kin: str = ""
 
     def place(self, at: int | None = None, column: int | None = None) -> Place:
@@ -64,7 +73,10 @@ class Manifest:
         return Place(str(self.path), at, column)
 
     def note(self, what: str, hint: str, at: int | None = None) -> None:
-        self.notes.append(Problem(self.place(at), "", what, hint, note=True))
+        self.notes.append(Note(what, hint, at))
+
+    def problem(self, note: Note) -> Problem:
+        return Problem(self.place(note.at), "", note.what, note.hint, note=True)
 
 
 def read(path: Path, plural: str) -> bytes:

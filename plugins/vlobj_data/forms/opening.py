@@ -38,7 +38,7 @@ FORMS: Mapping[str, FileForm] = {
 
 
 class Opened(NamedTuple):
-    """A manifest with its records. What is noted of it comes as they are read.
+    """A manifest with its records, which are read when they are asked for; what is noted of it comes then too.
 
     hashed  SHA-256 of its bytes, to be gone on with
     """
@@ -49,16 +49,28 @@ class Opened(NamedTuple):
 
 
 def opened(path: Path, asked: Asked) -> Opened:
-    """Opens a manifest.
+    """Opens a manifest. Its records raise DataError for what is no manifest, for a broken one, and for an empty one."""
+    manifest = Manifest(path)
+    return Opened(manifest, _records(manifest, asked), _hashed(path))
 
-    Raises DataError for what is no manifest; the records do for a broken file, and for one without records.
-    """
-    data = read(path, f"{asked.kind.name}s")
-    text = decoded(data, path)
-    name = asked.form or form_of(text, path, asked.kind.name)
-    form = FORMS[name]
-    manifest = Manifest(text, path, name, form.lines)
-    return Opened(manifest, recorded(form.rows(manifest, asked), manifest, asked), hashlib.sha256(data))
+
+def _records(manifest: Manifest, asked: Asked) -> Iterator[Record]:
+    manifest.text = decoded(read(manifest.path, f"{asked.kind.name}s"), manifest.path)
+    manifest.form = asked.form or form_of(manifest.text, manifest.path, asked.kind.name)
+    form = FORMS[manifest.form]
+    manifest.lines = form.lines
+    yield from recorded(form.rows(manifest, asked), manifest, asked)
+
+
+def _hashed(path: Path) -> "hashlib._Hash":
+    """Of what is no file the hash of nothing: reading it says why."""
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256")
+    except (OSError, ValueError):
+        pass
+    return hashlib.sha256()
 
 
 def form_of(text: str, path: Path, kind: str = "picture") -> str:

@@ -1,0 +1,148 @@
+"""Records become a table: put into splits, numbered by their files, those of one file joined to an entry."""
+
+import hashlib
+import os
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vlobj_data.captions.table import Row, TableWriter
+from vlobj_data.forms.manifest import Manifest
+from vlobj_data.forms.records import Record
+from vlobjectives.errors import DataError
+
+
+class Gathered:
+    """What is known of the records while they go by: a few numbers each."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {"": 0}
+        """Of the manifest's splits, in order; "": none."""
+        self.split, self.captions = array("i"), array("i")
+        self.good = array("b")
+        self.hash, self.check = array("Q"), array("I")
+        """Of a file's name, 96 bits together."""
+        self.manifest, self.at = array("i"), array("q")
+        self.named = False
+
+    def add(self, of: int, record: Record) -> Row:
+        split = record.split or ""
+        self.named |= bool(split) and bool(record.file or not record.fault)
+        self.split.append(self.names.setdefault(split, len(self.names)))
+        self.captions.append(len(record.captions))
+        self.good.append(not record.fault)
+        # a record without a file falls into a drawn split by its place
+        name = (os.path.normpath(record.file) if record.file else str(record.at)).encode("utf-8", "replace")
+        self.hash.append(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()))
+        self.check.append(zlib.crc32(name))
+        self.manifest.append(of)
+        self.at.append(record.at)
+        return Row(of, record.at, record.file, record.fault, list(record.captions), record.more, record.lies)
+
+
+def gather(
+    file: BinaryIO,
+    manifests: Sequence[Manifest],
+    records: Sequence[Iterable[Record]],
+    wanted: Mapping[str, Sequence[str]],
+    hold_out: Mapping[str, float],
+) -> None:
+    """Writes the table of all records.
+
+    A split has its entries in the order of their first records. Rows of one file in one split are one entry; a file has
+    one number in all splits. Where no record names a split, a hash of the file's name draws it, which never changes
+    when other files come or go.
+    """
+    found, writer = Gathered(), TableWriter(file)
+    for of, listed in enumerate(records):
+        for record in listed:
+            writer.add(found.add(of, record))
+        manifests[of].text = ""
+    splits = list(wanted) if found.named else ["train", *hold_out]
+    split, good = np.frombuffer(found.split, np.int32), np.frombuffer(found.good, np.int8).astype(bool)
+    target, first_out = _targets(found, splits, wanted, hold_out)
+    kept = np.flatnonzero(target >= 0)
+    number = np.full(len(split), -1, np.int64)
+    number[kept[good[kept]]] = _numbered(found, kept[good[kept]])
+    order, ends = _entries(target[kept], number[kept])
+    order = kept[order]
+    lead = order[np.concatenate([[0], ends[:-1]])] if len(ends) else order
+    captions = np.frombuffer(found.captions, np.int32)[order].astype(np.int64)
+    samples = np.maximum(np.add.reduceat(captions, np.concatenate([[0], ends[:-1]])), 1) if len(ends) else captions
+    counts = np.bincount(target[lead], minlength=len(splits)).tolist()
+    last = list(accumulate(counts))
+    small = np.int32 if len(split) < 2**31 else np.int64
+    writer.finish(
+        {
+            "order": order.astype(small),
+            "ends": ends,
+            "samples": np.concatenate(
+                [np.cumsum(samples[end - count : end]) for count, end in zip(counts, last)] or [samples]
+            ),
+            "number": number[lead].astype(small),
+        },
+        {
+            "named": found.named,
+            "splits": splits,
+            "last": last,
+            "there": _there(found) if found.named else {},
+            "first_out": first_out,
+            "manifests": [[one.form, one.lines, one.kin, one.notes] for one in manifests],
+        },
+    )
+
+
+def _there(found: Gathered) -> dict[str, int]:
+    """Name of a split of the manifests -> its records, by size as Counter would list them: in order of appearance."""
+    split = np.frombuffer(found.split, np.int32)
+    counts = np.bincount(split, minlength=len(found.names)).tolist()
+    first = {name: int(np.argmax(split == number)) for name, number in found.names.items() if counts[number]}
+    return {name: counts[found.names[name]] for name in sorted(first, key=first.__getitem__)}
+
+
+def _targets(
+    found: Gathered, splits: Sequence[str], wanted: Mapping[str, Sequence[str]], hold_out: Mapping[str, float]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The number of each record's split, -1 for those that are left out, and of these the first of each name."""
+    split = np.frombuffer(found.split, np.int32)
+    if not found.named:
+        where = np.frombuffer(found.hash, np.uint64).astype(np.float64) / 2.0**64
+        drawn = np.searchsorted(list(accumulate(hold_out.values())), where, side="right")
+        return np.where(drawn < len(hold_out), drawn + 1, 0), {}
+    into = {name: number for number, names in enumerate(wanted.values()) for name in names}
+    target = np.array([into.get(name, -1) for name in found.names], np.int64)[split]
+    out = {name: int(np.argmax(split == number)) for name, number in found.names.items() if name not in into}
+    return target, {
+        name: [found.manifest[at], found.at[at]]
+        for name, at in sorted(out.items(), key=lambda one: one[1])
+        if len(split) and split[at] == found.names[name]
+    }
+
+
+def _numbered(found: Gathered, which: np.ndarray) -> np.ndarray:
+    """The numbers of these records' files, in order of appearance."""
+    hashes, checks = np.frombuffer(found.hash, np.uint64)[which], np.frombuffer(found.check, np.uint32)[which]
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    if (checks[first][inverse] != checks).any():
+        raise DataError("two names of files share a hash of 64 bits, so that they cannot be told apart", "rename one")
+    place = np.empty(len(first), np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    return place[inverse]
+
+
+def _entries(target: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order in which records (of splits, with numbers of files) make up entries, and where each entry ends."""
+    lead = np.arange(len(target))
+    good = np.flatnonzero(number >= 0)
+    if len(good):
+        group = number[good] * (int(target.max()) + 1) + target[good]
+        _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+        lead[good] = good[first][inverse]
+    entry = target * len(target) + lead
+    order = np.argsort(entry, kind="stable")
+    entry = entry[order]
+    return order, np.flatnonzero(np.append(entry[1:] != entry[:-1], True)[: len(entry)]) + 1
