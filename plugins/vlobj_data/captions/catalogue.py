@@ -87,6 +87,9 @@ class Catalogue:
         chosen  the splits are the recipe's own, so that what they leave out is left out on purpose
         """
         found = [manifest.problem(note) for manifest in self.manifests for note in manifest.notes]
+        if told_of := self._table.told:
+            what = f"the table of records is kept in memory, by each process: {told_of.what}"
+            found.append(Problem(told_of.place, "", what, told_of.hint, note=True))
         if not self.named and len(self.splits) > 1:
             found.append(told.drawn(self.manifests, self._sizes()))
         if self._table.head["first_out"]:

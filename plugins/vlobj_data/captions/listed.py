@@ -5,7 +5,6 @@ import json
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,10 +14,9 @@ from torch import Tensor
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders
-from vlobj_data.captions.gather import gather
+from vlobj_data.captions.kept import table_of
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
-from vlobj_data.captions.table import Table
 from vlobj_data.forms.asked import Asked
 from vlobj_data.forms.opening import Opened, opened
 from vlobj_data.forms.records import Record
@@ -48,11 +46,10 @@ class Listed(Source):
         named = folders(getattr(config, self.folder), config.manifest)
         self._roots = Roots(named, f"data.{self.folder}", self.plural, config.links)
         splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
-        manifests = [one.manifest for _, one in listed]
         records = [self._of_split(split, self.sound(one)) for split, one in listed]
-        buffer = BytesIO()
-        gather(buffer, manifests, records, splits, config.hold_out)
-        self._catalogue = Catalogue(Table(buffer.getvalue()), manifests, splits, config.captions == "each")
+        table = table_of(listed, records, self.asked(), splits, config.hold_out, getattr(config, "columns", {}))
+        manifests = [one.manifest for _, one in listed]
+        self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)
         self.columns = self.described(config)
         self._further = [name for name in self.columns if name not in (self.column, "caption")]

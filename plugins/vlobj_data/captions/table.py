@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from vlobj_data.forms.asked import Slice
+from vlobjectives.errors import VlobjError
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TAIL = 8
@@ -65,6 +66,8 @@ class Table:
     def __init__(self, held: bytes | Path):
         """`held` is what a TableWriter wrote, or the file that it wrote. Raises OSError and ValueError for another."""
         self._held = held
+        self.told: VlobjError | None = None
+        """Why it lies in memory though it is large."""
         self._buffer: Any = held
         if isinstance(held, Path):
             with held.open("rb") as file:
