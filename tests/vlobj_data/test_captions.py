@@ -305,7 +305,7 @@ def test_options_without_sense_are_refused(wrong):
 
 def test_paths_are_marked_for_the_recipe():
     marked = {name for name, info in Captions.Config.model_fields.items() if (info.json_schema_extra or {}).get("path")}
-    assert marked == {"manifest", "images", "vectors"}
+    assert marked == {"manifest", "lists", "images", "vectors"}
 
 
 COLUMNS = {"tags": "names", "phrases": "phrases", "regions": (2, 5)}

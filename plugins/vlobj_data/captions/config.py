@@ -1,5 +1,6 @@
 """Options that all sources of pictures with captions share."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,11 +13,12 @@ from vlobjectives import Share, Side, SourceConfig
 PATH: JsonDict = {"path": True}
 MEAN = {"half": (0.5, 0.5, 0.5), "imagenet": (0.485, 0.456, 0.406), "clip": (0.48145466, 0.4578275, 0.40821073)}
 STD = {"half": (0.5, 0.5, 0.5), "imagenet": (0.229, 0.224, 0.225), "clip": (0.26862954, 0.26130258, 0.27577711)}
-LATER = ("interpolation", "flip_unless")
+LATER = ("interpolation", "flip_unless", "keys")
 """Options that were added: at their default the digest of the data is what it was without them."""
 PLACE: JsonDict = {"place": True}
 Folders = str | list[str] | None
 Manifests = str | list[str] | dict[str, str | list[str]]
+Column = str | Annotated[int, Field(ge=1)]
 Channel = Annotated[float, Field(ge=-1000, le=1000)]
 Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
@@ -26,6 +28,16 @@ class ListedConfig(SourceConfig):
         description="file that lists the data and captions, or several: a list, or by split "
         "{train: FILE, val: FILE, test: FILE}",
         json_schema_extra=PATH,
+    )
+    keys: dict[str, Column | list[Column]] = Field(
+        {},
+        description="{image: NAME, caption: NAME, split: NAME}, where columns or keys of JSON have other names "
+        "(a.b: b within a; of captions also several); numbers, from 1, are columns of a table without a header",
+    )
+    lists: dict[str, str] = Field(
+        {},
+        json_schema_extra=PATH,
+        description="split -> file that lists what is in it, a name a line or a table; what is in none is left out",
     )
     captions: Literal["each", "one"] = Field(
         "each", description="each: every caption is a sample; one: every picture or clip is, with one of its captions"
@@ -74,6 +86,22 @@ class ListedConfig(SourceConfig):
             raise ValueError("`manifest` says which file is of which split: leave `splits` out")
         return self
 
+    @field_validator("keys")
+    @classmethod
+    def _name_columns(cls, keys: dict[str, Column | list[Column]]) -> dict[str, Column | list[Column]]:
+        if any(not names or (isinstance(names, list) and key != "caption") for key, names in keys.items()):
+            raise ValueError("must name something for each, and several for `caption` alone")
+        if len({isinstance(name, int) for names in named(keys).values() for name in names}) > 1:
+            raise ValueError("must be names of a header or of keys, or numbers of columns, not both")
+        return keys
+
+    @field_validator("lists")
+    @classmethod
+    def _lists_train(cls, lists: dict[str, str]) -> dict[str, str]:
+        if lists and "train" not in lists:
+            raise ValueError("must have one for `train` too")
+        return lists
+
     @field_validator("scale")
     @classmethod
     def _in_order(cls, scale: tuple[Share, Share]) -> tuple[float, float]:
@@ -111,6 +139,11 @@ class ListedConfig(SourceConfig):
         return std
 
 
+def named(keys: dict[str, Column | list[Column]]) -> dict[str, tuple[Column, ...]]:
+    """What `keys` says, each as several names."""
+    return {key: tuple(names) if isinstance(names, list) else (names,) for key, names in keys.items()}
+
+
 def files(manifests: Manifests) -> list[tuple[str, Path]]:
     """The files, in order, each with its split ("": as its records say)."""
     by_split = manifests if isinstance(manifests, dict) else {"": manifests}
@@ -124,5 +157,5 @@ def files(manifests: Manifests) -> list[tuple[str, Path]]:
 def folders(named: Folders, manifests: Manifests) -> list[str]:
     """The folders that an option names, by default the manifests'."""
     if not named:
-        return list(dict.fromkeys(str(path.parent) for _, path in files(manifests)))
+        return list(dict.fromkeys(str(path if os.path.isdir(path) else path.parent) for _, path in files(manifests)))
     return [named] if isinstance(named, str) else named

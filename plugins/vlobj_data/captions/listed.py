@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vlobj_data.captions import framing
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
-from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders
+from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders, named
 from vlobj_data.captions.kept import table_of
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
@@ -42,12 +42,14 @@ class Listed(Source):
         """Reads the manifest, no file. Raises DataError where it or the folder is missing or broken."""
         super().__init__(config)
         self.max_pixels = max_pixels
-        listed = [(split, opened(path, self.asked())) for split, path in files(config.manifest)]
-        named = folders(getattr(config, self.folder), config.manifest)
-        self._roots = Roots(named, f"data.{self.folder}", self.plural, config.links)
+        roots = folders(getattr(config, self.folder), config.manifest)
+        lists = {split: Path(path) for split, path in config.lists.items()}
+        asked = self.asked()._replace(keys=named(config.keys), lists=lists, roots=tuple(roots))
+        listed = [(split, opened(path, asked)) for split, path in files(config.manifest)]
+        self._roots = Roots(roots, f"data.{self.folder}", self.plural, config.links)
         splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
         records = [self._of_split(split, self.sound(one)) for split, one in listed]
-        table = table_of(listed, records, self.asked(), splits, config.hold_out, getattr(config, "columns", {}))
+        table = table_of(listed, records, asked, splits, config.hold_out, getattr(config, "columns", {}))
         manifests = [one.manifest for _, one in listed]
         self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)

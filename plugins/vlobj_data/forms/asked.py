@@ -1,6 +1,9 @@
 """What a source asks of a file that lists its data, and what a form gives back."""
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -14,6 +17,12 @@ class Kind(NamedTuple):
 PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"))
 CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"))
 
+CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
+"""Keys under which rows hold captions."""
+SPLITS = ("splits", "set", "subset", "partition", "fold", "phase", "split_name")
+"""Keys that seem to name splits and are not read."""
+FILE = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?|mp4|webm|mkv|avi|mov)(#\d+)?|https?://\S+", re.IGNORECASE)
+
 
 class Asked(NamedTuple):
     """What a recipe says of its manifests.
@@ -22,12 +31,25 @@ class Asked(NamedTuple):
     form       the form that the recipe names; None: it is found out
     more       further keys of a record that are read
     extension  follows a clip's id where a form gives no file name
+    keys       what records are read by -> their own names for it, or numbers of columns, from 1
+    lists      split -> file that lists what is in it
+    roots      folders below which the files lie
     """
 
     kind: Kind
     form: str | None = None
     more: tuple[str, ...] = ()
     extension: str = ""
+    keys: Mapping[str, tuple[str | int, ...]] = {}
+    lists: Mapping[str, Path] = {}
+    roots: tuple[str, ...] = ()
+
+    def there(self, name: str) -> bool:
+        """Whether a file of this name lies below a root."""
+        try:
+            return any(os.path.exists(os.path.join(root, name)) for root in self.roots)
+        except ValueError:  # a NUL character
+            return False
 
 
 class Slice(NamedTuple):

@@ -3,11 +3,12 @@
 from typing import Any
 
 from vlobj_data.forms.asked import Asked, LayoutFault, Rows
+from vlobj_data.forms.header import Wanted
 from vlobj_data.forms.json_layouts import parsed, unlike
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.tables import of_csv
 
-WEBVID = {"videoid": ("videoid",), "page_dir": ("page_dir",), "caption": ("name",), "split": ("split",)}
+WEBVID = Wanted({"videoid": ("videoid",), "page_dir": ("page_dir",), "caption": ("name",), "split": ("split",)})
 
 
 def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
@@ -57,6 +58,6 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
 
 def webvid(manifest: Manifest, asked: Asked) -> Rows:
     """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name. Files are page_dir/videoid."""
-    for line, row in of_csv(manifest, WEBVID):
+    for line, row in of_csv(manifest, WEBVID, asked):
         name = f"{row.pop('videoid').strip()}{asked.extension}"
         yield line, {**row, "video": f"{row['page_dir'].strip()}/{name}" if row["page_dir"].strip() else name}

@@ -9,9 +9,11 @@ from typing import Literal, NamedTuple
 from vlobj_data.forms.asked import Asked, Rows
 from vlobj_data.forms.clips import msrvtt, webvid
 from vlobj_data.forms.json_layouts import coco, karpathy, of_lines, of_list
+from vlobj_data.forms.keys import named, refuse_keys
+from vlobj_data.forms.lists import by_lists, lists_of
 from vlobj_data.forms.manifest import Manifest, decoded, read
-from vlobj_data.forms.records import Record, columns_of, recorded
-from vlobj_data.forms.tables import of_csv
+from vlobj_data.forms.records import Record, recorded
+from vlobj_data.forms.tables import table
 
 PictureForm = Literal["karpathy", "coco", "list", "jsonl", "csv"]
 ClipForm = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
@@ -20,18 +22,27 @@ _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", 
 
 
 class FileForm(NamedTuple):
-    """How a text is read: to rows, whose numbers count lines or entries."""
+    """How a manifest is read.
+
+    rows   of the manifest, whose numbers count lines or entries
+    lines  they count lines
+    keyed  `data.keys` name what is read
+    owns   whether a file (or folder) that is no text is of this form, by its path and first bytes; such a form reads
+           the file itself. None: it is text
+    """
 
     rows: Callable[[Manifest, Asked], Rows]
     lines: bool = False
+    keyed: bool = False
+    owns: Callable[[Path, bytes], bool] | None = None
 
 
 FORMS: Mapping[str, FileForm] = {
     "karpathy": FileForm(karpathy),
     "coco": FileForm(coco),
-    "list": FileForm(of_list),
-    "jsonl": FileForm(of_lines, lines=True),
-    "csv": FileForm(lambda manifest, asked: of_csv(manifest, columns_of(asked.kind)), lines=True),
+    "list": FileForm(named(of_list), keyed=True),
+    "jsonl": FileForm(named(of_lines), lines=True, keyed=True),
+    "csv": FileForm(table, lines=True, keyed=True),
     "msrvtt": FileForm(msrvtt),
     "webvid": FileForm(webvid, lines=True),
 }
@@ -51,19 +62,43 @@ class Opened(NamedTuple):
 def opened(path: Path, asked: Asked) -> Opened:
     """Opens a manifest. Its records raise DataError for what is no manifest, for a broken one, and for an empty one."""
     manifest = Manifest(path)
-    return Opened(manifest, _records(manifest, asked), _hashed(path))
+    return Opened(manifest, _records(manifest, asked), hashed(path, lists_of(path, asked)))
 
 
 def _records(manifest: Manifest, asked: Asked) -> Iterator[Record]:
-    manifest.text = decoded(read(manifest.path, f"{asked.kind.name}s"), manifest.path)
-    manifest.form = asked.form or form_of(manifest.text, manifest.path, asked.kind.name)
-    form = FORMS[manifest.form]
-    manifest.lines = form.lines
-    yield from recorded(form.rows(manifest, asked), manifest, asked)
+    name = asked.form if asked.form and FORMS[asked.form].owns else _by_first_bytes(manifest.path)
+    if not name:
+        manifest.text = decoded(read(manifest.path, f"{asked.kind.name}s"), manifest.path)
+        name = asked.form or form_of(manifest.text, manifest.path, asked.kind.name)
+    form = FORMS[name]
+    manifest.form, manifest.lines = name, form.lines
+    if asked.keys and not form.keyed:
+        refuse_keys(manifest)
+    rows, lists = form.rows(manifest, asked), lists_of(manifest.path, asked)
+    yield from recorded(by_lists(rows, manifest, asked, lists) if lists else rows, manifest, asked)
 
 
-def _hashed(path: Path) -> "hashlib._Hash":
-    """Of what is no file the hash of nothing: reading it says why."""
+def _by_first_bytes(path: Path) -> str:
+    """The form of what is no text; empty where none owns it."""
+    try:
+        head = b""
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(1024)
+        return next((name for name, form in FORMS.items() if form.owns and form.owns(path, head)), "")
+    except (OSError, ValueError):
+        return ""  # who reads it says why
+
+
+def hashed(path: Path, lists: Mapping[str, Path]) -> "hashlib._Hash":
+    """SHA-256 of a file's bytes, and of its lists'; of what is no file that of nothing, and reading it says why."""
+    found = _of_bytes(path)
+    for split, one in lists.items():
+        found.update(split.encode() + _of_bytes(one).digest())
+    return found
+
+
+def _of_bytes(path: Path) -> "hashlib._Hash":
     try:
         if path.is_file():
             with path.open("rb") as file:

@@ -8,13 +8,10 @@ it out as a bad sample, so that it is counted and never dropped in silence.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vlobj_data.forms.asked import Asked, Kind, LayoutFault, Rows, Slice
+from vlobj_data.forms.asked import CAPTION, SPLITS, Asked, Kind, LayoutFault, Rows, Slice
 from vlobj_data.forms.json_layouts import kind_of
 from vlobj_data.forms.manifest import Manifest
-from vlobj_data.forms.tables import SPLITS, Wanted
 from vlobjectives.errors import DataError
-
-CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
 
 
 class Record(NamedTuple):
@@ -73,11 +70,6 @@ def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: in
             )
     if "split" not in fields and not manifest.kin:
         manifest.kin = next((name for name in fields if name.lower() in (*SPLITS, "split")), "")
-
-
-def columns_of(kind: Kind) -> Wanted:
-    """The columns of a table with a file and a caption a row."""
-    return {kind.file[0]: kind.file, "caption": CAPTION, "split": ("split",)}
 
 
 def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[Record]:

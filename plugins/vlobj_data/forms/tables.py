@@ -11,17 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vlobj_data.forms.asked import CAPTION, FILE, Asked, Rows
+from vlobj_data.forms.header import (
+    Numbers,
+    Wanted,
+    brief,
+    columns,
+    delimiter,
+    header_of,
+    looks_like_json,
+    numbers_of,
+    wanted_of,
+)
+from vlobj_data.forms.keys import refuse_unknown
 from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-Wanted = Mapping[str, Sequence[str]]
-"""Key of a row -> names that its column may have; all but `split` are needed, the first after it is the caption's."""
-
-FILE = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?|mp4|webm|mkv|avi|mov)(#\d+)?|https?://\S+", re.IGNORECASE)
-SPLITS = ("splits", "set", "subset", "partition", "fold", "phase", "split_name")
 SHOWN = 5
 MARKS = {
     "\t": "a caption stays on one line and holds no tab; if fields are quoted, call the file .csv",
@@ -36,20 +44,41 @@ QUOTES = (
 )
 
 
-def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, str]]]:
+def table(manifest: Manifest, asked: Asked) -> Rows:
+    """A table with a file and a caption, or several, a row: by its header, or by the numbers that `data.keys` gives."""
+    refuse_unknown(manifest, asked)
+    captions = ["caption", *(f"caption {at}" for at in range(2, len(asked.keys.get("caption", ())) + 1))]
+    for line, row in of_csv(manifest, wanted_of(asked), asked, numbers_of(asked)):
+        yield line, row if len(captions) == 1 else {**row, "caption": [row.pop(name) for name in captions]}
+
+
+def of_csv(
+    manifest: Manifest, wanted: Wanted, asked: Asked, numbers: Numbers | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines and rows. Raises DataError where the file is no such table, at its end too."""
     quoted = manifest.path.suffix.lower() == ".csv"
     first = re.search(r"[^\r\n]*\S[^\r\n]*", manifest.text)
-    mark = _delimiter(first[0] if first else "", wanted)
+    mark = delimiter(first[0] if first else "", wanted, numbers or {})
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted or mark != "\t" else csv.QUOTE_NONE
     rows = csv.reader(io.StringIO(manifest.text, newline=""), delimiter=mark, quoting=quoting, strict=True)
     try:
-        header = _header(next((row for row in rows if row), []))
+        top = next((row for row in rows if row), [])
     except csv.Error as error:
-        raise DataError(f"the header is no CSV: {error}", _json(manifest) or QUOTES, manifest.place(1)) from None
-    columns = _columns(header, manifest, wanted, mark, rows.line_num)
+        raise DataError(
+            f"the header is no CSV: {error}", looks_like_json(manifest) or QUOTES, manifest.place(1)
+        ) from None
+    found = dict(numbers) if numbers else columns(header_of(top), manifest, wanted, mark, rows.line_num, asked)
+    if numbers:
+        _fits(top, found, manifest, rows.line_num)
+    if mark == "," and found == {name: at for at, name in enumerate(found)} and len(top) >= len(found) == 2:
+        below = _lines(manifest, 1 - bool(numbers))
+        if _unquoted(text for _, text in below):
+            yield from _at_first_comma(manifest, list(found), below)
+            return
+    if numbers:
+        rows = csv.reader(io.StringIO(manifest.text, newline=""), delimiter=mark, quoting=quoting, strict=True)
     wrapped = []
-    for line, row in _rows(manifest, rows, len(header), columns, mark):
+    for line, row in _rows(manifest, rows, len(top), found, mark):
         if quoting == csv.QUOTE_NONE and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row.values()):
             wrapped.append(line)
         yield line, row
@@ -60,6 +89,63 @@ def of_csv(manifest: Manifest, wanted: Wanted) -> Iterator[tuple[int, dict[str, 
             "nothing, if they are; if fields are quoted, call the file .csv",
             wrapped[0],
         )
+
+
+def _fits(top: Sequence[str], found: Numbers, manifest: Manifest, line: int) -> None:
+    """Raises DataError where a first row lacks columns that `data.keys` counts, or is a header."""
+    most = max(found.values()) + 1
+    if most > len(top):
+        raise DataError(
+            f"data.keys names column {most}, and the first row has {len(top)}: {brief(repr(top))}",
+            "count columns from 1; if something else divides them, write tabs there",
+            manifest.place(line),
+        )
+    if top[found["caption"]].strip().lower() in CAPTION if "caption" in found else False:
+        raise DataError(
+            f"data.keys counts columns, and this table has a header: {brief(', '.join(top))}",
+            "name its columns in data.keys, or leave data.keys out where their names are known",
+            manifest.place(line),
+        )
+
+
+def _lines(manifest: Manifest, skip: int) -> list[tuple[int, str]]:
+    """Numbered lines that are not blank, behind the first `skip`."""
+    found = [(at, text) for at, text in enumerate(io.StringIO(manifest.text), 1) if text.strip()]
+    return found[skip:]
+
+
+def _unquoted(texts: Iterator[str]) -> bool:
+    """Whether every line is a file, a comma and a caption, and some caption holds a comma without being quoted.
+
+    So are Flickr30k's of CLIP_benchmark, and what people write who quote nothing.
+    """
+    commas = False
+    for text in texts:
+        file, mark, caption = text.partition(",")
+        if not mark or not FILE.fullmatch(file.strip()):
+            return False
+        commas = commas or ("," in caption and _field(caption.strip()) is None)
+    return commas
+
+
+def _field(text: str) -> str | None:
+    """What one quoted field says; None where it is none."""
+    try:
+        cells = next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        return None
+    return cells[0] if len(cells) == 1 and text.startswith('"') else None
+
+
+def _at_first_comma(manifest: Manifest, names: Sequence[str], lines: Sequence[tuple[int, str]]) -> Rows:
+    """Rows of a table of two columns whose captions hold commas."""
+    for at, text in lines:
+        file, _, caption = text.partition(",")
+        caption = caption.strip()
+        field = _field(caption)
+        yield at, dict(zip(names, (file, caption if field is None else field)))
+    what = "captions hold commas without quotes: a line's file name ends at its first comma"
+    manifest.note(what, "nothing, if they do")
 
 
 def _rows(
@@ -143,92 +229,3 @@ def _swallows(row: Sequence[str], file: str, mark: str) -> bool:
         ):
             return True
     return False
-
-
-def brief(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _header(row: Sequence[str]) -> list[str]:
-    return [name.strip().lower() for name in row]
-
-
-def _delimiter(first: str, wanted: Wanted) -> str:
-    """Tabs where the header has some; else what divides it into the wanted columns, or into most."""
-    if "\t" in first:
-        return "\t"
-
-    def found(mark: str) -> tuple[int, int]:
-        names = _header(next(csv.reader([first], delimiter=mark), []))
-        return sum(any(name in names for name in known) for known in wanted.values()), len(names)
-
-    return max(",;|", key=found)
-
-
-def _columns(header: list[str], manifest: Manifest, wanted: Wanted, mark: str, line: int) -> dict[str, int]:
-    """Where the columns are, the file's first. Raises DataError where they are not all there, once each."""
-    found = {
-        column: header.index(name)
-        for column, names in wanted.items()
-        for name in [next((name for name in names if name in header), None)]
-        if name is not None
-    }
-    needed = {column: names for column, names in wanted.items() if column != "split"}
-    if not found.keys() >= needed.keys():
-        if len(header) > 1 and any(FILE.fullmatch(cell) for cell in header):
-            raise DataError(
-                f"the table has no header: its first line is the row {brief(mark.join(header))!r}",
-                _header_for(header, needed, manifest, mark),
-                manifest.place(line),
-            )
-        raise DataError(
-            f"the header names the columns {brief(', '.join(header)) or '(none)'}; wanted are one of "
-            + " and one of ".join(", ".join(names) for names in needed.values()),
-            _names_so(needed, found, manifest),
-            manifest.place(line),
-        )
-    for column, at in found.items():
-        if header.count(header[at]) > 1:
-            places = ", ".join(str(place) for place, name in enumerate(header, 1) if name == header[at])
-            raise DataError(
-                f"the header names the column '{header[at]}' twice (columns {places})",
-                "give the one that is not meant another name",
-                manifest.place(line),
-            )
-        more = [name for name in wanted[column] if name in header and name != header[at]]
-        if more:
-            manifest.note(
-                f"the column '{header[at]}' is read, and {', '.join(more)} beside it not",
-                f"call another one '{wanted[column][0]}' if that is meant",
-                line,
-            )
-    if "split" not in found:
-        manifest.kin = next((name for name in SPLITS if name in header), "")
-    return found
-
-
-def _header_for(row: list[str], needed: Wanted, manifest: Manifest, mark: str) -> str:
-    """How to put a header before a table whose first line is a row: the longest text is taken for the caption."""
-    names = [next(iter(needed)) if FILE.fullmatch(cell) else "" for cell in row]
-    longest = max((at for at, name in enumerate(names) if not name), key=lambda at: len(row[at]), default=-1)
-    names = [name or ("caption" if place == longest else f"column{place + 1}") for place, name in enumerate(names)]
-    name, new = manifest.path.name, f"with_header{manifest.path.suffix}"
-    line = ("\\t" if mark == "\t" else mark).join(names)
-    return f"if {', '.join(names)} is what it lists: (printf '{line}\\n'; cat {name}) > {new}; name that file"
-
-
-def _json(manifest: Manifest) -> str:
-    return (
-        "the file holds JSON: give it the extension .json, or .jsonl where each line is an object"
-        if manifest.text.lstrip().startswith(("[", "{"))
-        else ""
-    )
-
-
-def _names_so(needed: Wanted, found: Mapping[str, int], manifest: Manifest) -> str:
-    """What to write where the header lacks a column."""
-    return _json(manifest) or "in the header, call the column of " + " and that of ".join(
-        f"the {'captions' if column == 'caption' else 'files'} '{names[0]}'"
-        for column, names in needed.items()
-        if column not in found
-    )
