@@ -1,7 +1,8 @@
 """All records of a source in one buffer, in memory or in a file that processes and their workers share.
 
-A record lies in the buffer as JSON and is read when its sample is; what is needed to find it is a few numbers in arrays
-(at most 36 bytes a record), which a file's pages give without being read whole. In the order of the file:
+A record lies in the buffer as JSON and is read when its sample is; what is needed to find it is a few numbers in
+arrays, at most 36 bytes a record. Of a file the arrays are mapped, and so shared; rows are read, so that what was seen
+of them does not stay in a process. In the order of the file:
 
     rows     the records as JSON, one behind the other
     arrays   starts [R+1] of the rows; order [K], which records the entries hold; ends [E] of entries in `order`;
@@ -11,6 +12,7 @@ A record lies in the buffer as JSON and is read when its sample is; what is need
 
 import json
 import mmap
+import os
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,17 +70,15 @@ class Table:
         self._held = held
         self.told: VlobjError | None = None
         """Why it lies in memory though it is large."""
-        self._buffer: Any = held
-        if isinstance(held, Path):
-            with held.open("rb") as file:
-                self._buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        size = len(self._buffer)
-        length = int.from_bytes(self._buffer[size - _TAIL :], "little")
+        self._file = held.open("rb", buffering=0) if isinstance(held, Path) else None
+        buffer: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if self._file else held
+        size = len(buffer)
+        length = int.from_bytes(buffer[size - _TAIL :], "little")
         if not 0 < length <= size - _TAIL:
             raise ValueError("the table has no head")
-        self.head: Mapping[str, Any] = json.loads(self._buffer[size - _TAIL - length : size - _TAIL])
+        self.head: Mapping[str, Any] = json.loads(buffer[size - _TAIL - length : size - _TAIL])
         self._arrays = {
-            name: np.frombuffer(self._buffer, np.dtype(kind), count, at)
+            name: np.frombuffer(buffer, np.dtype(kind), count, at)
             for name, (kind, at, count) in self.head["arrays"].items()
         }
 
@@ -90,7 +90,8 @@ class Table:
 
     def row(self, number: int) -> Row:
         start, end = self._arrays["starts"][number : number + 2].tolist()
-        row = Row._make(json.loads(self._buffer[start:end].decode("utf-8", "surrogatepass")))
+        held = os.pread(self._file.fileno(), end - start, start) if self._file else self._held[start:end]  # type: ignore[index]
+        row = Row._make(json.loads(held.decode("utf-8", "surrogatepass")))
         return row._replace(lies=Slice._make(row.lies)) if row.lies else row
 
     def rows(self, entry: int) -> Iterator[Row]:
