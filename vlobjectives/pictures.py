@@ -93,9 +93,9 @@ def as_pixels(given: Any, max_pixels: int, frames: int | None = None, channels: 
     return pixels
 
 
-def check_header(path: Path, max_pixels: int) -> None:
+def check_header(given: Path | bytes, max_pixels: int) -> None:
     """Raises PictureError where the file is missing, is no picture or has too many pixels; decodes nothing."""
-    with opened(path) as file:
+    with BytesIO(given) if isinstance(given, bytes) else opened(given) as file:
         _header(file, max_pixels).close()
 
 

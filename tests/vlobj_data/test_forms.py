@@ -69,11 +69,9 @@ def packed(kind: str) -> bytes:
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "is a picture", "name the file that lists"),
         (b"\x89PNG\r\n\x1a\n", "is a picture", "name the file that lists"),
         (b"\0\0\0\x20ftypisom", "is a video", "name the file that lists"),
-        (packed("tar"), "is a tar archive", "tar -xf m.any"),
         (packed("zip"), "is a zip archive", "unzip m.any"),
         (packed("sheet"), "is a spreadsheet", "as CSV"),
         (gzip.compress(b"[]", mtime=0), "packed by gzip", "gunzip -k m.any"),
-        (b"PAR1\x15\4\x15", "is a Parquet file", "JSON lines"),
         (pickle.dumps([1]), "is a pickle", "JSON lines"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "pointer of Git LFS", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "is a web page", "download the manifest again"),
@@ -83,6 +81,16 @@ def packed(kind: str) -> bytes:
 def test_what_is_no_manifest_is_named(folder, held, what, hint):
     error = refused(folder, "m.any", held)
     assert what in error.what and hint in error.hint and "UTF-8 text" not in error.hint, str(error)
+
+
+@pytest.mark.parametrize(
+    ("held", "what", "hint"),
+    [(packed("tar"), "is a tar archive", "tar -xf m.any"), (b"PAR1\x15\4\x15", "is a Parquet file", "JSON lines")],
+    ids=brief,
+)
+def test_shards_and_parquet_are_read_for_pictures_alone(folder, held, what, hint):
+    error = refused(folder, "m.any", held, VideoCaptions)
+    assert what in error.what and hint in error.hint, str(error)
 
 
 def test_what_is_no_file_is_not_waited_for(folder):

@@ -105,5 +105,5 @@ class Captions(Listed):
     def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
         return read_picture(given, max_pixels)
 
-    def looked_at(self, path: Path) -> None:
-        check_header(path, self.max_pixels)
+    def looked_at(self, file: Path | bytes) -> None:
+        check_header(file, self.max_pixels)

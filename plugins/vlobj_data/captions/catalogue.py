@@ -95,7 +95,21 @@ class Catalogue:
         if self._table.head["first_out"]:
             first = {name: self.manifests[of].place(at) for name, (of, at) in self._table.head["first_out"].items()}
             found.append(told.left_out(self.wanted, self.there, first, chosen))
-        return found + list(self._leaks())
+        return found + list(self._twice()) + list(self._leaks())
+
+    def _twice(self) -> Iterator[Problem]:
+        """A note on pictures in shards that share a name: a key that comes again, or shards that count from 0 anew."""
+        count, first, second = self._table.head["twice"]
+        if count:
+            one, other = self._table.row(first), self._table.row(second)
+            yield Problem(
+                self.manifests[other.manifest].place(other.at),
+                "",
+                f"{other.file} is also in {self.manifests[one.manifest].place(one.at)}: {count} picture"
+                f"{'s have' if count > 1 else ' has'} the name of an earlier one, and each is a picture of its own",
+                "nothing, if each shard counts its samples anew; else take one out",
+                note=True,
+            )
 
     def _leaks(self) -> Iterator[Problem]:
         number = self._table["number"]
@@ -124,9 +138,12 @@ class Catalogue:
             first.at,
             first.fault,
             tuple(row.more for row in rows for _ in row.captions),
-            first.lies,
+            first.lies and self._lies(first.lies, first.manifest),
             first.manifest,
         )
+
+    def _lies(self, lies: Slice, manifest: int) -> Slice:
+        return lies if lies.container else lies._replace(container=str(self.manifests[manifest].container))
 
     def _sizes(self) -> dict[str, int]:
         return {split: self.size(split) for split in self.splits}

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from vlobj_data.captions import framing
+from vlobj_data.forms.expansion import expanded
 from vlobjectives import Share, Side, SourceConfig
 
 PATH: JsonDict = {"path": True}
@@ -148,9 +149,10 @@ def files(manifests: Manifests) -> list[tuple[str, Path]]:
     """The files, in order, each with its split ("": as its records say)."""
     by_split = manifests if isinstance(manifests, dict) else {"": manifests}
     return [
-        (split, Path(name))
+        (split, path)
         for split, names in by_split.items()
         for name in ([names] if isinstance(names, str) else names)
+        for path in expanded(name)
     ]
 
 

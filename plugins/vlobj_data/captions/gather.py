@@ -6,6 +6,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,11 +26,15 @@ class Gathered:
         self.split, self.captions = array("i"), array("i")
         self.good = array("b")
         self.hash, self.check = array("Q"), array("I")
-        """Of a file's name, 96 bits together."""
+        """Of a file's name, or of where it lies within another one, 96 bits together."""
+        self.name = array("Q")
+        """Hash of a file's name."""
+        self.within = array("b")
+        """Whether it lies within another one."""
         self.manifest, self.at = array("i"), array("q")
         self.named = False
 
-    def add(self, of: int, record: Record) -> Row:
+    def add(self, of: int, record: Record, container: Path | None) -> Row:
         split = record.split or ""
         self.named |= bool(split) and bool(record.file or not record.fault)
         self.split.append(self.names.setdefault(split, len(self.names)))
@@ -37,7 +42,11 @@ class Gathered:
         self.good.append(not record.fault)
         # a record without a file falls into a drawn split by its place
         name = (os.path.normpath(record.file) if record.file else str(record.at)).encode("utf-8", "replace")
-        self.hash.append(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()))
+        self.name.append(_hash(name))
+        if lies := record.lies:  # shards that number their samples anew have the same names for others
+            name = f"{lies.container or container}\0{lies.offset}".encode("utf-8", "replace")
+        self.within.append(bool(lies))
+        self.hash.append(_hash(name) if lies else self.name[-1])
         self.check.append(zlib.crc32(name))
         self.manifest.append(of)
         self.at.append(record.at)
@@ -60,7 +69,7 @@ def gather(
     found, writer = Gathered(), TableWriter(file)
     for of, listed in enumerate(records):
         for record in listed:
-            writer.add(found.add(of, record))
+            writer.add(found.add(of, record, manifests[of].container))
         manifests[of].text = ""
     splits = list(wanted) if found.named else ["train", *hold_out]
     split, good = np.frombuffer(found.split, np.int32), np.frombuffer(found.good, np.int8).astype(bool)
@@ -91,6 +100,7 @@ def gather(
             "last": last,
             "there": _there(found) if found.named else {},
             "first_out": first_out,
+            "twice": _twice(found, kept[good[kept]]),
             "manifests": [[one.form, one.lines, one.kin, one.notes] for one in manifests],
         },
     )
@@ -110,7 +120,7 @@ def _targets(
     """The number of each record's split, -1 for those that are left out, and of these the first of each name."""
     split = np.frombuffer(found.split, np.int32)
     if not found.named:
-        where = np.frombuffer(found.hash, np.uint64).astype(np.float64) / 2.0**64
+        where = np.frombuffer(found.name, np.uint64).astype(np.float64) / 2.0**64
         drawn = np.searchsorted(list(accumulate(hold_out.values())), where, side="right")
         return np.where(drawn < len(hold_out), drawn + 1, 0), {}
     into = {name: number for number, names in enumerate(wanted.values()) for name in names}
@@ -121,6 +131,21 @@ def _targets(
         for name, at in sorted(out.items(), key=lambda one: one[1])
         if len(split) and split[at] == found.names[name]
     }
+
+
+def _hash(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())
+
+
+def _twice(found: Gathered, which: np.ndarray) -> list[int]:
+    """Of files within others: how many have the name of an earlier one, and the first two records of one name."""
+    which = which[np.frombuffer(found.within, np.int8)[which].astype(bool)]
+    _, first = np.unique(np.frombuffer(found.hash, np.uint64)[which], return_index=True)
+    which = which[np.sort(first)]
+    names = np.frombuffer(found.name, np.uint64)[which]
+    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[inverse] != np.arange(len(which)))
+    return [len(again), int(which[first[inverse[again[0]]]]), int(which[again[0]])] if len(again) else [0, 0, 0]
 
 
 def _numbered(found: Gathered, which: np.ndarray) -> np.ndarray:

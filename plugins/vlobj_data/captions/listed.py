@@ -77,7 +77,7 @@ class Listed(Source):
         """
         raise NotImplementedError
 
-    def looked_at(self, path: Path) -> None:
+    def looked_at(self, file: Path | bytes) -> None:
         """Raises PictureError where a file cannot be what it should; decodes nothing."""
         raise NotImplementedError
 
@@ -198,7 +198,7 @@ class Listed(Source):
         """
         each = self.config.captions == "each"
         if entry.number not in known and self.column in self.columns:
-            known[entry.number] = self._file_fault(entry.file, near)
+            known[entry.number] = self._file_fault(entry, near)
         what, hint = known.get(entry.number, ("", ""))
         if what:
             return what, hint, len(entry.captions) if each else 1
@@ -211,13 +211,14 @@ class Listed(Source):
                 what, hint, lost = what or f"{entry.file} {error}", getattr(error, "hint", ""), lost + 1
         return what, hint, lost if each else min(lost, 1)
 
-    def _file_fault(self, file: str, near: Near) -> tuple[str, str]:
+    def _file_fault(self, entry: CatalogueEntry, near: Near) -> tuple[str, str]:
+        file = entry.file
         try:
-            self.looked_at(path := self._roots(file))
+            self.looked_at(path := bytes_of(entry.lies) if entry.lies else self._roots(file))
         except PathError as error:
             return f"{file} {error}", error.hint
         except PictureError as error:
-            like = None if os.path.exists(path) else near(file)
+            like = None if entry.lies or os.path.exists(path) else near(file)
             return f"{file} {error}{f'; {like[0]}' if like else ''}", like[1] if like else ""
         return "", ""
 
@@ -231,7 +232,7 @@ class Listed(Source):
         left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
         options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
         text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
-        if isinstance(self.config.manifest, str):
+        if isinstance(self.config.manifest, str) and len(listed) == 1:
             hashed = listed[0][1].hashed
         else:
             hashed = hashlib.sha256("".join(f"{split} {one.hashed.hexdigest()}\n" for split, one in listed).encode())

@@ -55,7 +55,8 @@ class Asked(NamedTuple):
 class Slice(NamedTuple):
     """A file that lies within another one: a member of a tar, a cell of a column.
 
-    A form gives it in place of the file's name; `name` is what it would be called if it lay by itself.
+    A form gives it in place of the file's name; `name` is what it would be called if it lay by itself. `container` is
+    empty where the manifest's own is meant, so that what is kept of a manifest goes with it.
     """
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vlobj_data.forms.asked import CAPTION, Asked, LayoutFault, Rows
+from vlobj_data.forms.asked import CAPTION, Asked, LayoutFault, Rows, Slice
 from vlobj_data.forms.manifest import Manifest, decoded, read
 from vlobjectives.errors import DataError, Place
 
@@ -49,6 +49,7 @@ def by_lists(rows: Rows, manifest: Manifest, asked: Asked, lists: Mapping[str, P
     lost, first = 0, None
     for at, row in rows:
         file = next((row[name] for name in asked.kind.file if name in row), None) if isinstance(row, dict) else None
+        file = file.name if isinstance(file, Slice) else file
         if not isinstance(file, str):
             yield at, row._replace(split=next(iter(lists))) if isinstance(row, LayoutFault) else row
             continue

@@ -41,6 +41,10 @@ STARTS: tuple[tuple[bytes, str, str], ...] = (
 """First bytes (small letters) -> what such a file is, and what to do."""
 
 
+UNITS = {"webdataset": "byte", "parquet": "row", "arrow": "row"}
+"""Form -> what its records are numbered by, where it is neither lines nor entries."""
+
+
 class Note(NamedTuple):
     """What readers of a manifest should know, of the record `at` or of the whole."""
 
@@ -57,6 +61,7 @@ class Manifest:
     lines  its records are numbered by lines, else by entries
     notes  what readers of it should know, collected while it is read
     kin    a key of its records that is not read and looks like a split
+    container  the file that holds what it lists, where that is itself or was made of it
     """
 
     path: Path
@@ -65,11 +70,12 @@ class Manifest:
     lines: bool = True
     notes: list[Note] = field(default_factory=list)
     kin: str = ""
+    container: Path | None = None
 
     def place(self, at: int | None = None, column: int | None = None) -> Place:
         """Where a record (or the file) is."""
         if at is not None and not self.lines:
-            return Place(f"{self.path}, entry {at}")
+            return Place(f"{self.path}, {UNITS.get(self.form, 'entry')} {at}")
         return Place(str(self.path), at, column)
 
     def note(self, what: str, hint: str, at: int | None = None) -> None:

@@ -4,18 +4,19 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from vlobj_data.forms.asked import Asked, Rows
+from vlobj_data.forms.asked import PICTURES, Asked, Rows
 from vlobj_data.forms.clips import msrvtt, webvid
 from vlobj_data.forms.json_layouts import coco, karpathy, of_lines, of_list
 from vlobj_data.forms.keys import named, refuse_keys
 from vlobj_data.forms.lists import by_lists, lists_of
 from vlobj_data.forms.manifest import Manifest, decoded, read
 from vlobj_data.forms.records import Record, recorded
+from vlobj_data.forms.shards import digest, is_tar, webdataset
 from vlobj_data.forms.tables import table
 
-PictureForm = Literal["karpathy", "coco", "list", "jsonl", "csv"]
+PictureForm = Literal["karpathy", "coco", "list", "jsonl", "csv", "webdataset"]
 ClipForm = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
 LIST = re.compile(r"\[\s*\{")
 _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
@@ -29,12 +30,14 @@ class FileForm(NamedTuple):
     keyed  `data.keys` name what is read
     owns   whether a file (or folder) that is no text is of this form, by its path and first bytes; such a form reads
            the file itself. None: it is text
+    opens  of one that holds the pictures too: the file in which they lie, and the hash of what is read
     """
 
     rows: Callable[[Manifest, Asked], Rows]
     lines: bool = False
     keyed: bool = False
     owns: Callable[[Path, bytes], bool] | None = None
+    opens: "Callable[[Path], tuple[Path, hashlib._Hash]] | None" = None
 
 
 FORMS: Mapping[str, FileForm] = {
@@ -45,6 +48,7 @@ FORMS: Mapping[str, FileForm] = {
     "csv": FileForm(table, lines=True, keyed=True),
     "msrvtt": FileForm(msrvtt),
     "webvid": FileForm(webvid, lines=True),
+    "webdataset": FileForm(webdataset, keyed=True, owns=is_tar, opens=lambda path: (path, digest(path))),
 }
 
 
@@ -62,11 +66,13 @@ class Opened(NamedTuple):
 def opened(path: Path, asked: Asked) -> Opened:
     """Opens a manifest. Its records raise DataError for what is no manifest, for a broken one, and for an empty one."""
     manifest = Manifest(path)
-    return Opened(manifest, _records(manifest, asked), hashed(path, lists_of(path, asked)))
+    opens = FORMS[name].opens if (name := _form_of_bytes(path, asked)) else None
+    manifest.container, found = opens(path) if opens else (None, _of_bytes(path))
+    return Opened(manifest, _records(manifest, asked), hashed(found, lists_of(path, asked)))
 
 
 def _records(manifest: Manifest, asked: Asked) -> Iterator[Record]:
-    name = asked.form if asked.form and FORMS[asked.form].owns else _by_first_bytes(manifest.path)
+    name = _form_of_bytes(manifest.path, asked)
     if not name:
         manifest.text = decoded(read(manifest.path, f"{asked.kind.name}s"), manifest.path)
         name = asked.form or form_of(manifest.text, manifest.path, asked.kind.name)
@@ -78,27 +84,30 @@ def _records(manifest: Manifest, asked: Asked) -> Iterator[Record]:
     yield from recorded(by_lists(rows, manifest, asked, lists) if lists else rows, manifest, asked)
 
 
-def _by_first_bytes(path: Path) -> str:
+def _form_of_bytes(path: Path, asked: Asked) -> str:
     """The form of what is no text; empty where none owns it."""
+    if asked.form:
+        return asked.form if FORMS[asked.form].owns else ""
+    known = get_args(PictureForm if asked.kind == PICTURES else ClipForm)
     try:
         head = b""
         if path.is_file():
             with path.open("rb") as file:
                 head = file.read(1024)
-        return next((name for name, form in FORMS.items() if form.owns and form.owns(path, head)), "")
+        return next((name for name in known if (owns := FORMS[name].owns) and owns(path, head)), "")
     except (OSError, ValueError):
         return ""  # who reads it says why
 
 
-def hashed(path: Path, lists: Mapping[str, Path]) -> "hashlib._Hash":
-    """SHA-256 of a file's bytes, and of its lists'; of what is no file that of nothing, and reading it says why."""
-    found = _of_bytes(path)
+def hashed(found: "hashlib._Hash", lists: Mapping[str, Path]) -> "hashlib._Hash":
+    """SHA-256 of a file's bytes, and of its lists'."""
     for split, one in lists.items():
         found.update(split.encode() + _of_bytes(one).digest())
     return found
 
 
 def _of_bytes(path: Path) -> "hashlib._Hash":
+    """Of what is no file that of nothing: reading it says why."""
     try:
         if path.is_file():
             with path.open("rb") as file:

@@ -65,5 +65,6 @@ class VideoCaptions(Listed):
         drawn = draw if config.sampling == "random" else None
         return read_clip(given, partial(frame_numbers, frames=config.frames, draw=drawn), max_pixels)
 
-    def looked_at(self, path: Path) -> None:
-        check_clip(path, self.max_pixels)
+    def looked_at(self, file: Path | bytes) -> None:
+        assert isinstance(file, Path)  # no form of clips has them within other files
+        check_clip(file, self.max_pixels)
