@@ -81,7 +81,7 @@ _HOME = {
         "RecoversClass",
         "RecoversTokens",
     ],
-    "source": ["UnusableSample", "Flaw", "Sample", "Source", "ContrastPair"],
+    "source": ["UnusableSample", "DataSummary", "Flaw", "Sample", "Source", "ContrastPair"],
     "tracker": ["Tracker"],
     "values": ["MaskSample", "Encoded", "Fused", "Joint", "Pairs", "StepRows", "StepSum", "Term", "not_none"],
     "views": [

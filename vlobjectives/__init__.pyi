@@ -87,6 +87,7 @@ from vlobjectives.contracts.roles import ReconstructsPixels as ReconstructsPixel
 from vlobjectives.contracts.roles import RecoversClass as RecoversClass
 from vlobjectives.contracts.roles import RecoversTokens as RecoversTokens
 from vlobjectives.contracts.source import ContrastPair as ContrastPair
+from vlobjectives.contracts.source import DataSummary as DataSummary
 from vlobjectives.contracts.source import Flaw as Flaw
 from vlobjectives.contracts.source import Sample as Sample
 from vlobjectives.contracts.source import Source as Source

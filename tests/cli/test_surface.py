@@ -16,6 +16,7 @@ SURFACE = {
     "run": {"recipe", "overrides", "--tiny", "--out", "--resume", "--nproc", "--accept-changes", "--trust", "--help"},
     "sweep": {"sweep", "overrides", "--dry-run", "--tiny", "--nproc", "--trust", "--out", "--help"},
     "check": {"recipe", "overrides", "--strict", "--data", "--trust", "--json", "--help"},
+    "data": {"what", "overrides", "--rows", "--thorough", "--trust", "--json", "--help"},
     "plan": {"recipe", "overrides", "--nproc", "--trust", "--json", "--help"},
     "eval": {"run", "overrides", "--split", "--trust", "--json", "--help"},
     "caption": {"run", "images", "--beams", "--trust", "--json", "--help"},

@@ -1,6 +1,8 @@
 """Samples in their order, bad ones replaced, workers that die or are left alone."""
 
+import json
 import os
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -170,6 +172,10 @@ def test_bad_samples_are_counted_and_too_many_stop(tmp_path):
     assert child.text.count("sample skipped: picture") == 8
     assert child.text.count("sample skipped: picture 13: torn") == 1
     assert "1 of 16 samples of test cannot be used, and others stand in their place in its scores" in child.text
+    assert re.search(r"test\s+score\s+15 of 16 read", child.text), "beside the scores"
+    lost = {"samples": 16, "unusable": 1, "first": "picture 5: torn"}
+    for file in ("summary.json", "eval/step-000006.json"):
+        assert json.loads((out / file).read_text(encoding="utf-8"))["unusable"] == {"test": lost}, file
     more = run(path, out, "data.type=torn", "data.max_bad=0.2", "run.steps=7")
     assert more.wait() == 0, more.text
     assert more.text.count("sample skipped: picture") == 8, "output of both"

@@ -23,6 +23,18 @@ def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> It
 
     path  where the source stands in the recipe
     """
+    flaws = flaws_of(path, source, thorough)
+    whole = [flaw for flaw in flaws if not flaw.split]
+    for note in (False, True):
+        yield from _some(
+            loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this", note
+        )
+    for split in source.splits():
+        yield from _lost(loaded, path, source, split, [flaw for flaw in flaws if flaw.split == split], thorough)
+
+
+def flaws_of(path: KeyPath, source: Source, thorough: bool) -> list[Flaw]:
+    """What a source says is wrong, its options called by where they stand in the recipe."""
 
     def ours(found: Flaw) -> Flaw:
         one, cls = found.problem, type(source)
@@ -32,14 +44,7 @@ def records(loaded: Loaded, path: KeyPath, source: Source, thorough: bool) -> It
             found.samples,
         )
 
-    flaws = [ours(_flaw(one)) for one in source.problems(thorough)]
-    whole = [flaw for flaw in flaws if not flaw.split]
-    for note in (False, True):
-        yield from _some(
-            loaded, path, [one for one in whole if one.problem.note is note], thorough, "more like this", note
-        )
-    for split in source.splits():
-        yield from _lost(loaded, path, source, split, [flaw for flaw in flaws if flaw.split == split], thorough)
+    return [ours(_flaw(one)) for one in source.problems(thorough)]
 
 
 def keys_of(path: KeyPath, source: type[Source], text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vlobjectives.cli import caption, check, conform, evaluate, new, plan, plugins, recipes, run, schema, sweep
+from vlobjectives.cli import caption, check, conform, data, evaluate, new, plan, plugins, recipes, run, schema, sweep
 from vlobjectives.cli.brief import leave
 from vlobjectives.cli.failures import told
 from vlobjectives.cli.options import Options
@@ -61,6 +61,7 @@ def options(
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("check")(check.check)
+app.command("data")(data.data)
 app.command("plan")(plan.plan)
 app.command("eval")(evaluate.evaluate)
 app.command("caption")(caption.caption)

@@ -43,7 +43,7 @@ def evaluate(
     if as_json:
         show_data(found.as_data())
     else:
-        log.scores(found.scores, f"{run}, step {found.step}: value [95 % interval]")
+        log.scores(found.scores, f"{run}, step {found.step}: value [95 % interval]", found.unusable)
         if found.path:
             log.say(f"written to {found.path}")
     found.refuse()

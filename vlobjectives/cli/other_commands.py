@@ -9,6 +9,7 @@ USAGE = 2
 _VERBS = {
     "run RECIPE": "train fit pretrain start launch finetune resume continue",
     "eval RUN": "evaluate test score metrics val",
+    "data FILE": "inspect dataset head stats preview",
     "check RECIPE": "validate lint verify dry-run dryrun",
     "recipes, plugins or plugins NAME": "list ls show info describe objectives models help-plugins",
     "caption RUN IMAGE": "infer predict generate inference write",

@@ -122,7 +122,8 @@ class Hooks:
 
         Args:
             run: The run.
-            summary: What summary.json holds: the last scores, each with value, chance level and interval.
+            summary: What summary.json holds: the last scores, each with value, chance level and interval; under
+                `unusable` the samples of each split that could not be read, if there are any.
         """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from vlobjectives.contracts.config import SourceConfig
@@ -57,6 +58,19 @@ class Flaw(str):
         made = super().__new__(cls, problem)
         made.problem, made.split, made.samples = problem, split, samples
         return made
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a source says of its data as a whole, for `vlobj data`.
+
+    Attributes:
+        form: What its files were read as, in words; "" where there are none.
+        split_by: How its splits came about, in words; "" where nothing needs to be said.
+    """
+
+    form: str = ""
+    split_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,21 @@ class Source(Configured):
         return None
 
     @classmethod
+    def recognised(cls, path: Path) -> Mapping[str, Any] | None:
+        """Return the options with which it reads a file or folder, for `vlobj data FILE`; by default None.
+
+        Args:
+            path: An absolute path; nothing need lie there.
+
+        Returns:
+            The keys under `data` beside the host's, paths absolute; None where the file is meant for another source.
+
+        Raises:
+            vlobjectives.errors.DataError: It cannot be read. Told where no other source reads it.
+        """
+        return None
+
+    @classmethod
     def framed(cls, config: Any, spec: FieldSpec, picture: Any, max_pixels: int) -> Any:
         """Bring a picture (or clip) from outside of the data to the form that a held-out sample has.
 
@@ -162,6 +191,10 @@ class Source(Configured):
     def size(self, split: str) -> int:
         """Return the number of samples in a split; 0 if it has none."""
         raise NotImplementedError
+
+    def summary(self) -> DataSummary:
+        """Return what `vlobj data` says of the data as a whole, beside columns and sizes."""
+        return DataSummary()
 
     def sample(self, split: str, number: int, epoch: int, seed: int) -> Sample | UnusableSample:
         """Return a sample as an epoch shows it; the same arguments give the same sample.

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vlobjectives.contracts.batch import Batch
+from vlobjectives.contracts.config import SourceConfig
 from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.passes import Input, InputTable
 from vlobjectives.contracts.reader import Reader
@@ -14,8 +15,8 @@ from vlobjectives.contracts.source import Source
 from vlobjectives.data.collate import Fields, input_fields, learned
 from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
-from vlobjectives.plugin_loading.instantiate import asked_for, placed
-from vlobjectives.recipe.model import source_path
+from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
+from vlobjectives.recipe.model import DataEntry, source_path
 from vlobjectives.resolved.resolved import Resolved
 
 
@@ -126,6 +127,13 @@ def make_source(resolved: Resolved, name: str = "", described: bool = False) -> 
     more = asked_for(one.cls.__init__, {"max_pixels": resolved.recipe.data.max_pixels})
     with work_of(source_path(name), "opening it", one.cls):
         return placed(source_path(name), lambda: _told(one.cls, described)(one.config, **more))
+
+
+def open_source(cls: type[Source], options: Mapping[str, Any]) -> Source:
+    """A source without a recipe, with these options of `data`. Raises DataError where the data is not what they say."""
+    more = asked_for(cls.__init__, {"max_pixels": DataEntry.model_fields["max_pixels"].default})
+    with work_of(source_path(""), "opening it", cls):
+        return placed(source_path(""), lambda: cls(cast(SourceConfig, config_of(cls, options)), **more))
 
 
 def _fields(resolved: Resolved, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:

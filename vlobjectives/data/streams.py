@@ -89,6 +89,19 @@ def turns(feeds: Mapping[str, DataStream]) -> Turns:
     return Turns([feed.weight for feed in feeds.values()])
 
 
+def epochs(weights: Sequence[float], sizes: Sequence[int], steps: int, batch: int) -> list[float]:
+    """How often each source shows its training samples in so many steps of a run.
+
+    Args:
+        weights: The sources' weights, in their order.
+        sizes: How many training samples each has.
+        steps: Optimizer steps of the run, of all sources together.
+        batch: Samples of a step.
+    """
+    whose = Turns(weights)
+    return [whose.before(steps, who) * batch / size if size else 0.0 for who, size in enumerate(sizes)]
+
+
 def training(feeds: Mapping[str, DataStream], layout: Layout, seed: int) -> Mixture:
     """The training micro-batches of all sources."""
     return Mixture(

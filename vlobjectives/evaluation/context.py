@@ -27,7 +27,7 @@ from vlobjectives.planning import execute
 from vlobjectives.planning.plan import of_views
 from vlobjectives.plugin_loading.attribution import ContractError, given, work_of
 from vlobjectives.resolved.resolved import Resolved
-from vlobjectives.runtime.log import Log
+from vlobjectives.runtime.log import Log, UnusableOfSplit
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.runtime.signals import StopRequest
 from vlobjectives.system.input_specs import KnownSpecs
@@ -272,10 +272,12 @@ def scored(
             found.scores.update(one.scores)
             found.failed.update(one.failed)
             if held.met:
-                first = next(iter(held.met.values()))
+                bad = held.met[min(held.met)]
+                lost = UnusableOfSplit(held.size(), len(held.met), f"{bad.key}: {bad.reason}")
+                found.unusable[held.name] = lost
                 log.say(
-                    f"{len(held.met)} of {held.size()} samples of {held.name} cannot be used, and others stand in "
-                    f"their place in its scores; the first: {first.key}: {first.reason}"
+                    f"{lost.unusable} of {lost.samples} samples of {held.name} cannot be used, and others stand in "
+                    f"their place in its scores; the first: {lost.first}"
                 )
     return found
 

@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vlobjectives.contracts.evaluation import Evaluation, Score
@@ -11,14 +11,17 @@ from vlobjectives.errors import Place, PluginError, Problem, ResourceError, Vlob
 from vlobjectives.plugin_loading.attribution import ContractError, blamed
 from vlobjectives.plugin_loading.load import reason_of, where_raised
 from vlobjectives.run_folder import scores_as_data
+from vlobjectives.runtime.log import UnusableOfSplit
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores by flat name, and what failed: `evaluation on split` -> the problem and the exit code that it asks for."""
+    """Scores by flat name; what failed: `evaluation on split` -> the problem and the exit code that it asks for; and
+    split -> samples that could not be read."""
 
     scores: dict[str, Score] = field(default_factory=dict)
     failed: dict[str, tuple[Problem, int]] = field(default_factory=dict)
+    unusable: dict[str, UnusableOfSplit] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -28,9 +31,14 @@ class Scored:
             for what, (problem, _) in self.failed.items()
         }
 
+    def summary(self) -> dict[str, Any]:
+        """Scores as JSON holds them; under `unusable`, by split, samples that could not be read, if there are any."""
+        lost = {split: asdict(one) for split, one in self.unusable.items()}
+        return scores_as_data(self.scores) | ({"unusable": lost} if lost else {})
+
     def as_data(self) -> dict[str, Any]:
-        """Scores as JSON holds them, under `failed` what failed, if something did."""
-        return scores_as_data(self.scores) | ({"failed": self.reasons} if self.failed else {})
+        """The same, and under `failed` what failed, if something did."""
+        return self.summary() | ({"failed": self.reasons} if self.failed else {})
 
     def refuse(self) -> None:
         """Raises Failed where an evaluation failed."""

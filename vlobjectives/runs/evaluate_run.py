@@ -89,7 +89,7 @@ def evaluate(run: str, overrides: Sequence[str], splits: Sequence[str], registry
         ) from error
     system.autocast = resolved.autocast
     given = scored(resolved, made, system, tuple(splits) or None, log)
-    whole = Rescored(given.scores, given.failed, found.step, warned=warned)
+    whole = Rescored(given.scores, given.failed, given.unusable, found.step, warned=warned)
     try:
         file = place.new("eval", f"step-{found.step:06d}-{time.strftime('%Y%m%d-%H%M%S')}", ".json")
         place.write(str(file.relative_to(path)), whole.as_data())

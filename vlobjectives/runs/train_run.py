@@ -130,11 +130,12 @@ def _run(
     session.train()
     trained = time.monotonic() - begun
     scored = session.evaluate()
-    summary = run_folder.scores_as_data(scored.scores)
+    summary = scored.summary()
     if session.world.first:
         session.place.write("summary.json", summary)
         session.place.mark(run_folder.FAILED, scored.reasons)
-        log.scores(scored.scores, f"{session.recipe.run.name or 'run'}, step {session.done}: value [95 % interval]")
+        title = f"{session.recipe.run.name or 'run'}, step {session.done}: value [95 % interval]"
+        log.scores(scored.scores, title, scored.unusable)
         log.say(f"training {trained:.0f} s, everything {time.monotonic() - begun:.0f} s; {at.path}")
         session.tell("vlobj_run_ended", summary=summary)
     distributed.leave()

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,6 +15,21 @@ from vlobjectives.runtime.console import Wide
 
 QUIET_SECONDS = 10.0
 """How often a plain line is printed where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class UnusableOfSplit:
+    """Samples of a split that its scores lack, since they could not be read: others stand in their place.
+
+    Attributes:
+        samples: How many the split has.
+        unusable: How many of these could not be read.
+        first: The first of them, and why.
+    """
+
+    samples: int
+    unusable: int
+    first: str
 
 
 class Log:
@@ -38,8 +54,8 @@ class Log:
     def progress(self, total: int, done: int = 0, what: str = "training") -> "Bar":
         return Bar(self, total, done, what)
 
-    def scores(self, scores: Mapping[str, Score], title: str) -> None:
-        self.console.print(score_table(scores, title))
+    def scores(self, scores: Mapping[str, Score], title: str, unusable: Mapping[str, UnusableOfSplit]) -> None:
+        self.console.print(score_table(scores, title, unusable))
 
 
 class Bar:
@@ -83,16 +99,21 @@ class Bar:
             self.log.say(f"{self.what} {done}/{self.total}  {note}")
 
 
-def score_table(scores: Mapping[str, Score], title: str) -> Table:
+def score_table(
+    scores: Mapping[str, Score], title: str, unusable: Mapping[str, UnusableOfSplit] | None = None
+) -> Table:
     """Scores side by side over splits, an evaluation's under its name; flat names are `evaluation/split/score`.
 
-    Two splits fit into 80 columns, each score in one line.
+    Two splits fit into 80 columns, each score in one line. Under a split's name stands how many of its samples could
+    be read, where that is not all.
     """
     splits = list(dict.fromkeys(name.split("/")[1] for name in scores))
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("score", no_wrap=True)
     for split in splits:
-        table.add_column(split, justify="right", no_wrap=True)
+        lost = (unusable or {}).get(split)
+        head = f"{split}\n{lost.samples - lost.unusable} of {lost.samples} read" if lost else split
+        table.add_column(head, justify="right", no_wrap=True)
     table.add_column("chance", justify="right", no_wrap=True)
     rows: dict[str, dict[str, dict[str, Score]]] = {}
     for name, score in scores.items():

@@ -92,7 +92,8 @@ def scores(summaries: Mapping[str, Mapping[int, Summary]], names: Sequence[str])
 
 def chosen(patterns: Sequence[str], evaluation: str, summaries: Mapping[str, Mapping[int, Summary]]) -> list[str]:
     """Names of scores that a sweep's `metrics` mean; without any, those of an evaluation on its first split."""
-    there = list(dict.fromkeys(name for seeds in summaries.values() for one in seeds.values() for name in one))
+    names = (name for seeds in summaries.values() for one in seeds.values() for name in one)
+    there = list(dict.fromkeys(name for name in names if "/" in name))  # `unusable` is no score
     if not patterns:
         first = next((name for name in there if name.startswith(f"{evaluation}/")), None)
         patterns = [first.rsplit("/", first.count("/") - 1)[0] + "/*"] if first else []

@@ -40,7 +40,7 @@ class Captions(Listed):
     one, or has it broken, is a bad sample.
     """
 
-    column, folder, plural = "image", "images", "pictures"
+    column, folder, plural, kind = "image", "images", "pictures", PICTURES
 
     class Config(ListedConfig):
         images: Folders = Field(
@@ -76,7 +76,7 @@ class Captions(Listed):
     def asked(self) -> Asked:
         folder = Roots(folders(self.config.vectors, self.config.manifest), "data.vectors", "vectors", self.config.links)
         self._more = Further(self.config.columns, folder)
-        return Asked(PICTURES, self.config.form, tuple(self.config.columns))
+        return Asked(self.kind, self.config.form, tuple(self.config.columns))
 
     def sound(self, opened: Opened) -> Iterator[Record]:
         for record in opened.records:

@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vlobj_data.captions import framing
+from vlobj_data.captions import framing, recognised
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders, named
 from vlobj_data.captions.kept import table_of
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
-from vlobj_data.forms.asked import Asked
+from vlobj_data.forms.asked import Asked, Kind
 from vlobj_data.forms.opening import Opened, opened
 from vlobj_data.forms.records import Record
 from vlobj_data.forms.slices import bytes_of
-from vlobjectives import FieldSpec, Flaw, Sample, Source, UnusableSample
+from vlobjectives import DataSummary, FieldSpec, Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError
 
@@ -37,6 +37,8 @@ class Listed(Source):
     folder: ClassVar[str]
     """The option that names the folder of files; by default it is the manifest's."""
     plural: ClassVar[str]
+    kind: ClassVar[Kind]
+    """What the manifest lists."""
 
     def __init__(self, config: ListedConfig, max_pixels: int = 64_000_000):
         """Reads the manifest, no file. Raises DataError where it or the folder is missing or broken."""
@@ -53,6 +55,7 @@ class Listed(Source):
         manifests = [one.manifest for _, one in listed]
         self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)
+        self._forms = [one.manifest.form for _, one in listed]
         self.columns = self.described(config)
         self._further = [name for name in self.columns if name not in (self.column, "caption")]
 
@@ -99,6 +102,14 @@ class Listed(Source):
             ),
             "caption": FieldSpec("raw", of_caption=True),
         }
+
+    @classmethod
+    def recognised(cls, path: Path) -> dict[str, Any] | None:
+        """The manifest, the folders in which its files are found, and its splits where they need a word."""
+        return recognised.options(path, cls.kind, cls.folder, cls.Config)
+
+    def summary(self) -> DataSummary:
+        return recognised.summary(self.config, self._forms, self._catalogue.named)
 
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["train", *self._catalogue.splits]))

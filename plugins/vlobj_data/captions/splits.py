@@ -74,6 +74,20 @@ def _counts(sizes: Mapping[str, int]) -> str:
 
 
 def _line(wanted: Wanted, there: Mapping[str, int], more: Collection[str], trains: bool = False) -> str:
+    """`data.splits` as a line."""
+    return (
+        "data.splits: {"
+        + ", ".join(
+            f"{_name(split)}: [{', '.join(map(_name, names))}]"
+            for split, names in taking_in(wanted, there, more, trains).items()
+        )
+        + "}"
+    )
+
+
+def taking_in(
+    wanted: Wanted, there: Mapping[str, int], more: Collection[str], trains: bool = False
+) -> dict[str, list[str]]:
     """`data.splits` of the names that are there, those of `more` where they seem to belong.
 
     trains  one of them must be for training: the largest, where none seems to be
@@ -91,15 +105,7 @@ def _line(wanted: Wanted, there: Mapping[str, int], more: Collection[str], train
         made = {split: [name for name in names if name != most] for split, names in made.items()}
     for name, split in homes.items():
         made.setdefault(split, []).append(name)
-    return (
-        "data.splits: {"
-        + ", ".join(
-            f"{_name(split)}: [{', '.join(map(_name, names))}]"
-            for split, names in made.items()
-            if names or split == "train"
-        )
-        + "}"
-    )
+    return {split: names for split, names in made.items() if names or split == "train"}
 
 
 def _name(name: str) -> str:

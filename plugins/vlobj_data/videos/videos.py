@@ -27,7 +27,7 @@ class VideoCaptions(Listed):
     frames.
     """
 
-    column, folder, plural = "clip", "videos", "clips"
+    column, folder, plural, kind = "clip", "videos", "clips", CLIPS
     can = frozenset({"frames"})
 
     class Config(ListedConfig):
@@ -58,7 +58,7 @@ class VideoCaptions(Listed):
         return config.frames, *super().shape(config)
 
     def asked(self) -> Asked:
-        return Asked(CLIPS, self.config.form, extension=self.config.extension)
+        return Asked(self.kind, self.config.form, extension=self.config.extension)
 
     @classmethod
     def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
