@@ -69,9 +69,12 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def of_lines(manifest: Manifest, asked: Asked) -> Rows:
     """A JSON object a line."""
-    # not splitlines(): a JSON string may hold U+2028 and U+0085
-    for line, row in enumerate(manifest.text.split("\n"), 1):
-        row = row.removeprefix("\ufeff")  # where files were joined
+    # not splitlines(): a JSON string may hold U+2028 and U+0085; one by one, since there may be millions
+    text, start, line = manifest.text, 0, 0
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        row, start, line = text[start:end].removeprefix("\ufeff"), end + 1, line + 1  # a mark where files were joined
         if row.strip():
             yield line, parsed(manifest, row, line)
 
