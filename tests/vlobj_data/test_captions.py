@@ -305,7 +305,7 @@ def test_options_without_sense_are_refused(wrong):
 
 def test_paths_are_marked_for_the_recipe():
     marked = {name for name, info in Captions.Config.model_fields.items() if (info.json_schema_extra or {}).get("path")}
-    assert marked == {"manifest", "lists", "images", "vectors"}
+    assert marked == {"manifest", "lists", "images", "vectors", "instances", "phrases"}
 
 
 COLUMNS = {"tags": "names", "phrases": "phrases", "regions": (2, 5)}
@@ -399,8 +399,8 @@ def test_broken_columns_are_bad_samples_that_say_why(folder, changes, why):
         assert re.search(why, said) and "more.jsonl:1" in said
 
 
-def test_columns_of_forms_that_hold_none_and_names_that_are_taken(folder):
-    with pytest.raises(DataError, match="read from JSON, lines or a list, and this is csv"):
+def test_columns_that_a_table_lacks_and_names_that_are_taken(folder):
+    with pytest.raises(DataError, match="names no column 'tags'"):
         source(folder, "csv", columns={"tags": "names"})
     with pytest.raises(DataError, match="folder of vectors does not exist"):
         Captions(Captions.Config(manifest=str(precomputed(folder)), vectors=str(folder / "none")))

@@ -1,27 +1,33 @@
 """The source `captions`: photos in a folder and a manifest that says what they show."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from vlobj_data import tiny
-from vlobj_data.captions.columns import Column, Further, specs
-from vlobj_data.captions.config import PATH, Folders, ListedConfig, folders
+from vlobj_data.captions.columns import Column
+from vlobj_data.captions.config import PATH, Folders, ListedConfig
+from vlobj_data.captions.framing import Framing
+from vlobj_data.captions.instances import COLUMN, Instances
 from vlobj_data.captions.listed import Listed
-from vlobj_data.captions.roots import Roots
+from vlobj_data.captions.objects import regions, shown
 from vlobj_data.forms.asked import PICTURES, Asked
 from vlobj_data.forms.opening import Opened, PictureForm
 from vlobj_data.forms.records import Record
 from vlobjectives import FieldSpec, Substitute
-from vlobjectives.errors import DataError
 from vlobjectives.pictures import check_header, read_picture
 
 OFFERED = {"tags": "names", "phrases": "phrases", "regions": "[50, 2054]"}
 """What the columns of MVPTR (arXiv 2201.12596) would be declared as, for messages."""
+
+
+REGIONS = ("phrases", "boxes", "masks")
+"""Columns of regions, in the order in which `regions` gives them."""
 
 
 class Captions(Listed):
@@ -52,45 +58,62 @@ class Captions(Listed):
             description="false: no column `image`, and no picture need be there: what a "
             "detector gave of them is enough",
         )
-        columns: dict[str, Column] = Field(
-            {}, description="further keys of each record: names, phrases, or [M, W]: at most M vectors of W numbers"
-        )
-        vectors: Folders = Field(
+        instances: str | None = Field(
             None,
             json_schema_extra=PATH,
-            description="folder of the files of vectors, or several; by default the manifest's",
+            description="COCO's file of instances: what is in the pictures with its outline, the column objects",
+        )
+        phrases: str | None = Field(
+            None,
+            json_schema_extra=PATH,
+            description="file of phrases of the captions, each with its instances, in place of the instances' names",
         )
 
-        @field_validator("columns")
-        @classmethod
-        def _further(cls, columns: dict[str, Column]) -> dict[str, Column]:
-            if {"image", "caption", "split"} & columns.keys():
-                raise ValueError("image, caption and split are read anyway")
-            if any(isinstance(column, tuple) and min(column) < 1 for column in columns.values()):
-                raise ValueError("of vectors must say [how many at most, how wide]")
-            return columns
+        @model_validator(mode="after")
+        def _of_pictures(self) -> Self:
+            if self.phrases and not self.instances:
+                raise ValueError("phrases point at instances: name their file too")
+            framed = self.views or self.instances or {"boxes", "image"} & set(self.columns.values())
+            if framed and not self.pictures:
+                raise ValueError("without pictures there are no views, boxes, instances and further pictures")
+            return self
+
+        def further(self) -> list[str]:
+            there = [*self.columns, *([COLUMN] if self.instances else ())]
+            return there + (list(REGIONS) if has_regions(self) else [])
 
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels))
 
+    def __init__(self, config: Config, max_pixels: int = 64_000_000):
+        self._instances = Instances(config.instances, config.phrases) if config.instances else None
+        super().__init__(config, max_pixels)
+        if has_regions(config):
+            self.can = self.can | {"regions"}
+
     def asked(self) -> Asked:
-        folder = Roots(folders(self.config.vectors, self.config.manifest), "data.vectors", "vectors", self.config.links)
-        self._more = Further(self.config.columns, folder)
         return Asked(self.kind, self.config.form, tuple(self.config.columns))
 
     def sound(self, opened: Opened) -> Iterator[Record]:
-        for record in opened.records:
-            if self.config.columns and opened.manifest.form not in ("jsonl", "list"):
-                raise DataError(
-                    f"data.columns are read from JSON, lines or a list, and this is {opened.manifest.form}",
-                    "write it as JSON lines",
-                    opened.manifest.place(),
-                )
-            why = "" if record.fault else self._more.fault(record.more, len(record.captions))
-            yield record._replace(captions=(), fault=why) if why else record
+        if self._instances:
+            return map(self._more.sound, self._instances.joined(opened))
+        return super().sound(opened)
 
-    def beside(self, name: str, record: Mapping[str, Any], caption: str) -> Any:
-        return self._more.value(name, record, caption)
+    @classmethod
+    def declared(cls, config: Config) -> Mapping[str, Column]:
+        objects: dict[str, Column] = {COLUMN: "boxes"} if config.instances else {}
+        return {**config.columns, **objects}
+
+    def regions(self, more: Mapping[str, Any], caption: str, framing: Framing) -> dict[str, Callable[[], Any]]:
+        columns = self._more.of("boxes")
+        made = cache(lambda: regions([one for name in columns for one in more[name]], caption, framing))
+        makers: dict[str, Callable[[], Any]] = {name: partial(shown, more[name], framing) for name in columns}
+        if columns:
+            makers |= {name: lambda place=place: made()[place] for place, name in enumerate(REGIONS)}  # type: ignore[misc]
+        return makers
+
+    def joined(self) -> list[str]:
+        return [name for name in (self.config.instances, self.config.phrases) if name]
 
     def offer(self, column: str) -> str:
         held = OFFERED.get(column)
@@ -98,7 +121,9 @@ class Captions(Listed):
 
     @classmethod
     def described(cls, config: Config) -> dict[str, FieldSpec]:
-        found = super().described(config) | specs(config.columns)
+        found = super().described(config)
+        if has_regions(config):
+            found |= {name: FieldSpec("raw", of_caption=True) for name in REGIONS}
         return found if config.pictures else {name: spec for name, spec in found.items() if name != cls.column}
 
     @classmethod
@@ -107,3 +132,8 @@ class Captions(Listed):
 
     def looked_at(self, file: Path | bytes) -> None:
         check_header(file, self.max_pixels)
+
+
+def has_regions(config: Any) -> bool:
+    """Whether something says what lies where in the pictures."""
+    return bool(config.instances) or "boxes" in config.columns.values()

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
-from torch import Tensor
+import numpy as np
+from torch import Tensor, float32
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as change
 
@@ -15,12 +17,61 @@ SIDES = ("left", "right")
 LATIN = re.compile("[a-z]")
 
 Box = tuple[int, int, int, int]  # top, left, height, width
+MODES = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact"}
+"""What torch calls an interpolation; its `nearest-exact` is what Pillow calls nearest."""
+
+
+class Framing(NamedTuple):
+    """How a picture came to be shown: `box` of its `whole` (height, width) at size x size, mirrored or not.
+
+    A box may lie beyond the picture: then what is shown is padded.
+    """
+
+    whole: tuple[int, int]
+    box: Box
+    size: int
+    flipped: bool = False
+
+    def across(self, x: float) -> float:
+        """Where x of the file, in pixels, is shown."""
+        shown = (x - self.box[1]) * self.size / self.box[3]
+        return self.size - shown if self.flipped else shown
+
+    def down(self, y: float) -> float:
+        return (y - self.box[0]) * self.size / self.box[2]
+
+    def columns(self) -> np.ndarray:
+        """x of the file at the middle of each column that is shown."""
+        found = self.box[1] + (np.arange(self.size) + 0.5) * self.box[3] / self.size
+        return found[::-1] if self.flipped else found
+
+    def rows(self) -> np.ndarray:
+        return self.box[0] + (np.arange(self.size) + 0.5) * self.box[2] / self.size
+
+    def of(self, whole: Tensor, interpolation: str, around: tuple[float, ...]) -> Tensor:
+        """What is shown of a picture, uint8 [...,3,H,W], as [...,3,S,S]; see `square`."""
+        made = square(whole, self.box, self.size, interpolation, around)
+        return made.flip(-1) if self.flipped else made
 
 
 def centre(height: int, width: int) -> Box:
     """The largest square in the middle."""
     side = min(height, width)
     return (height - side) // 2, (width - side) // 2, side, side
+
+
+def around(height: int, width: int) -> Box:
+    """The smallest square around a picture, the picture in its middle."""
+    side = max(height, width)
+    return -((side - height) // 2), -((side - width) // 2), side, side
+
+
+def all_of(height: int, width: int) -> Box:
+    return 0, 0, height, width
+
+
+RESIZED = {"squash": all_of, "crop": centre, "pad": around}
+"""The option `resize` -> the box that is shown."""
 
 
 def random_box(height: int, width: int, scale: tuple[float, float], draw: random.Random) -> Box:
@@ -37,16 +88,28 @@ def random_box(height: int, width: int, scale: tuple[float, float], draw: random
     return centre(height, width)
 
 
-def square(picture: Tensor, box: Box, size: int, interpolation: str = "bilinear") -> Tensor:
+def square(
+    picture: Tensor, box: Box, size: int, interpolation: str = "bilinear", around: tuple[float, ...] = (0.0, 0.0, 0.0)
+) -> Tensor:
     """The box of a picture (of each frame), uint8 [...,3,H,W], as [...,3,size,size]: cut first, so that a long picture
-    never grows huge."""
+    never grows huge.
+
+    around  colour (0..1) of what the box holds beyond the picture
+    """
     top, left, high, wide = box
-    return change.resize(
-        picture[..., top : top + high, left : left + wide],
-        [size, size],
-        InterpolationMode(interpolation),
-        antialias=True,
+    mode = InterpolationMode(MODES[interpolation])
+    height, width = picture.shape[-2:]
+    if 0 <= top <= height - high and 0 <= left <= width - wide:
+        cut = picture[..., top : top + high, left : left + wide]
+        return change.resize(cut, [size, size], mode, antialias=True)
+    down, across = max(1, round(height * size / high)), max(1, round(width * size / wide))
+    colour = (picture.new_tensor(around, dtype=float32) * 255).round().to(picture.dtype)[:, None, None]
+    made = colour.expand(*picture.shape[:-2], size, size).clone()
+    first, start = (size - down) // 2, (size - across) // 2
+    made[..., first : first + down, start : start + across] = change.resize(
+        picture, [down, across], mode, antialias=True
     )
+    return made
 
 
 def may_flip(caption: str, sides: Iterable[str] = SIDES) -> bool:

@@ -1,19 +1,21 @@
 """What sources with a manifest share: files in a folder, captions, splits, framing, faults that are counted."""
 
 import hashlib
-import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vlobj_data.captions import framing, recognised
+from vlobj_data.captions import draws, framing, recognised
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
-from vlobj_data.captions.config import LATER, MEAN, PATH, PLACE, STD, Colours, ListedConfig, files, folders, named
+from vlobj_data.captions.columns import Column, Further, specs, texts
+from vlobj_data.captions.config import LATER, ListedConfig, content_hash, files, folders, named, normalization, plain
+from vlobj_data.captions.framing import Framing
 from vlobj_data.captions.kept import table_of
 from vlobj_data.captions.near import Near
 from vlobj_data.captions.roots import PathError, Roots
@@ -21,6 +23,8 @@ from vlobj_data.forms.asked import Asked, Kind
 from vlobj_data.forms.opening import Opened, opened
 from vlobj_data.forms.records import Record
 from vlobj_data.forms.slices import bytes_of
+from vlobj_data.lazy import Columns
+from vlobj_data.views import ViewConfig, show, view_columns, view_specs
 from vlobjectives import DataSummary, FieldSpec, Flaw, Sample, Source, UnusableSample
 from vlobjectives.errors import Problem
 from vlobjectives.pictures import PictureError
@@ -39,11 +43,14 @@ class Listed(Source):
     plural: ClassVar[str]
     kind: ClassVar[Kind]
     """What the manifest lists."""
+    later: ClassVar[tuple[str, ...]] = LATER
 
     def __init__(self, config: ListedConfig, max_pixels: int = 64_000_000):
         """Reads the manifest, no file. Raises DataError where it or the folder is missing or broken."""
         super().__init__(config)
         self.max_pixels = max_pixels
+        vectors = Roots(folders(config.vectors, config.manifest), "data.vectors", "vectors", config.links)
+        self._more = Further(self.declared(config), vectors)
         roots = folders(getattr(config, self.folder), config.manifest)
         lists = {split: Path(path) for split, path in config.lists.items()}
         asked = self.asked()._replace(keys=named(config.keys), lists=lists, roots=tuple(roots))
@@ -51,21 +58,27 @@ class Listed(Source):
         self._roots = Roots(roots, f"data.{self.folder}", self.plural, config.links)
         splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
         records = [self._of_split(split, self.sound(one)) for split, one in listed]
-        table = table_of(listed, records, asked, splits, config.hold_out, getattr(config, "columns", {}))
+        bound = [self._more.declared, *map(content_hash, self.joined())]
+        table = table_of(listed, records, asked, splits, config.hold_out, bound)
         manifests = [one.manifest for _, one in listed]
         self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)
         self._forms = [one.manifest.form for _, one in listed]
         self.columns = self.described(config)
-        self._further = [name for name in self.columns if name not in (self.column, "caption")]
+        self._views = self.viewed(config)
+        self._beside = [name for name in self._more.declared if name not in self._more.of("boxes", "image")]
 
     def asked(self) -> Asked:
         """What is read of the manifests."""
         raise NotImplementedError
 
+    def joined(self) -> list[str]:
+        """Files from which more is joined to the records."""
+        return []
+
     def sound(self, opened: Opened) -> Iterator[Record]:
         """The records of a manifest; those of which something further cannot be used get a fault."""
-        return opened.records
+        return map(self._more.sound, opened.records) if self._more.declared else opened.records
 
     @staticmethod
     def _of_split(split: str, records: Iterator[Record]) -> Iterator[Record]:
@@ -84,9 +97,18 @@ class Listed(Source):
         """Raises PictureError where a file cannot be what it should; decodes nothing."""
         raise NotImplementedError
 
-    def beside(self, name: str, record: Mapping[str, Any], caption: str) -> Any:
-        """The value of a further column, from the further keys of a caption's record. Raises what `shown` raises."""
-        raise NotImplementedError
+    @classmethod
+    def declared(cls, config: Any) -> Mapping[str, Column]:
+        """The further keys of records that are read."""
+        return config.columns
+
+    @classmethod
+    def viewed(cls, config: Any) -> dict[str, ViewConfig]:
+        """Each view by its column; one that says no size has that of the picture."""
+        return {
+            column: view if view.size else view.model_copy(update={"size": config.image_size})
+            for column, view in view_columns(config.views).items()
+        }
 
     @classmethod
     def shape(cls, config: Any) -> tuple[int, ...]:
@@ -96,12 +118,14 @@ class Listed(Source):
     @classmethod
     def described(cls, config: Any) -> dict[str, FieldSpec]:
         """The columns, which hang on no file."""
-        return {
-            cls.column: FieldSpec(
-                "picture", cls.shape(config), mean=_colours(config.mean, MEAN), std=_colours(config.std, STD)
-            ),
-            "caption": FieldSpec("raw", of_caption=True),
-        }
+        mean, std = normalization(config)
+        picture = FieldSpec("picture", cls.shape(config), mean=mean, std=std)
+        return (
+            {cls.column: picture}
+            | {name: FieldSpec("raw", of_caption=True) for name in ("caption", *draws.columns(config.captions))}
+            | view_specs(cls.viewed(config), picture)
+            | specs(cls.declared(config), picture)
+        )
 
     @classmethod
     def recognised(cls, path: Path) -> dict[str, Any] | None:
@@ -123,50 +147,86 @@ class Listed(Source):
         place = str(self._catalogue.place(entry))
         if entry.fault:
             return UnusableSample(f"{place}: {entry.fault}", entry.file or place)
-        draw = _draws(seed, split, number, epoch) if split == "train" else None
-        which = _which(entry, which, draw)
-        caption = entry.captions[which]
+        draw = draws.random_numbers(seed, split, number, epoch) if split == "train" else None
+        shown = draws.chosen(self.config.captions, entry.captions, entry.more, which, draw)
+        more, caption = entry.more[shown[0].of], shown[0].text
+
+        def own(name: str) -> random.Random | None:
+            return draw and draws.random_numbers(seed, split, number, epoch, name)
+
         try:
-            beside = {name: self.beside(name, entry.more[which], caption) for name in self._further}
+            values = draws.named(shown) | {
+                name: self._more.value(name, more, caption, own(name)) for name in self._beside
+            }
             if self.column not in self.columns:
-                return Sample({"caption": caption, **beside}, entry.number, entry.file)
+                return Sample(values, entry.number, entry.file)
             file = bytes_of(entry.lies) if entry.lies else self._roots(entry.file)
             whole = self.seen(self.config, file, self.max_pixels, draw)
+            framing = self._framing(self.config, whole, draw)
+            if draw and self.config.flip and draw.random() < 0.5:
+                framing = framing._replace(flipped=self._may_flip(entry))
+            for name in self._more.of("image"):
+                other = self.seen(self.config, self._roots(more[name]), self.max_pixels)
+                alone = self._framing(self.config, other, own(name))
+                values[name] = self._shown(self.config, other, alone._replace(flipped=framing.flipped))
         except (PathError, PictureError) as error:
             return UnusableSample(f"{place}: {entry.file} {error}", entry.file)
-        small = self._cut(self.config, whole, draw)
-        if (
-            draw
-            and self.config.flip
-            and draw.random() < 0.5
-            and all(framing.may_flip(one, self.config.flip_unless) for one in entry.captions)
-        ):  # all may be taught with it
-            small = small.flip(-1)
-        return Sample({self.column: small, "caption": caption, **beside}, entry.number, entry.file)
+        values[self.column] = self._shown(self.config, whole, framing)
+        drawn = (seed, epoch, number) if draw else (0, split, number)
+        later: dict[str, Callable[[], Any]] = {
+            name: partial(self._view, name, entry, whole, drawn) for name in self._views
+        }
+        later |= self.regions(more, caption, framing)
+        if later:
+            makers = later | {name: partial(values.__getitem__, name) for name in values}
+            return Sample(Columns({name: makers[name] for name in self.columns}), entry.number, entry.file)
+        return Sample({name: values[name] for name in self.columns}, entry.number, entry.file)
+
+    def _view(self, column: str, entry: CatalogueEntry, whole: Tensor, drawn: tuple[int, int | str, int]) -> Tensor:
+        view = self._views[column]
+        return show(whole, view, column, *drawn, may_flip=view.flip and self._may_flip(entry))
+
+    def _may_flip(self, entry: CatalogueEntry) -> bool:
+        """Whether all that may be taught with a picture stays true of its mirror image."""
+        beside = (one for more in entry.more for name in self._more.of("text", "caption") for one in texts(more[name]))
+        return all(framing.may_flip(one, self.config.flip_unless) for one in (*entry.captions, *beside))
+
+    def regions(self, more: Mapping[str, Any], caption: str, framing: Framing) -> dict[str, Callable[[], Any]]:
+        """Columns of what lies where in the picture as it is shown, each made when it is asked for."""
+        return {}
 
     @classmethod
     def framed(cls, config: ListedConfig, spec: FieldSpec, picture: Any, max_pixels: int) -> Tensor:
         """As the run's held-out pictures are decoded, cut and resized."""
-        return cls._cut(config, cls.seen(config, picture, max_pixels))
+        whole = cls.seen(config, picture, max_pixels)
+        return cls._shown(config, whole, cls._framing(config, whole))
 
     @classmethod
-    def _cut(cls, config: ListedConfig, whole: Tensor, draw: random.Random | None = None) -> Tensor:
-        """What a sample shows of a picture or clip, not mirrored."""
+    def _framing(cls, config: ListedConfig, whole: Tensor, draw: random.Random | None = None) -> Framing:
+        """How a picture or clip is framed; it is not mirrored."""
         height, width = whole.shape[-2:]
         if draw and config.augment == "crop":
             box = framing.random_box(height, width, config.scale, draw)
         else:
-            box = (0, 0, height, width) if config.resize == "squash" else framing.centre(height, width)
-        return framing.square(whole, box, config.image_size, config.interpolation)
+            box = framing.RESIZED[config.resize](height, width)
+        return Framing((height, width), box, config.image_size)
+
+    @classmethod
+    def _shown(cls, config: ListedConfig, whole: Tensor, framing: Framing) -> Tensor:
+        return framing.of(whole, config.interpolation, normalization(config)[0])
 
     def value(self, split: str, number: int, column: str, epoch: int, seed: int) -> Any | UnusableSample:
         """A caption, or what is said of it, without its file: readers learn from all of them."""
         entry, which = self._catalogue.at(split, number)
-        if column == self.column or self.columns[column].kind != "raw" or entry.fault:
+        said = column in ("caption", *draws.columns(self.config.captions))
+        if entry.fault or not (said or (column in self._beside and self.columns[column].kind == "raw")):
             return super().value(split, number, column, epoch, seed)
-        which = _which(entry, which, _draws(seed, split, number, epoch) if split == "train" else None)
-        caption = entry.captions[which]
-        return caption if column == "caption" else self.beside(column, entry.more[which], caption)
+        draw = draws.random_numbers(seed, split, number, epoch) if split == "train" else None
+        shown = draws.chosen(self.config.captions, entry.captions, entry.more, which, draw)
+        if said:
+            return draws.named(shown)[column]
+        own = draw and draws.random_numbers(seed, split, number, epoch, column)
+        return self._more.value(column, entry.more[shown[0].of], shown[0].text, own)
 
     def problems(self, thorough: bool = False) -> list[str]:
         """Bad records; missing files and bad headers (of the first hundred files of each split, or all); files that
@@ -183,18 +243,8 @@ class Listed(Source):
             if not what and (thorough or before < FIRST):
                 what, hint, lost = self._faults(entry, known, near)
             if what:
-                found.append(
-                    Flaw(
-                        Problem(
-                            self._catalogue.place(entry),
-                            "",
-                            what,
-                            hint or "correct it, or take the record out",
-                        ),
-                        split,
-                        lost,
-                    )
-                )
+                place, hint = self._catalogue.place(entry), hint or "correct it, or take the record out"
+                found.append(Flaw(Problem(place, "", what, hint), split, lost))
         return found
 
     def _captions(self, count: int) -> list[str]:
@@ -214,10 +264,12 @@ class Listed(Source):
         if what:
             return what, hint, len(entry.captions) if each else 1
         lost = 0
-        for caption, more in zip(entry.captions, entry.more) if self._further else ():
+        for caption, more in zip(entry.captions, entry.more) if self._more.declared else ():
             try:
-                for name in self._further:
-                    self.beside(name, more, caption)
+                for name in self._beside:
+                    self._more.value(name, more, caption, None)
+                for name in self._more.of("image"):
+                    self.looked_at(self._roots(more[name]))
             except (PathError, PictureError) as error:
                 what, hint, lost = what or f"{entry.file} {error}", getattr(error, "hint", ""), lost + 1
         return what, hint, lost if each else min(lost, 1)
@@ -238,31 +290,10 @@ class Listed(Source):
         return self._digest
 
     def _hashed(self, listed: Sequence[tuple[str, Opened]]) -> str:
-        fields = type(self.config).model_fields
-        left_out = {name for name, field in fields.items() if field.json_schema_extra in (PATH, PLACE)}
-        left_out |= {name for name in LATER if getattr(self.config, name) == fields[name].default}
-        options: Mapping[str, Any] = self.config.model_dump(mode="json", exclude=left_out)
-        text = json.dumps({**options, "max_pixels": self.max_pixels}, sort_keys=True)
+        text = plain(self.config, self.later, max_pixels=self.max_pixels)
         if isinstance(self.config.manifest, str) and len(listed) == 1:
             hashed = listed[0][1].hashed
         else:
             hashed = hashlib.sha256("".join(f"{split} {one.hashed.hexdigest()}\n" for split, one in listed).encode())
-        hashed.update(text.encode())
+        hashed.update("".join([text, *map(content_hash, self.joined())]).encode())
         return hashed.hexdigest()
-
-
-def _colours(given: Colours, known: dict[str, tuple[float, float, float]]) -> tuple[float, float, float]:
-    return known[given] if isinstance(given, str) else given
-
-
-def _which(entry: CatalogueEntry, which: int | None, draw: random.Random | None) -> int:
-    """The caption `which`; with `captions: one` the first drawn in training, the first written elsewhere."""
-    if which is None:
-        which = draw.randrange(len(entry.captions)) if draw else 0
-    return which
-
-
-def _draws(seed: int, split: str, number: int, epoch: int) -> random.Random:
-    """The random numbers of one sample as one epoch shows it."""
-    name = f"captions/{seed}/{split}/{number}/{epoch}".encode()
-    return random.Random(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()))

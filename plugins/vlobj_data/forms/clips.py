@@ -40,7 +40,7 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
                 ),
             )
             continue
-        found[name] = {
+        found[name] = {key: video.get(key) for key in asked.more} | {
             "video": video.get("file_name") or name + asked.extension,
             "split": video.get("split"),
             "at": at,
@@ -58,6 +58,8 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
 
 def webvid(manifest: Manifest, asked: Asked) -> Rows:
     """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name. Files are page_dir/videoid."""
-    for line, row in of_csv(manifest, WEBVID, asked):
+    wanted = Wanted(WEBVID | {name: (name.lower(),) for name in asked.more})
+    wanted.optional = WEBVID.optional | set(asked.more)
+    for line, row in of_csv(manifest, wanted, asked):
         name = f"{row.pop('videoid').strip()}{asked.extension}"
         yield line, {**row, "video": f"{row['page_dir'].strip()}/{name}" if row["page_dir"].strip() else name}

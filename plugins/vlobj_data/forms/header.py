@@ -94,6 +94,12 @@ def columns(
             _names_so(needed, found, header, manifest, asked),
             manifest.place(at_line),
         )
+    if lost := [name for name in asked.more if name not in found]:
+        raise DataError(
+            f"the header names no column '{lost[0]}', which data.columns asks for: it names {brief(', '.join(header))}",
+            f"call it so there; or say which it is: data.keys: {{..., {lost[0]}: NAME}}",
+            manifest.place(at_line),
+        )
     for column, at in found.items():
         if header.count(header[at]) > 1:
             places = ", ".join(str(place) for place, name in enumerate(header, 1) if name == header[at])

@@ -106,7 +106,8 @@ def karpathy(manifest: Manifest, asked: Asked) -> Rows:
             sentences = image.get("sentences")
             if isinstance(sentences, list):
                 sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
-            image = {"image": name, "caption": sentences, "split": image.get("split")}
+            further = {key: image.get(key) for key in asked.more}
+            image = further | {"image": name, "caption": sentences, "split": image.get("split")}
         yield at, image
 
 
@@ -142,7 +143,8 @@ def coco(manifest: Manifest, asked: Asked) -> Rows:
                 "give each image an id of its own",
                 manifest.place(at),
             )
-        found[known] = {"image": image.get("file_name"), "split": image.get("split"), "at": at, "caption": []}
+        further = {key: image.get(key) for key in asked.more}
+        found[known] = further | {"image": image.get("file_name"), "split": image.get("split"), "at": at, "caption": []}
     for at, one in enumerate(captions, 1):
         of = one.get("image_id") if isinstance(one, dict) else None
         if not isinstance(of, int | str) or of not in found:

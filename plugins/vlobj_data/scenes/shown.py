@@ -1,11 +1,12 @@
 """A scene as it is shown: the columns of a sample, each made only when it is asked for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from vlobj_data.lazy import Columns
 from vlobj_data.scenes import motion, paint
 from vlobj_data.scenes.dice import stream
 from vlobj_data.scenes.draws import Draw
@@ -25,31 +26,6 @@ _QUESTION, _WRONG = stream("question"), stream("wrong caption")
 def further_captions(count: int) -> list[str]:
     """Columns of the captions behind the first: caption_2, caption_3, ..."""
     return [f"caption_{place}" for place in range(2, count + 1)]
-
-
-class Columns(Mapping):
-    """Column -> value, made at the first look and kept; pickled as a plain dict.
-
-    Fitting a reader on captions then paints no picture, and training pays for no question.
-    """
-
-    def __init__(self, makers: Mapping[str, Callable[[], Any]]):
-        self._makers = makers
-        self._made: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            self._made[name] = self._makers[name]()
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
-
-    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
-        return dict, (dict(self),)
 
 
 class Form(NamedTuple):

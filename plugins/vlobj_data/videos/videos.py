@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from vlobj_data import tiny
-from vlobj_data.captions.config import PATH, Folders, ListedConfig
+from vlobj_data.captions.columns import Column
+from vlobj_data.captions.config import LATER, PATH, Folders, ListedConfig
 from vlobj_data.captions.listed import Listed
 from vlobj_data.forms.asked import CLIPS, Asked
 from vlobj_data.forms.opening import ClipForm
@@ -28,6 +29,7 @@ class VideoCaptions(Listed):
     """
 
     column, folder, plural, kind = "clip", "videos", "clips", CLIPS
+    later = (*LATER, "columns")
     can = frozenset({"frames"})
 
     class Config(ListedConfig):
@@ -50,6 +52,13 @@ class VideoCaptions(Listed):
             description="which of the manifest's splits make up a split here; what is named nowhere is left out",
         )
 
+        @field_validator("columns")
+        @classmethod
+        def _of_clips(cls, columns: dict[str, Column]) -> dict[str, Column]:
+            if {"boxes", "image"} & set(columns.values()):
+                raise ValueError("of clips cannot be boxes or image, which lie in one picture")
+            return columns
+
         def tiny(self, pixels: int) -> Substitute:
             return Substitute("scenes", tiny.scenes(pixels, moving=True))
 
@@ -58,7 +67,7 @@ class VideoCaptions(Listed):
         return config.frames, *super().shape(config)
 
     def asked(self) -> Asked:
-        return Asked(self.kind, self.config.form, extension=self.config.extension)
+        return Asked(self.kind, self.config.form, tuple(self.config.columns), self.config.extension)
 
     @classmethod
     def seen(cls, config: Config, given: Any, max_pixels: int, draw: random.Random | None = None) -> Tensor:
