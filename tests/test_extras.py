@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from vlobj_data.captions.captions import Captions
 
-from vlobjectives.errors import PluginError
+from vlobjectives.errors import DataError, PluginError
 from vlobjectives.plugin_loading.load import load_target
 from vlobjectives.recipe import load
 from vlobjectives.recipe.report import Report
@@ -29,6 +30,26 @@ def test_clips_of_files_alone_import_pyav():
         if re.search(r"^ *(import|from) av\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert found == {"plugins/vlobj_data/videos/clips.py"}
+
+
+def test_tables_alone_import_pyarrow():
+    named = {
+        path.relative_to(ROOT).as_posix()
+        for top in ("vlobjectives", "plugins")
+        for path in (ROOT / top).rglob("*.py")
+        if re.search(r"import.*pyarrow", path.read_text(encoding="utf-8"))
+    }
+    assert named == {"plugins/vlobj_data/forms/arrow.py"}
+
+
+def test_a_table_says_how_to_install_pyarrow(monkeypatch, tmp_path):
+    """In this process as if it were not there; a Parquet file needs no more than its first bytes to be known."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="pyarrow, which is not installed") as caught:
+        Captions(Captions.Config(manifest=str(tmp_path / "a.parquet")))
+    assert caught.value.hint == "pip install 'vlobjectives[parquet]'"
+    assert str(caught.value.place) == str(tmp_path / "a.parquet")
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from pathlib import Path
 from vlobjectives.errors import Place, ResourceError
 
 FOLDER = "VLOBJ_CACHE"
-ENDS = 2**20
+ENDS = 2**16
 """Bytes at each end of a file that its identity depends on."""
+LARGE = 2**24
+"""Bytes of a file from which on what is said of it is kept: what is smaller is read in no time."""
 
 
 def folder() -> Path:
@@ -29,7 +31,7 @@ def folder() -> Path:
 
 def identity(path: Path) -> str:
     """32 hexadecimal digits that change with the file: SHA-256 of its size, the time of its last change in nanoseconds,
-    and its first and last MiB, since whole shards would take minutes to hash. Where it lies does not count.
+    and its first and last 64 KiB, since whole shards would take minutes to hash. Where it lies does not count.
 
     Raises OSError.
     """
@@ -68,6 +70,26 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
+
+
+def remembered(kind: str, path: Path, compute: Callable[[], str]) -> str:
+    """What `compute` says of a file, kept where the file is large: what is costly and hangs on its bytes alone.
+
+    Where the cache folder cannot be written it is computed each time.
+    """
+    if path.stat().st_size < LARGE:
+        return compute()
+    kept = folder() / kind / f"{identity(path)}.txt"
+    said: list[str] = []
+
+    def make(part: Path) -> None:
+        said.append(compute())
+        part.write_text(said[0], encoding="utf-8")
+
+    try:
+        return made_once(kept, make).read_text(encoding="utf-8")
+    except ResourceError:
+        return said[0] if said else compute()
 
 
 def _make(path: Path, make: Callable[[Path], None]) -> None:

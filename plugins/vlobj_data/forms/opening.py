@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from vlobj_data.forms import arrow, shards
 from vlobj_data.forms.asked import PICTURES, Asked, Rows
 from vlobj_data.forms.clips import msrvtt, webvid
 from vlobj_data.forms.json_layouts import coco, karpathy, of_lines, of_list
@@ -13,10 +14,9 @@ from vlobj_data.forms.keys import named, refuse_keys
 from vlobj_data.forms.lists import by_lists, lists_of
 from vlobj_data.forms.manifest import Manifest, decoded, read
 from vlobj_data.forms.records import Record, recorded
-from vlobj_data.forms.shards import digest, is_tar, webdataset
 from vlobj_data.forms.tables import table
 
-PictureForm = Literal["karpathy", "coco", "list", "jsonl", "csv", "webdataset"]
+PictureForm = Literal["karpathy", "coco", "list", "jsonl", "csv", "webdataset", "parquet", "arrow"]
 ClipForm = Literal["msrvtt", "webvid", "list", "jsonl", "csv"]
 LIST = re.compile(r"\[\s*\{")
 _COCO, _KARPATHY = (re.compile(rf'"{key}"\s*:\s*\[') for key in ("annotations", "sentences"))
@@ -48,7 +48,9 @@ FORMS: Mapping[str, FileForm] = {
     "csv": FileForm(table, lines=True, keyed=True),
     "msrvtt": FileForm(msrvtt),
     "webvid": FileForm(webvid, lines=True),
-    "webdataset": FileForm(webdataset, keyed=True, owns=is_tar, opens=lambda path: (path, digest(path))),
+    "webdataset": FileForm(shards.webdataset, keyed=True, owns=shards.is_tar, opens=shards.opens),
+    "parquet": FileForm(arrow.table, keyed=True, owns=arrow.is_parquet, opens=arrow.opens),
+    "arrow": FileForm(arrow.table, keyed=True, owns=arrow.is_arrow, opens=arrow.opens),
 }
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vlobj_data import cache
 from vlobj_data.forms.asked import CAPTION, Asked, LayoutFault, Rows, Slice
 from vlobj_data.forms.keys import named
 from vlobj_data.forms.manifest import Manifest
@@ -69,15 +70,20 @@ def _no_caption(sample: _Sample, row: dict[str, Any]) -> str:
     return what + (f" with {', '.join(keys)}: data.keys: {{caption: {keys[0]}}} would read that" if keys else "")
 
 
-def digest(path: Path) -> "hashlib._Hash":
-    """SHA-256 of what is read of a shard but pictures: names, places and sizes of members, and all texts."""
+def opens(path: Path) -> tuple[Path, "hashlib._Hash"]:
+    """The shard itself, and the hash of what is read of it but pictures."""
+    return path, hashlib.sha256(cache.remembered("shards", path, lambda: digest(path)).encode())
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of names, places and sizes of members, and of all texts."""
     hashed = hashlib.sha256()
     with Tar(path) as tar:
         for one in tar.members():
             hashed.update(f"{one.name}\0{one.offset} {one.size} {one.other}\n".encode("utf-8", "surrogateescape"))
             if _is_text(one):
                 hashed.update(tar.read_at(one.offset, one.size))
-    return hashed
+    return hashed.hexdigest()
 
 
 def _samples(tar: Tar, manifest: Manifest) -> Iterator[_Sample]:
