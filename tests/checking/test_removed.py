@@ -50,14 +50,10 @@ def looked_at(recipe: Loaded) -> Report:
         (("objectives.mlm=null",), ("evaluate.words=null",)),
         (("objectives.mltc=null",), ("evaluate.completion.local_of=null",)),
         (("objectives.mgsc=null", "objectives.mltc=null"), ("evaluate.completion=null",)),
-        (
-            ("model.words=null",),
-            ("objectives.mlm=null", "evaluate.words=null", "optim.groups=[{match: objectives.itm.*, lr: 2.0}]"),
-        ),
+        (("model.words=null",), ("objectives.mlm=null", "evaluate.words=null")),
         (("masks.dropped=null",), ("objectives.mgsc=null", "objectives.mltc=null", "evaluate.completion=null")),
         (("pairings.others=null",), ("objectives.itm=null",)),
-        (("objectives.itm=null",), ("optim.groups=[{match: model.words.*, lr: 2.0}]",)),
-        (("model.fusion=null",), ("objectives.itm=null", "plan.checkpoint=[]")),
+        (("model.fusion=null",), ("objectives.itm=null",)),
     ],
 )
 def test_on_the_command_line(out, also, base):

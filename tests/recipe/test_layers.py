@@ -36,7 +36,7 @@ def expected(base: dict, over: dict) -> dict:
         below = base.get(key)
         if isinstance(value, dict) and isinstance(below, dict):
             result[key] = expected(below, value)
-        elif value is None and isinstance(below, dict):
+        elif value is None and below is not None:
             result.pop(key)
         else:
             result[key] = value
@@ -85,24 +85,70 @@ def test_places_after_a_merge():
     assert layered.spot(("a", "x", "deeper", 3)) == layered.spots[("a", "x")]
 
 
-def test_another_source_or_reader_replaces_the_one_below():
-    """Its options would be unknown keys; a mask of another type keeps what both understand."""
+def test_an_entry_of_another_type_is_remembered_and_keeps_what_lies_below_it():
+    """What the new type takes of it only its Config can tell."""
     base = {
-        "data": {"type": "scenes", "samples": 4},
-        "masks": {"a": {"type": "x", "ratio": 1}},
+        "data": {"type": "scenes", "samples": 4, "batch": 2},
+        "masks": {"a": {"type": "x", "ratio": 1}, "b": {"type": "x"}},
         "fields": {"caption": {"size": 9}, "tags": {"type": "x", "size": 9}},
     }
     over = {
-        "data": {"type": "captions", "batch": 2},
-        "masks": {"a": {"type": "y"}},
+        "data": {"type": "captions"},
+        "masks": {"a": {"type": "y"}, "b": {"type": "x"}},
         "fields": {"caption": {"type": "caption", "length": 3}, "tags": {"type": "y"}},
     }
-    assert merged(base, over).data == {
-        "data": {"type": "captions", "batch": 2},
-        "masks": {"a": {"type": "y", "ratio": 1}},
-        "fields": {"caption": {"size": 9, "type": "caption", "length": 3}, "tags": {"type": "y"}},
+    layered = merged(base, over)
+    assert layered.data == {
+        "data": {"type": "captions", "samples": 4, "batch": 2},
+        "masks": {"a": {"type": "y", "ratio": 1}, "b": {"type": "x"}},
+        "fields": {"caption": {"size": 9, "type": "caption", "length": 3}, "tags": {"type": "y", "size": 9}},
     }
-    assert merged(base, {"data": {"samples": 5}}).data["data"] == {"type": "scenes", "samples": 5}
+    assert {path: one.before for path, one in layered.retyped.items()} == {
+        ("data",): "scenes",
+        ("masks", "a"): "x",
+        ("fields", "tags"): "x",
+    }
+    assert merged(base, over, {"masks": {"a": None}}, {"masks": {"a": {"type": "z"}}}).retyped.keys() == {
+        ("data",),
+        ("fields", "tags"),
+    }
+
+
+def test_a_mix_is_a_type_of_data():
+    base = {"data": {"type": "x", "batch": 2, "mix": {"one": {}, "two": {"type": "y"}}}}
+    for over, data in (
+        ({"type": "z"}, {"type": "z", "batch": 2}),
+        ({"mix": {"three": {}}, "type": "z"}, {"type": "z", "batch": 2, "mix": {"three": {}}}),
+        ({"type": "x"}, base["data"]),
+        ({"mix": {"one": None}}, {"type": "x", "batch": 2, "mix": {"two": {"type": "y"}}}),
+    ):
+        layered = merged(base, {"data": over})
+        assert layered.data["data"] == data
+        assert [note.path for note in layered.notes] == ["data.mix"] * (over.get("type") == "z")
+
+
+def test_null_takes_any_key_away_that_has_no_null_among_its_values():
+    base = {
+        "data": {"batch": 8, "micro_batch": 4, "mix": {"a": {"rename": {"x": "y", "z": "w"}}}},
+        "optim": {"lr": 1.0, "clip": 2.0, "betas": [0.5, 0.5]},
+        "evaluate": {"losses": True, "every": {"steps": 2}, "probe": True},
+        "objectives": {"o": {"weight": 3, "own": 4}},
+    }
+    over = {
+        "data": {"batch": None, "micro_batch": None, "mix": {"a": {"rename": {"x": None}}}},
+        "optim": {"clip": None, "betas": None},
+        "evaluate": {"losses": None, "every": None, "probe": None},
+        "objectives": {"o": {"weight": None, "own": None}},
+    }
+    layered = merged(base, over)
+    assert layered.data == {
+        "data": {"micro_batch": None, "mix": {"a": {"rename": {"z": "w"}}}},
+        "optim": {"lr": 1.0, "clip": None},
+        "evaluate": {"losses": None, "probe": None},
+        "objectives": {"o": {"own": None}},  # whether its plug-in takes null is not known yet
+    }
+    assert layered.nulls.keys() == {("objectives", "o", "own")}
+    assert merged({}, over).data == over
 
 
 def at(folder: Path, path: Path) -> Layered:

@@ -46,6 +46,7 @@ def check(
     report.add("keys", [*loaded.problems, *loaded.layered.notes])
     all_files = add_files(loaded, registry, report)
     loaded = absolute(loaded, registry)
+    report.add("keys", loaded.layered.notes)
     whole = Resolved(loaded, registry, names(loaded, registry, report, all_files), World(size=processes))
     report.add("references", references(loaded, whole.entries, report))
     if not report.errors:

@@ -2,7 +2,7 @@
 whether others may follow."""
 
 from collections.abc import Iterator
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -20,6 +20,22 @@ def keys(path: KeyPath, root: type[BaseModel] = Recipe) -> list[str]:
 def is_entry(path: KeyPath) -> bool:
     """Whether a plug-in's own keys may stand at `path`."""
     return any(issubclass(model, Entry) for model in _models(path, Recipe))
+
+
+def is_option(path: KeyPath) -> bool:
+    """Whether the key at `path` is a plug-in's own, or stands in what is."""
+    return any(is_entry(path[:length]) and path[length] not in keys(path[:length]) for length in range(1, len(path)))
+
+
+def takes_null(path: KeyPath) -> bool:
+    """Whether null is a value of the host's key at `path`; what is switched on under `evaluate` it switches off."""
+    own = field(path)
+    return (path[0] == "evaluate" and len(path) == 2) or (own is not None and may_be_null(own))
+
+
+def may_be_null(own: FieldInfo) -> bool:
+    """Whether null is a value of this type."""
+    return Any in (inner := list(_choices(own.annotation))) or NoneType in inner
 
 
 def is_mapping(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:

@@ -2,16 +2,17 @@
 
 How a layer lies over another:
   - mappings are merged key by key, lists and plain values replaced
-  - data, a field or a balancer of another `type` replaces what lies below: these have few options in common
+  - an entry of another `type` keeps what lies below it; the options that the new type lacks fall away once it is known
+    (`resolved.inherited`). A mix is a type of data: `data` of another type lies over no mix
   - a section with nothing behind it (its lines are all comments) is empty, an evaluation so is switched on; elsewhere
     nothing is refused where null would be taken, since nobody wrote null
-  - `key: null` takes away what the layers below hold under the key if that is a mapping (an objective, a mask);
-    over a plain value or a list, or where there was nothing, null is a value like any other
+  - `key: null` takes away what the layers below hold under the key, unless null is a value that the key takes
+    (`optim.clip`); where there was nothing, null is a value like any other
 A relative path counts from the folder of the file that it is written in, on the command line from the working
 folder.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,14 @@ from vlobjectives.recipe.yaml import Document, KeyPath, Spot, dotted, read
 COMMAND_LINE = "command line"
 
 
+@dataclass(frozen=True)
+class Retyped:
+    """An entry that a layer gave another type: the type below, and where the new one was written."""
+
+    before: str
+    place: Place
+
+
 @dataclass
 class Layered:
     """The values of all layers so far. `spots` as in a Document; `folders` by file name as messages call it.
@@ -39,7 +48,11 @@ class Layered:
     spots: dict[KeyPath, Spot] = field(default_factory=dict)
     folders: dict[str | None, Path] = field(default_factory=dict)
     gone: dict[KeyPath, Place] = field(default_factory=dict)
-    """Entries that null took away, and where."""
+    """Keys that null took away, and where."""
+    nulls: dict[KeyPath, Place] = field(default_factory=dict)
+    """Plug-ins' options over which null was written: whether it is a value or takes them away their Config knows."""
+    retyped: dict[KeyPath, Retyped] = field(default_factory=dict)
+    """Entries of another type than a layer below them said."""
     bare: set[KeyPath] = field(default_factory=set)
     """Keys with nothing behind them, whose value is null although nobody wrote it."""
     changing: set[str | None] = field(default_factory=set)
@@ -59,6 +72,12 @@ class Layered:
         spot = self.spot(path)
         return self.folders.get(spot.value.file if spot else None) or Path.cwd()
 
+    def inherited(self, path: KeyPath, place: Place) -> bool:
+        """Whether what stands at `path` was written in a layer below the one in which `place` lies."""
+        order = {file: number for number, file in enumerate(self.folders)}
+        spot = self.spots.get(path)
+        return spot is not None and order.get(spot.value.file, len(order)) < order.get(place.file, len(order))
+
     def at(self, path: KeyPath) -> Any:
         """The value at `path`. Raises KeyError where there is none."""
         value = self.data
@@ -73,6 +92,12 @@ class Layered:
         """The entry at `path` as a document of its own, its places kept. Raises KeyError where there is none."""
         value = self.at(path)
         return Document(deepcopy(value), {inner: self.spots[(*path, *inner)] for inner in _inside(value)})
+
+    def take_away(self, path: KeyPath, place: Place) -> None:
+        """Removes a key as null does that stands at `place`."""
+        self._forget(path)
+        del self.at(path[:-1])[path[-1]]
+        self.gone[path] = place
 
     def put(self, path: KeyPath, document: Document) -> None:
         """Lays a document over the entry at `path`; what lies above the entry exists."""
@@ -89,23 +114,43 @@ class Layered:
         """Lays the mapping at `there` of a document over the mapping at `here`."""
         self.spots.setdefault(here, over.spots[there])
         holder, layer = self.at(here), _at(over.data, there)
-        for key in layer:
+        for key in sorted(layer, key=lambda one: one != "type"):  # what goes with the old type goes first
             self._put_key(holder, (*here, key), over, (*there, key))
 
     def _put_key(self, holder: dict, path: KeyPath, over: Document, there: KeyPath) -> None:
-        key, value = path[-1], _at(over.data, there)
-        if isinstance(value, dict) and isinstance(holder.get(key), dict) and not _another(path, holder[key], value):
+        key, value, below = path[-1], _at(over.data, there), holder.get(path[-1])
+        if isinstance(value, dict) and isinstance(below, dict):
             self._merge(path, over, there)
             return
-        removed = value is None and isinstance(holder.get(key), dict)
+        place = over.spots[there].value
+        if key == "type" and known_keys.is_entry(path[:-1]):
+            self._retype(path[:-1], holder, value, place)
+        null, option = value is None and below is not None, known_keys.is_option(path)
+        if null and (isinstance(below, dict) or not (option or known_keys.takes_null(path))):
+            self.take_away(path, place)
+            return
         self._forget(path)
-        if removed:
-            del holder[key]
-            self.gone[path] = over.spots[there].value
-        else:
-            self.gone.pop(path, None)
-            holder[key] = deepcopy(value)
-            self._learn(path, over, there)
+        self.gone.pop(path, None)
+        holder[key] = deepcopy(value)
+        self._learn(path, over, there)
+        self.nulls |= {path: place} if null and option else {}
+
+    def _retype(self, path: KeyPath, entry: dict, new: Any, place: Place) -> None:
+        """Notes that an entry is given another type than it has; data then is no more the mix that it was."""
+        of_mix = path == ("data",) and isinstance(entry.get("mix"), dict)
+        by_name = "mix" if of_mix else path[-1] if len(path) > 1 else None
+        by_name = self.data["data"].get("type", by_name) if path[:2] == ("data", "mix") else by_name
+        old = entry.get("type", by_name)
+        if not isinstance(new, str) or not isinstance(old, str) or new == old:
+            return
+        self.retyped[path] = Retyped(old, place)
+        if of_mix:
+            names, at = ", ".join(entry["mix"]), self.spots["data", "mix"].key
+            what = f"data is of type {new}: the mix of {names} ({at}) falls away"
+            hint = "write its sources under data.mix if they are to take turns; leave `type` out to keep the mix"
+            self.notes.append(Problem(place, "data.mix", what, hint, note=True))
+            self._forget(("data", "mix"))
+            del entry["mix"]
 
     def _put_element(self, holder: Any, path: KeyPath, over: Document) -> None:
         if isinstance(over.data, dict) and isinstance(holder[path[-1]], dict):
@@ -121,7 +166,8 @@ class Layered:
         except KeyError:
             return
         for inner in _inside(gone):
-            self.spots.pop((*path, *inner), None)
+            for known in (self.spots, self.nulls, self.retyped):
+                known.pop((*path, *inner), None)
 
     def _learn(self, path: KeyPath, over: Document, there: KeyPath) -> None:
         for inner in _inside(self.at(path)):
@@ -231,14 +277,6 @@ def _extended(base: Any, folder: Path, find: Callable[[str], Path], place: Place
     if not path.is_file():
         raise RecipeError.one(f"there is no file {base}", f"`extends` counts from {folder}", place, "extends")
     return path
-
-
-def _another(path: KeyPath, below: Mapping, above: Mapping) -> bool:
-    """Whether an entry at `path` is another source, reader or balancer than the one below it; a reader is called as its
-    field."""
-    if path not in (("data",), ("balance",)) and (path[0] != "fields" or len(path) != 2):
-        return False
-    return above.get("type", below.get("type", path[-1])) != below.get("type", path[-1])
 
 
 def _at(data: Any, path: KeyPath) -> Any:

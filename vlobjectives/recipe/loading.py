@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vlobjectives.errors import Place, Problem, RecipeError
 from vlobjectives.files import is_file
+from vlobjectives.recipe import lists
 from vlobjectives.recipe import overrides as _overrides
+from vlobjectives.recipe.known_keys import is_entry
 from vlobjectives.recipe.layers import Layered, layer, shown
 from vlobjectives.recipe.model import DataEntry, Recipe
 from vlobjectives.recipe.recipes import find, locate
@@ -55,6 +57,29 @@ class Loaded:
         layered = replace(self.layered, data=deepcopy(self.layered.data))
         for path, value in values.items():
             layered.at(path[:-1])[path[-1]] = value
+        return self._of(layered)
+
+    def without(self, paths: Iterable[KeyPath], notes: Iterable[Problem]) -> "Loaded":
+        """The same recipe without some keys, and with notes that say so."""
+        before = self.layered
+        layered = replace(
+            before,
+            data=deepcopy(before.data),
+            spots=dict(before.spots),
+            gone=dict(before.gone),
+            nulls=dict(before.nulls),
+            retyped=dict(before.retyped),
+            notes=[*before.notes, *notes],
+        )
+        for path in paths:
+            layered.take_away(path, layered.spots[path].value)
+            above = path[:-1]  # what is left of a mapping may be of another file
+            left = [layered.spots[(*above, key)] for key in layered.at(above)]
+            if left and not is_entry(above) and layered.spots[above].value.file not in {one.value.file for one in left}:
+                layered.spots[above] = left[0]
+        return self._of(layered)
+
+    def _of(self, layered: Layered) -> "Loaded":
         recipe = typed(Recipe, layered) if self.problems else validated(layered)
         return Loaded(recipe, layered, self.path, self.problems)
 
@@ -70,6 +95,7 @@ def load(recipe: str | Path, overrides: Iterable[str | _overrides.Change] = (), 
     try:
         layered = layer(path, find, run=path.name == "recipe.yaml" and Path(recipe).suffix != ".yaml")
         _overrides.apply(layered, overrides, told)
+        lists.without_gone(layered)
         _spread(layered)
         layered.data = prepared(layered.data)
         _settle(layered, path)
@@ -109,11 +135,11 @@ def _spread(layered: Layered) -> None:
         for key in own:
             if key not in mix[name]:
                 mix[name][key] = deepcopy(data[key])
-                layered.spots |= {
-                    ("data", "mix", name, *path[1:]): spot
-                    for path, spot in list(layered.spots.items())
-                    if path[:2] == ("data", key)
-                }
+                for known in cast(tuple[dict[KeyPath, Any], ...], (layered.spots, layered.nulls)):
+                    beside = [(path, place) for path, place in known.items() if path[:2] == ("data", key)]
+                    known |= {("data", "mix", name, *path[1:]): place for path, place in beside}
+        if ("data",) in layered.retyped:
+            layered.retyped.setdefault(("data", "mix", name), layered.retyped["data",])
     for key in own if takers else ():
         del data[key]
 

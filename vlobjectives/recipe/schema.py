@@ -165,7 +165,7 @@ def _problem(path: KeyPath, errors: list[ErrorDetails], layered: Layered, root: 
     if first["type"] == "missing":
         what = f"element {path[-1]} is missing" if isinstance(path[-1], int) else f"the key '{path[-1]}' is missing"
         return Problem(
-            place,
+            layered.gone.get(path) or place,
             dotted(path),
             what,
             _instead(path, layered) or f"give it: {known_keys.description(path, root) or 'it has no default'}",
@@ -275,7 +275,7 @@ def _inconsistent(recipe: Recipe, layered: Layered) -> Iterator[Problem]:
                     yield problem(
                         (section, name, "sources", number),
                         f"there is no source '{source}' in data.mix",
-                        f"there are {', '.join(data.mix)}" if data.mix else "leave `sources` out",
+                        f"there are {', '.join(data.mix)}" if data.mix else "leave `sources` out, or write it null",
                     )
     if data.micro_batch is not None and data.batch % data.micro_batch:
         yield problem(

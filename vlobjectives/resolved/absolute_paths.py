@@ -13,16 +13,19 @@ from vlobjectives.recipe.report import Report
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import add_files, entries
+from vlobjectives.resolved.inherited import fitted
 
 
 def absolute(loaded: Loaded, registry: Registry) -> Loaded:
     """The recipe as a run folder holds it: running it again, from any folder, is the same run.
 
+    What was written for other plug-ins than it names is left out (`inherited`).
     Options that a Config says to be paths become absolute, counted from the folder of the file that they are written
     in (on the command line from the working folder). Links stay what they are: what lies beside one is not what lies
     beside its target. A plug-in that does not load is left alone: stage `names` says so.
     """
     values: dict[KeyPath, Any] = {}
+    loaded = fitted(loaded, registry)
     for path, kind, value in named(loaded.recipe, registry):
         if "\0" in value:
             continue  # no path: who reads it says so

@@ -1,4 +1,5 @@
-"""What null took out of a recipe, and what else must go with it: everything that still names it, in one message."""
+"""What null took out of a recipe, and what else must go with it: everything that still names it, in one message. What
+names it in a list of a layer below went by itself (`recipe.lists`)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -38,10 +39,10 @@ def taken_out(
 
 def beside_the_system(loaded: Loaded, named: Mapping[KeyPath, Named], namings: Iterable[Naming]) -> list[str]:
     """The overrides that take away what still names what is gone, where none of it is a part of the system itself:
-    evaluations, groups of the optimiser. Empty where something is."""
+    evaluations. Empty where something is."""
     gone: set[KeyPath] = {path for path in loaded.layered.gone if len(path) == 2 and path[0] in KIND}
     changes = _changes(loaded, named, list(namings), gone)
-    system = any(path[0] not in ("evaluate", "optim", "plan") for path in changes)
+    system = any(path[0] not in ("evaluate", "plan") for path in changes)
     return [] if system else [f"{dotted(path)}={_value(one)}" for path, one in changes.items()]
 
 
@@ -64,7 +65,6 @@ def _changes(
                 changes[change] = value
             if change == path[:2]:
                 gone.add(change)
-    changes |= _groups(loaded, gone)
     return {
         path: value
         for path, value in changes.items()
@@ -86,14 +86,6 @@ def _change(
         if field is not None and hints.takes(field, None) and any(("objectives", x) not in gone for x in others):
             return path, None
     return path[:2], None
-
-
-def _groups(loaded: Loaded, gone: set[KeyPath]) -> dict[KeyPath, Any]:
-    """The optimiser's groups without those whose pattern is for something that is gone."""
-    groups = loaded.recipe.optim.groups
-    kept = [one for one in groups if tuple(one.match.split(".")[:2]) not in gone]
-    data = [one.model_dump(mode="json", exclude_unset=True) for one in kept]
-    return {("optim", "groups"): data} if len(kept) < len(groups) else {}
 
 
 def _form(loaded: Loaded, file: str | None) -> str:

@@ -29,6 +29,7 @@ from vlobjectives.recipe.schema import MIX, validated
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
 from vlobjectives.resolved.entries import Named, add_files, names
+from vlobjectives.resolved.inherited import fitted
 
 BATCH, COUNT = 8, 8
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 336, 384, 448)
@@ -41,9 +42,11 @@ CAPTION = "caption"
 
 def tiny(loaded: Loaded, registry: Registry, processes: int = 1) -> tuple[Loaded, str]:
     """The small form of a recipe, and a line that says so. Raises Refused where its plug-ins cannot be used."""
-    small, report = _Small(loaded, deepcopy(loaded.layered.data), registry), Report()
+    report = Report()
     add_files(loaded, registry, report)
     report.refuse()
+    loaded = fitted(loaded, registry)
+    small = _Small(loaded, deepcopy(loaded.layered.data), registry)
     small.source(processes, SIDES[1])
     named = names(small.loaded, registry, report)
     report.refuse()
