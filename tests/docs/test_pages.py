@@ -16,6 +16,7 @@ from vlobjectives.errors import RecipeError
 from vlobjectives.recipe import known_keys, load
 from vlobjectives.recipe.recipes import folder, names
 from vlobjectives.registry import Registry
+from vlobjectives.resolved.absolute_paths import taken_in
 from vlobjectives.testing import Toy, objective_checks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,9 +78,7 @@ def test_recipes_load_and_configs_take_their_options(text, tmp_path):
     shutil.copy(ROOT / "examples" / "sigmoid_contrast.py", tmp_path)
     file, registry = tmp_path / "mine.yaml", Registry()
     file.write_text(text if "extends:" in text else f"extends: glscl\n{text}", encoding="utf-8")
-    recipe = load(file).recipe
-    for plugin in recipe.plugins:
-        registry.add_file(plugin)
+    recipe = taken_in(load(file), registry).recipe
     entries = [("source", source) for source in recipe.sources.values()]
     entries += [("evaluation", entry) for entry in recipe.evaluate.entries.values()]
     for section, kind in (("fields", "reader"), ("model", "part"), ("masks", "mask"), ("pairings", "pairing")):
