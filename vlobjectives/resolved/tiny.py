@@ -28,8 +28,8 @@ from vlobjectives.recipe.report import Report
 from vlobjectives.recipe.schema import MIX, validated
 from vlobjectives.recipe.yaml import KeyPath
 from vlobjectives.registry import Registry
-from vlobjectives.resolved.entries import Named, add_files, names
-from vlobjectives.resolved.inherited import fitted
+from vlobjectives.resolved.absolute_paths import taken_in
+from vlobjectives.resolved.entries import Named, names
 
 BATCH, COUNT = 8, 8
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 336, 384, 448)
@@ -42,10 +42,7 @@ CAPTION = "caption"
 
 def tiny(loaded: Loaded, registry: Registry, processes: int = 1) -> tuple[Loaded, str]:
     """The small form of a recipe, and a line that says so. Raises Refused where its plug-ins cannot be used."""
-    report = Report()
-    add_files(loaded, registry, report)
-    report.refuse()
-    loaded = fitted(loaded, registry)
+    loaded, report = taken_in(loaded, registry), Report()
     small = _Small(loaded, deepcopy(loaded.layered.data), registry)
     small.source(processes, SIDES[1])
     named = names(small.loaded, registry, report)
