@@ -9,17 +9,17 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlobj_data import tiny
-from vlobj_data.scenes import motion, paint, regions
+from vlobj_data.scenes import motion, paint, shown
 from vlobj_data.scenes.dice import stream
 from vlobj_data.scenes.draws import CaptionDraw, Draw
 from vlobj_data.scenes.oracle import Ceiling, Reads, oracle_r_at_1
 from vlobj_data.scenes.questions import ANSWERS
 from vlobj_data.scenes.sets import caption_of, collisions, fixed_template, scene_of, start_scene, start_word
-from vlobj_data.scenes.shown import OF_CAPTION, RAW, Form, all_captions, columns, further_captions
+from vlobj_data.scenes.shown import RAW, Form, Shown, all_captions, columns, further_captions
 from vlobj_data.scenes.twins import twin_scenes, where
 from vlobj_data.scenes.words import TEMPLATES, Caption, cut
 from vlobj_data.scenes.world import COLOURS, MOTIONS, PATTERNS, SHAPES, SIZES, SPLITS, NoScene, Scene, SceneWorld
-from vlobj_data.views import Views, tiny_views, view_columns, view_specs
+from vlobj_data.views import Views, tiny_views, view_columns
 from vlobjectives import (
     Amount,
     ContrastPair,
@@ -40,7 +40,7 @@ from vlobjectives.errors import DataError, Problem
 MEAN, STD = (0.42, 0.42, 0.42), (0.18, 0.18, 0.18)
 CACHE_BYTES = 256 * 2**20
 WORDS = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "pattern": PATTERNS, "motion": MOTIONS, "answer": ANSWERS}
-LATER = ("views", "captions")
+LATER = ("views", "captions", "columns")
 """Options that were added: at their default the digest of the data is what it was without them."""
 _CAPTION, _CUT = stream("caption"), stream("cut caption")
 
@@ -67,6 +67,8 @@ class Scenes(Source):
         caption_2, ...     with `captions: {draw: K}`: other captions of the five, none twice
         wrong_caption      the caption shown with one thing exchanged so that it is false of the picture; see `wrong`
         second, ...        with `views`: further views of the picture, [3,S,S] or [F,3,S,S], a column each
+
+    With `columns` it shows those alone: `[image]` is pictures without texts, `[caption]` texts without pictures.
 
     Scenes depend on the config's own `seed` and not on the run's, so that runs of several seeds share their test set;
     the run's seed chooses among captions, questions and views. In val, test and test_new what is shown of a scene never
@@ -104,9 +106,11 @@ class Scenes(Source):
         )
         captions: CaptionDraw = Field(CaptionDraw(), description="which captions a sample shows")
         views: Views = Field({}, description="further views of each picture or clip, by the name of their column")
+        columns: Shown | None = Field(None, description="what it shows: [image], [caption], ...; null: every column")
 
         def tiny(self, pixels: int) -> "Scenes.Config":
             small = tiny.scenes(pixels, moving=self.frames is not None)
+            small |= {"columns": self.columns} if self.columns else {}
             return Scenes.Config(**small, captions=self.captions, views=tiny_views(self.views, self.image_size, pixels))
 
         @model_validator(mode="after")
@@ -114,6 +118,7 @@ class Scenes(Source):
             taken = {"image", "clip", "regions", *RAW, *further_captions(TEMPLATES)}
             if any(view.flip for view in view_columns(self.views, taken).values()):
                 raise ValueError("views cannot flip: captions of scenes say left and right, and would turn false")
+            shown.refuse_unknown(self.columns, shown.offered(self.frames, self.captions.draw, view_columns(self.views)))
             return self
 
         @model_validator(mode="after")
@@ -139,17 +144,13 @@ class Scenes(Source):
         still = (3, config.image_size, config.image_size)
         shape = still if config.frames is None else (config.frames, *still)
         self.picture = "image" if config.frames is None else "clip"
-        self.columns = {self.picture: FieldSpec("picture", shape, mean=MEAN, std=STD)}
-        self.columns |= {name: FieldSpec("raw", of_caption=name in OF_CAPTION) for name in RAW}
-        further = further_captions(config.captions.draw)
-        self.columns |= {name: FieldSpec("raw", of_caption=True) for name in further}
-        viewed = view_columns(config.views)
-        self.columns |= view_specs(viewed, self.columns[self.picture])
-        self.form = Form(self.world, self.picture, config.image_size, config.frames, viewed)
-        if config.frames is None:
-            self.columns["regions"] = FieldSpec("vectors", (regions.MOST, regions.WIDTH))
-        else:
+        picture, viewed = FieldSpec("picture", shape, mean=MEAN, std=STD), view_columns(config.views)
+        names = config.columns or shown.offered(config.frames, config.captions.draw, viewed)
+        self.columns = shown.specs(picture, names, viewed)
+        self.form = Form(self.world, self.picture, config.image_size, config.frames, viewed, tuple(self.columns))
+        if config.frames is not None:
             self.can = self.can - {"twins"} | {"frames"}
+        self.can = frozenset(word for word in self.can if shown.NEEDED[word] <= self.columns.keys())
         self.settled_epoch = config.start_epochs
         self._cache: dict[tuple[str, int], np.ndarray] = {}
         self._room = CACHE_BYTES // int(np.prod(shape))

@@ -1,25 +1,38 @@
 """A scene as it is shown: the columns of a sample, each made only when it is asked for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from vlobj_data.lazy import Columns
 from vlobj_data.scenes import motion, paint
 from vlobj_data.scenes.dice import stream
 from vlobj_data.scenes.draws import Draw
 from vlobj_data.scenes.questions import Question, questions
-from vlobj_data.scenes.regions import regions
+from vlobj_data.scenes.regions import MOST, WIDTH, regions
 from vlobj_data.scenes.sets import caption_of
 from vlobj_data.scenes.words import TEMPLATES, Caption, Phrase
 from vlobj_data.scenes.world import Scene, SceneWorld, tags
 from vlobj_data.scenes.wrong import wrong_caption
-from vlobj_data.views import ViewConfig, show
+from vlobj_data.views import ViewConfig, show, view_specs
+from vlobjectives import FieldSpec
 
 OF_CAPTION = ("caption", "captions", "wrong_caption", "phrases", "boxes", "masks")
 RAW = ("caption", "captions", "tags", "phrases", "boxes", "masks", "questions", "question", "answer", "wrong_caption")
+NEEDED = {
+    "twins": {"image", "caption"},
+    "regions": {"phrases", "boxes", "masks"},
+    "oracle": {"caption"},
+    "words": {"caption"},
+    "frames": {"clip"},
+}
+"""What the source can -> the columns that it shows for it."""
+Shown = Annotated[tuple[str, ...], Field(min_length=1)]
+"""The option `columns`."""
 _QUESTION, _WRONG = stream("question"), stream("wrong caption")
 
 
@@ -28,14 +41,41 @@ def further_captions(count: int) -> list[str]:
     return [f"caption_{place}" for place in range(2, count + 1)]
 
 
+def offered(frames: int | None, captions: int, views: Mapping[str, ViewConfig]) -> tuple[str, ...]:
+    """Every column of a source of pictures, or of clips, with so many captions and these views."""
+    picture, regions = ("image", ["regions"]) if frames is None else ("clip", [])
+    return (picture, *RAW, *further_captions(captions), *views, *regions)
+
+
+def refuse_unknown(shown: Sequence[str] | None, known: Sequence[str]) -> None:
+    """Raises ValueError where a column is named that there is not."""
+    for name in shown or ():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"there is no column '{name}': {hint}")
+
+
+def specs(picture: FieldSpec, shown: Collection[str], views: Mapping[str, ViewConfig]) -> dict[str, FieldSpec]:
+    """The FieldSpec of each column that is shown, beside the picture's own."""
+    known = {"image": picture, "clip": picture, "regions": FieldSpec("vectors", (MOST, WIDTH))}
+    known |= view_specs(views, picture)
+    further = further_captions(TEMPLATES)
+    return {
+        name: known.get(name) or FieldSpec("raw", of_caption=name in OF_CAPTION or name in further) for name in shown
+    }
+
+
 class Form(NamedTuple):
-    """What a source shows of its scenes: pictures of so many pixels a side, or clips, and views of them by column."""
+    """What a source shows of its scenes: pictures of so many pixels a side, or clips, views of them by column, and the
+    columns that are shown."""
 
     world: SceneWorld
     picture: str
     image_size: int
     frames: int | None
     views: Mapping[str, ViewConfig]
+    shown: Sequence[str]
 
 
 def columns(
@@ -72,7 +112,7 @@ def columns(
             "wrong_caption": lambda: wrong_caption(world, scene, caption, draw.split, draw.dice(_WRONG)),
         }
     )
-    return made
+    return Columns({name: partial(made.__getitem__, name) for name in form.shown})
 
 
 def all_captions(world: SceneWorld, scene: Scene) -> list[str]:
