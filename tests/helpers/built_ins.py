@@ -24,6 +24,7 @@ OBJECTIVES = {
     "itm both, all": {"negatives": "every", "scheme": "matched_plus_wrong"},
     "vqa": {},
     "mlm": {"mask": "noisy_words"},
+    "mlm of texts alone": {"mask": "noisy_words", "image": None},
     "mgsc": GLOBAL,
     "mgsc over frames": {**GLOBAL, "norm_axis": "frame"},
     "mltc": {"image_mask": "replaced", "text_mask": "hidden_words", "context_mask": "dropped"},

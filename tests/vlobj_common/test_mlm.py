@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 from handmade import batch, close, drawn, encoded, golden, leaf, texts, total, value
+from pydantic import ValidationError
 from torch import nn
 from vlobj_common.objectives.mlm import MLM
 
-from vlobjectives import FieldSpec, Fused, Input, Spec, Tokens, ViewError, fused
+from vlobjectives import CannotBuild, FieldSpec, Fused, Input, Spec, Tokens, ViewError, fused
 
 
 def mlm(**field) -> MLM:
@@ -116,3 +117,25 @@ def test_counts_views_and_a_mask_that_nobody_names():
     mask = torch.tensor([[True, False, True], [False, True, False]])
     value = Fused(encoded(torch.zeros(2, 3, 0)), encoded(torch.zeros(2, 3, 0), draw=drawn(mask)))
     assert mlm().counts(masked=value)["words"] == 3 and mlm().counts() == {}
+
+
+def test_texts_alone_are_the_same_loss_of_the_encoders_own_tokens():
+    """`image: null` reads no picture and no fusion; one without the other is refused."""
+    alone = MLM(MLM.Config(mask="noisy", image=None))
+    inputs = {"text": Input("text", "text"), "image": Input("image", "vision")}
+    view = alone.views(inputs)["masked"]
+    assert (
+        view.part == "text"
+        and view.input == inputs["text"].masked("noisy")
+        and alone.config.named("part") == {"head": "words"}
+    )
+    alone.build(head=Spec(width=13, fields={"caption": FieldSpec("tokens")}))
+    ids, tokens, head = texts([3, 4], 7).ids, torch.randn(2, 7, 8), nn.Linear(8, 13)
+    mask = torch.zeros(2, 7).bool().index_fill(1, torch.tensor([1, 2]), True)
+    words = Tokens(ids, torch.ones_like(ids).bool(), torch.zeros_like(ids).bool(), torch.zeros_like(ids))
+    term = alone(masked=encoded(tokens, draw=drawn(mask)), head=head, batch=batch(len(ids), text=words))["words"]
+    assert term.total == run(mlm(), tokens, mask, head, ids)["words"].total
+    with pytest.raises(ValidationError, match="image and fusion go together"):
+        MLM.Config(mask="noisy", fusion=None)
+    with pytest.raises(CannotBuild, match="texts alone"):
+        alone.predict_tokens(Fused(encoded(tokens), encoded(tokens)), torch.zeros(2, 1).long(), lambda name: head)

@@ -131,7 +131,7 @@ class TrainedModel:
         (fields, samples), found = self._shown(image, listed(pictures, "pictures")), []
         for start in range(0, len(samples), rows):
             batch = self._batch(fields, image, samples[start : start + rows])
-            found += generation.captions(self.system, fields, able[0], batch, beams)
+            found += generation.captions(self.system, self.system.data_module.fields, able[0], batch, beams)
         return found
 
     def _shown(self, name: str, values: Sequence[Any]) -> tuple[Fields, list[Sample]]:
@@ -144,12 +144,12 @@ class TrainedModel:
                     f"the input '{name}' of this run reads {', '.join(columns)}, and a value is {an(odd[0])}",
                     f"give {{{', '.join(f'{column!r}: ...' for column in columns)}}} for each",
                 )
-            feed = next(iter(data_module.feeds.values()))
+            feed = next(feed for feed in data_module.feeds.values() if name in feed.fields.inputs)
             return feed.fields, user_samples.framed(feed, values, most, [name])
         if data_module.fields.spec(data_module.fields.inputs[name][0]).kind == "picture":
             fields, values = user_pictures.framed(data_module, name, values, most)
         else:
-            fields = data_module.fields
+            fields = next(feed.fields for feed in data_module.feeds.values() if name in feed.fields.inputs)
         own = fields.renamed.get(columns[0], columns[0])
         return fields, [Sample({own: value}, number, f"value {number}") for number, value in enumerate(values)]
 

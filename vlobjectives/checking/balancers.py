@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from vlobjectives.checking.data import told
 from vlobjectives.checking.meta_build import MetaBuild
+from vlobjectives.checking.unpaired import trained
 from vlobjectives.errors import Problem
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.loading import Loaded
@@ -43,8 +44,9 @@ def _alone(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
                 key=True,
             )
         return
-    weights = {name: recipe.objectives[name].weight for name in built.objectives}
-    if not any(len(names) > 1 for names in live_sets(weights, recipe.run.steps)):
+    of = trained(loaded, built).values()
+    weights = [{name: recipe.objectives[name].weight for name in names} for names in of]
+    if not any(len(names) > 1 for own in weights for names in live_sets(own, recipe.run.steps)):
         yield loaded.problem(
             ("balance",),
             "no two objectives have a weight at the same step, so that nothing is weighed against anything",

@@ -28,6 +28,7 @@ from vlobjectives.resolved.remainder import rest
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system import assemble
 from vlobjectives.system.input_specs import KnownSpecs
+from vlobjectives.system.live_sources import live_sources
 
 STAGE = "capabilities"
 KINDS = {Encoder: "an encoder", Fusion: "a fusion", Decoder: "a decoder", Projection: "a projection", Head: "a head"}
@@ -94,14 +95,11 @@ def _made(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> Iterat
 def _finished(loaded: Loaded, path: KeyPath, one: Named, built: MetaBuild) -> Iterator[Problem]:
     """An objective's own modules."""
     if one.kind == "objective":
+        name = str(path[1])
         try:
+            fields = built.made.fields_on(live_sources(built, built.made, name, one.sources))
             assemble.build_objective(
-                str(path[1]),
-                built.objectives[str(path[1])],
-                built.inputs,
-                built.parts,
-                built.made.fields_on(one.sources),
-                loaded.recipe.seed,
+                name, built.objectives[name], built.inputs, built.parts, fields, loaded.recipe.seed
             )
         except BuildError as error:
             yield told(loaded, error)
@@ -111,7 +109,8 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Itera
     """Pictures and sounds that their encoder cannot read: of another size than its own, in an input or in a source of a
     mix, and of several lengths."""
     for name, x in made.inputs.items():
-        specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in made.feeds.items()}
+        feeds = {source: feed for source, feed in made.feeds.items() if name in feed.fields.inputs}
+        specs = {source: feed.fields.spec(feed.fields.inputs[name][0]) for source, feed in feeds.items()}
         if x.part not in parts or any(spec.size is None for spec in specs.values()):
             continue
         frames = {spec.frames for spec in specs.values()}
@@ -125,7 +124,7 @@ def _forms(loaded: Loaded, made: DataModule, parts: Mapping[str, Part]) -> Itera
             )
             continue
         mixed = len({spec.shape[-3:] for spec in specs.values()}) > 1
-        for source, feed in made.feeds.items():
+        for source, feed in feeds.items():
             try:
                 KnownSpecs(parts, feed.fields).spec(x.part, name)
             except BuildError as error:
@@ -238,7 +237,7 @@ def _fill(x: Input, part: Part, path: KeyPath, one: Named, built: MetaBuild) -> 
     first = fields.spec(fields.inputs[x.name][0])
     slots = [slot for slot, name in one.config.named("input").items() if name == x.name]
     fills, fill, at = FILLS.get(first.kind, ()), mask.fill, _at(path, one, "mask", x.mask, slots)
-    frames = {sites[x.name].frames for sites in built.sites.values()}
+    frames = {sites[x.name].frames for sites in built.sites.values() if x.name in sites}
     if "frames" in mask.needs and frames == {1}:
         yield (
             at,

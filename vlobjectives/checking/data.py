@@ -1,6 +1,6 @@
 """Stage `data`: the source can be opened and has the columns that fields and inputs read; its records are sound."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from vlobjectives.evaluation.context import held_out
 from vlobjectives.plugin_loading.attribution import work_of
 from vlobjectives.plugin_loading.instantiate import BuildError
 from vlobjectives.recipe.loading import Loaded
-from vlobjectives.recipe.model import source_path
+from vlobjectives.recipe.model import Recipe, source_path
 from vlobjectives.recipe.report import Report, where
 from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.resolved.entries import Named
@@ -61,12 +61,12 @@ def data(
         except BuildError as error:
             broken.add(name)
             found.append(told(loaded, error))
+    known = {name: _known(loaded, name, source) for name, source in sources.items()}
     for name, source in sources.items():
-        columns = _known(loaded, name, source)
-        fed = dict(_wanted(loaded, resolved.entries, name))
+        fed = dict(_wanted(loaded, resolved.entries, name, known))
         found += [
-            *_columns(loaded, name, source, columns, fed),
-            *_fed(loaded, name, source, fed, columns),
+            *_columns(loaded, name, source, known[name], fed),
+            *_fed(loaded, name, source, fed, known[name]),
             *_splits(loaded, name, source),
         ]
     found += _unheld(loaded, sources)
@@ -106,13 +106,27 @@ def _known(loaded: Loaded, name: str, source: Source) -> Mapping[str, FieldSpec]
     return {**source.columns, **{ours: source.columns[own] for own, ours in renamed.items() if own in source.columns}}
 
 
-def _wanted(loaded: Loaded, named: Mapping[KeyPath, Named], source: str) -> Iterator[tuple[KeyPath, str]]:
-    """(key path, field) of what inputs, and by themselves masks and objectives of this source, read."""
-    for name, entry in loaded.recipe.inputs.items():
-        yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
+def _wanted(
+    loaded: Loaded, named: Mapping[KeyPath, Named], source: str, known: Mapping[str, Mapping[str, FieldSpec]]
+) -> Iterator[tuple[KeyPath, str]]:
+    """(key path, field) of what inputs, and by themselves masks and objectives of this source, read; of a mix without
+    what this source cannot feed and another can."""
+    recipe = loaded.recipe
+
+    def feeds(other: str, fields: Iterable[str]) -> bool:
+        return all((recipe.column(field) if field in recipe.fields else field) in known[other] for field in fields)
+
+    def spared(fields: Iterable[str], by: Iterable[str]) -> bool:
+        return not feeds(source, fields) and any(feeds(other, fields) for other in by)
+
+    for name, entry in recipe.inputs.items():
+        if not spared(entry.fields, known):
+            yield from ((("inputs", name, "fields", number), field) for number, field in enumerate(entry.fields))
     for path, one in named.items():
         if one.kind == "mask" or (one.kind == "objective" and source in (one.sources or (source,))):
-            yield from (((*path, *place), field) for place, field in one.config.places("field").items())
+            for place, field in one.config.places("field").items():
+                if not spared([field], () if one.sources else known):
+                    yield (*path, *place), field
 
 
 def _columns(
@@ -137,6 +151,10 @@ def _columns(
                     f"two columns would be called '{ours[place]}'",
                     "give each a name of its own",
                 )
+            elif near := _misspelt(recipe, ours[place], columns):
+                yield loaded.problem(
+                    (*source_path(name), "rename", own), f"nothing reads '{ours[place]}'", f"did you mean '{near}'?"
+                )
     for field, entry in recipe.fields.items():
         column = recipe.column(field)
         if column not in columns and (not name or field in fed.values()):
@@ -149,6 +167,14 @@ def _columns(
                 hint + (f"; data.mix.{name}.rename can call another so" if name else ""),
                 key=not entry.of,
             )
+
+
+def _misspelt(recipe: Recipe, name: str, columns: Collection[str]) -> str:
+    """The column that inputs read and the source lacks which a name that nothing reads is near to."""
+    fields = {field for entry in recipe.inputs.values() for field in entry.fields}
+    read = {*fields, *(recipe.column(field) for field in recipe.fields)}
+    near = get_close_matches(name, read - set(columns), 1) if name not in read else []
+    return near[0] if near else ""
 
 
 def _fed(

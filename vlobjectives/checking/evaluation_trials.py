@@ -26,6 +26,7 @@ from vlobjectives.recipe.yaml import KeyPath, dotted
 from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.averages import averaged_parts, wanted
+from vlobjectives.system.live_sources import lacking
 
 MOST = 200
 """Values that are tried in place of one that fails."""
@@ -91,9 +92,18 @@ class Trials:
             return TrialFault([], error, ran)
         return None
 
+    def unmet(self, whole: Evaluation, source: str) -> list[str]:
+        """What an evaluation needs that a source does not have, or feed."""
+        has, needs = self.built.made.feeds[source].source.has, set(whole.needs)
+        try:
+            lack = lacking(self.built, self.built.made, whole, source)
+        except Exception:  # its views cannot be, or a third party's code fails: `fault` says so
+            lack = {}
+        return sorted((needs - has).union(*lack.values()))
+
     def _run(self, one: Named, whole: Evaluation) -> None:
         for name, held in self.held.items():
-            if name in (one.sources or (name,)) and whole.needs <= held.source.has:
+            if name in (one.sources or (name,)) and not self.unmet(whole, name):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     for score in whole.run(held).values():

@@ -41,7 +41,7 @@ def evaluations(resolved: Resolved, built: MetaBuild, runs: bool, report: Report
                 [
                     loaded.problem(
                         path,
-                        f"it needs {', '.join(missing)}, which the source '{source}' does not have",
+                        f"it needs {', '.join(missing)}, which the source {source} does not have",
                         _instead(missing, trials) + f"leave it out: evaluate.{path[1]}=false",
                         key=True,
                     )
@@ -77,9 +77,9 @@ def _lacking(loaded: Loaded, one: Named, trials: "Trials") -> tuple[list[str], s
     if whole is None:
         return None
     found = [
-        (missing, loaded.recipe.sources[name].type)
+        (missing, f"'{loaded.recipe.sources[name].type}'" + (f" (data.mix.{name})" if name else ""))
         for name in one.sources or feeds
-        if (missing := sorted(whole.needs - feeds[name].source.has))
+        if (missing := trials.unmet(whole, name))
     ]
     return found[0] if found and (one.sources or len(found) == len(feeds)) else None
 

@@ -29,6 +29,8 @@ def repeats(resolved: Resolved, made: DataModule) -> Iterator[Problem]:
         return
     hint = "; ".join([*(f"set {line}" for line in lines), *(f"{name} has no option for it" for name in deaf)])
     for name, feed in made.feeds.items():
+        if name and len(feed.fields.inputs) < 2:  # texts alone make no pairs
+            continue
         texts = _captions(loaded, feed)
         again = sum(count for count in Counter(texts).values() if count > 1)
         if again and again >= LEAST * len(texts):

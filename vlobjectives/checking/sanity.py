@@ -8,6 +8,7 @@ from functools import partial
 
 from vlobjectives.checking.answers_shown import _answers
 from vlobjectives.checking.meta_build import MetaBuild
+from vlobjectives.checking.unpaired import trained, unpaired
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.passes import MaskKey
@@ -32,7 +33,8 @@ def sense(loaded: Loaded, built: MetaBuild, processes: int, report: Report) -> b
         if report.wrong("data", "batch") or report.wrong("data", "micro_batch")
         else list(_rows(loaded, built, processes))
     )
-    when = [] if report.wrong("run", "steps") else list(_when(loaded))
+    when = [] if report.wrong("run", "steps") else list(_when(loaded, built))
+    fed = [] if _left_out(loaded, "objectives") else list(unpaired(loaded, built))
     report.add(
         STAGE,
         [
@@ -41,10 +43,11 @@ def sense(loaded: Loaded, built: MetaBuild, processes: int, report: Report) -> b
             *_answers(loaded, built),
             *_groups(loaded, built),
             *when,
+            *fed,
             *_averages(loaded, built),
         ],
     )
-    return all(problem.note for problem in rows + when)
+    return all(problem.note for problem in rows + when + fed)
 
 
 def _rows(loaded: Loaded, built: MetaBuild, processes: int) -> Iterator[Problem]:
@@ -138,7 +141,7 @@ def _masks(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
         for work in make(built, [(name,)]).shares[0].work
         if isinstance(work.key, MaskKey)
     }
-    for key, sites in ((key, sites) for key in used for sites in built.sites.values()):
+    for key, sites in ((key, sites) for key in used for sites in built.sites.values() if key.input in sites):
         site, mask = sites[key.input], built.masks[key.mask]
         words = site.positions - (2 if site.grid is None else 0)  # begin and end are never hidden
         try:
@@ -243,18 +246,18 @@ def _before(whose: Turns, who: int, step: int) -> int:
     return whose.before(step, who)
 
 
-def _when(loaded: Loaded) -> Iterator[Problem]:
-    """Times at which nothing would happen."""
+def _when(loaded: Loaded, built: MetaBuild) -> Iterator[Problem]:
+    """Times at which nothing would happen; of a source that no objective can be computed on, `unpaired` tells."""
     recipe, steps = loaded.recipe, loaded.recipe.run.steps
     mix = recipe.data.mix or {}
     whose = Turns([entry.weight for entry in mix.values()] or [1.0])
-    for who, source in enumerate(recipe.sources if not _left_out(loaded, "objectives") else ()):
-        weights = {
-            name: entry.weight for name, entry in recipe.objectives.items() if source in (entry.sources or (source,))
-        }
+    for who, (source, names) in enumerate(
+        trained(loaded, built).items() if not _left_out(loaded, "objectives") else ()
+    ):
+        weights = {name: recipe.objectives[name].weight for name in names}
         own = whose.before(steps, who)
         idle = spans(weights, steps, partial(_before, whose, who)).get((), 0)
-        if idle:
+        if idle and (names or built.made.feeds[source].fields.inputs.keys() >= built.inputs.keys()):
             where = f" on batches of '{source}'" if source else ""
             first = live_sets(weights, steps)[()]
             what = (

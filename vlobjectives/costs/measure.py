@@ -16,7 +16,8 @@ from vlobjectives.costs.plan_costs import Costs
 from vlobjectives.costs.shape_check import ShapeCheck, Step, build, specs
 from vlobjectives.data.data_module import DataModule, build_data
 from vlobjectives.data.streams import turns
-from vlobjectives.recipe.model import Recipe
+from vlobjectives.plugin_loading.instantiate import BuildError
+from vlobjectives.recipe.model import Recipe, source_path
 from vlobjectives.recipe.times import weight_at
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.runtime.distributed import SINGLE
@@ -48,6 +49,8 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
     counted = {
         names: (first, dry.step(names, first, source)) for names, first in live_sets(weights, steps).items() if names
     }
+    if not counted:
+        raise BuildError(source_path(source), "no objective is ever computed on its batches", "`vlobj check` says why")
     compared = schedule.every(recipe.run.log.conflict, steps)
     comparing = {
         names: dry.step(names, first, source, compares=True) for names, (first, _) in counted.items() if compared
@@ -71,6 +74,7 @@ def measure(resolved: Resolved, source: str | None = None, kept: Path | None = N
     return Costs(
         recipe=recipe.run.name or "",
         source=source,
+        lacks=tuple(name for name in made.inputs if made.lacking(source, name)),
         device=dry.device,
         precision=dry.precision,
         batch=recipe.data.batch,

@@ -112,6 +112,7 @@ class Costs:
     """What `vlobj plan` shows. The passes and losses are those of the phase with the most work.
 
     source      the source of data.mix whose steps these are; '' where nothing is mixed
+    lacks       the inputs that it does not feed
     device, precision  what was counted for
     batch, micro_batch, processes  pairs a step, pairs that a process passes at once
     parameters  part or objective -> trained numbers, shared ones counted where they are made
@@ -144,6 +145,7 @@ class Costs:
     balancer: str = ""
     balanced_on: tuple[str, ...] = ()
     compared: int = 0
+    lacks: tuple[str, ...] = ()
 
     @property
     def micro_steps(self) -> int:

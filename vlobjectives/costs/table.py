@@ -76,11 +76,13 @@ def _head(costs: Costs) -> Text:
     full, pairs = costs.full, costs.micro_batch * costs.processes
     step = (full.forward + full.backward) / costs.micro_batch * costs.batch
     whose = f", batches of {costs.source}" if costs.source else ""
+    whose += f" without {' and '.join(costs.lacks)}" if costs.lacks else ""
+    what = "samples" if costs.lacks else "pairs"
     lines = [
         Text.assemble(
             (costs.recipe, "bold"),
             f"{whose}  {_count(sum(costs.parameters.values()))} parameters trained, "
-            f"{costs.steps:,} steps of {costs.batch:,} pairs; counted for "
+            f"{costs.steps:,} steps of {costs.batch:,} {what}; counted for "
             f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it.",
         ),
         Text(
@@ -94,7 +96,7 @@ def _head(costs: Costs) -> Text:
     if costs.micro_steps > 1:
         lines.append(
             Text(
-                f"A step passes its {costs.batch:,} pairs {pairs:,} at a time, {costs.micro_steps} times "
+                f"A step passes its {costs.batch:,} {what} {pairs:,} at a time, {costs.micro_steps} times "
                 f"({costs.micro_batch} a process, {costs.processes} process{'es' * (costs.processes > 1)}): "
                 f"no loss compares more than {pairs:,}."
             )

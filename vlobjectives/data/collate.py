@@ -16,7 +16,6 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.parts import CannotBuild
 from vlobjectives.contracts.reader import Reader, TokenEncoding
 from vlobjectives.contracts.source import Sample
-from vlobjectives.contracts.views import Input
 from vlobjectives.data.field_kinds import KINDS
 from vlobjectives.errors import DataError, Place, PluginError, VlobjError
 from vlobjectives.files import GONE, read
@@ -32,7 +31,7 @@ class Fields:
     columns  the source's columns, those in `renamed` under the recipe's name too
     readers  field -> its reader
     of       field -> the column that it reads
-    inputs   input -> names of its fields, in order
+    inputs   input that the source feeds -> names of its fields, in order
     lone     fields that go into the batch by themselves (some objective or mask reads them); one of tokens as a text
              of its own
     renamed  column as the recipe calls it -> as the source does, where that differs
@@ -223,8 +222,3 @@ def _words(pieces: TokenEncoding, count: int, last: int) -> list[int]:
     numbers = (pieces.words or range(count))[:count]
     starts = [place == 0 or number != numbers[place - 1] for place, number in enumerate(numbers)]
     return [last + so_far for so_far in accumulate(starts)]
-
-
-def input_fields(inputs: Mapping[str, Input], named: Mapping[str, Sequence[str]], part: str) -> Sequence[str]:
-    """The fields that an encoder reads: those of the first input that names it."""
-    return next((named[name] for name, x in inputs.items() if x.part == part), ())

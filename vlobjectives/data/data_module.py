@@ -12,7 +12,7 @@ from vlobjectives.contracts.field import FieldSpec
 from vlobjectives.contracts.passes import Input, InputTable
 from vlobjectives.contracts.reader import Reader
 from vlobjectives.contracts.source import Source
-from vlobjectives.data.collate import Fields, input_fields, learned
+from vlobjectives.data.collate import Fields, learned
 from vlobjectives.data.streams import DataStream, turns
 from vlobjectives.plugin_loading.attribution import given, work_of
 from vlobjectives.plugin_loading.instantiate import asked_for, config_of, placed
@@ -38,12 +38,22 @@ class DataModule:
 
     @property
     def fields(self) -> Fields:
-        """The first source's; what readers learned is that of all."""
-        return next(iter(self.feeds.values())).fields
+        """The first source's, with what it cannot feed from those that can; what readers learned is that of all."""
+        return self.fields_on(None)
 
     def fields_on(self, sources: Sequence[str] | None) -> Fields:
-        """The fields of the first of these sources; None: of the first of all."""
-        return self.feeds[sources[0]].fields if sources else self.fields
+        """The same, these sources before all others."""
+        first, *others = (self.feeds[name].fields for name in dict.fromkeys([*(sources or ()), *self.feeds]))
+        columns, inputs = dict(first.columns), dict(first.inputs)
+        for other in others:
+            columns, inputs = {**other.columns, **columns}, {**other.inputs, **inputs}
+        return replace(first, columns=columns, inputs=inputs) if others else first
+
+    def lacking(self, source: str, name: str) -> tuple[str, ...]:
+        """The columns of an input, or of a field that is read by itself, that a source does not have."""
+        fields = self.feeds[source].fields
+        read = self.fields.inputs.get(name, (name,))
+        return tuple(column for field in read if (column := fields.of.get(field, field)) not in fields.columns)
 
     def source_at(self, step: int) -> str:
         """The name of the source that a training step's batch comes from."""
@@ -82,9 +92,11 @@ class DataModule:
         return self.feeds[batch.source].fields.normalised(batch)
 
     def read(self, part: str) -> Mapping[str, FieldSpec]:
-        """The fields that an encoder reads; of a mix those of the source whose clips have most frames."""
-        of = (feed.fields.specs(input_fields(self.inputs, feed.fields.inputs, part)) for feed in self.feeds.values())
-        return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1))
+        """The fields that an encoder reads, those of the first input that names it; of a mix of the source whose clips
+        have most frames."""
+        name = next((name for name, x in self.inputs.items() if x.part == part), "")
+        of = (feed.fields.specs(feed.fields.inputs[name]) for feed in self.feeds.values() if name in feed.fields.inputs)
+        return max(of, key=lambda specs: max((spec.frames for spec in specs.values()), default=1), default={})
 
 
 def build_data(
@@ -137,19 +149,18 @@ def open_source(cls: type[Source], options: Mapping[str, Any]) -> Source:
 
 
 def _fields(resolved: Resolved, name: str, source: Source, readers: Mapping[str, Any]) -> Fields:
-    """The fields as a source fills them."""
+    """The fields as a source fills them. Of a mix it feeds the inputs alone whose columns it has."""
     recipe = resolved.recipe
     renamed = {ours: own for own, ours in (recipe.data.mix or {})[name].rename.items()} if name else {}
     again = {ours: source.columns[own] for ours, own in renamed.items() if own in source.columns}
-    return Fields(
-        {**source.columns, **again},
-        readers,
-        {field: recipe.column(field) for field in recipe.fields},
-        {field: tuple(entry.fields) for field, entry in recipe.inputs.items()},
-        extra_fields(resolved, name),
-        renamed,
-        name,
-    )
+    columns, of = {**source.columns, **again}, {field: recipe.column(field) for field in recipe.fields}
+
+    def fed(field: str) -> bool:
+        return not name or of.get(field, field) in columns
+
+    inputs = {key: tuple(entry.fields) for key, entry in recipe.inputs.items() if all(map(fed, entry.fields))}
+    lone = tuple(filter(fed, extra_fields(resolved, name)))
+    return Fields(columns, readers, of, inputs, lone, renamed, name)
 
 
 def make_reader(

@@ -29,7 +29,7 @@ def framed(data_module: DataModule, image: str, pictures: Sequence[Any], max_pix
     """
     pictures = listed(pictures, "pictures")
     failed: list[tuple[int, DataError]] = []
-    for feed in data_module.feeds.values():
+    for feed in (feed for feed in data_module.feeds.values() if image in feed.fields.inputs):
         spec, values = _spec(feed, image), []
         try:
             for picture in pictures:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -31,6 +32,7 @@ from vlobjectives.runtime.log import Log, UnusableOfSplit
 from vlobjectives.runtime.resources import out_of_memory
 from vlobjectives.runtime.signals import StopRequest
 from vlobjectives.system.input_specs import KnownSpecs
+from vlobjectives.system.live_sources import lacking
 from vlobjectives.system.system import System
 
 SCORES = "{name: Score(value, chance, low, high, n)}"
@@ -232,11 +234,9 @@ def scored(
 
     A batch has the rows that losses see together in training, so that those which compare rows mean the same.
     """
-    recipe = resolved.recipe
-    found = Scored()
-    todo = []
+    recipe, found, todo = resolved.recipe, Scored(), []
     for name, feed in made.feeds.items():
-        chosen = evaluations(resolved, name, feed.source.has)
+        chosen = evaluations(resolved, name, feed.source.has, partial(lacking, system, made, source=name))
         for split in splits or recipe.evaluate.splits or held_out(feed.source):
             if feed.source.size(split):  # of a mix one source may have a split that another lacks
                 held = SplitContext(
@@ -282,13 +282,15 @@ def scored(
     return found
 
 
-def evaluations(resolved: Resolved, source: str, has: Collection[str]) -> dict[str, Any]:
-    """The evaluations that a recipe switches on for a source: those that name it, or that name none and find what they
-    need in what it `has`."""
+def evaluations(
+    resolved: Resolved, source: str, has: Collection[str], lacks: Callable[[Evaluation], Any] = lambda _: None
+) -> dict[str, Any]:
+    """The evaluations that a recipe switches on for a source: those that name it, or that name none, find what they
+    need in what it `has`, and read nothing that it `lacks`."""
     made = {}
     for name, one in resolved.of("evaluation").items():
         whole, sources = one.cls(one.config), one.sources
-        if source in sources if sources is not None else whole.needs <= set(has):
+        if source in sources if sources is not None else whole.needs <= set(has) and not lacks(whole):
             made[name] = whole
     return made
 

@@ -98,7 +98,9 @@ class ObjectiveEntry(Entry):
     )
     group: Group | None = Field(None, description="rows that the loss sees together: all, or so many consecutive ones")
     sources: tuple[str, ...] | None = Field(
-        None, min_length=1, description="sources of data.mix on whose batches it is computed; by default all"
+        None,
+        min_length=1,
+        description="sources of data.mix on whose batches it is computed; by default those that feed it",
     )
 
 

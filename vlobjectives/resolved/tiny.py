@@ -2,8 +2,8 @@
 
 What is kept is the system: every part in its own small form, masks, pairings, objectives, inputs, plan. What is
 changed: sources and readers take the small form that their Configs give, or what these name in their place; every
-objective is live from the first step at the largest weight that it ever has; two steps. A value given on the command
-line stays as given.
+objective is live from the first step at the largest weight that it ever has; two steps, or one for each source of a
+mix. A value given on the command line stays as given.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,7 +127,8 @@ class _Small:
         made |= {key: old[key] for key in takes if key in old and self.given(*source_path(name), key)}
         if name:
             kept = old.get("rename", {}) if made["type"] == old["type"] else {}
-            made |= {"weight": old.get("weight", 1.0), "rename": kept}
+            weight = old["weight"] if self.given(*source_path(name), "weight") else 1.0  # each has a step
+            made |= {"weight": weight, "rename": kept}
         return made
 
     def _show(self, name: str) -> None:
@@ -211,7 +212,7 @@ class _Small:
             return None
 
     def times(self) -> None:
-        """Two steps in which everything is live."""
+        """Two steps, or of a mix one for each source, in which everything is live."""
         for name, entry in self.data["objectives"].items():
             if isinstance(entry.get("weight"), list):
                 self.put(("objectives", name, "weight"), max(weight for _, weight in entry["weight"]))
@@ -227,7 +228,7 @@ class _Small:
         if self.before.recipe.run.log.conflict:
             self.put(("run", "log", "conflict"), {"steps": 1})
         self.put(("init",), None)
-        self.put(("run", "steps"), STEPS)
+        self.put(("run", "steps"), max(STEPS, len(self.sources)))
         self.put(("run", "device"), None)
         self.put(("run", "compile"), None)
         self.put(("run", "precision"), "fp32")  # kernels of half precision take longer to prepare than these to run

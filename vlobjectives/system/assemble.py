@@ -25,6 +25,7 @@ from vlobjectives.resolved.entries import SECTION, Named
 from vlobjectives.resolved.resolved import Resolved
 from vlobjectives.system.averages import averaged_modules
 from vlobjectives.system.input_specs import KnownSpecs, sites
+from vlobjectives.system.live_sources import live_sources
 from vlobjectives.system.reached_parts import shared
 from vlobjectives.system.settings import Settings
 from vlobjectives.system.system import System
@@ -56,16 +57,16 @@ def system_of(kind: type[S], resolved: Resolved, made: DataModule) -> S:
         share=recipe.plan.share,
         recompute=frozenset(recipe.plan.checkpoint),
         gradient=recipe.run.gradient,
-        sources={name: entry.sources for name, entry in recipe.objectives.items() if entry.sources is not None},
     )
-    for name, objective in objectives.items():
-        of = made.fields_on(recipe.objectives[name].sources)
-        build_objective(name, objective, made.inputs, parts, of, recipe.seed)
     slots, balance = projection_slots(parts), build_balancer(resolved)
     whole = kind(parts, objectives, masks, pairings, made.inputs, sites(made, parts), slots, settings, balance)
+    sources = {name: live_sources(whole, made, name, recipe.objectives[name].sources) for name in objectives}
+    for name, objective in objectives.items():
+        build_objective(name, objective, made.inputs, parts, made.fields_on(sources[name]), recipe.seed)
     tie(whole)
-    if recipe.balance is not None:
-        whole.settings = replace(settings, balanced_on=recipe.balance.on or shared(whole))
+    balanced_on = () if recipe.balance is None else recipe.balance.on or shared(whole)
+    some = {name: own for name, own in sources.items() if len(own) < len(made.feeds)}
+    whole.settings = replace(settings, sources=some, balanced_on=balanced_on)
     whole.keep_averages(recipe.run.ema.decay)
     return whole
 

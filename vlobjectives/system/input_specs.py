@@ -28,14 +28,14 @@ class KnownSpecs:
 
 
 def sites(made: DataModule, parts: Mapping[str, Part]) -> dict[str, dict[str, MaskTarget]]:
-    """Where masks work: source -> for each input whose encoder is there."""
+    """Where masks work: source -> for each input that it feeds and whose encoder is there."""
     return {name: _sites(made, feed.fields, parts) for name, feed in made.feeds.items()}
 
 
 def _sites(made: DataModule, of: Fields, parts: Mapping[str, Part]) -> dict[str, MaskTarget]:
     found = {}
     for name, x in made.inputs.items():
-        if x.part not in parts:
+        if x.part not in parts or name not in of.inputs:
             continue
         spec, fields = KnownSpecs(parts, of).spec(x.part, name), of.specs(of.inputs[name])
         tokens = [field for field in fields.values() if field.kind == "tokens"]
