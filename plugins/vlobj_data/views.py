@@ -3,6 +3,7 @@
 crop    a random box of a share of the area and a shape between 3:4 and 4:3 (Szegedy et al. 2015, section 6), resized;
         small ones beside large ones are the local and global crops of SwAV (arXiv 2006.09882) and DINO (2104.14294)
 jitter  brightness, contrast, saturation and, if asked, hue, in random order, as torchvision's ColorJitter
+then torchvision's transforms by name: blur, grey, solarised, RandAugment, ...; see `transforms`
 
 What is drawn is a pure function of (seed, epoch, number, name of the view): the same after a resume and for any number
 of processes and workers.
@@ -11,10 +12,11 @@ of processes and workers.
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from vlobj_data.transforms import check_transforms, transformed
 from vlobjectives import Config, FieldSpec, Share, Side
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ class ViewConfig(Config):
         0.0, description="turns hues by up to this part of the circle; captions that name colours then turn false"
     )
     flip: bool = Field(False, description="mirrors half of them, never those whose captions name a side")
+    transforms: list[dict[str, dict[str, Any] | None]] = Field(
+        [],
+        description="torchvision's transforms (v2) that follow, by name: [{RandomGrayscale: {p: 0.2}}, "
+        "{GaussianBlur: {kernel_size: 9}}, {RandAugment: {}}]",
+    )
     size: Side | None = Field(None, description="pixels a side; by default those of the picture")
     count: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="so many views: with 2 or more of `local` the columns local_1, local_2, ..."
@@ -49,6 +56,18 @@ class ViewConfig(Config):
         if not 0 < crop[0] <= crop[1] <= 1:
             raise ValueError("must be two shares in order, over 0 and at most 1")
         return crop
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without transforms a view is written, and its data digested, as it was before there were any."""
+        made: dict[str, Any] = handler(self)
+        return {name: value for name, value in made.items() if name != "transforms" or value}
+
+    @field_validator("transforms")
+    @classmethod
+    def _are_there(cls, transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        check_transforms(transforms)
+        return transforms
 
 
 Views = dict[str, ViewConfig]
@@ -123,6 +142,8 @@ def show(
     for _, (way, by, strength) in sorted(zip(rest[4:8], ways, strict=True), key=lambda each: each[0]):
         if strength:
             made = way(made, by)
+    if view.transforms:
+        made = transformed(made, view.transforms, prng_key(seed, "transforms", column, when, number))
     return made
 
 

@@ -147,3 +147,81 @@ FEW = {"samples": 32, "val": 8, "test": 8, "test_new": 0}
 def test_checks_of_sources(check):
     """With loader workers, which take seconds to begin."""
     check()
+
+
+BLURRED = {"RandomApply": {"transforms": [{"GaussianBlur": {"kernel_size": 5, "sigma": [0.5, 2.0]}}], "p": 0.5}}
+LISTED = [
+    {"RandAugment": {"num_ops": 2}},
+    {"RandomGrayscale": {"p": 0.3}},
+    {"RandomSolarize": {"threshold": 128}},
+    BLURRED,
+]
+
+
+def photo(frames=()):
+    draw = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (*frames, 3, 32, 32), dtype=torch.uint8, generator=draw)
+
+
+def test_transforms_of_torchvision_are_drawn_from_the_samples_key_alone():
+    view = ViewConfig(transforms=LISTED)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = [show(photo(), view, "second", 0, 0, number) for number in range(20)]
+    assert torch.equal(torch.get_rng_state(), before), "nobody else's random numbers change"
+    torch.manual_seed(2)
+    again = [show(photo(), view, "second", 0, 0, number) for number in reversed(range(20))][::-1]
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert len({one.numpy().tobytes() for one in first}) > 15
+    other = [show(photo(), view, "second", *when, 3) for when in ((0, 1), (1, 0), (0, "val"))]
+    assert not any(torch.equal(first[3], one) for one in other)
+
+
+def test_each_transform_does_what_its_name_says():
+    def seen(*listed, picture=None):
+        view = ViewConfig(crop=(1.0, 1.0), transforms=list(listed))
+        return [show(photo() if picture is None else picture, view, "x", 0, 0, number) for number in range(200)]
+
+    grey = [bool((one[0] == one[1]).all()) for one in seen({"RandomGrayscale": {"p": 0.2}})]
+    assert 20 <= sum(grey) <= 60
+    assert all(torch.equal(one, 255 - photo()) for one in seen({"RandomInvert": {"p": 1.0}})[:3])
+    blurred = [float(one.float().std()) < 0.9 * float(photo().float().std()) for one in seen(BLURRED)]
+    assert 70 <= sum(blurred) <= 130
+    clip = show(photo((3,)), ViewConfig(transforms=[{"RandAugment": None}]), "x", 0, 0, 1)
+    alike = photo()[None].expand(3, -1, -1, -1)
+    frames = show(alike, ViewConfig(transforms=[{"RandAugment": None}, BLURRED]), "x", 0, 0, 1)
+    assert clip.shape == (3, 3, 32, 32) and all(torch.equal(frame, frames[0]) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "why"),
+    [
+        ([{"RandomGreyscale": {}}], "no transform 'RandomGreyscale': RandomGrayscale"),
+        ([{"RandomGrayscale": {"odds": 2}}], "does not take these arguments"),
+        ([{"RandomHorizontalFlip": {}}], "option `flip`"),
+        ([{"RandomApply": {"transforms": [{"RandomVerticalFlip": {}}]}}], "option `flip`"),
+        ([{"MixUp": {}}], "several samples"),
+        ([{"CenterCrop": {"size": 8}}], "no picture of bytes of the same size"),
+        ([{"ToImage": {}, "ToPILImage": {}}], "a name with its arguments"),
+        ([{"Normalize": {"mean": [0.5], "std": [0.5]}}], "Normalize cannot be applied|no picture of bytes"),
+    ],
+)
+def test_transforms_that_cannot_be_are_refused(transforms, why):
+    with pytest.raises(ValidationError, match=why):
+        ViewConfig(transforms=transforms)
+
+
+SUMS, DIGEST = [274148, 184645, 232066], "85c117dd2c7aeabeb3ac5c3fc774b4a88dcf7bf96f5db32611d94fb884b3a7f2"
+"""Of views before there were transforms."""
+
+
+def test_a_view_without_transforms_is_what_it_was():
+    view = ViewConfig(crop=(0.3, 0.9), jitter=0.4, hue=0.1, size=24)
+    assert [int(show(photo(), view, "second", 0, 2, number).sum()) for number in range(3)] == SUMS
+
+
+def test_scenes_take_transforms_and_digests_of_others_stay():
+    view = {"crop": [0.4, 1.0]}
+    plain, more = scenes(views={"second": view}), scenes(views={"second": view | {"transforms": LISTED}})
+    assert not np.array_equal(*(one.sample("train", 3, 0, 0).values["second"] for one in (plain, more)))
+    assert plain.digest() == DIGEST == scenes(views={"second": view | {"transforms": []}}).digest() != more.digest()
