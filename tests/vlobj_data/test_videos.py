@@ -15,7 +15,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from vlobj_data.forms.opening import form_of
+from vlobj_data.forms.asked import CLIPS, Asked
+from vlobj_data.forms.recognition import form_of
 from vlobj_data.videos import clips
 from vlobj_data.videos.clips import check_clip, read_clip
 from vlobj_data.videos.sampling import frame_numbers
@@ -454,7 +455,7 @@ def test_folders_of_frames_by_id(tmp_path):
     ],
 )
 def test_the_form_is_found_out(name, text, form):
-    assert form_of(text, Path(name), "clip") == form
+    assert form_of(text, Path(name), Asked(CLIPS)) == form
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pydantic.config import JsonDict
 from vlobj_data.captions import draws, framing
 from vlobj_data.captions.columns import Column
 from vlobj_data.captions.draws import TextDraw
+from vlobj_data.forms.asked import Asked
 from vlobj_data.forms.expansion import expanded
 from vlobj_data.views import Views, view_columns
 from vlobjectives import Share, Side, SourceConfig
@@ -195,6 +196,10 @@ class ListedConfig(SourceConfig):
         return std
 
 
+Reading = tuple[str, Path, Asked]
+"""Split ("": as the records say), file, what is asked of it."""
+
+
 def named(keys: dict[str, Key | list[Key]]) -> dict[str, tuple[Key, ...]]:
     """What `keys` says, each as several names."""
     return {key: tuple(names) if isinstance(names, list) else (names,) for key, names in keys.items()}
@@ -211,10 +216,34 @@ def files(manifests: Manifests) -> list[tuple[str, Path]]:
     ]
 
 
+def own_folder(manifest: Path) -> str:
+    """The folder that a manifest's files count from."""
+    return str(manifest if os.path.isdir(manifest) else manifest.parent)
+
+
+def read_as(config: ListedConfig, named_folders: Folders, asked: Asked) -> tuple[list[str], list[Reading]]:
+    """The folders of files, and what is asked of each manifest.
+
+    Where the recipe names no folders, each manifest's names count from its own.
+    """
+    own, listed = folders(None, config.manifest), files(config.manifest)
+    roots = folders(named_folders, config.manifest)
+    lists = {split: Path(path) for split, path in config.lists.items()}
+    asked = asked._replace(keys=named(config.keys), lists=lists, roots=tuple(roots))
+    if named_folders or len(own) == 1:
+        return roots, [(split, path, asked) for split, path in listed]
+    common = os.path.commonpath([os.path.abspath(folder) for folder in own])
+    return [common], [
+        (split, path, asked._replace(roots=(folder,), within=os.path.relpath(os.path.abspath(folder), common)))
+        for split, path in listed
+        for folder in [own_folder(path)]
+    ]
+
+
 def folders(named: Folders, manifests: Manifests) -> list[str]:
     """The folders that an option names, by default the manifests'."""
     if not named:
-        return list(dict.fromkeys(str(path if os.path.isdir(path) else path.parent) for _, path in files(manifests)))
+        return list(dict.fromkeys(own_folder(path) for _, path in files(manifests)))
     return [named] if isinstance(named, str) else named
 
 

@@ -28,7 +28,7 @@ VERSION = 1
 def table_of(
     listed: Sequence[tuple[str, Opened]],
     records: Sequence[Iterable[Record]],
-    asked: Asked,
+    asked: Sequence[Asked],
     splits: Mapping[str, Sequence[str]],
     hold_out: Mapping[str, float],
     columns: object,
@@ -37,6 +37,7 @@ def table_of(
 
     listed   the manifests, each with the split that the recipe says it is of
     records  theirs, read only where no table is kept
+    asked    what is asked of each
     columns  what is declared of further columns, as far as it decides which records are sound
     """
     manifests = [one.manifest for _, one in listed]

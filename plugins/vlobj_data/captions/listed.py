@@ -14,7 +14,7 @@ from torch import Tensor
 from vlobj_data.captions import draws, framing, recognised
 from vlobj_data.captions.catalogue import Catalogue, CatalogueEntry
 from vlobj_data.captions.columns import Column, Further, specs, texts
-from vlobj_data.captions.config import LATER, ListedConfig, content_hash, files, folders, named, normalization, plain
+from vlobj_data.captions.config import LATER, ListedConfig, content_hash, folders, normalization, plain, read_as
 from vlobj_data.captions.framing import Framing
 from vlobj_data.captions.kept import table_of
 from vlobj_data.captions.near import Near
@@ -51,15 +51,13 @@ class Listed(Source):
         self.max_pixels = max_pixels
         vectors = Roots(folders(config.vectors, config.manifest), "data.vectors", "vectors", config.links)
         self._more = Further(self.declared(config), vectors)
-        roots = folders(getattr(config, self.folder), config.manifest)
-        lists = {split: Path(path) for split, path in config.lists.items()}
-        asked = self.asked()._replace(keys=named(config.keys), lists=lists, roots=tuple(roots))
-        listed = [(split, opened(path, asked)) for split, path in files(config.manifest)]
+        roots, read = read_as(config, getattr(config, self.folder), self.asked())
+        listed = [(split, opened(path, asked)) for split, path, asked in read]
         self._roots = Roots(roots, f"data.{self.folder}", self.plural, config.links)
         splits = {split: [split] for split in config.manifest} if isinstance(config.manifest, dict) else config.splits
         records = [self._of_split(split, self.sound(one)) for split, one in listed]
         bound = [self._more.declared, *map(content_hash, self.joined())]
-        table = table_of(listed, records, asked, splits, config.hold_out, bound)
+        table = table_of(listed, records, [asked for *_, asked in read], splits, config.hold_out, bound)
         manifests = [one.manifest for _, one in listed]
         self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)

@@ -24,7 +24,7 @@ MANY = 200
 """Folders in a folder that are looked into."""
 CLIPS = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", "")
 """How clips end; a folder of frames ends in nothing."""
-BY_ID = ("msrvtt", "webvid")
+BY_ID = ("msrvtt", "msrvtt_csv", "msvd", "msvd_pickle", "webvid")
 """Forms that may name a clip by its id alone, which `extension` follows."""
 
 
@@ -51,8 +51,8 @@ def options(path: Path, kind: Kind, folder: str, config: type[ListedConfig]) -> 
     """
     fields = config.model_fields
     extension = fields["extension"].default if "extension" in fields else ""
-    found = listing(path, Asked(kind, extension=extension))
     beside, more = path if path.is_dir() else path.parent, dict[str, Any]()
+    found = listing(path, Asked(kind, extension=extension, roots=(str(beside),)))
     roots = [] if found.inside else folders(beside, found.names)
     if not roots and found.form in BY_ID and not found.inside:
         for other in CLIPS:

@@ -8,14 +8,23 @@ from typing import Any, NamedTuple
 
 
 class Kind(NamedTuple):
-    """What a manifest lists: its name in messages, the keys under which rows name its file."""
+    """What a manifest lists: its name in messages, the keys under which rows name its file, how such files end."""
 
     name: str
     file: tuple[str, ...]
+    endings: tuple[str, ...]
 
 
-PICTURES = Kind("picture", ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"))
-CLIPS = Kind("clip", ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"))
+PICTURES = Kind(
+    "picture",
+    ("image", "filename", "file_name", "file", "image_path", "filepath", "image_name", "img"),
+    (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
+)
+CLIPS = Kind(
+    "clip",
+    ("video", "clip", "file_name", "filename", "file", "path", "video_path", "frames"),
+    (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".gif", ".avi"),
+)
 
 CAPTION = ("caption", "captions", "text", "sentence", "sentences", "title", "comment")
 """Keys under which rows hold captions."""
@@ -34,6 +43,7 @@ class Asked(NamedTuple):
     keys       what records are read by -> their own names for it, or numbers of columns, from 1
     lists      split -> file that lists what is in it
     roots      folders below which the files lie
+    within     where names count from, below the source's folder; empty: from any of the roots
     """
 
     kind: Kind
@@ -43,6 +53,7 @@ class Asked(NamedTuple):
     keys: Mapping[str, tuple[str | int, ...]] = {}
     lists: Mapping[str, Path] = {}
     roots: tuple[str, ...] = ()
+    within: str = ""
 
     def there(self, name: str) -> bool:
         """Whether a file of this name lies below a root."""

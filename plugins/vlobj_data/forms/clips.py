@@ -1,14 +1,29 @@
-"""Forms of clips alone: MSR-VTT's JSON and WebVid's table."""
+"""Forms of clips alone: MSR-VTT's files, MSVD's and WebVid's table."""
 
-from typing import Any
+import io
+import pickle
+from pathlib import Path
+from typing import Any, NoReturn
 
 from vlobj_data.forms.asked import Asked, LayoutFault, Rows
 from vlobj_data.forms.header import Wanted
 from vlobj_data.forms.json_layouts import parsed, unlike
+from vlobj_data.forms.looking import ending, settled
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.tables import of_csv
+from vlobjectives.errors import DataError
 
 WEBVID = Wanted({"videoid": ("videoid",), "page_dir": ("page_dir",), "caption": ("name",), "split": ("split",)})
+SENTENCES = Wanted({"video": ("video_id",), "caption": ("sentence", "caption")})
+CORPUS = Wanted(
+    {
+        "video": ("videoid",),
+        "start": ("start",),
+        "end": ("end",),
+        "language": ("language",),
+        "caption": ("description",),
+    }
+)
 
 
 def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
@@ -26,9 +41,10 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
             manifest,
             asked.kind,
         )
+    ids = [video.get("video_id") if isinstance(video, dict) else None for video in videos]
+    follows = ending((name for name in ids if isinstance(name, str)), asked)
     found: dict[str, dict[str, Any]] = {}
-    for at, video in enumerate(videos, 1):
-        name = video.get("video_id") if isinstance(video, dict) else None
+    for at, (video, name) in enumerate(zip(videos, ids), 1):
         if not isinstance(name, str) or name in found:
             yield (
                 at,
@@ -41,7 +57,7 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
             )
             continue
         found[name] = {key: video.get(key) for key in asked.more} | {
-            "video": video.get("file_name") or name + asked.extension,
+            "video": video.get("file_name") or name + follows,
             "split": video.get("split"),
             "at": at,
             "captions": [],
@@ -56,10 +72,94 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
         yield row.pop("at"), row
 
 
+def msrvtt_csv(manifest: Manifest, asked: Asked) -> Rows:
+    """Ids and sentences, as MSRVTT_JSFUSION_test.csv (Yu et al. 2018) has them. Raises DataError for ids alone."""
+    if "," not in manifest.text.strip().partition("\n")[0]:
+        name = manifest.path.name
+        raise DataError(
+            "the table lists ids alone, and no captions",
+            f"name the file of captions, and this as a list: data.manifest: MSRVTT_data.json and "
+            f"data.lists: {{train: {name}, test: MSRVTT_JSFUSION_test.csv}}",
+            manifest.place(1),
+        )
+    rows = list(of_csv(manifest, SENTENCES.with_more(asked.more), asked))
+    follows = ending((row["video"].strip() for _, row in rows), asked)
+    for line, row in rows:
+        yield line, {**row, "video": row["video"].strip() + follows}
+
+
 def webvid(manifest: Manifest, asked: Asked) -> Rows:
-    """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name. Files are page_dir/videoid."""
-    wanted = Wanted(WEBVID | {name: (name.lower(),) for name in asked.more})
-    wanted.optional = WEBVID.optional | set(asked.more)
-    for line, row in of_csv(manifest, wanted, asked):
-        name = f"{row.pop('videoid').strip()}{asked.extension}"
-        yield line, {**row, "video": f"{row['page_dir'].strip()}/{name}" if row["page_dir"].strip() else name}
+    """WebVid's table (Bain et al. 2021): videoid, contentUrl, duration, page_dir, name.
+
+    Files are page_dir/videoid, or videoid alone where they lie so.
+    """
+    rows = [
+        (line, row, f"{row.pop('videoid').strip()}{asked.extension}", row["page_dir"].strip())
+        for line, row in of_csv(manifest, WEBVID.with_more(asked.more), asked)
+    ]
+    alone = settled(((f"{folder}/{name}" if folder else name, name) for _, _, name, folder in rows), asked)
+    for line, row, name, folder in rows:
+        yield line, {**row, "video": name if alone or not folder else f"{folder}/{name}"}
+
+
+def msvd(manifest: Manifest, asked: Asked) -> Rows:
+    """MSVD's corpus (Chen and Dolan 2011): VideoID, Start, End, Language, Description. Files are VideoID_Start_End.
+
+    Descriptions in other languages than English are left out, with a note.
+    """
+    rows = list(of_csv(manifest, CORPUS, asked))
+    names = ["_".join(row[key].strip() for key in ("video", "start", "end")) for _, row in rows]
+    follows = ending(names, asked)
+    foreign = []
+    for (line, row), name in zip(rows, names):
+        if row["language"].strip().lower() == "english":
+            yield line, {"video": name + follows, "caption": row["caption"]}
+        else:
+            foreign.append(line)
+    if foreign:
+        what = f"{len(foreign)} descriptions are not in English and are left out; this is the first"
+        manifest.note(what, "nothing, if that is meant", foreign[0])
+
+
+def is_pickle(path: Path, head: bytes) -> bool:
+    """Whether a file is a pickle."""
+    return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
+
+
+class _Plain(pickle.Unpickler):
+    """Reads texts, numbers, lists and dicts; whatever would name a class or a function is refused before it is run."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError("it asks for what lies elsewhere")
+
+
+def msvd_pickle(manifest: Manifest, asked: Asked) -> Rows:
+    """MSVD's raw-captions.pkl, as it goes round: id -> captions, each a list of words. Files are ids with an ending."""
+    data = manifest.path.read_bytes()
+    try:
+        whole = _Plain(io.BytesIO(data), encoding="utf-8").load()
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise DataError(
+            f"the pickle is damaged or holds more than texts in lists and dicts, and nothing else is read: {error}",
+            "write what it lists as JSON lines, and name that file",
+            manifest.place(),
+        ) from None
+    if not isinstance(whole, dict) or not all(isinstance(name, str) for name in whole):
+        raise DataError(
+            "the pickle does not hold clips with their captions, as MSVD's raw-captions.pkl does",
+            "write what it lists as JSON lines, and name that file",
+            manifest.place(),
+        )
+    follows = ending(whole, asked)
+    for at, (name, captions) in enumerate(whole.items(), 1):
+        told = [_joined(one) for one in captions] if isinstance(captions, list) else captions
+        yield at, {"video": name + follows, "caption": told}
+
+
+def _joined(caption: Any) -> Any:
+    """A caption of its words."""
+    words = isinstance(caption, list) and all(isinstance(word, str) for word in caption)
+    return " ".join(caption) if words else caption

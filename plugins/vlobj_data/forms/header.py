@@ -14,6 +14,12 @@ class Wanted(dict[str, Sequence[str]]):
 
     optional: frozenset[str] = frozenset({"split"})
 
+    def with_more(self, names: Sequence[str]) -> "Wanted":
+        """These columns and further ones, which may be missing here: who asks for them says so."""
+        made = Wanted(self | {name: (name.lower(),) for name in names})
+        made.optional = self.optional | set(names)
+        return made
+
 
 Numbers = Mapping[str, int]
 """Key of a row -> number of its column, from 0; such a table has no header."""

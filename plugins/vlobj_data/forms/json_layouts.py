@@ -4,6 +4,7 @@ import json
 from typing import Any, NoReturn
 
 from vlobj_data.forms.asked import Asked, Kind, LayoutFault, Rows
+from vlobj_data.forms.looking import settled
 from vlobj_data.forms.manifest import Manifest
 from vlobjectives.errors import DataError, Place
 
@@ -88,7 +89,10 @@ def of_list(manifest: Manifest, asked: Asked) -> Rows:
 
 
 def karpathy(manifest: Manifest, asked: Asked) -> Rows:
-    """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw."""
+    """Karpathy and Fei-Fei's layout: images[].(filepath/)filename, split, sentences[].raw.
+
+    `filepath` stands before the name, or is left off where the first pictures lie so.
+    """
     whole = parsed(manifest)
     images = whole.get("images") if isinstance(whole, dict) else None
     if not isinstance(images, list) or "annotations" in whole:
@@ -98,17 +102,24 @@ def karpathy(manifest: Manifest, asked: Asked) -> Rows:
             manifest,
             asked.kind,
         )
+    ways = (_ways(image) for image in images if isinstance(image, dict) and isinstance(image.get("filename"), str))
+    alone = settled(ways, asked)
     for at, image in enumerate(images, 1):
         if isinstance(image, dict):
-            folder, name = image.get("filepath"), image.get("filename")
-            if isinstance(folder, str) and folder and isinstance(name, str):
-                name = f"{folder}/{name}"
-            sentences = image.get("sentences")
+            name, sentences = image.get("filename"), image.get("sentences")
+            if isinstance(name, str):
+                name = _ways(image)[alone]
             if isinstance(sentences, list):
                 sentences = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
             further = {key: image.get(key) for key in asked.more}
             image = further | {"image": name, "caption": sentences, "split": image.get("split")}
         yield at, image
+
+
+def _ways(image: dict[str, Any]) -> tuple[str, str]:
+    """A picture's name with its `filepath`, if it has one, and without."""
+    folder, name = image.get("filepath"), image["filename"]
+    return f"{folder}/{name}" if isinstance(folder, str) and folder else name, name
 
 
 def coco(manifest: Manifest, asked: Asked) -> Rows:

@@ -33,7 +33,9 @@ def refuse_unknown(manifest: Manifest, asked: Asked) -> None:
                 f"data.keys: {{{known[0]}: NAME, caption: NAME}} says under which names they lie",
                 manifest.place(),
             )
-    if manifest.form != "csv" and any(isinstance(name, int) for names in asked.keys.values() for name in names):
+    if manifest.form not in ("csv", "cc3m") and any(
+        isinstance(name, int) for names in asked.keys.values() for name in names
+    ):
         raise DataError(
             f"data.keys gives numbers, which count the columns of a table, and this is {manifest.form}",
             "write the names of its keys there",

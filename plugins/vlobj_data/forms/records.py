@@ -43,7 +43,8 @@ def recorded(rows: Rows, manifest: Manifest, asked: Asked) -> Iterator[Record]:
                 odd.append((at, split))
             if count == 1:
                 _looked_at(fields, asked.kind, manifest, at)
-        yield from _records(at, fields, asked.kind, asked.more)
+        for record in _records(at, fields, asked.kind, asked.more):
+            yield record._replace(file=f"{asked.within}/{record.file}") if _counted(record, asked) else record
     if odd:
         at, split = odd[0]
         raise DataError(
@@ -56,6 +57,12 @@ def recorded(rows: Rows, manifest: Manifest, asked: Asked) -> Iterator[Record]:
         raise DataError(
             "the manifest holds no records", f"name the manifest that lists the {asked.kind.name}s", manifest.place()
         )
+
+
+def _counted(record: Record, asked: Asked) -> bool:
+    """Whether a record's name counts from a folder of its manifest's own."""
+    elsewhere = record.lies or record.file.startswith("/") or "://" in record.file
+    return bool(asked.within and record.file and not elsewhere)
 
 
 def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: int) -> None:
