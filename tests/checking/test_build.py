@@ -122,6 +122,13 @@ def test_extends_inside(tmp_path):
     assert "there is no file nowhere.yaml" in str(refused(tmp_path / "a.yaml"))
 
 
+def test_what_falls_away_is_a_warning(tmp_path):
+    recipe = changed(tmp_path, {"ratio: 0.4, fill: mask": "ratio: 0.4, fill: mask, draw: with_replacement"})
+    with pytest.warns(UserWarning, match="draw: with_replacement .* falls away, which whole_words does not") as warned:
+        vlobjectives.build(recipe, "masks.hidden_words.type=whole_words")
+    assert warned[0].filename == __file__
+
+
 def test_evaluations_of_what_is_taken_out_are_left_out(tmp_path):
     """A system alone evaluates nothing; that they go is said."""
     recipe = changed(tmp_path, {"retrieval: {gallery: 16}": "words: {}"}, text=LIGHT)

@@ -50,6 +50,8 @@ def test_names_fall_out_and_an_entry_for_them_alone_goes(write):
 def test_parts(small, write):
     recipe = load(write(BASE, "base.yaml"), ["model.words=null"]).recipe
     assert recipe.balance.on == ("vision",) and recipe.plan.checkpoint == ("vision",)
+    both = load(write(BASE), ["model.words=null", "model.vision=null"]).recipe
+    assert both.balance.on == ("vision", "words.*") and both.plan.checkpoint == (), "a balancer compares something"
 
 
 def test_what_is_named_beside_the_null_or_above_it_is_a_slip(write, problems):

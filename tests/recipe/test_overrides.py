@@ -40,6 +40,12 @@ def test_mappings_merge_and_null_takes_away(small):
     assert recipe.model["text"].options == {"config": {"hidden_size": 32}, "dropout": 0.0}
 
 
+def test_null_takes_keys_away(small):
+    recipe = load(small, ["optim.groups=null", "optim.schedule.warmup=null", "objectives.mgsc.weight=null"]).recipe
+    assert recipe.optim.groups == () and recipe.optim.schedule.warmup == 0 and recipe.objectives["mgsc"].weight == 1.0
+    assert load(small, ["optim.clip=null"]).recipe.optim.clip is None, "null is a value of it: no clipping"
+
+
 def test_the_last_one_wins_and_an_element_is_merged(small):
     recipe = load(small, ["optim.lr=1.0", "optim.lr=2.0", "optim.groups.0={lr: 3.0}"]).recipe
     assert recipe.optim.lr == 2.0 and recipe.optim.groups[0].lr == 3.0
@@ -70,6 +76,8 @@ def test_the_last_one_wins_and_an_element_is_merged(small):
         ("extends=glscl", "extends", "there is no key 'extends'", "keys here"),
         ("optim.lr=[1", "optim.lr", "expected ',' or ']'", "brackets"),
         ("optim.lr=.inf", "optim.lr", "numbers must be finite", "number"),
+        ("data.batch=null", "data.batch", "the key 'batch' is missing", "pairs per optimiser step"),
+        ("optim.groups.0=null", "optim.groups.0", "null must be a mapping", "groups: []"),
         ("optim.lr=fast", "optim.lr", '"fast" must be a number', "learning rate"),
         ("data.batch=1_000", "data.batch", '"1_000" must be a whole number', "write 1000"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vlobjectives.errors import Problem
+from vlobjectives.errors import Problem, RecipeError
 from vlobjectives.recipe import Loaded, load
 from vlobjectives.recipe.report import Report
 from vlobjectives.registry import Registry
@@ -34,6 +34,7 @@ class Mine(Encoder):
         limit: int | None = 5
         config: dict[str, Any] = {}
         table: Table = Table()
+        shares: dict[str, float | None] = {}
 
 
 class Other(Encoder):
@@ -54,7 +55,8 @@ fields:
 model:
   vision: {type: timm_vision, patch: 8, width: 32,
            stem: conv}
-  text: {type: mine, width: 3, config: {a: 1, b: {c: 2, d: 3}}, table: {rows: 9}}
+  text: {type: mine, width: 3, config: {a: 1, b: {c: 2, d: 3}}, table: {rows: 9},
+         shares: {a: 0.5}}
 objectives: {itc: {weight: 2.0}}
 optim: {lr: 1e-3}
 run: {steps: 4}
@@ -99,7 +101,7 @@ def test_what_the_new_type_lacks_falls_away_with_a_note(base):
         "stem: conv (base.yaml:7) falls away, which must be a whole number; width stays"
     )
     assert note.hint == (
-        "mine takes width, stem, limit, config, table; `patch: null` beside the type says that it falls away, "
+        "mine takes width, stem, limit, config, table, shares; `patch: null` beside the type says that it falls away, "
         "without this note"
     )
 
@@ -187,17 +189,22 @@ def test_inside_mappings(base):
     """A mapping keeps what fits of it; what stands there of the user's own is held against the new type."""
     loaded, report = over("model: {text: {type: other}}\n")
     assert loaded.recipe.model["text"].options == {"width": 3}
-    assert "config: {a: 1, b: {c: 2, d: 3}} (base.yaml:8) falls away" in noted(report).what
+    assert (
+        "config: {a: 1, b: {c: 2, d: 3}} (base.yaml:8), shares: {a: 0.5} (base.yaml:9) fall away" in noted(report).what
+    )
     assert "table: {rows: 9} (base.yaml:8) falls away, which must be a whole number" in noted(report).what
-    _, report = over("model: {text: {type: other, table: null, config: {a: 5}}}\n")
+    _, report = over("model: {text: {type: other, table: null, shares: null, config: {a: 5}}}\n")
     (error,) = report.errors
-    assert (error.path, str(error.place)) == ("model.text.config", "own.yaml:2:51")
+    assert (error.path, str(error.place)) == ("model.text.config", "own.yaml:2:65")
 
 
 def test_null_inside_config(base):
-    loaded, report = over("model: {text: {config: {a: null, b: {c: null}}, width: null, table: {rows: null}}}\n")
+    loaded, report = over(
+        "model: {text: {config: {a: null, b: {c: null}}, width: null, table: {rows: null}, shares: {a: null}}}\n"
+    )
     assert not report.errors and not report.notes
-    assert loaded.recipe.model["text"].options == {"config": {"b": {"d": 3}}, "table": {}}
+    options = {"config": {"b": {"d": 3}}, "table": {}, "shares": {"a": None}}
+    assert loaded.recipe.model["text"].options == options, "a share may be null, what config holds may not"
     loaded, _ = looked_at(load("base.yaml", ["model.text.config.b=null", "model.text.config.a=null"]))
     assert loaded.recipe.model["text"].options["config"] == {}
     loaded, report = over("model: {text: {config: {new: null}, limit: 4}}\n", "model.text.limit=null")
@@ -213,3 +220,17 @@ def test_the_default_type_of_a_mix(base):
         "one": ["image_size", "manifest"],
         "two": ["image_size", "images", "manifest"],
     }
+
+
+def test_a_mix_of_other_types_takes_nothing_of_the_source_below(base):
+    mix = "mix: {one: {type: captions, manifest: m.json}, two: {type: video_captions, manifest: m.json}}"
+    loaded, report = over(f"data: {{{mix}}}\n")
+    note = noted(report)
+    assert (note.path, str(note.place)) == ("data.mix", "own.yaml:2:13")
+    assert note.what == (
+        "no source of the mix is of type scenes, and what stands beside it falls away: "
+        "image_size (base.yaml:2:34), samples (base.yaml:2:47)"
+    )
+    assert [sorted(one.options) for one in loaded.recipe.sources.values()] == [["manifest"]] * 2
+    with pytest.raises(RecipeError, match=r"no source of data\.mix takes 'augment'"):
+        over(f"data: {{augment: crop, {mix}}}\n")

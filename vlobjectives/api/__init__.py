@@ -71,7 +71,8 @@ def build(recipe: str | Path, *overrides: str, device: str = "cpu", trust: bool 
 def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, device: str) -> Resolved:
     """The recipe resolved. Raises Refused where a check finds an error, but for the disk: nothing is written here.
 
-    An objective that is taken out takes the evaluations along that name it, with a warning: none is made here.
+    An objective that is taken out takes the evaluations along that name it, with a warning: none is made here. What
+    fell away with another type, or with what null took away, is a warning too.
     """
     loaded = load_recipe(recipe, overrides)
     if more := idle(loaded, names(taken_in(loaded, registry), registry, Report())) if loaded.layered.gone else []:
@@ -81,6 +82,8 @@ def _checked(recipe: str | Path, overrides: Sequence[str], registry: Registry, d
     with torch.enable_grad(), distributed.alone():  # a check is every process's own
         resolved, report = check(loaded.replaced({("run", "device"): device}), registry)
     report.without("run.folder", "run.checkpoint").refuse()
+    for note in resolved.loaded.layered.notes:
+        warnings.warn(str(note), stacklevel=3)
     return resolved.changed(resolved.loaded.replaced({("run", "device"): asked}))
 
 

@@ -27,15 +27,13 @@ def is_option(path: KeyPath) -> bool:
     return any(is_entry(path[:length]) and path[length] not in keys(path[:length]) for length in range(1, len(path)))
 
 
-def takes_null(path: KeyPath) -> bool:
-    """Whether null is a value of the host's key at `path`; what is switched on under `evaluate` it switches off."""
-    own = field(path)
-    return (path[0] == "evaluate" and len(path) == 2) or (own is not None and may_be_null(own))
-
-
-def may_be_null(own: FieldInfo) -> bool:
-    """Whether null is a value of this type."""
-    return Any in (inner := list(_choices(own.annotation))) or NoneType in inner
+def takes_null(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:
+    """Whether null is a value of the key at `path`; what is switched on under `evaluate` it switches off. Where a
+    mapping may hold anything, null is nothing."""
+    if root is Recipe and path[0] == "evaluate" and len(path) == 2:
+        return True
+    kinds = _types(path, root)
+    return NoneType in kinds or (Any in kinds and field(path, root) is not None)
 
 
 def is_mapping(path: KeyPath, root: type[BaseModel] = Recipe) -> bool:

@@ -14,7 +14,7 @@ Owner = Callable[[Any], KeyPath]
 
 def without_gone(layered: Layered) -> None:
     """Takes out of lists what is for entries that null took away in a layer above. An objective or an evaluation whose
-    `sources` are all gone goes with them; of `balance.on` something stays."""
+    `sources` are all gone goes with them."""
     for section in ("objectives", "evaluate"):
         for name in _mapping(layered, (section,)):
             path = (section, name)
@@ -48,10 +48,10 @@ def _shorten(layered: Layered, path: KeyPath, owner: Owner) -> list[Place]:
     if not isinstance(items, list):
         return []
     gone = dict(_gone(layered, path, items, owner))
-    if not gone:
+    kept = [number for number in range(len(items)) if number not in gone]
+    if not gone or (not kept and path == ("balance", "on")):  # whose checks say so
         return []
     spots: dict[KeyPath, Spot] = {(): layered.spots[path]}
-    kept = [number for number in range(len(items)) if number not in gone]
     for to, number in enumerate(kept):
         below = (*path, number)
         spots |= {(to, *one[len(below) :]): spot for one, spot in layered.spots.items() if one[: len(below)] == below}

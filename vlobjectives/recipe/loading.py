@@ -142,6 +142,15 @@ def _spread(layered: Layered) -> None:
             layered.retyped.setdefault(("data", "mix", name), layered.retyped["data",])
     for key in own if takers else ():
         del data[key]
+    place = layered.spots["data", "mix"].value
+    idle = [] if takers else [key for key in own if key != "type" and layered.inherited(("data", key), place)]
+    if idle:
+        below = ", ".join(f"{key} ({layered.spots['data', key].value})" for key in idle)
+        what = f"no source of the mix is of type {data.get('type')}, and what stands beside it falls away: {below}"
+        hint = f"leave `type` out of a source that is to take {', '.join(idle)}"
+        layered.notes.append(Problem(place, "data.mix", what, hint, note=True))
+    for key in idle:
+        layered.take_away(("data", key), layered.spots["data", key].value)
 
 
 def _settle(layered: Layered, path: Path) -> None:

@@ -47,8 +47,7 @@ def fitted(loaded: Loaded, registry: Registry) -> Loaded:
             continue
         options = deepcopy(entry.options)
         for one in nulls:
-            field = known_keys.field(one, cls.Config)
-            if _stands(options, one) and (field is None or not known_keys.may_be_null(field)):
+            if _stands(options, one) and not known_keys.takes_null(one, cls.Config):
                 _delete(options, one)
                 gone.append((*path, *one))
         if retyped is not None and (fallen := list(_misfits(layered, path, options, cls, retyped))):
