@@ -85,7 +85,7 @@ class CausalText(Encoder):
             length=length,
             fields=dict(fields),
             embedding="words.weight",
-            can=frozenset({"mask", "causal", "continue", "layers", "maps"}),
+            can=frozenset({"mask", "causal", "continue", "layers", "maps", "stack"}),
         )
 
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:

@@ -107,7 +107,8 @@ class HFText(Encoder):
             length=length,
             fields=dict(fields),
             embedding=next(name for name, own in self.named_parameters() if own is table),
-            can=frozenset({"mask", "layers", "maps"} | ({"causal"} if config.causal else set())),
+            can=frozenset({"mask", "layers", "maps"} | ({"causal"} if config.causal else set()))
+            | (frozenset() if getattr(self.module.config, "layerdrop", 0) else frozenset({"stack"})),
         )
 
     def _module(self, fields: Mapping[str, FieldSpec], length: int) -> PreTrainedModel:

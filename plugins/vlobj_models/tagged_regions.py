@@ -121,7 +121,7 @@ class TaggedRegions(Encoder):
             extra={"tags": (length, width)},
             beside=self.regions,
             embedding="words.weight",
-            can=frozenset({"mask", "layers", "maps"}),
+            can=frozenset({"mask", "layers", "maps", "stack"}),
         )
 
     def ties(self) -> dict[str, str]:

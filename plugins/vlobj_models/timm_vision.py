@@ -110,7 +110,8 @@ class TimmVision(Encoder):
                 for name, count in (("registers", frames * registers), ("slots", config.slots or 0))
                 if count
             },
-            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps", *(["sizes"] if resizable else [])}),
+            can=frozenset({"drop", "token", "pixels", "frames", "layers", "maps", "stack"})
+            | (frozenset({"sizes"}) if resizable else frozenset()),
         )
 
     def _module(self, channels: int, size: tuple[int, int]) -> VisionTransformer:

@@ -338,6 +338,17 @@ class Noisy(ToyVision):
         return super().forward(x + torch.rand_like(x), draw, want)
 
 
+class NormsInTraining(ToyVision):
+    def forward(self, x, draw, want):
+        out = super().forward(x, draw, want)
+        return replace(out, tokens=out.tokens - out.tokens.mean(0)) if self.training else out
+
+
+class DrawsForAll(ToyVision):
+    def forward(self, x, draw, want):
+        return super().forward(x + torch.rand(()) if self.training else x, draw, want)
+
+
 class OutOfBounds(ToyVision):
     def bounds(self):
         return {"mask_token": (100.0, 101.0)}
@@ -403,6 +414,8 @@ PARTS = [
     ("other_sizes", SaysOwnSize, "tokens are"),
     ("asked_for", NoMaps, "no maps"),
     ("inputs_read_only", Normalises, "writes into"),
+    ("stacked", NormsInTraining, "among the rows of another input"),
+    ("stacked", DrawsForAll, "draws random numbers"),
     ("quiet_in_eval", Noisy, "second time"),
     ("starts_in_bounds", OutOfBounds, "mask_token"),
     ("tiny", OtherPatches, "Spec"),

@@ -18,7 +18,7 @@ KeyValueCache = Any
 """Keys and values of the positions so far: tensors with the row axis in front, in lists, tuples or mappings."""
 
 
-CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "sizes", "causal", "maps", "layers", "continue"})
+CAN = frozenset({"drop", "token", "pixels", "mask", "frames", "sizes", "causal", "maps", "layers", "continue", "stack"})
 """What the host knows that a part can; a word beside these is the fill of a third party's mask."""
 
 
@@ -45,8 +45,10 @@ class Spec:
         can: Some of `drop`, `token`, `pixels` (fills of pictures), `mask` (of ids), `frames`, `causal`, `maps`,
             `layers`; of causal parts also `continue` (`Encoder.decode_step`, `Decoder.decode_step`). `sizes` is for an
             encoder that reads pictures of other sizes than its own (positions resampled, `Encoder.spec_for`), and for a
-            decoder that takes such an encoder's grids. An encoder that hides by the fill of a third party's mask has
-            that fill's own word.
+            decoder that takes such an encoder's grids. `stack` is for an encoder that gives rows of several inputs at
+            once what it gives each input by itself, in training too: no row looks at another, and whatever is drawn at
+            random (dropout) has the rows in front. An encoder that hides by the fill of a third party's mask has that
+            fill's own word.
     """
 
     width: int

@@ -206,6 +206,11 @@ class View:
         return replace(self, reading=RequestedOutputs())
 
     @property
+    def members(self) -> "tuple[View, ...]":
+        """The passes of single inputs that this one stands for: itself, unless rows of several are stacked."""
+        return (self,)
+
+    @property
     def fed(self) -> "tuple[View, ...]":
         """The views that this pass is fed."""
         return tuple(view for key in self.feeding if (view := getattr(self, key)) is not None)

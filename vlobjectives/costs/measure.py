@@ -108,6 +108,7 @@ def _passes(system: System, names: Sequence[str], step: Step) -> tuple[plan_cost
             *step.shapes[work.key.title],
             work.consumers,
             step.forward.get(work.key.title, 0),
+            tuple(view.reads for view in work.key.members) if len(work.key.members) > 1 else (),
         )
         for work in system.plan(names).passes
     )
@@ -185,15 +186,25 @@ def _averages(system: System) -> dict[str, int]:
     }
 
 
+def _by_view(system: System, names: Sequence[str], counted: Mapping[str, int]) -> dict[str, int]:
+    """What was counted of the plan's entries, of each view: inputs that are stacked cost the same each."""
+    found = dict(counted)
+    for work in system.plan(names).passes:
+        if len(work.titles) > 1 and work.key.title in counted:
+            found |= dict.fromkeys(work.titles, found.pop(work.key.title) // len(work.titles))
+    return found
+
+
 def _schedules(recipe: Recipe, system: System, names: Sequence[str], step: Step) -> dict[str, plan_costs.ScheduleCost]:
     """The planned schedule, the published groups if the recipe names them, and each objective by itself."""
     live = [[name for name in group if name in names] for group in recipe.plan.published]
     published = tuple(tuple(group) for group in live if group)
     if published:
         published += tuple((name,) for name in names if not any(name in group for group in published))
+    counted = step.forward, step.memory.passes
     groups = {"planned": (tuple(names),), "published": published, "unshared": tuple((name,) for name in names)}
     return {
-        what: plan_costs.schedule(system.plan(names, share), step.forward, step.memory.passes)
+        what: plan_costs.schedule(system.plan(names, share), *(_by_view(system, names, of) for of in counted))
         for what, share in groups.items()
         if share
     }

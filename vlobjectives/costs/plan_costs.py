@@ -18,6 +18,7 @@ class Pass:
     rows        of a micro-batch; tokens: of each row and stream, class tokens counted, padding too
     consumers   objectives, masks and pairings that asked for it
     flops       forward, of a micro-batch
+    stacked     where it takes several inputs row under row, each of them in the words of `reads`; else empty
     """
 
     name: str
@@ -28,6 +29,7 @@ class Pass:
     tokens: tuple[int, ...]
     consumers: tuple[str, ...]
     flops: int
+    stacked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,9 @@ class Costs:
 def schedule(plan: Plan, flops: Mapping[str, int], held: Mapping[str, int]) -> ScheduleCost:
     """What a plan costs whose entries were all counted in another: a pass costs the same whoever shares it.
 
-    flops, held  title of an entry or name of an objective -> FLOPs, bytes of activations; 0 where it is missing
+    flops, held  title of a view, a draw or name of an objective -> FLOPs, bytes of activations; 0 where it is missing
     """
-    entries = [work.key.title for share in plan.shares for work in share.work]
+    entries = [title for share in plan.shares for work in share.work for title in work.titles]
     entries += [name for share in plan.shares for name in share.objectives]
     return ScheduleCost(
         tuple(share.objectives for share in plan.shares),

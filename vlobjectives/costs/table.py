@@ -92,6 +92,7 @@ def _head(costs: Costs) -> Text:
         ),
         Text(f"Passes: {', '.join(f'{len(passes)} {part}' for part, passes in _by_part(costs).items())}."),
     ]
+    lines += [Text(f"Rows of one pass of {one.part}: {', '.join(one.stacked)}.") for one in costs.passes if one.stacked]
     lines += [Text(line) for line in balance_costs.lines(costs)]
     if costs.micro_steps > 1:
         lines.append(

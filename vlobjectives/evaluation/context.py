@@ -285,7 +285,7 @@ def scored(
 def evaluations(
     resolved: Resolved, source: str, has: Collection[str], lacks: Callable[[Evaluation], Any] = lambda _: None
 ) -> dict[str, Any]:
-    """The evaluations of a source: those that name it, or name none, need what it `has` and read nothing it `lacks`."""
+    """Evaluations of a source: those that name it, or name none, need what it `has`, read none it `lacks`."""
     made = {}
     for name, one in resolved.of("evaluation").items():
         whole, sources = one.cls(one.config), one.sources

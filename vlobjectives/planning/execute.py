@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,9 +17,12 @@ from vlobjectives.contracts.noise import Noise
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.parts import Part
 from vlobjectives.contracts.passes import Input, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
+from vlobjectives.contracts.stacked import apart
 from vlobjectives.contracts.values import MaskSample, Pairs, only_visible, widened
 from vlobjectives.functional import noise as arithmetic
-from vlobjectives.planning.plan import PassGroup, PlanNode, bare
+from vlobjectives.planning.input_dropout import drawn_by_input
+from vlobjectives.planning.node import PlanNode
+from vlobjectives.planning.plan import PassGroup, bare
 from vlobjectives.plugin_loading.attribution import given, work_of
 
 HOLDERS = {"model": "parts", "masks": "masks", "pairings": "pairings"}
@@ -72,7 +76,10 @@ class ExecutionContext:
     def reseed(self, what: str) -> None:
         """Seeds dropout by what comes next, so that it does not hang on who else is in the recipe."""
         if self.seed_dropout:
-            seed_torch(arithmetic.prng_key(self.seed, "dropout", what, self.when, *self.salt) >> 65)
+            seed_torch(self.dropout_seed(what))
+
+    def dropout_seed(self, what: str) -> int:
+        return arithmetic.prng_key(self.seed, "dropout", what, self.when, *self.salt) >> 65
 
     def draw(self, key: MaskKey, batch: Batch, values: Mapping[str, Any]) -> MaskSample:
         if key.mask in self.draws:
@@ -142,7 +149,7 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
     for work in share.work:
         path, what = work.key.place
         with stage.around(work.key), work_of(path, what, getattr(stage, HOLDERS[path[0]])[path[1]]):
-            values[work.key] = _one(work, stage, batch, values)
+            values.update(_one(work, stage, batch, values))
     return values
 
 
@@ -174,14 +181,15 @@ class Inputs:
         return self.context.slots[projection, encoder]
 
 
-def _one(work: PlanNode[Key], stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Any:
+def _one(work: PlanNode[Key], stage: ExecutionContext, batch: Batch, values: dict[Key, Any]) -> Mapping[Any, Any]:
+    """What an entry of a plan computes, by key."""
     key = work.key
     if isinstance(key, MaskKey):
-        return stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))
+        return {key: stage.draw(key, batch, _watched(stage.masks[key.mask].views(bare(stage.inputs)), values))}
     if isinstance(key, PairsKey):
-        return stage.choose(key, batch, _watched(stage.pairings[key.pairing].views(stage.inputs), values))
+        return {key: stage.choose(key, batch, _watched(stage.pairings[key.pairing].views(stage.inputs), values))}
     with nullcontext() if work.trained else _untrained():
-        return _pass(key, work.reading, stage, batch, values)
+        return dict(zip(key.members, apart(_pass(key, work.reading, stage, batch, values), len(key.members))))
 
 
 @contextmanager
@@ -218,13 +226,22 @@ def _pass(
 def _call(part: nn.Module, stage: ExecutionContext, key: View, batch: Batch, *inputs: Any) -> Any:
     """One pass."""
     stage.reseed(key.title)
+    call: Callable[..., Any] = part
     if key.averaged:
-        return functional_call(part, _averaged(key, part, stage), inputs)
+        averages = _averaged(key, part, stage)
+        call = partial(_by_averages, part, averages)
+    if stage.seed_dropout and len(key.members) > 1:
+        seeds = [stage.dropout_seed(view.title) for view in key.members]
+        call = partial(drawn_by_input, call, part, seeds, batch.number)
     if key.part in stage.recompute and torch.is_grad_enabled():
         # Dropout is to be drawn again as it was: torch keeps the random state of devices that it sees a tensor of among
         # the arguments, and it does not look into an Encoded.
-        return checkpoint(lambda _, *given: part(*given), batch.number, *inputs, use_reentrant=False)
-    return part(*inputs)
+        return checkpoint(lambda _, *given: call(*given), batch.number, *inputs, use_reentrant=False)
+    return call(*inputs)
+
+
+def _by_averages(part: nn.Module, averages: dict[str, Tensor], *inputs: Any) -> Any:
+    return functional_call(part, averages, inputs)
 
 
 def _averaged(key: View, part: nn.Module, stage: ExecutionContext) -> dict[str, Tensor]:

@@ -2,30 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeGuard, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 from vlobjectives.contracts.mask import Mask
 from vlobjectives.contracts.objective import Objective
 from vlobjectives.contracts.pairing import Pairing
 from vlobjectives.contracts.passes import Input, InputTable, Key, MaskKey, PairsKey, RequestedOutputs, View, ViewError
+from vlobjectives.planning.node import PlanNode
+from vlobjectives.planning.stacks import Alike, with_stacks
 
 T = TypeVar("T")
-K = TypeVar("K", bound=Key, covariant=True)
-
-
-@dataclass(frozen=True)
-class PlanNode(Generic[K]):
-    """One entry of a plan: a pass, a draw or a choice of pairs.
-
-    reading  what all consumers together take from the pass
-    consumers  objectives, masks and pairings that asked, in the order of asking
-    trained  False where only masks and pairings asked, and of averaged weights: it runs without gradient
-    """
-
-    key: K
-    reading: RequestedOutputs
-    consumers: tuple[str, ...]
-    trained: bool
 
 
 def _is_pass(work: PlanNode[Key]) -> TypeGuard[PlanNode[View]]:
@@ -72,13 +58,15 @@ class PlanContext(Protocol):
     def objectives(self) -> Mapping[str, Objective]: ...
 
 
-def make(cast: PlanContext, groups: Iterable[Sequence[str]]) -> Plan:
+def make(cast: PlanContext, groups: Iterable[Sequence[str]], alike: Alike = lambda view: None) -> Plan:
     """The plan in which the objectives of each group share passes, and groups share nothing.
+
+    alike  which passes of an encoder become rows of one, see `stacks`; by default none
 
     One group of all is the planned schedule, a group for each objective the unshared one; an author's published
     schedule is anything between. Raises ViewError where views cannot be.
     """
-    return Plan(tuple(_share(cast, tuple(group)) for group in groups))
+    return Plan(tuple(_share(cast, tuple(group), alike) for group in groups))
 
 
 def of_views(cast: PlanContext, views: Mapping[str, View], consumer: str) -> PassGroup:
@@ -89,13 +77,13 @@ def of_views(cast: PlanContext, views: Mapping[str, View], consumer: str) -> Pas
     return PassGroup((), tuple(collector.work.values()), {consumer: dict(views)})
 
 
-def _share(cast: PlanContext, names: tuple[str, ...]) -> PassGroup:
+def _share(cast: PlanContext, names: tuple[str, ...], alike: Alike) -> PassGroup:
     collector = _Collector(cast)
     views = {name: dict(cast.objectives[name].views(cast.inputs)) for name in names}
     for name in names:
         for view in views[name].values():
             collector.add(view, name, trained=True)
-    return PassGroup(names, tuple(collector.work.values()), views)
+    return PassGroup(names, with_stacks(list(collector.work.values()), collector.needs, alike), views)
 
 
 class _Collector:
@@ -104,6 +92,7 @@ class _Collector:
     def __init__(self, cast: PlanContext):
         self.cast = cast
         self.work: dict[Key, PlanNode[Key]] = {}
+        self.needs: dict[Key, set[Key]] = {}
         self.open: list[Key] = []
 
     def add(self, view: View, consumer: str, trained: bool) -> None:
@@ -116,6 +105,7 @@ class _Collector:
         trained = trained and not key.averaged
         for fed in key.fed:
             self.add(fed, consumer, trained)
+        self.needs[key] = {*key.required, *_read(key.fed)}
         self.enter(key, view.reading, consumer, trained)
 
     def draw(self, key: MaskKey, consumer: str) -> None:
@@ -136,6 +126,7 @@ class _Collector:
         self.open.append(key)
         for view in views.values():
             self.add(view, consumer, trained=False)
+        self.needs[key] = _read(views.values())
         self.open.pop()
 
     def enter(self, key: Key, reading: RequestedOutputs, consumer: str, trained: bool) -> None:
@@ -151,6 +142,11 @@ class _Collector:
         if name not in known:
             raise ViewError(f"there is no {kind} '{name}' in this recipe")
         return known[name]
+
+
+def _read(views: Iterable[View]) -> set[Key]:
+    """What must have run where these views are read."""
+    return {key for view in views for key in (view.run, view.sight) if key is not None}
 
 
 def bare(inputs: Mapping[str, Input]) -> dict[str, Input]:

@@ -21,9 +21,10 @@ def run(share: PassGroup, stage: ExecutionContext, batch: Batch) -> dict[Key, An
             if not stage.pairings[key.pairing].views(stage.inputs):
                 values[key] = stage.choose(key, batch, {})
         else:
-            value = _known(key, stage, batch, values)
-            if value is not None:
-                values[key] = value
+            for view in key.members:
+                value = _known(view, stage, batch, values)
+                if value is not None:
+                    values[view] = value
     return values
 
 

@@ -217,6 +217,7 @@ class PlanSection(Section):
     share: Literal["all", "none"] = Field("all", description="none computes each view for itself, for comparisons")
     published: tuple[tuple[str, ...], ...] = Field((), description="objectives that shared passes as published")
     checkpoint: tuple[str, ...] = Field((), description="parts whose activations are recomputed to save memory")
+    stack: bool = Field(True, description="inputs of one encoder with equal shape are the rows of one pass")
 
 
 class Evaluate(Section):

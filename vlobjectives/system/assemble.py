@@ -55,6 +55,8 @@ def system_of(kind: type[S], resolved: Resolved, made: DataModule) -> S:
         pairing_groups={name: entry.group or resolved.rows for name, entry in recipe.pairings.items()},
         steps=recipe.run.steps,
         share=recipe.plan.share,
+        # A compiled part draws dropout by a rule of the compiler's own, which no input's rows can be told apart in.
+        stack=recipe.plan.stack and recipe.run.compile == "none",
         recompute=frozenset(recipe.plan.checkpoint),
         gradient=recipe.run.gradient,
     )

@@ -14,6 +14,7 @@ class Settings:
     sources   objective -> the sources on whose batches it is computed, where those are not all
     steps     length of the run, which shares of time are of
     share     all | none, see planning
+    stack     whether inputs of one shape are rows of one pass, see stacking
     recompute parts whose passes are recomputed in the backward pass
     gradient  exact | published, see functional.all_gather_with_grad
     balanced_on  parts, or patterns of their parameters, whose gradients a balancer compares
@@ -26,6 +27,7 @@ class Settings:
     pairing_groups: Mapping[str, int]
     steps: int = 1
     share: str = "all"
+    stack: bool = False
     recompute: frozenset[str] = frozenset()
     gradient: Literal["exact", "published"] = "exact"
     sources: Mapping[str, Collection[str]] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from vlobjectives.plugin_loading.attribution import ContractError, given, work_a
 from vlobjectives.plugin_loading.instantiate import asked_for, met
 from vlobjectives.recipe.times import Decay, weight_at
 from vlobjectives.runtime import distributed
+from vlobjectives.system import stacking
 from vlobjectives.system.averages import Averages, averages_of, callables
 from vlobjectives.system.groups import pieces
 from vlobjectives.system.losses import Losses, _tensor, combined, joined_losses, summed
@@ -86,7 +87,7 @@ class System(nn.Module):
             else tuple(tuple(n for n in group if n in names) for group in share)
         )
         if groups not in self._plans:
-            self._plans[groups] = make(self, [group for group in groups if group])
+            self._plans[groups] = make(self, [group for group in groups if group], partial(stacking.alike, self))
         return self._plans[groups]
 
     def stage(self, when: int | str, micro: int = 0, rank: int = 0) -> execute.ExecutionContext:

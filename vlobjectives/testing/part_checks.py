@@ -16,9 +16,20 @@ from vlobjectives.contracts.views import RequestedOutputs
 from vlobjectives.functional import gather_tokens, pixels
 from vlobjectives.system import assemble
 from vlobjectives.testing.arguments import Arguments
-from vlobjectives.testing.check import Check, demand, equal, gradients, listed, same, same_gradients, tensors, untouched
+from vlobjectives.testing.check import (
+    Check,
+    demand,
+    equal,
+    gradients,
+    listed,
+    same,
+    same_gradients,
+    tensors,
+    untouched,
+)
 from vlobjectives.testing.other_sizes import other_sizes
 from vlobjectives.testing.part_calls import MASK_OF, as_spec_says, at_valid, calls, each, rows, total
+from vlobjectives.testing.stacked_inputs import stacked_inputs
 from vlobjectives.testing.static import on_fake_tensors
 from vlobjectives.testing.toys import Toy
 
@@ -106,9 +117,8 @@ def asked_for(toy: Toy, name: str) -> None:
         can = call.part.spec.can & {"layers", "maps"}
         if not can or not isinstance(call.args[-1], RequestedOutputs):
             continue
-        value = call(
-            *call.args[:-1], RequestedOutputs(frozenset({0}) if "layers" in can else frozenset(), "maps" in can)
-        )
+        more = RequestedOutputs(frozenset({0} if "layers" in can else ()), "maps" in can)
+        value = call(*call.args[:-1], more)
         plain = call()
         streams = (
             [(value, plain)] if isinstance(value, Encoded) else [(value.image, plain.image), (value.text, plain.text)]
@@ -244,6 +254,12 @@ _CHECKS = [
         "Recomputing the pass in the backward pass gives the same gradients (plan.checkpoint).",
         "keep no state between calls.",
         recomputed,
+    ),
+    _check(
+        "stacked",
+        "An encoder that says `stack` gives rows of several inputs at once what it gives each by itself, in training.",
+        "no batch statistics, and random numbers of shapes with the rows in front; else leave `stack` out of Spec.can.",
+        stacked_inputs,
     ),
     _check(
         "quiet_in_eval",

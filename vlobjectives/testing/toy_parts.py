@@ -70,7 +70,7 @@ class ToyVision(Encoder):
             frames=self.frames,
             classes=self.frames,
             fields=dict(fields),
-            can=frozenset({"drop", "token", "pixels", "frames", "sizes", "layers", "maps"}),
+            can=frozenset({"drop", "token", "pixels", "frames", "sizes", "layers", "maps", "stack"}),
         )
 
     def _places(self, x: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class ToyText(Encoder):
             length=length,
             fields=dict(fields),
             embedding="words.weight",
-            can=frozenset({"mask", "layers", "maps"}),
+            can=frozenset({"mask", "layers", "maps", "stack"}),
         )
 
     def forward(self, x: Tokens, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:

@@ -67,7 +67,7 @@ class SpectrogramTransformer(Encoder):
             patch_size=config.patch,
             classes=1,
             fields=dict(fields),
-            can=frozenset({"drop", "token", "pixels"}),
+            can=frozenset({"drop", "token", "pixels", "stack"}),
         )
 
     def forward(self, x: Tensor, draw: MaskSample | None, want: RequestedOutputs) -> Encoded:
