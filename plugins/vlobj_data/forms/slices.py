@@ -1,14 +1,15 @@
 """Files that lie within others."""
 
 import os
+import resource
 from contextlib import suppress
 from functools import lru_cache
 
 from vlobj_data.forms.asked import Slice
 from vlobjectives.pictures import PictureError
 
-OPEN = 64
-"""Containers that a process keeps open."""
+OPEN = max(64, min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+"""Containers that a process keeps open: half of the files that it may (`ulimit -n`)."""
 
 
 def bytes_of(lies: Slice) -> bytes:
@@ -27,7 +28,7 @@ def bytes_of(lies: Slice) -> bytes:
 class _Container:
     """An open file, which is closed when nobody holds it. It has no position, so that forked processes share it."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, *_: int):
         self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         with suppress(OSError):  # samples are read in any order: what lies behind one is not wanted next
             os.posix_fadvise(self.number, 0, 0, os.POSIX_FADV_RANDOM)
@@ -37,7 +38,5 @@ class _Container:
             os.close(self.number)
 
 
-@lru_cache(maxsize=OPEN)
-def _container(path: str, *_: int) -> _Container:
-    """What else is given changes when another file is put in its place, which then is opened anew."""
-    return _Container(path)
+_container = lru_cache(maxsize=OPEN)(_Container)
+"""By path, and what changes when another file is put in its place, which then is opened anew."""

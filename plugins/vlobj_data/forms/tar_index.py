@@ -70,7 +70,7 @@ class Tar:
         all_further: dict[str, bytes] = {}
         while at < self.size:
             header = self.read_at(at, BLOCK)
-            if not header.strip(b"\0"):
+            if not header[0] and not header.strip(b"\0"):
                 self.more = self._after(at)
                 return
             if len(header) < BLOCK:
@@ -84,11 +84,11 @@ class Tar:
                 else:
                     further["path" if kind == b"L" else "linkpath"] = text.rstrip(b"\0")
             else:
-                own = {**all_further, **further}
+                own = {**all_further, **further} if further or all_further else further
                 name = own.get("path") or _name(header)
                 if "size" in own and plain == b"0":
                     size = self._number(own["size"], at, 10)
-                if any(key.startswith("GNU.sparse") for key in own):
+                if own and any(key.startswith("GNU.sparse") for key in own):
                     plain = b"S"
                 said = name.decode("utf-8", "surrogateescape")
                 if plain in (b"1", b"2"):
