@@ -198,6 +198,25 @@ def test_rows_of_one_picture_are_one_and_pictures_of_one_path_are_not(tmp_path):
     assert [(one.same, one.key) for one in samples(made)] == [(n, f"{tmp_path.name}/b.arrow#{n + 1}") for n in range(3)]
 
 
+def test_classes_have_their_names_and_further_pictures_are_columns(tmp_path):
+    features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    more = {
+        "label": [n % 2 for n in range(COUNT)],
+        "mask": pa.array([{"bytes": picture(100 + n, "PNG"), "path": None} for n in range(COUNT)], IMAGE),
+        "day": pa.array([n for n in range(COUNT)], pa.date32()),
+    }
+    table = rows(**more).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    columns = {"label": "class", "mask": "image", "day": "text"}
+    made = source(parquet(tmp_path / "a.parquet", table), columns=columns, resize="squash")
+    found = samples(made)
+    assert [one.values["label"] for one in found] == ["cat", "dog"] * (COUNT // 2)
+    assert found[3].values["day"] == "1970-01-04"
+    (tmp_path / "3.png").write_bytes(picture(103, "PNG"))
+    expected = made.framed(made.config, made.columns["image"], tmp_path / "3.png", 10**6)
+    assert torch.equal(found[3].values["mask"], expected)
+    assert not made.problems(thorough=True)
+
+
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
 def test_damaged_tables_are_named(tmp_path, kind):
     path = tmp_path / f"a.{kind}"

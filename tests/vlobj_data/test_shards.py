@@ -128,6 +128,46 @@ def test_keys_name_members_and_keys_of_the_json(tmp_path):
     assert "data.keys: {caption: alt_text} would read that" in fault.reason
 
 
+def test_classes_and_further_pictures_are_columns(tmp_path):
+    of = {"a": 3, "b": 4}
+    path = tar(
+        tmp_path / "a.tar",
+        [
+            (f"{key}.{what}", content)
+            for key, n in of.items()
+            for what, content in (
+                ("jpg", picture(n)),
+                ("txt", caption(n).encode()),
+                ("cls", b"%d\n" % n),
+                ("seg.png", picture(10 + n, "PNG")),
+            )
+        ],
+    )
+    columns = {"cls": "class", "mask": "image"}
+    made = source(path, keys={"mask": "seg.png"}, columns=columns, resize="squash")
+    (tmp_path / "4.png").write_bytes(picture(14, "PNG"))
+    sample = made.sample("train", 1, 0, 0)
+    assert sample.values["cls"] == "4"
+    other = made.framed(made.config, made.columns["image"], tmp_path / "4.png", 10**6)
+    assert torch.equal(sample.values["mask"], other)
+    assert not made.problems(thorough=True)
+    missing = source(tar(tmp_path / "b.tar", members([0])), keys={"mask": "seg.png"}, columns={"mask": "image"})
+    assert "no mask, which data.columns names" in missing.sample("train", 0, 0, 0).reason
+
+
+def test_notes_of_many_shards_are_one(both, tmp_path):
+    for shard in range(4):
+        tar(tmp_path / f"{shard}.tar", members(range(3 * shard, 3 * shard + 3), {"captions": ["a", "b"]}))
+    (note,) = [str(problem) for problem in source(tmp_path).problems() if "beside it" in str(problem)]
+    assert f"{tmp_path}/0.tar, byte 0" in note and "(as in 3 more files)" in note
+
+
+def test_a_folder_of_shards_is_recognised(both):
+    for manifest in (Path(both[1]).parent, Path(both[1])):
+        options = Captions.recognised(manifest)
+        assert options == {"manifest": str(manifest), "hold_out": {"val": 0.1, "test": 0.1}}
+
+
 LONG = "folder/" * 20 + "a-name-that-ustar-has-no-room-for" * 4
 
 

@@ -1,6 +1,7 @@
 """The records of a source's manifests: splits of entries, by number."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,7 +87,7 @@ class Catalogue:
 
         chosen  the splits are the recipe's own, so that what they leave out is left out on purpose
         """
-        found = [manifest.problem(note) for manifest in self.manifests for note in manifest.notes]
+        found = list(self._notes())
         if told_of := self._table.told:
             what = f"the table of records is kept in memory, by each process: {told_of.what}"
             found.append(Problem(told_of.place, "", what, told_of.hint, note=True))
@@ -96,6 +97,16 @@ class Catalogue:
             first = {name: self.manifests[of].place(at) for name, (of, at) in self._table.head["first_out"].items()}
             found.append(told.left_out(self.wanted, self.there, first, chosen))
         return found + list(self._twice()) + list(self._leaks())
+
+    def _notes(self) -> Iterator[Problem]:
+        """What was noted of the manifests; what is so in several, as shards of one set, once."""
+        same: dict[tuple[str, str], list[Problem]] = {}
+        for manifest in self.manifests:
+            for note in manifest.notes:
+                same.setdefault((note.what, note.hint), []).append(manifest.problem(note))
+        for first, *more in same.values():
+            files = len({one.place for one in more})
+            yield replace(first, what=f"{first.what} (as in {files} more files)") if files else first
 
     def _twice(self) -> Iterator[Problem]:
         """A note on pictures in shards that share a name: a key that comes again, or shards that count from 0 anew."""
@@ -138,11 +149,13 @@ class Catalogue:
             first.at,
             first.fault,
             tuple(row.more for row in rows for _ in row.captions),
-            first.lies and self._lies(first.lies, first.manifest),
+            first.lies and self.lies(first.lies, first.manifest),
             first.manifest,
         )
 
-    def _lies(self, lies: Slice, manifest: int) -> Slice:
+    def lies(self, held: Sequence[Any], manifest: int) -> Slice:
+        """A slice, also as the table keeps it, with the name of its container."""
+        lies = Slice._make(held)
         return lies if lies.container else lies._replace(container=str(self.manifests[manifest].container))
 
     def _sizes(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vlobj_data.captions.objects import object_fault
 from vlobj_data.captions.roots import Roots
+from vlobj_data.forms.asked import Slice
 from vlobj_data.forms.json_layouts import kind_of
 from vlobj_data.forms.records import Record
 from vlobjectives import FieldSpec
@@ -123,7 +124,7 @@ def _fault(name: str, column: Column, held: Any, captions: int) -> str:
             isinstance(held, list) and all(_texts(phrase) and 1 <= len(phrase) <= 3 for phrase in held),
             "lists of one to three texts",
         ),
-        "image": (_is_text(held), "a picture's file name"),
+        "image": (_is_text(held) or isinstance(held, Slice), "a picture's file name"),
     }.get(
         column if isinstance(column, str) else "",
         (isinstance(held, str) and all(part.strip() for part in held.rpartition("#")), "FILE.safetensors#KEY"),

@@ -158,13 +158,12 @@ class Listed(Source):
             }
             if self.column not in self.columns:
                 return Sample(values, entry.number, entry.file)
-            file = bytes_of(entry.lies) if entry.lies else self._roots(entry.file)
-            whole = self.seen(self.config, file, self.max_pixels, draw)
+            whole = self.seen(self.config, self._file(entry.lies or entry.file, entry), self.max_pixels, draw)
             framing = self._framing(self.config, whole, draw)
             if draw and self.config.flip and draw.random() < 0.5:
                 framing = framing._replace(flipped=self._may_flip(entry))
             for name in self._more.of("image"):
-                other = self.seen(self.config, self._roots(more[name]), self.max_pixels)
+                other = self.seen(self.config, self._file(more[name], entry), self.max_pixels)
                 alone = self._framing(self.config, other, own(name))
                 values[name] = self._shown(self.config, other, alone._replace(flipped=framing.flipped))
         except (PathError, PictureError) as error:
@@ -179,6 +178,10 @@ class Listed(Source):
             makers = later | {name: partial(values.__getitem__, name) for name in values}
             return Sample(Columns({name: makers[name] for name in self.columns}), entry.number, entry.file)
         return Sample({name: values[name] for name in self.columns}, entry.number, entry.file)
+
+    def _file(self, held: Any, entry: CatalogueEntry) -> Path | bytes:
+        """A picture of an entry: its file, or the bytes of a slice."""
+        return self._roots(held) if isinstance(held, str) else bytes_of(self._catalogue.lies(held, entry.manifest))
 
     def _view(self, column: str, entry: CatalogueEntry, whole: Tensor, drawn: tuple[int, int | str, int]) -> Tensor:
         view = self._views[column]
@@ -267,7 +270,7 @@ class Listed(Source):
                 for name in self._beside:
                     self._more.value(name, more, caption, None)
                 for name in self._more.of("image"):
-                    self.looked_at(self._roots(more[name]))
+                    self.looked_at(self._file(more[name], entry))
             except (PathError, PictureError) as error:
                 what, hint, lost = what or f"{entry.file} {error}", getattr(error, "hint", ""), lost + 1
         return what, hint, lost if each else min(lost, 1)
@@ -275,7 +278,7 @@ class Listed(Source):
     def _file_fault(self, entry: CatalogueEntry, near: Near) -> tuple[str, str]:
         file = entry.file
         try:
-            self.looked_at(path := bytes_of(entry.lies) if entry.lies else self._roots(file))
+            self.looked_at(path := self._file(entry.lies or file, entry))
         except PathError as error:
             return f"{file} {error}", error.hint
         except PictureError as error:

@@ -11,6 +11,8 @@ from vlobj_data.captions import splits as told
 from vlobj_data.captions.config import ListedConfig, files
 from vlobj_data.captions.roots import URL, within
 from vlobj_data.forms.asked import Asked, Kind
+from vlobj_data.forms.expansion import expanded
+from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.opening import opened
 from vlobj_data.forms.records import Record
 from vlobjectives import DataSummary
@@ -69,27 +71,28 @@ def options(path: Path, kind: Kind, folder: str, config: type[ListedConfig]) -> 
 
 def listing(path: Path, asked: Asked) -> ListedFiles:
     """Reads a file. Raises DataError where it cannot be read, or no record of it can be used."""
-    one = opened(path, asked)
+    listed = [opened(file, asked) for file in expanded(str(path))]
     there: Counter[str] = Counter()
     names: dict[str, dict[str, None]] = {}
-    first: Record | None = None
+    first: tuple[Manifest, Record] | None = None
     inside = False
-    for record in one.records:
+    for manifest, record in ((one.manifest, record) for one in listed for record in one.records):
         there[record.split or ""] += 1
         if record.fault:
-            first = first or record
+            first = first or (manifest, record)
             continue
         inside = inside or record.lies is not None
         some = names.setdefault(record.split or "", {})
         if len(some) < LOOKED:
             some[record.file] = None
-    if not names and first is not None:
+    if not names and first:
+        manifest, record = first
         raise DataError(
-            f"none of the {there.total()} records can be used; the first: {first.fault}",
+            f"none of the {there.total()} records can be used; the first: {record.fault}",
             f"name the file that lists {asked.kind.name}s and captions",
-            one.manifest.place(first.at),
+            manifest.place(record.at),
         )
-    return ListedFiles(one.manifest.form, there, tuple(dict.fromkeys(chain(*names.values()))), inside)
+    return ListedFiles(listed[0].manifest.form, there, tuple(dict.fromkeys(chain(*names.values()))), inside)
 
 
 def summary(config: ListedConfig, forms: Sequence[str], named: bool) -> DataSummary:

@@ -6,7 +6,9 @@ that is compressed, is unpacked once into the cache folder.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -23,6 +25,8 @@ from vlobjectives.errors import DataError, Place
 
 MEMBERS = ("jpg", "jpeg", "png", "webp")
 """Columns of pictures in tables that were made of WebDataset's shards."""
+UNLIKE_JSON = re.compile("timestamp|date|time|duration|decimal|binary|interval")
+"""Types of which JSON has no values."""
 BATCH = 2**26
 """Bytes that are unpacked at a time."""
 AGAIN = "fetch or write the file again, or leave it out"
@@ -66,10 +70,11 @@ def _rows(manifest: Manifest, asked: Asked) -> Rows:
     pictures = [name for name in columns if is_picture(batches.schema.field(name).type)]
     named_so = f"{manifest.path.parent.name}/{manifest.path.name}"
     made = {name: Pictures(batches.base, named_so, batches, name) for name in pictures}
+    classes = _classes(batches.schema)
     at = 0
     for batch in batches:
         values = {
-            name: made[name].of(batch.column(name), at) if name in made else batch.column(name).to_pylist()
+            name: made[name].of(batch.column(name), at) if name in made else _values(batch.column(name), classes, name)
             for name in columns
         }
         for number in range(batch.num_rows):
@@ -80,6 +85,23 @@ def _rows(manifest: Manifest, asked: Asked) -> Rows:
             if split:
                 row.setdefault("split", split)
             yield at, row
+
+
+def _values(column: Any, classes: Mapping[str, Sequence[str]], name: str) -> list[Any]:
+    """Of a column without pictures, as JSON would hold them: times and the like as texts, classes by their names."""
+    values: list[Any] = column.to_pylist()
+    if names := classes.get(name):
+        return [names[one] if isinstance(one, int) and 0 <= one < len(names) else None for one in values]
+    return [None if one is None else str(one) for one in values] if UNLIKE_JSON.search(str(column.type)) else values
+
+
+def _classes(schema: Any) -> dict[str, Sequence[str]]:
+    """Names of the classes of columns, which `datasets` keeps beside the schema."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: one["names"] for name, one in features.items() if one.get("_type") == "ClassLabel"}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _columns(schema: Any, manifest: Manifest, asked: Asked) -> list[str]:

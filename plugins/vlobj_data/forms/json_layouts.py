@@ -216,4 +216,4 @@ def kind_of(value: Any) -> str:
         dict: "an object",
         type(None): "nothing",
     }
-    return names[type(value)]
+    return names.get(type(value), f"a {type(value).__name__}")
