@@ -365,6 +365,18 @@ FORMS = {
     "m.tsv": 'image\tcaption\tsplit\na.png\ta "dog"\ttrain\nb.png\ta cat\tval\n',
     "coco.json": '{"images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], "annotations": '
     '[{"image_id": 1, "caption": "x"}, {"image_id": 2, "caption": "y"}]}',
+    "Flickr8k.token.txt": "a.png#0\ta dog\na.png#1\ta cat\nb.png#0\ta bird\n",
+    "results.csv": "image_name| comment_number| comment\na.png| 0| a dog\nb.png| 0| a cat, black\nc.png| 1  a bird\n",
+    "captions.txt": "image,caption\na.png,a dog, black\nb.png,a cat\n",
+    "llava.json": json.dumps(
+        [
+            {"image": f"{name}.png", "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "x"}]}
+            for name in "abc"
+        ]
+    ),
+    "karpathy.json": json.dumps(
+        {"images": [{"filename": "a.png", "filepath": "x", "split": "train", "sentences": [{"raw": "x"}]}] * 2}
+    ),
 }
 PIECES = [
     b'"',

@@ -123,10 +123,14 @@ def test_keys_are_part_of_what_the_data_is_and_their_absence_changes_nothing(fol
 
 @pytest.mark.parametrize("header", ["image,caption\n", ""])
 def test_two_columns_are_split_at_the_first_comma(folder, header):
-    held = header + 'a.png,a dog, black\nb.png,"a cat, white"\nc.png,"Go," he said\n'
+    held = header + 'a.png,a dog, black\nb.png,"a cat, white"\nc.png,"Go," he said\nc.png,plain\n'
     source = made(folder, "captions.txt", held, keys={} if header else {"image": 1, "caption": 2})
-    assert captions(source) == ["a dog, black", "a cat, white", '"Go," he said']
+    assert captions(source) == ["a dog, black", "a cat, white", '"Go," he said', "plain"]
     assert ["its first comma" in one for one in source.problems()] == [True], source.problems()
+    more = made(folder, "m.csv", "image,caption,of\na.png,a dog,x\nb.png,a cat,y\n")
+    assert captions(more) == ["a dog", "a cat"], "three columns are three"
+    bare = made(folder, "m.csv", "a.png,a dog,x\nb.png,a cat,y\n", keys={"image": 1, "caption": 2})
+    assert captions(bare) == ["a dog", "a cat"]
     quoted = made(folder, "m.csv", 'image,caption\na.png,"a dog, black"\nb.png,a cat\n')
     assert captions(quoted) == ["a dog, black", "a cat"] and quoted.problems() == []
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from vlobj_data.captions import kept
 from vlobj_data.captions.captions import Captions
 
+from vlobjectives import build
 from vlobjectives.data.loader import SampleOrder
 from vlobjectives.errors import DataError
 
@@ -142,17 +144,23 @@ FORMS = {
 }
 
 
-def made(folder: Path, options: dict) -> Captions:
+def options(folder: Path, form: dict) -> dict:
+    """The lines of `data` that say what is read."""
+
     def path(name: str) -> str:
         return str(PHOTOS / name if (PHOTOS / name).exists() else folder / name)
 
-    options = dict(options)
+    made = dict(form)
     for key in ("manifest", "lists"):
-        if key in options:
-            given = options[key]
-            options[key] = {at: path(name) for at, name in given.items()} if isinstance(given, dict) else path(given)
-    images = None if options["manifest"] == str(folder / "hub") else [str(PHOTOS), str(PHOTOS / "images")]
-    return Captions(Captions.Config(image_size=16, images=images, augment="crop", **options))
+        if key in form:
+            names = form[key]
+            made[key] = {at: path(name) for at, name in names.items()} if isinstance(names, dict) else path(names)
+    alone = made["manifest"] == str(folder / "hub")
+    return made | ({} if alone else {"images": [str(PHOTOS), str(PHOTOS / "images")]})
+
+
+def made(folder: Path, form: dict) -> Captions:
+    return Captions(Captions.Config(image_size=16, augment="crop", **options(folder, form)))
 
 
 def first_batch(source: Captions, split: str) -> tuple[list[int], torch.Tensor, list[str]]:
@@ -205,3 +213,40 @@ def test_a_table_of_urls_without_downloads_or_with_another_tables_is_refused(lai
     assert "data.images" in caught.value.hint
     with pytest.raises(DataError, match=r"00000/000000000\.jpg is not of this row: it was downloaded from"):
         one_split(laid_out / "cc_val.tsv", str(laid_out / "shards" / "test"))
+
+
+def test_what_is_kept_of_a_manifest_follows_the_pictures(tmp_path, monkeypatch):
+    """A table in the cache folder holds names that were settled by looking: moved pictures are looked for anew."""
+    monkeypatch.setattr(kept, "LARGE", 0)
+    monkeypatch.setenv("VLOBJ_CACHE", str(tmp_path / "cache"))
+    (name,) = (PHOTOS / "images").glob("1000268201_*.jpg")
+    one = {"filepath": "val2014", "filename": name.name, "split": "train", "sentences": [{"raw": "x"}]}
+    write(tmp_path / "m.json", json.dumps({"images": [one]}))
+    for place in ("photos/val2014", "photos"):
+        linked(name, tmp_path / place / name.name)
+        source = Captions(Captions.Config(manifest=str(tmp_path / "m.json"), images=str(tmp_path / "photos")))
+        assert source.sample("train", 0, 0, 0).values["caption"] == "x"
+        shutil.rmtree(tmp_path / "photos" / "val2014", ignore_errors=True)
+
+
+def test_a_batch_of_a_run_is_the_same(laid_out, tmp_path):
+    """From the recipe to what a model reads: a line apart."""
+    batches = []
+    for form in ("csv", "token with its lists"):
+        recipe = {
+            "extends": "itc",
+            "data": {
+                "type": "captions",
+                "image_size": 64,
+                "batch": 4,
+                "samples": None,
+                **options(laid_out, FORMS[form]),
+            },
+            "fields": {"caption": {"size": 300}},
+        }
+        write(tmp_path / f"{form}.yaml", json.dumps(recipe))
+        batches.append(next(iter(build(tmp_path / f"{form}.yaml").batches())))
+    one, other = batches
+    assert torch.equal(one.number, other.number)
+    assert torch.equal(one.values["image"], other.values["image"])
+    assert torch.equal(one.values["text"].ids, other.values["text"].ids)

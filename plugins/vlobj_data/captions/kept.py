@@ -14,6 +14,7 @@ from vlobj_data import cache
 from vlobj_data.captions.gather import gather
 from vlobj_data.captions.table import Table
 from vlobj_data.forms.asked import Asked
+from vlobj_data.forms.looking import surroundings
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.opening import Opened
 from vlobj_data.forms.records import Record
@@ -43,7 +44,10 @@ def table_of(
     manifests = [one.manifest for _, one in listed]
     if sum(_size(manifest) for manifest in manifests) < LARGE:
         return _in_memory(manifests, records, splits, hold_out)
-    bound = [VERSION, [(split, one.hashed.hexdigest()) for split, one in listed], asked, splits, hold_out, columns]
+    contents = [
+        (split, one.hashed.hexdigest(), surroundings(one.manifest.path, of)) for (split, one), of in zip(listed, asked)
+    ]
+    bound = [VERSION, contents, asked, splits, hold_out, columns]
     path = cache.folder() / "records" / f"{hashlib.sha256(repr(bound).encode()).hexdigest()[:32]}.table"
 
     begun = []

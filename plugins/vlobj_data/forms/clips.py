@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from vlobj_data.forms.asked import Asked, LayoutFault, Rows
 from vlobj_data.forms.header import Wanted
 from vlobj_data.forms.json_layouts import parsed, unlike
-from vlobj_data.forms.looking import ending, settled
+from vlobj_data.forms.looking import ending, first_of, settled
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.tables import of_csv
 from vlobjectives.errors import DataError
@@ -82,8 +82,8 @@ def msrvtt_csv(manifest: Manifest, asked: Asked) -> Rows:
             f"data.lists: {{train: {name}, test: MSRVTT_JSFUSION_test.csv}}",
             manifest.place(1),
         )
-    rows = list(of_csv(manifest, SENTENCES.with_more(asked.more), asked))
-    follows = ending((row["video"].strip() for _, row in rows), asked)
+    first, rows = first_of(of_csv(manifest, SENTENCES.with_more(asked.more), asked))
+    follows = ending((row["video"].strip() for _, row in first), asked)
     for line, row in rows:
         yield line, {**row, "video": row["video"].strip() + follows}
 
@@ -93,13 +93,15 @@ def webvid(manifest: Manifest, asked: Asked) -> Rows:
 
     Files are page_dir/videoid, or videoid alone where they lie so.
     """
-    rows = [
-        (line, row, f"{row.pop('videoid').strip()}{asked.extension}", row["page_dir"].strip())
-        for line, row in of_csv(manifest, WEBVID.with_more(asked.more), asked)
-    ]
-    alone = settled(((f"{folder}/{name}" if folder else name, name) for _, _, name, folder in rows), asked)
-    for line, row, name, folder in rows:
-        yield line, {**row, "video": name if alone or not folder else f"{folder}/{name}"}
+    first, rows = first_of(of_csv(manifest, WEBVID.with_more(asked.more), asked))
+    alone = settled((_ways(row, asked) for _, row in first), asked)
+    for line, row in rows:
+        yield line, {**row, "video": _ways(row, asked)[alone]}
+
+
+def _ways(row: dict[str, Any], asked: Asked) -> tuple[str, str]:
+    name, folder = f"{row['videoid'].strip()}{asked.extension}", row["page_dir"].strip()
+    return f"{folder}/{name}" if folder else name, name
 
 
 def msvd(manifest: Manifest, asked: Asked) -> Rows:
@@ -107,18 +109,21 @@ def msvd(manifest: Manifest, asked: Asked) -> Rows:
 
     Descriptions in other languages than English are left out, with a note.
     """
-    rows = list(of_csv(manifest, CORPUS, asked))
-    names = ["_".join(row[key].strip() for key in ("video", "start", "end")) for _, row in rows]
-    follows = ending(names, asked)
+    first, rows = first_of(of_csv(manifest, CORPUS.with_more(asked.more), asked))
+    follows = ending((_clip(row) for _, row in first), asked)
     foreign = []
-    for (line, row), name in zip(rows, names):
+    for line, row in rows:
         if row["language"].strip().lower() == "english":
-            yield line, {"video": name + follows, "caption": row["caption"]}
+            yield line, {**row, "video": _clip(row) + follows}
         else:
             foreign.append(line)
     if foreign:
         what = f"{len(foreign)} descriptions are not in English and are left out; this is the first"
         manifest.note(what, "nothing, if that is meant", foreign[0])
+
+
+def _clip(row: dict[str, Any]) -> str:
+    return "_".join(row[key].strip() for key in ("video", "start", "end"))
 
 
 def is_pickle(path: Path, head: bytes) -> bool:

@@ -19,7 +19,7 @@ def token(manifest: Manifest, asked: Asked) -> Rows:
             "leave data.form out: the form is found by content",
             manifest.place(1),
         )
-    for at, line in _lines(manifest):
+    for at, line in manifest.numbered():
         found = TOKEN.fullmatch(line)
         if found:
             yield at, {asked.kind.file[0]: found[1], "caption": found[2]}
@@ -30,7 +30,7 @@ def token(manifest: Manifest, asked: Asked) -> Rows:
 def results(manifest: Manifest, asked: Asked) -> Rows:
     """Flickr30k's results.csv: NAME| NUMBER| CAPTION; a line of it lacks its second bar, and is read all the same."""
     lacking = []
-    for at, line in _lines(manifest):
+    for at, line in manifest.numbered():
         found = _ROW.fullmatch(line)
         if at == 1 and not found:
             continue
@@ -43,8 +43,3 @@ def results(manifest: Manifest, asked: Asked) -> Rows:
     if lacking:
         what = f"{len(lacking)} row{'s lack' if len(lacking) > 1 else ' lacks'} the second bar; this is the first"
         manifest.note(what, "nothing, if the caption begins behind the number", lacking[0])
-
-
-def _lines(manifest: Manifest) -> "list[tuple[int, str]]":
-    found = enumerate(manifest.text.split("\n"), 1)
-    return [(at, line.rstrip("\r")) for at, line in found if line.strip()]

@@ -70,13 +70,8 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def of_lines(manifest: Manifest, asked: Asked) -> Rows:
     """A JSON object a line."""
-    # not splitlines(): a JSON string may hold U+2028 and U+0085; one by one, since there may be millions
-    text, start, line = manifest.text, 0, 0
-    while start <= len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        row, start, line = text[start:end].removeprefix("\ufeff"), end + 1, line + 1  # a mark where files were joined
-        if row.strip():
+    for line, row in manifest.numbered():
+        if row := row.removeprefix("\ufeff").strip():  # a mark where files were joined
             yield line, parsed(manifest, row, line)
 
 

@@ -1,12 +1,47 @@
 """Names that a form leaves open, settled by what lies below the roots."""
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
 
 from vlobj_data.forms.asked import Asked
 
+T = TypeVar("T")
 LOOKED_AT = 100
 ENDINGS = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".gif", "")
+
+
+_LEFT_OPEN = re.compile(rb'"filepath"|"(image|url|video)"\s*:\s*"https?://')
+"""In JSON that leaves names open."""
+FOLDERS = 10_000
+
+
+def surroundings(path: Path, asked: Asked) -> list[tuple[str, int]]:
+    """What changes when files come or go where a manifest leaves names open: times of the roots and of their folders.
+
+    What is kept of such a manifest is bound to it. Empty for one that leaves nothing open.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(2**16)
+        json = head.lstrip()[:1] in (b"[", b"{")
+        if not (_LEFT_OPEN.search(head) if json else b"://" in head):
+            return []
+        folders = (entry for root in asked.roots for entry in islice(os.scandir(root), FOLDERS) if entry.is_dir())
+        times = [(root, os.stat(root).st_mtime_ns) for root in asked.roots]
+        return times + sorted((entry.path, entry.stat().st_mtime_ns) for entry in folders)
+    except OSError:
+        return []  # who reads them says why
+
+
+def first_of(rows: Iterable[T]) -> tuple[list[T], Iterator[T]]:
+    """The first rows, to be looked at, and all of them."""
+    rest = iter(rows)
+    first = list(islice(rest, LOOKED_AT))
+    return first, chain(first, rest)
 
 
 def settled(ways: Iterable[Sequence[str]], asked: Asked) -> int:

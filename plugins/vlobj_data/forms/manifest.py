@@ -2,7 +2,7 @@
 
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -77,6 +77,17 @@ class Manifest:
         if at is not None and not self.lines:
             return Place(f"{self.path}, {UNITS.get(self.form, 'entry')} {at}")
         return Place(str(self.path), at, column)
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """The numbers and texts of its lines, the blank ones left out; one by one, since there may be millions."""
+        # not splitlines(): texts may hold U+2028 and U+0085
+        text, start, line = self.text, 0, 0
+        while start < len(text):
+            end = text.find("\n", start)
+            end = len(text) if end < 0 else end
+            row, start, line = text[start:end], end + 1, line + 1
+            if row.strip():
+                yield line, row.removesuffix("\r")
 
     def note(self, what: str, hint: str, at: int | None = None) -> None:
         self.notes.append(Note(what, hint, at))

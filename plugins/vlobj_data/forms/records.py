@@ -6,6 +6,7 @@ it out as a bad sample, so that it is counted and never dropped in silence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from vlobj_data.forms.asked import CAPTION, SPLITS, Asked, Kind, LayoutFault, Rows, Slice
@@ -43,8 +44,8 @@ def recorded(rows: Rows, manifest: Manifest, asked: Asked) -> Iterator[Record]:
                 odd.append((at, split))
             if count == 1:
                 _looked_at(fields, asked.kind, manifest, at)
-        for record in _records(at, fields, asked.kind, asked.more):
-            yield record._replace(file=f"{asked.within}/{record.file}") if _counted(record, asked) else record
+        records = _records(at, fields, asked.kind, asked.more)
+        yield from (map(partial(_within, asked.within), records) if asked.within else records)
     if odd:
         at, split = odd[0]
         raise DataError(
@@ -59,10 +60,10 @@ def recorded(rows: Rows, manifest: Manifest, asked: Asked) -> Iterator[Record]:
         )
 
 
-def _counted(record: Record, asked: Asked) -> bool:
-    """Whether a record's name counts from a folder of its manifest's own."""
-    elsewhere = record.lies or record.file.startswith("/") or "://" in record.file
-    return bool(asked.within and record.file and not elsewhere)
+def _within(folder: str, record: Record) -> Record:
+    """A record whose name counts from a folder, if it is one that counts from somewhere."""
+    elsewhere = record.lies or not record.file or record.file.startswith("/") or "://" in record.file
+    return record if elsewhere else record._replace(file=f"{folder}/{record.file}")
 
 
 def _looked_at(fields: Mapping[str, Any], kind: Kind, manifest: Manifest, at: int) -> None:

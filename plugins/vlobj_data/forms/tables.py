@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +39,8 @@ MARKS = {
         for mark, name in ((",", "commas"), (";", "semicolons"), ("|", "bars"))
     },
 }
+_COMMAS = re.compile(r'^[^,\n]+,(?:[^",\n][^,\n]*,|"[^"\n]*"[^,"\r\n])', re.MULTILINE)
+"""A line whose second field holds a comma without being quoted, or goes on behind a quoted piece."""
 QUOTES = (
     "close its quotes: a field that begins with a quotation mark ends with one, and a quotation mark that is a "
     "letter stands twice there; in a .tsv with tabs quotes are letters"
@@ -70,15 +73,14 @@ def of_csv(
     found = dict(numbers) if numbers else columns(header_of(top), manifest, wanted, mark, rows.line_num, asked)
     if numbers:
         _fits(top, found, manifest, rows.line_num)
-    if mark == "," and found == {name: at for at, name in enumerate(found)} and len(top) >= len(found) == 2:
-        below = _lines(manifest, 1 - bool(numbers))
-        if _unquoted(text for _, text in below):
-            yield from _at_first_comma(manifest, list(found), below)
-            return
+    two = sorted(found.values()) == [0, 1] and (numbers or len(top) == 2)
+    if mark == "," and two and _unquoted(manifest, found, 1 - bool(numbers)):
+        yield from _at_first_comma(manifest, sorted(found, key=found.__getitem__), 1 - bool(numbers))
+        return
     if numbers:
         rows = csv.reader(io.StringIO(manifest.text, newline=""), delimiter=mark, quoting=quoting, strict=True)
     wrapped = []
-    for line, row in _rows(manifest, rows, len(top), found, mark):
+    for line, row in _rows(manifest, rows, len(top), found, mark, "first row's" if numbers else "header's"):
         if quoting == csv.QUOTE_NONE and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row.values()):
             wrapped.append(line)
         yield line, row
@@ -108,24 +110,22 @@ def _fits(top: Sequence[str], found: Numbers, manifest: Manifest, line: int) -> 
         )
 
 
-def _lines(manifest: Manifest, skip: int) -> list[tuple[int, str]]:
-    """Numbered lines that are not blank, behind the first `skip`."""
-    found = [(at, text) for at, text in enumerate(io.StringIO(manifest.text), 1) if text.strip()]
-    return found[skip:]
-
-
-def _unquoted(texts: Iterator[str]) -> bool:
+def _unquoted(manifest: Manifest, found: Numbers, skip: int) -> bool:
     """Whether every line is a file, a comma and a caption, and some caption holds a comma without being quoted.
 
-    So are Flickr30k's of CLIP_benchmark, and what people write who quote nothing.
+    So are Flickr30k's of CLIP_benchmark, and what people write who quote nothing. `skip` lines are a header; without
+    one lines that all have as many commas are of as many columns.
     """
-    commas = False
-    for text in texts:
+    if next(iter(found.values())) or not _COMMAS.search(manifest.text):
+        return False
+    commas, counts = False, set()
+    for _, text in islice(manifest.numbered(), skip, None):
         file, mark, caption = text.partition(",")
         if not mark or not FILE.fullmatch(file.strip()):
             return False
         commas = commas or ("," in caption and _field(caption.strip()) is None)
-    return commas
+        counts.add(text.count(","))
+    return commas and bool(skip or len(counts) > 1)
 
 
 def _field(text: str) -> str | None:
@@ -137,9 +137,9 @@ def _field(text: str) -> str | None:
     return cells[0] if len(cells) == 1 and text.startswith('"') else None
 
 
-def _at_first_comma(manifest: Manifest, names: Sequence[str], lines: Sequence[tuple[int, str]]) -> Rows:
+def _at_first_comma(manifest: Manifest, names: Sequence[str], skip: int) -> Rows:
     """Rows of a table of two columns whose captions hold commas."""
-    for at, text in lines:
+    for at, text in islice(manifest.numbered(), skip, None):
         file, _, caption = text.partition(",")
         caption = caption.strip()
         field = _field(caption)
@@ -149,7 +149,7 @@ def _at_first_comma(manifest: Manifest, names: Sequence[str], lines: Sequence[tu
 
 
 def _rows(
-    manifest: Manifest, rows: "Reader", width: int, columns: Mapping[str, int], mark: str
+    manifest: Manifest, rows: "Reader", width: int, columns: Mapping[str, int], mark: str, whose: str
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows below the header; those that lost their form stop the reading at its end, all in one error."""
     ragged: list[tuple[int, int]] = []
@@ -188,7 +188,7 @@ def _rows(
         cut = ragged == [(rows.line_num, ragged[0][1])] and ragged[0][1] < width and manifest.text[-1] not in "\r\n"
         hint = "the file is cut off there: fetch or write it again" if cut else MARKS[mark]
         raise DataError(
-            f"{_count(ragged, 'row does', 'rows do')} not have the header's {width} fields "
+            f"{_count(ragged, 'row does', 'rows do')} not have the {whose} {width} fields "
             f"({_some(f'line {line}: {fields}' for line, fields in ragged)})",
             hint,
             manifest.place(ragged[0][0]),
