@@ -147,9 +147,45 @@ def test_what_is_none_is_one_message(name, content, code, what, tmp_path, monkey
     assert what in ended.err and ended.err.count("hint:") == 1 and "Traceback" not in ended.err
 
 
-def test_a_change_needs_a_recipe(photos, capsys):
-    ended = vlobj(capsys, "data", written(photos), "data.batch=2")
-    assert ended.code == 2 and "data.batch=2 changes a recipe" in ended.err
+def test_options_of_the_source_stand_behind_a_file(photos, capsys):
+    path = photos / "annotations" / "pairs.tsv"
+    path.write_text("".join(f"a dog and {number} balls\t{number}.png\n" for number in range(6)), encoding="utf-8")
+    assert vlobj(capsys, "data", path).code == 3
+    found = shown(capsys, path, "data.keys={image: 2, caption: 1}", "data.hold_out={}", "data.type=captions")
+    assert found["data"] == {
+        "type": "captions",
+        "manifest": str(path),
+        "images": str(photos / "pictures"),
+        "keys": {"image": 2, "caption": 1},
+        "hold_out": {},
+        "batch": 4,
+    }
+    assert found["sources"][""]["splits"]["train"] == 6
+
+
+@pytest.mark.parametrize(
+    "word, code, what",
+    [
+        ("optim.lr=2", 2, "optim.lr=2 changes a recipe"),
+        ("data.kesy={image: 2}", 2, "data.kesy  the source 'captions' has no option 'kesy'"),
+        ("data.image_size=big", 2, "data.image_size  "),
+        ("data.type=nobodys", 4, "there is no source 'nobodys'"),
+    ],
+)
+def test_options_that_are_none_are_one_message(word, code, what, photos, capsys):
+    ended = vlobj(capsys, "data", written(photos), word)
+    assert (ended.code, ended.out) == (code, "") and what in ended.err and ended.err.count("hint:") == 1
+
+
+def test_files_of_the_other_splits_lie_beside_that_of_training(photos, capsys):
+    """One that is called so and lists nothing is left alone, and so is what is called otherwise."""
+    files = [written(photos, [None] * 3, f"dogs_{name}2017.jsonl") for name in ("train", "val")]
+    written(photos, [None] * 3, "cats_test2017.jsonl")
+    (photos / "annotations" / "dogs_test2017.jsonl").write_text('{"id": 1}\n', encoding="utf-8")
+    found = shown(capsys, files[0])
+    assert found["data"]["manifest"] == {"train": str(files[0]), "val": str(files[1])}
+    assert found["sources"][""]["splits"] == {"train": 3, "val": 3}
+    assert found["sources"][""]["split_by"] == "a file for each, as data.manifest says"
 
 
 MIX = """
@@ -177,6 +213,8 @@ def test_all_sources_of_a_mix_and_their_epochs(tmp_path, capsys):
         "seldom": 2 * 8 / 32,
     }
     assert all(len(one["records"]) == 5 for one in found["sources"].values())
+    planned = json.loads(vlobj(capsys, "plan", path, "--json").out)
+    assert [(one["samples"], one["epochs"]) for one in planned] == [(64, 0.75), (32, 0.5)]
     text = vlobj(capsys, "data", path, "run.steps=4", "--rows", 1).out
     assert "mix.yaml, data.mix.seldom\n" in text and "epochs   0.25, in 4 steps of 8" in text
 
@@ -186,7 +224,7 @@ from vlobjectives import Source, hookimpl
 
 class Bad(Source):
     @classmethod
-    def recognised(cls, path):
+    def recognised(cls, path, given):
         return path.no_such_thing
 
 @hookimpl
@@ -202,11 +240,11 @@ def test_a_source_that_fails_keeps_no_other_from_reading(photos, tmp_path):
 
     registry = Registry()
     registry.add_file(plugin(tmp_path, OWN, "own_source.py"))
-    assert [one.name for one in recognised(written(photos), registry)] == ["captions"]
+    assert [one.name for one in recognised(written(photos), registry, {})] == ["captions"]
     alone = Registry(["source:captions", "source:video_captions", "source:scenes"])
     alone.add_file(plugin(tmp_path, OWN, "own_source.py"))
     with pytest.raises(PluginError, match="no_such_thing"):
-        recognised(written(photos), alone)
+        recognised(written(photos), alone, {})
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real manifests lie in the folder that developers share")
@@ -216,6 +254,7 @@ def test_a_source_that_fails_keeps_no_other_from_reading(photos, tmp_path):
         ("captions/coco/captions_coco_small.json", "captions", "captions/coco/images"),
         ("captions/flickr8k/dataset_flickr8k_small.json", "captions", "captions/flickr8k/images"),
         ("captions/flickr8k/albef_flickr8k_small_train.json", "captions", None),
+        ("captions/webdataset", "captions", None),
         ("clips/manifest_clips_small.jsonl", "video_captions", None),
         ("clips/msrvtt_clips_small.json", "video_captions", "clips/videos"),
     ],
@@ -226,3 +265,15 @@ def test_real_files(name, type, folder, capsys):
     option = {"captions": "images", "video_captions": "videos"}[type]
     assert found["data"].get(option) == (str(SHARED / folder) if folder else None)
     assert found["sources"][""]["records"][0]["reason"] == ""
+
+
+def test_a_plan_says_epochs_where_the_data_is(photos, tmp_path, capsys):
+    rest = "\n".join(line for line in CONTRAST.split("\n") if not line.startswith(("data:", "evaluate:")))
+    path = tmp_path / "mine.yaml"
+    lines = (
+        f"data: {{type: captions, manifest: {written(photos)}, images: {photos}/pictures, image_size: 32, batch: 4}}"
+    )
+    path.write_text(f"{lines}\n{rest}", encoding="utf-8")
+    assert "4 steps of 4 pairs (4 epochs of 4 samples);" in vlobj(capsys, "plan", path).out
+    elsewhere = vlobj(capsys, "plan", path, "data.manifest=/nowhere/list.jsonl")
+    assert elsewhere.code == 0 and "4 steps of 4 pairs; counted" in elsewhere.out

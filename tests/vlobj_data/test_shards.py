@@ -164,7 +164,7 @@ def test_notes_of_many_shards_are_one(both, tmp_path):
 
 def test_a_folder_of_shards_is_recognised(both):
     for manifest in (Path(both[1]).parent, Path(both[1])):
-        options = Captions.recognised(manifest)
+        options = Captions.recognised(manifest, {})
         assert options == {"manifest": str(manifest), "hold_out": {"val": 0.1, "test": 0.1}}
 
 

@@ -29,7 +29,11 @@ def data(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY.PATH=VALUE]...", show_default=False, help="Changes to the recipe."),
+        typer.Argument(
+            metavar="[KEY.PATH=VALUE]...",
+            show_default=False,
+            help="Changes to the recipe; behind a file options of its source: data.keys={image: 2, caption: 1}.",
+        ),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many training samples are shown.")] = 5,
     thorough: Annotated[
@@ -103,15 +107,28 @@ def _of_file(
     from vlobjectives.checking.data_overview import overview
     from vlobjectives.data.data_module import open_source
     from vlobjectives.data.recognition import recognised
-    from vlobjectives.errors import RecipeError
 
-    if overrides:
-        raise RecipeError.one(
-            f"{overrides[0]} changes a recipe, and {what} is none",
-            "write the block that `vlobj data FILE` shows into a recipe, and name that",
-        )
-    first, *_ = recognised(Path(what).expanduser().absolute(), registry)
+    path, given = Path(what).expanduser().absolute(), _options(what, overrides)
+    first, *_ = recognised(path, registry, given)
     source = open_source(first.source, first.options)
     size = source.size("train")
     batch = min(BATCH, 1 << max(size.bit_length() - 1, 0))
     return [overview(source, "", first.name, rows, thorough)], {"type": first.name, **first.options, "batch": batch}, {}
+
+
+def _options(what: str, overrides: list[str]) -> dict[str, Any]:
+    """Options of `data` that stand behind a file."""
+    from vlobjectives.errors import RecipeError
+    from vlobjectives.recipe.overrides import read_change
+
+    given = {}
+    for text in overrides:
+        name, document = read_change(text)
+        section, _, key = name.partition(".")
+        if section != "data" or not key or "." in key:
+            raise RecipeError.one(
+                f"{text} changes a recipe, and {what} is none",
+                "behind a file stand options of its source: data.keys='{image: NAME, caption: NAME}'",
+            )
+        given[key] = document.data
+    return given

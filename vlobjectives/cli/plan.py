@@ -1,6 +1,7 @@
 """`vlobj plan`: what a recipe's plan runs and what it costs."""
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -22,13 +23,14 @@ def plan(
 ) -> None:
     """Show which passes a recipe runs, which objectives use each, and what they cost.
 
-    Needs no data, weights or network. Of a mix there is a plan for each source.
+    Needs no data, weights or network; epochs are said where the data is here. Of a mix there is a plan for each source.
     """
     context.with_resource(brief(context.obj))
     from vlobjectives.checking.references import references
     from vlobjectives.contracts.views import ViewError
     from vlobjectives.costs import table
     from vlobjectives.costs.measure import measure
+    from vlobjectives.data.data_module import training_samples
     from vlobjectives.errors import RecipeError
     from vlobjectives.plugin_loading.instantiate import BuildError
     from vlobjectives.recipe import load
@@ -49,7 +51,10 @@ def plan(
     report.add("references", references(loaded, resolved.entries, report))
     report.refuse()
     try:
-        found = [measure(resolved, source, kept_fields(loaded)) for source in loaded.recipe.sources]
+        found = [
+            replace(measure(resolved, source, kept_fields(loaded)), samples=training_samples(resolved, source))
+            for source in loaded.recipe.sources
+        ]
     except BuildError as error:
         raise RecipeError([loaded.problem(error.path, error.why, error.hint)]) from error
     except ViewError as error:

@@ -148,14 +148,15 @@ class Source(Configured):
         return None
 
     @classmethod
-    def recognised(cls, path: Path) -> Mapping[str, Any] | None:
+    def recognised(cls, path: Path, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the options with which it reads a file or folder, for `vlobj data FILE`; by default None.
 
         Args:
             path: An absolute path; nothing need lie there.
+            given: Options that the person has written already.
 
         Returns:
-            The keys under `data` beside the host's, paths absolute; None where the file is meant for another source.
+            The options that are to be added to these, paths absolute; None where the file is meant for another source.
 
         Raises:
             vlobjectives.errors.DataError: It cannot be read. Told where no other source reads it.

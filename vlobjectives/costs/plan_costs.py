@@ -125,6 +125,7 @@ class Costs:
     unknown     operators that the counter has no formula for -> how often
     balancer, balanced_on  what weighs the objectives, and the parts whose gradients it sees
     compared    every so many steps the objectives' gradients are compared; 0: never
+    samples     training samples of the source; None where its data is not here
     """
 
     recipe: str
@@ -148,6 +149,12 @@ class Costs:
     balanced_on: tuple[str, ...] = ()
     compared: int = 0
     lacks: tuple[str, ...] = ()
+    samples: int | None = None
+
+    @property
+    def epochs(self) -> float | None:
+        """How often the steps show the training samples."""
+        return self.steps * self.batch / self.samples if self.samples else None
 
     @property
     def micro_steps(self) -> int:

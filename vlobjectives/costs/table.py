@@ -53,6 +53,7 @@ def data(costs: Costs) -> dict[str, Any]:
         "forward_per_sample": _sample(costs, costs.full.forward),
         "backward_per_sample": _sample(costs, costs.full.backward),
         "flops": costs.flops,
+        "epochs": costs.epochs,
         "peak_memory": costs.memory.peak,
         "trained": sum(costs.parameters.values()),
     }
@@ -75,6 +76,7 @@ def renderable(costs: Costs) -> RenderableType:
 def _head(costs: Costs) -> Text:
     full, pairs = costs.full, costs.micro_batch * costs.processes
     step = (full.forward + full.backward) / costs.micro_batch * costs.batch
+    times = f" ({costs.epochs:.3g} epochs of {costs.samples:,} samples)" if costs.epochs is not None else ""
     whose = f", batches of {costs.source}" if costs.source else ""
     whose += f" without {' and '.join(costs.lacks)}" if costs.lacks else ""
     what = "samples" if costs.lacks else "pairs"
@@ -82,7 +84,7 @@ def _head(costs: Costs) -> Text:
         Text.assemble(
             (costs.recipe, "bold"),
             f"{whose}  {_count(sum(costs.parameters.values()))} parameters trained, "
-            f"{costs.steps:,} steps of {costs.batch:,} {what}; counted for "
+            f"{costs.steps:,} steps of {costs.batch:,} {what}{times}; counted for "
             f"{'a GPU' if costs.device == 'cuda' else 'a CPU'} in {costs.precision}, without running it.",
         ),
         Text(

@@ -141,6 +141,14 @@ def make_source(resolved: Resolved, name: str = "", described: bool = False) -> 
         return placed(source_path(name), lambda: _told(one.cls, described)(one.config, **more))
 
 
+def training_samples(resolved: Resolved, name: str) -> int | None:
+    """How many training samples a source has; None where that cannot be told here, which is for `check` to explain."""
+    try:
+        return make_source(resolved, name).size("train")
+    except Exception:
+        return None
+
+
 def open_source(cls: type[Source], options: Mapping[str, Any]) -> Source:
     """A source without a recipe, with these options of `data`. Raises DataError where the data is not what they say."""
     more = asked_for(cls.__init__, {"max_pixels": DataEntry.model_fields["max_pixels"].default})

@@ -54,7 +54,9 @@ class Log:
     def progress(self, total: int, done: int = 0, what: str = "training") -> "Bar":
         return Bar(self, total, done, what)
 
-    def scores(self, scores: Mapping[str, Score], title: str, unusable: Mapping[str, UnusableOfSplit]) -> None:
+    def scores(
+        self, scores: Mapping[str, Score], title: str, unusable: Mapping[str, UnusableOfSplit] | None = None
+    ) -> None:
         self.console.print(score_table(scores, title, unusable))
 
 

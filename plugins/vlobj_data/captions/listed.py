@@ -61,7 +61,6 @@ class Listed(Source):
         manifests = [one.manifest for _, one in listed]
         self._catalogue = Catalogue(table, manifests, splits, config.captions == "each")
         self._digest = self._hashed(listed)
-        self._forms = [one.manifest.form for _, one in listed]
         self.columns = self.described(config)
         self._views = self.viewed(config)
         self._beside = [name for name in self._more.declared if name not in self._more.of("boxes", "image")]
@@ -126,12 +125,12 @@ class Listed(Source):
         )
 
     @classmethod
-    def recognised(cls, path: Path) -> dict[str, Any] | None:
+    def recognised(cls, path: Path, given: Mapping[str, Any]) -> dict[str, Any] | None:
         """The manifest, the folders in which its files are found, and its splits where they need a word."""
-        return recognised.options(path, cls.kind, cls.folder, cls.Config)
+        return recognised.options(path, cls.kind, cls.folder, cls.Config, given)
 
     def summary(self) -> DataSummary:
-        return recognised.summary(self.config, self._forms, self._catalogue.named)
+        return recognised.summary(self.config, self._catalogue.manifests, self._catalogue.named)
 
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(["train", *self._catalogue.splits]))

@@ -1,20 +1,23 @@
 """The options under which a file that lists pictures or clips is read: what `vlobj data FILE` shows."""
 
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlobj_data.captions import splits as told
-from vlobj_data.captions.config import ListedConfig, files
+from vlobj_data.captions.config import ListedConfig, files, named
+from vlobj_data.captions.config import folders as folders_of
 from vlobj_data.captions.roots import URL, within
-from vlobj_data.forms.asked import Asked, Kind
-from vlobj_data.forms.expansion import expanded
+from vlobj_data.forms.asked import CLIPS, PICTURES, Asked, Kind
 from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.opening import opened
-from vlobj_data.forms.records import Record
+from vlobj_data.forms.split_names import SPLITS, split_of
 from vlobjectives import DataSummary
 from vlobjectives.errors import DataError
 
@@ -24,10 +27,8 @@ MOST = 4
 """Folders that are named."""
 MANY = 200
 """Folders in a folder that are looked into."""
-CLIPS = (".mp4", ".avi", ".webm", ".mkv", ".mov", ".m4v", "")
-"""How clips end; a folder of frames ends in nothing."""
-BY_ID = ("msrvtt", "msrvtt_csv", "msvd", "msvd_pickle", "webvid")
-"""Forms that may name a clip by its id alone, which `extension` follows."""
+NEAR = 16
+"""Folders in which forms look whose names hang on what is there."""
 
 
 class ListedFiles(NamedTuple):
@@ -44,59 +45,98 @@ class ListedFiles(NamedTuple):
     names: tuple[str, ...]
     inside: bool
 
+    @property
+    def named(self) -> bool:
+        return bool(self.there.keys() - {""})
 
-def options(path: Path, kind: Kind, folder: str, config: type[ListedConfig]) -> dict[str, Any] | None:
-    """The options with which a source of such files reads this one; None where it lists what the source does not show.
 
-    folder  the option that names the folder of files
-    Raises DataError where it cannot be read.
+def options(
+    path: Path, kind: Kind, folder: str, cls: type[ListedConfig], written: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The options with which a source of such files reads this one, beside those that are given; None where it lists
+    what the source does not show.
+
+    folder   the option that names the folder of files
+    cls      the Config of the source
+    written  the options that are given
+    Raises DataError where it cannot be read, and ValidationError where the Config does not take the options.
     """
-    fields = config.model_fields
-    extension = fields["extension"].default if "extension" in fields else ""
-    beside, more = path if path.is_dir() else path.parent, dict[str, Any]()
-    found = listing(path, Asked(kind, extension=extension, roots=(str(beside),)))
-    roots = [] if found.inside else folders(beside, found.names)
-    if not roots and found.form in BY_ID and not found.inside:
-        for other in CLIPS:
-            names = [name.removesuffix(extension) + other for name in found.names]
-            if roots := folders(beside, names):
-                more["extension"] = other
-                break
-    if not found.inside and _moving(found.names, roots) is not (kind.name == "clip"):
+    config = cls.model_validate_json(json.dumps({"manifest": str(path), **written}))
+    beside, given = path if path.is_dir() else path.parent, config.model_fields_set
+    asked = Asked(
+        kind,
+        getattr(config, "form", None),
+        extension=getattr(config, "extension", ""),
+        keys=named(config.keys),
+        lists={split: Path(one) for split, one in config.lists.items()},
+        roots=tuple(folders_of(getattr(config, folder), config.manifest)),
+    )
+    if folder not in given:
+        asked = asked._replace(roots=tuple(islice(chain(*_nearby(beside)), NEAR)))
+    found, manifest = listing(files(config.manifest), asked), config.manifest
+    if not found.named and isinstance(manifest, str) and (beside_it := _by_split(path, asked)):
+        manifest = {split: str(one) for split, one in beside_it.items()}
+        found = listing(files(manifest), asked)
+    roots, more = [] if folder in given or found.inside else folders(beside, found.names), dict[str, Any]()
+    if not found.inside and _moving(kind, found.names, roots or asked.roots) is not (kind == CLIPS):
         return None
     if roots and roots != [str(beside)]:
         more[folder] = roots[0] if len(roots) == 1 else roots
-    return {"manifest": str(path)} | more | _splits(found, fields["splits"].default, fields["hold_out"].default)
+    if isinstance(manifest, str) and not given & {"splits", "hold_out"}:
+        more |= _splits(found, config.splits, config.hold_out)
+    return {"manifest": manifest} | more
 
 
-def listing(path: Path, asked: Asked) -> ListedFiles:
-    """Reads a file. Raises DataError where it cannot be read, or no record of it can be used."""
-    listed = [opened(file, asked) for file in expanded(str(path))]
+def listing(paths: Sequence[tuple[str, Path]], asked: Asked) -> ListedFiles:
+    """Reads files, each with the split that it is said to be of. Raises DataError where one cannot be read, or no
+    record of it can be used."""
     there: Counter[str] = Counter()
     names: dict[str, dict[str, None]] = {}
-    first: tuple[Manifest, Record] | None = None
-    inside = False
-    for manifest, record in ((one.manifest, record) for one in listed for record in one.records):
-        there[record.split or ""] += 1
-        if record.fault:
-            first = first or (manifest, record)
-            continue
-        inside = inside or record.lies is not None
-        some = names.setdefault(record.split or "", {})
-        if len(some) < LOOKED:
-            some[record.file] = None
+    inside, first = False, None
+    listed = [(split, opened(path, asked)) for split, path in paths]
+    for of, one in listed:
+        for record in one.records:
+            split = of or record.split or ""
+            there[split] += 1
+            if record.fault:
+                first = first or (record.fault, one.manifest.place(record.at))
+                continue
+            inside = inside or record.lies is not None
+            some = names.setdefault(split, {})
+            if len(some) < LOOKED:
+                some[record.file] = None
     if not names and first:
-        manifest, record = first
         raise DataError(
-            f"none of the {there.total()} records can be used; the first: {record.fault}",
+            f"none of the {there.total()} records can be used; the first: {first[0]}",
             f"name the file that lists {asked.kind.name}s and captions",
-            manifest.place(record.at),
+            first[1],
         )
-    return ListedFiles(listed[0].manifest.form, there, tuple(dict.fromkeys(chain(*names.values()))), inside)
+    return ListedFiles(listed[0][1].manifest.form, there, tuple(dict.fromkeys(chain(*names.values()))), inside)
 
 
-def summary(config: ListedConfig, forms: Sequence[str], named: bool) -> DataSummary:
-    """What is said of manifests that were read in these forms; named: the splits are theirs."""
+def _by_split(path: Path, asked: Asked) -> dict[str, Path]:
+    """Of a file that is called as those of training are: it, and beside it those of the other splits."""
+    if split_of(path) != "train" or not path.is_file():
+        return {}
+    known = {
+        split: one for one in sorted(path.parent.iterdir()) if _plain(one) == _plain(path) and (split := split_of(one))
+    }
+    found = {"train": path}
+    for split in ("val", "test"):
+        with suppress(DataError):  # it is called so, and lists nothing
+            if split in known and listing([(split, known[split])], asked).there:
+                found[split] = known[split]
+    return found if len(found) > 1 else {}
+
+
+def _plain(path: Path) -> str:
+    """A name in which the split's is left open."""
+    return re.sub(r"[a-z]+", lambda word: "*" if word[0] in SPLITS else word[0], path.name.lower())
+
+
+def summary(config: ListedConfig, manifests: Sequence[Manifest], named: bool) -> DataSummary:
+    """What is said of manifests that were read; named: the splits are theirs."""
+    forms = [one.form for one in manifests]
     paths = [path.name for _, path in files(config.manifest)]
     form = ", ".join(f"{one} ({path})" for one, path in zip(forms, paths)) if len(set(forms)) > 1 else forms[0]
     if isinstance(config.manifest, dict):
@@ -112,9 +152,9 @@ def summary(config: ListedConfig, forms: Sequence[str], named: bool) -> DataSumm
     )
 
 
-def _moving(names: Sequence[str], roots: Sequence[str]) -> bool:
+def _moving(kind: Kind, names: Sequence[str], roots: Sequence[str]) -> bool:
     """Whether most of the files are clips: by how they end, or since they are folders of frames."""
-    ends = tuple(filter(None, CLIPS))
+    ends = CLIPS.endings if kind == CLIPS else tuple(set(CLIPS.endings) - set(PICTURES.endings))
     clips = [
         name
         for name in names
@@ -125,7 +165,7 @@ def _moving(names: Sequence[str], roots: Sequence[str]) -> bool:
 
 def _splits(found: ListedFiles, wanted: Mapping[str, Sequence[str]], hold_out: Mapping[str, float]) -> dict[str, Any]:
     """The options that say which records are in which split, where that is not plain."""
-    if not set(found.there) - {""}:
+    if not found.named:
         return {"hold_out": dict(hold_out)}
     more = found.there.keys() - {name for names in wanted.values() for name in names}
     trains = any(name in found.there for name in wanted["train"])
@@ -172,7 +212,7 @@ def _nearby(beside: Path) -> Iterator[list[str]]:
     yield [str(beside.parent), str(beside.parent.parent)]
     outer = [folder for folder in _below(str(beside.parent)) if folder != str(beside)]
     yield outer
-    yield [deeper for folder in (*inner, *outer) for deeper in _below(folder)]
+    yield list(islice((deeper for folder in (*inner, *outer) for deeper in _below(folder)), MANY))
 
 
 def _below(folder: str) -> list[str]:
