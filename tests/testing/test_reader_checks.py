@@ -218,7 +218,7 @@ FAULTS = [
     ("as_spec", FarSpans, r"has the span \(.*\), and the text has \d+ characters"),
     ("as_spec", NoPadding, "its `spec` names no special id for pad"),
     ("as_spec", Ids, "is a list, not a TokenEncoding"),
-    ("as_spec", Vectors, "is no row of kind vectors: RuntimeError"),
+    ("as_spec", Vectors, "is vectors of width 2 by its FieldSpec, and a sample has"),
     ("text_back", Letters, "which reads as something else: ids has"),
     ("refuses_other_values", Trusts, r"read\(None\) raises AttributeError"),
     ("tiny_is_small", Longer, "its small form is larger: 99 for 9"),

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from vlobjectives.checking.pictures import pictures
+from vlobjectives.checking.first_samples import first_samples
 from vlobjectives.checking.records import keys_of, records
 from vlobjectives.checking.references import example
 from vlobjectives.checking.repeated_captions import repeats
@@ -86,7 +86,7 @@ def data(
         readers={name: reader for name, reader in readers.items() if name in loaded.recipe.fields},
     )
     report.add(STAGE, repeats(resolved, made))
-    report.add(STAGE, pictures(loaded, made), PluginError.code)
+    report.add(STAGE, first_samples(loaded, made), PluginError.code)
     report.add(STAGE, [*_kinds(loaded, made), *lengths(loaded, made)])
     report.add(STAGE, vocabularies(loaded, made))
     resolved = rest(resolved, report.errors_of(STAGE))

@@ -70,7 +70,7 @@ def _unread(
                 (
                     (error, value)
                     for value in values
-                    if (error := _raised(partial(fields.reads, name), value)) is not None
+                    if (error := _raised(partial(fields.row, name), value)) is not None
                     and (learned or isinstance(error, VlobjError))
                 ),
                 (None, None),

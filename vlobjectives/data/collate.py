@@ -139,8 +139,26 @@ class Fields:
     def reads(self, name: str, value: Any) -> Any:
         """What a field's reader makes of a value of its column."""
         reader = self.readers[name]
-        read = reader.read(value)
-        return given(read, TokenEncoding, reader.read) if reader.spec.kind == "tokens" else read
+        read, spec = reader.read(value), reader.spec
+        if spec.kind != "tokens":
+            return read
+        pieces: TokenEncoding = given(read, TokenEncoding, reader.read)
+        most = spec.vocabulary
+        if pieces.ids and most and not 0 <= min(pieces.ids) <= max(pieces.ids) < most:
+            outside = [number for number in pieces.ids if not 0 <= number < most]
+            raise PluginError(
+                f"'{name}' has the token ids {outside[:8]}, and its vocabulary is {most}",
+                "give ids from 0 to one less than FieldSpec.vocabulary",
+            )
+        return pieces
+
+    def row(self, name: str, value: Any) -> Any:
+        """What a field's reader makes of a value, as a batch of one holds it; tokens as they are read.
+
+        Raises PluginError where that is not what its FieldSpec says.
+        """
+        read, spec = self.reads(name, value), self.spec(name)
+        return KINDS[spec.kind].collate(name, spec, [read]) if spec.kind in KINDS else read
 
     def _plain(self, name: str, samples: Sequence[Sample]) -> Any:
         """A field of samples side by side; what cannot stand so is its reader's fault, or without one its source's."""

@@ -32,7 +32,14 @@ class FieldKind:
 
     def collate(self, name: str, spec: FieldSpec, rows: Sequence[Any]) -> Any:
         """The rows of samples side by side. Raises PluginError where a source or reader gives what cannot stand so."""
-        return torch.tensor(rows, dtype=torch.float32)
+        for row in rows:
+            if isinstance(row, str) or np.ndim(row) or row is None:
+                raise PluginError(
+                    f"'{name}' is a number by its FieldSpec, and a sample has {_brief(row)}", "give one number a sample"
+                )
+        values = torch.tensor([float(row) for row in rows], dtype=torch.float32)
+        _finite(name, "number", values)
+        return values
 
     def normalize(self, value: Any, spec: FieldSpec) -> Any:
         """A collated field as encoders get it, computed on its device."""
@@ -123,6 +130,14 @@ class LabelSet(FieldKind):
             for place, (label, number) in enumerate(pairs):
                 ids[row, place], value[row, place] = label, number
             valid[row, : len(pairs)] = True
+        owned = ids[valid]
+        if spec.vocabulary and not ((owned >= 0) & (owned < spec.vocabulary)).all():
+            outside = owned[(owned < 0) | (owned >= spec.vocabulary)].unique().tolist()
+            raise PluginError(
+                f"'{name}' has the ids {outside[:8]}, and its vocabulary is {spec.vocabulary}",
+                "give ids from 0 to one less than FieldSpec.vocabulary",
+            )
+        _finite(name, "set of labels", value)
         return Labels(ids, valid, value)
 
     def fake(self, spec: FieldSpec, rows: int) -> Labels:
@@ -142,10 +157,17 @@ class VectorSet(FieldKind):
         values = torch.zeros(len(rows), *spec.shape)
         valid = torch.zeros(len(rows), spec.shape[0], dtype=torch.bool)
         for row, vectors in enumerate(rows):
+            shape = list(np.shape(vectors))
+            if len(vectors) and shape[1:] != [spec.shape[1]]:
+                raise PluginError(
+                    f"'{name}' is vectors of width {spec.shape[1]} by its FieldSpec, and a sample has {shape}",
+                    f"give rows [m,{spec.shape[1]}], m up to {spec.shape[0]}",
+                )
             count = min(spec.shape[0], len(vectors))
             if count:
                 values[row, :count] = torch.as_tensor(vectors[:count], dtype=torch.float32)
             valid[row, :count] = True
+        _finite(name, "set of vectors", values)
         return Vectors(values, valid)
 
     def fake(self, spec: FieldSpec, rows: int) -> Vectors:
@@ -159,6 +181,20 @@ KINDS: Mapping[str, FieldKind] = {
 """Kind of a FieldSpec -> what the host does with it."""
 FILLS: Mapping[str, tuple[str, ...]] = {"tokens": ("mask", "bert")} | {kind.name: kind.fills for kind in KINDS.values()}
 """Kind of a FieldSpec -> how masks may hide positions of an input that begins with it."""
+
+
+def _finite(name: str, what: str, values: Tensor) -> None:
+    """Raises PluginError for NaN and infinity."""
+    if not values.isfinite().all():
+        raise PluginError(
+            f"'{name}' is a {what}, and a sample has NaN or infinity in it",
+            "leave such samples out: an UnusableSample says why",
+        )
+
+
+def _brief(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _picture(name: str, spec: FieldSpec, row: Any) -> Tensor:

@@ -10,10 +10,11 @@ from torch import Tensor
 from vlobjectives.contracts.balancer import Balancer, StepLosses
 from vlobjectives.contracts.noise import Noise
 from vlobjectives.costs.shape_check import troubles
+from vlobjectives.data.differences import difference
 from vlobjectives.functional import noise
 from vlobjectives.system import assemble
 from vlobjectives.testing.check import Check, CheckFailed, demand, listed, untouched
-from vlobjectives.testing.sameness import difference, random_state, states_kept
+from vlobjectives.testing.sameness import random_state, states_kept
 from vlobjectives.testing.toys import Toy
 
 STEPS = 4

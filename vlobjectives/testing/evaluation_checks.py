@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from vlobjectives.contracts.evaluation import Score
+from vlobjectives.data.differences import difference
 from vlobjectives.runtime import distributed
 from vlobjectives.system.assemble import view_parts
 from vlobjectives.testing.check import Check, CheckFailed, demand, listed
@@ -20,7 +21,7 @@ from vlobjectives.testing.evaluation_calls import (
     two_processes_announced,
     with_roles_alone,
 )
-from vlobjectives.testing.sameness import difference, random_state, states_kept
+from vlobjectives.testing.sameness import random_state, states_kept
 from vlobjectives.testing.toys import Toy
 
 SYSTEMS = 4

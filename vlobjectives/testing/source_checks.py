@@ -10,9 +10,10 @@ import torch
 
 from vlobjectives.contracts.source import Source, UnusableSample
 from vlobjectives.data.collate import Fields
+from vlobjectives.data.differences import difference
 from vlobjectives.data.loader import Layout, LoadedBatch, MicroBatches, micro_batches
 from vlobjectives.testing.check import Check, CheckFailed, demand, listed
-from vlobjectives.testing.sameness import difference, random_state, states_kept
+from vlobjectives.testing.sameness import random_state, states_kept
 from vlobjectives.testing.source_calls import drawn, looked_at, opened
 from vlobjectives.testing.source_columns import as_declared, value_equals_sample
 from vlobjectives.testing.source_options import described_as_made, digest_tells, tiny_is_small

@@ -6,10 +6,10 @@ from typing import Any
 from vlobjectives.contracts.config import Config
 from vlobjectives.contracts.source import Source
 from vlobjectives.data.data_module import make_source
+from vlobjectives.data.differences import difference
 from vlobjectives.errors import VlobjError
 from vlobjectives.resolved.tiny import small_entry
 from vlobjectives.testing.check import CheckFailed, demand
-from vlobjectives.testing.sameness import difference
 from vlobjectives.testing.toys import Toy
 
 SMALL = 4096

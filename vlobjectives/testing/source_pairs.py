@@ -7,9 +7,9 @@ import torch
 
 from vlobjectives.contracts.source import ContrastPair, Sample, Source
 from vlobjectives.data.data_module import make_source
+from vlobjectives.data.differences import difference
 from vlobjectives.errors import DataError
 from vlobjectives.testing.check import CheckFailed, demand
-from vlobjectives.testing.sameness import difference
 from vlobjectives.testing.toys import Toy
 
 MOST = 24

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from vlobjectives.contracts.evaluation import Score
 from vlobjectives.contracts.hooks import Run
 from vlobjectives.contracts.tracker import Tracker
+from vlobjectives.data.differences import difference
 from vlobjectives.errors import PluginError
 from vlobjectives.plugin_loading.load import HOOKS
 from vlobjectives.recipe import dump, load
@@ -25,7 +26,6 @@ from vlobjectives.runs import train_run
 from vlobjectives.runtime.log import Log
 from vlobjectives.system import checkpoint
 from vlobjectives.testing.check import Check, CheckFailed, demand, listed
-from vlobjectives.testing.sameness import difference
 from vlobjectives.testing.toys import Toy
 
 STEPS = 3

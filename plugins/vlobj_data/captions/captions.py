@@ -38,12 +38,14 @@ class Captions(Listed):
     letters. A manifest that names no splits is divided by a hash of the file names (`hold_out`), and `check` says so.
     Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions of
     one photo share it. What cannot be used becomes an UnusableSample, with the manifest's line or the file's fault.
-    Only the split `train` is augmented and, with `captions: one`, draws which caption it shows; other splits show the
-    middle (`resize: crop`) or all (`squash`) of a photo and its first caption. JSON (a list, or lines) may hold more of
-    what `columns` names: `tags: [dog, ball]` as `names`, raw; `phrases: [[dog], [dog, brown]]` of the record's one
-    caption as `phrases`, raw, a mapping of `caption` and `phrases`; `regions: vinvl.safetensors#123` as [M, W], the
-    first M rows of a tensor [R,W], which belong to the whole picture, whatever of it is cut out. A record that lacks
-    one, or has it broken, is a bad sample.
+    Only the split `train` is augmented and, with `captions: one` or `{draw: K}`, draws which texts it shows; other
+    splits show the middle (`resize: crop`) or all (`squash`, `pad`) of a photo and its first captions. Records may hold
+    more, which `columns` names: texts, a class, a number, a further picture; `tags: [dog, ball]` as `names`, raw;
+    `phrases: [[dog], [dog, brown]]` of the record's one caption as `phrases`, raw, a mapping of `caption` and
+    `phrases`; `regions: vinvl.safetensors#123` as [M, W], the first M rows of a tensor [R,W], which belong to the whole
+    picture, whatever of it is cut out. `boxes` of objects, and COCO's `instances`, are framed with the picture: beside
+    them the columns `phrases`, `boxes` and `masks` say what the caption speaks of, as `alignment` and `grounding` need
+    it. A record that lacks something, or has it broken, is a bad sample. docs/data.md has examples.
     """
 
     column, folder, plural, kind = "image", "images", "pictures", PICTURES

@@ -24,8 +24,8 @@ class VideoCaptions(Listed):
 
     Columns: `clip`, uint8 [F,3,S,S], and `caption`, raw. A file is MP4, MOV, WebM, MKV, GIF or AVI, or a folder of
     frames; frames are counted as they are shown. What cannot be read becomes an UnusableSample, with the manifest's
-    line or the file's fault. Splits, captions and framing as `captions` has them; one box (one mirroring) serves all
-    frames.
+    line or the file's fault. Splits, captions, further columns, views and framing as `captions` has them, but for boxes
+    and further pictures; one box (one mirroring) serves all frames.
     """
 
     column, folder, plural, kind = "clip", "videos", "clips", CLIPS
