@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from broken_plugins import BAD
-from trial_runs import forked, lines, recipe, run, until
+from trial_runs import evaluated, forked, lines, recipe, run, until
 
 from vlobjectives.contracts.batch import Batch
 from vlobjectives.contracts.source import Sample, UnusableSample
@@ -176,6 +176,10 @@ def test_bad_samples_are_counted_and_too_many_stop(tmp_path):
     lost = {"samples": 16, "unusable": 1, "first": "picture 5: torn"}
     for file in ("summary.json", "eval/step-000006.json"):
         assert json.loads((out / file).read_text(encoding="utf-8"))["unusable"] == {"test": lost}, file
+    again = evaluated(out)
+    assert again.wait() == 0, again.text
+    [file] = (out / "eval").glob("step-000006-*.json")
+    assert json.loads(file.read_text(encoding="utf-8"))["unusable"] == {"test": lost}
     more = run(path, out, "data.type=torn", "data.max_bad=0.2", "run.steps=7")
     assert more.wait() == 0, more.text
     assert more.text.count("sample skipped: picture") == 8, "output of both"

@@ -23,7 +23,11 @@ def summary(r1: float, loss: float | None = None) -> dict:
 
 ROWS = {
     "base": {0: summary(0.50, 1.0), 1: summary(0.60, 1.5), 2: summary(0.70, 2.0)},
-    "better": {0: summary(0.61, 1.0), 1: summary(0.70, 1.5), 2: summary(0.81, 2.0)},  # +11, +10, +11
+    "better": {
+        0: summary(0.61, 1.0) | {"unusable": {"test": {"samples": 9, "unusable": 1, "first": "a"}}},
+        1: summary(0.70, 1.5),
+        2: summary(0.81, 2.0),
+    },  # +11, +10, +11
     "wobbly": {0: summary(0.70, 0.0), 1: summary(0.50, 0.0), 2: summary(0.75, 0.0)},  # +20, -10, +5
     "half": {0: summary(0.40), 1: summary(0.50)},
     "none": {},

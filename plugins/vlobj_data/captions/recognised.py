@@ -136,9 +136,7 @@ def _plain(path: Path) -> str:
 
 def summary(config: ListedConfig, manifests: Sequence[Manifest], named: bool) -> DataSummary:
     """What is said of manifests that were read; named: the splits are theirs."""
-    forms = [one.form for one in manifests]
-    paths = [path.name for _, path in files(config.manifest)]
-    form = ", ".join(f"{one} ({path})" for one, path in zip(forms, paths)) if len(set(forms)) > 1 else forms[0]
+    form = ", ".join(dict.fromkeys(one.form for one in manifests))
     if isinstance(config.manifest, dict):
         return DataSummary(form, "a file for each, as data.manifest says")
     if named:
