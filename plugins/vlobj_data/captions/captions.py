@@ -31,11 +31,12 @@ REGIONS = ("phrases", "boxes", "masks")
 
 
 class Captions(Listed):
-    """Photos with captions from a manifest: Karpathy's JSON, COCO's captions, a JSON list, JSON lines, CSV or TSV.
+    """Photos with captions from a manifest, in any of the forms of docs/data.md: JSON, tables, lists, folders, shards.
 
-    A table has a header; commas, semicolons, bars or tabs stand between its columns (`image`, `caption`, `split`, or
-    other usual names of these). In .csv a quoted field may hold anything; in other tables with tabs quotation marks are
-    letters. A manifest that names no splits is divided by a hash of the file names (`hold_out`), and `check` says so.
+    A table has a header, or `keys` counts its columns; commas, semicolons, bars or tabs stand between them (`image`,
+    `caption`, `split`, other usual names of these, or those of `keys`). In .csv a quoted field may hold anything; in
+    other tables with tabs quotation marks are letters. A manifest that names no splits is divided by a hash of the
+    file names (`hold_out`), and `check` says so.
     Columns: `image`, uint8 [3,S,S], and `caption`, raw. `same` is the number of the picture's file, so the captions of
     one photo share it. What cannot be used becomes an UnusableSample, with the manifest's line or the file's fault.
     Only the split `train` is augmented and, with `captions: one` or `{draw: K}`, draws which texts it shows; other

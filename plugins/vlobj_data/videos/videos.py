@@ -20,7 +20,7 @@ from vlobjectives import Frames, Substitute
 
 
 class VideoCaptions(Listed):
-    """Clips with captions from a manifest: MSR-VTT's JSON, WebVid's table, a JSON list, JSON lines, CSV or TSV.
+    """Clips with captions from a manifest, in any of the forms of docs/data.md: MSR-VTT's, MSVD's, WebVid's, lists.
 
     Columns: `clip`, uint8 [F,3,S,S], and `caption`, raw. A file is MP4, MOV, WebM, MKV, GIF or AVI, or a folder of
     frames; frames are counted as they are shown. What cannot be read becomes an UnusableSample, with the manifest's
@@ -39,7 +39,8 @@ class VideoCaptions(Listed):
         form: ClipForm | None = Field(None, description="the manifest's form; by default found out")
         extension: str = Field(
             ".mp4",
-            description="follows a clip's id where msrvtt or webvid give no file name; empty for folders of frames",
+            description="follows a clip's id where a set gives no file name; empty for folders of frames. Another is "
+            "taken where the first clips lie so",
         )
         frames: Annotated[Frames, Field(le=64)] = Field(4, description="frames of a clip that are shown (published: 4)")
         sampling: Literal["uniform", "random"] = Field(
