@@ -109,7 +109,7 @@ def _of_file(
     from vlobjectives.data.recognition import recognised
 
     path, given = Path(what).expanduser().absolute(), _options(what, overrides)
-    first, *_ = recognised(path, registry, given)
+    first = recognised(path, registry, given)
     source = open_source(first.source, first.options)
     size = source.size("train")
     batch = min(BATCH, 1 << max(size.bit_length() - 1, 0))

@@ -31,16 +31,13 @@ class Recognised:
     options: Mapping[str, Any]
 
 
-def recognised(path: Path, registry: Registry, given: Mapping[str, Any]) -> list[Recognised]:
-    """Ask the installed sources which of them reads a file.
+def recognised(path: Path, registry: Registry, given: Mapping[str, Any]) -> Recognised:
+    """Ask the installed sources, by name, which of them reads a file; the first that does is taken.
 
     Args:
         path: An absolute path.
         registry: Where sources are looked for.
         given: Options of `data` that are written already; with `type` that source alone is asked.
-
-    Returns:
-        Those that do, at least one.
 
     Raises:
         DataError: No source does; what the first that knows such files says of it.
@@ -48,7 +45,6 @@ def recognised(path: Path, registry: Registry, given: Mapping[str, Any]) -> list
         PluginError: No source does, and one of them fails, or there is none of this type.
     """
     options = {key: value for key, value in given.items() if key != "type"}
-    found: list[Recognised] = []
     refused: list[VlobjError] = []
     for name in [given["type"]] if "type" in given else registry.names("source"):
         try:
@@ -65,17 +61,15 @@ def recognised(path: Path, registry: Registry, given: Mapping[str, Any]) -> list
             refused.append(told)
             continue
         if more is not None:
-            found.append(Recognised(name, source, {**more, **options}))
-    if not found:
-        raise next(
-            (error for kind in (DataError, RecipeError, VlobjError) for error in refused if isinstance(error, kind)),
-            DataError(
-                "no installed source reads this",
-                "`vlobj plugins` lists the sources, `vlobj plugins NAME` what one reads",
-                Place(str(path)),
-            ),
-        )
-    return found
+            return Recognised(name, source, {**more, **options})
+    raise next(
+        (error for kind in (DataError, RecipeError, VlobjError) for error in refused if isinstance(error, kind)),
+        DataError(
+            "no installed source reads this",
+            "`vlobj plugins` lists the sources, `vlobj plugins NAME` what one reads",
+            Place(str(path)),
+        ),
+    )
 
 
 def _refused(name: str, source: type[Source], error: Any) -> RecipeError:
