@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 from vlobj_data.captions.captions import Captions
+from vlobj_data.scenes.scenes import Scenes
+from vlobj_data.videos.videos import VideoCaptions
 
 from vlobjectives import FieldSpec, Sample, UnusableSample
 from vlobjectives.errors import DataError
@@ -254,3 +257,39 @@ def test_a_letterbox_shows_all_of_a_picture_on_its_mean_colour(folder):
     assert (made[:, 5:15] == 255).all()
     for rows in (made[:, :5], made[:, 15:]):
         assert (rows == torch.tensor([51, 102, 153])[:, None, None]).all()
+
+
+def test_small_runs_show_views_and_texts_of_scenes(folder):
+    views = {"second": {"flip": True, "transforms": [{"RandomGrayscale": {}}]}, "local": {"size": 8, "count": 2}}
+    config = Captions.Config(manifest="none", image_size=16, views=views, captions={"draw": 3})
+    small = config.tiny(32)
+    scenes = Scenes(Scenes.Config.model_validate_json(json.dumps(small.options), strict=True))
+    assert small.type == "scenes" and {"second", "local_1", "local_2", "caption_2", "caption_3"} <= set(scenes.columns)
+    assert scenes.columns["second"].shape == (3, 32, 32) and scenes.columns["local_1"].shape == (3, 16, 16)
+    assert "views" not in Captions.Config(manifest="none").tiny(32).options
+
+
+def test_clips_have_columns_texts_and_views_too(folder):
+    (folder / "clip").mkdir()
+    for number in range(4):
+        shutil.copy(folder / "a.png", folder / "clip" / f"{number}.png")
+    row = {"video": "clip", "caption": ["one clip", "the same clip"], "label": "play", "long": "It is long. It ends."}
+    (folder / "clips.jsonl").write_text(json.dumps(row | {"split": "train"}), encoding="utf-8")
+    options = {
+        "columns": {"label": "class", "long": "caption"},
+        "captions": {"draw": 2, "odds": {"caption": 1, "long": 1}, "sentences": 1},
+        "views": {"second": {"size": 8, "transforms": [{"RandAugment": None}]}},
+    }
+    made = VideoCaptions(VideoCaptions.Config(manifest=str(folder / "clips.jsonl"), image_size=16, frames=3, **options))
+    assert made.columns == VideoCaptions.described(made.config)
+    assert list(made.columns) == ["clip", "caption", "caption_2", "second", "label", "long"]
+    values = [made.sample("train", 0, epoch, 0).values for epoch in range(20)]
+    shown = {one[name] for one in values for name in ("caption", "caption_2")}
+    assert shown == {"one clip", "the same clip", "It is long.", "It ends."}
+    assert values[0]["second"].shape == (3, 3, 8, 8) and values[0]["label"] == "play"
+    frames = values[0]["second"]
+    assert torch.equal(frames[0], frames[1]) and torch.equal(frames[0], frames[2]), "alike frames are changed alike"
+    with pytest.raises(ValidationError, match="of clips cannot be boxes"):
+        VideoCaptions.Config(manifest="m", columns={"things": "boxes"})
+    plain = VideoCaptions(VideoCaptions.Config(manifest=str(folder / "clips.jsonl"), image_size=16))
+    assert made.digest() != plain.digest()

@@ -86,7 +86,8 @@ class Captions(Listed):
             return there + (list(REGIONS) if has_regions(self) else [])
 
         def tiny(self, pixels: int) -> Substitute:
-            return Substitute("scenes", tiny.scenes(pixels))
+            more = tiny.shown(self.captions, self.views, self.image_size, pixels)
+            return Substitute("scenes", tiny.scenes(pixels) | more)
 
     def __init__(self, config: Config, max_pixels: int = 64_000_000):
         self._instances = Instances(config.instances, config.phrases) if config.instances else None

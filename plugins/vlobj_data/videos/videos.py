@@ -61,7 +61,8 @@ class VideoCaptions(Listed):
             return columns
 
         def tiny(self, pixels: int) -> Substitute:
-            return Substitute("scenes", tiny.scenes(pixels, moving=True))
+            more = tiny.shown(self.captions, self.views, self.image_size, pixels)
+            return Substitute("scenes", tiny.scenes(pixels, moving=True) | more)
 
     @classmethod
     def shape(cls, config: Config) -> tuple[int, ...]:
