@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from shard_files import as_files, as_shards, caption, members, picture, tar
+from vlobj_data.captions import kept
 from vlobj_data.captions.captions import Captions
 from vlobj_data.forms import slices
 from vlobj_data.forms.asked import Slice
@@ -365,11 +366,10 @@ def _digests(made: Captions) -> list[int]:
     return [int(made.sample("train", number, 0, 0).values["image"].long().sum()) for number in range(COUNT)]
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_processes_share_a_source(both, start):
+def test_processes_share_a_source(both):
     made = source(both[1])
     expected = _digests(made)
-    with multiprocessing.get_context(start).Pool(2) as pool:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map(_digests, [made, made]) == [expected, expected]
     assert _digests(pickle.loads(pickle.dumps(made))) == expected
 
@@ -452,3 +452,39 @@ def test_coco_in_shards_is_coco_in_files(tmp_path):
     assert files.size("train") == 54
     same(files, made, (0,))
     assert not [flaw for flaw in made.problems(thorough=True) if flaw.samples]
+
+
+@pytest.mark.skipif(not (SHARED / "hostile").exists(), reason="needs shared/data/hostile")
+def test_hostile_pictures_in_a_shard_are_what_they_are_in_files(tmp_path):
+    paths = [path for path in sorted((SHARED / "hostile" / "images").iterdir()) if path.stat().st_size]
+    (tmp_path / "files").mkdir()
+    pairs = []
+    for number, path in enumerate(paths):
+        (tmp_path / "files" / f"{number:03d}.jpg").write_bytes(path.read_bytes())
+        pairs += [(f"{number:03d}.jpg", path.read_bytes()), (f"{number:03d}.txt", b"a picture")]
+    rows = [json.dumps({"image": f"{number:03d}.jpg", "caption": "a picture"}) for number in range(len(paths))]
+    (tmp_path / "files" / "list.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    files, shards = source(tmp_path / "files" / "list.jsonl"), source(tar(tmp_path / "a.tar", pairs))
+    good = 0
+    for number, path in enumerate(paths):
+        one, other = (made.sample("train", number, 0, 0) for made in (files, shards))
+        assert type(one) is type(other), path.name
+        if isinstance(one, Sample):
+            assert torch.equal(one.values["image"], other.values["image"]), path.name
+            good += 1
+        else:
+            assert one.reason.partition(": ")[2] == other.reason.partition(": ")[2]
+    assert 10 < good < len(paths)
+    lost = [sum(flaw.samples for flaw in made.problems(thorough=True)) for made in (files, shards)]
+    assert lost[0] == lost[1] > 0
+
+
+def test_shards_that_moved_are_found_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "LARGE", 0)
+    monkeypatch.setenv("VLOBJ_CACHE", str(tmp_path / "cache"))
+    first = source(as_shards(tmp_path / "here", 6, 3))
+    os.rename(tmp_path / "here", tmp_path / "there")
+    for _ in range(2):
+        again = source(tmp_path / "there")
+        assert again.digest() == first.digest() and again.size("train") == 6
+        assert all(isinstance(again.sample("train", number, 0, 0), Sample) for number in range(6))
