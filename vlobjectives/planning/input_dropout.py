@@ -29,11 +29,11 @@ def drawn_by_input(
     those of single passes.
     """
     draws = _ByInput(part, seeds, len(seeds) * number.shape[0])
-    real = type(number) is Tensor  # on fake tensors nothing is drawn
-    before = _state(number.device) if real else None
+    devices = {torch.device("cpu"), number.device} if type(number) is Tensor else ()  # fake tensors draw nothing
+    before = {device: _state(device) for device in devices}
     with draws:
         value = call(*inputs)
-    if before is not None and not torch.equal(before, _state(number.device)):
+    if not all(torch.equal(state, _state(device)) for device, state in before.items()):
         raise draws.refusal("draws random numbers that are no rows of its inputs")
     return value
 
