@@ -92,6 +92,7 @@ class Captions(Listed):
     def __init__(self, config: Config, max_pixels: int = 64_000_000):
         self._instances = Instances(config.instances, config.phrases) if config.instances else None
         super().__init__(config, max_pixels)
+        self._instances = None  # the records have them
         if has_regions(config):
             self.can = self.can | {"regions"}
 
