@@ -229,6 +229,13 @@ def test_damaged_tables_are_named(tmp_path, kind):
         assert caught.value.place.file == str(path) and not list((tmp_path).glob("cache/arrow/*.part"))
 
 
+def test_a_column_whose_name_is_no_text_is_refused(tmp_path):
+    path = stream(tmp_path / "a.arrow", rows(other_name=[1] * COUNT))
+    path.write_bytes(path.read_bytes().replace(b"other_name", b"other\xa0name"))
+    with pytest.raises(DataError, match="the table cannot be read: 'utf-8' codec"):
+        source(path)
+
+
 def test_offsets_that_lead_out_of_the_file_are_refused(tmp_path):
     path = stream(tmp_path / "a.arrow", rows())
     data = bytearray(path.read_bytes())

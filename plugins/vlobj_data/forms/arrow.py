@@ -8,7 +8,7 @@ that is compressed, is unpacked once into the cache folder.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -158,6 +158,7 @@ class _Batches(Sequence[Any]):
                 listed = list(reader)
                 self._get, self._count = listed.__getitem__, len(listed)
             self.schema = reader.schema
+            _names(self.schema)
 
     def __len__(self) -> int:
         return self._count
@@ -169,6 +170,18 @@ class _Batches(Sequence[Any]):
             batch = self._get(number)
             batch.validate(full=True)
         return batch
+
+
+def _names(fields: Iterable[Any]) -> list[str]:
+    """All names of fields and of fields within them. Raises UnicodeDecodeError where one is not UTF-8."""
+    found = []
+    for field in fields:
+        kind = field.type
+        while hasattr(kind, "value_type"):
+            kind = kind.value_type
+        inner = [kind.field(number) for number in range(kind.num_fields)] if str(kind)[:6] == "struct" else []
+        found += [field.name, *_names(inner)]
+    return found
 
 
 def _lies_plain(path: Path) -> bool:
@@ -212,7 +225,7 @@ def _as_data_error(path: Path) -> Iterator[None]:
     """What pyarrow says of a damaged file, with the file's name."""
     try:
         yield
-    except (pyarrow(path).ArrowException, OSError) as error:
+    except (pyarrow(path).ArrowException, OSError, UnicodeDecodeError) as error:
         why = str(error).partition("\n")[0].rstrip(".")
         raise DataError(f"the table cannot be read: {why}", AGAIN, Place(str(path))) from None
 
