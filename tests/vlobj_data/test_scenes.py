@@ -557,3 +557,19 @@ def test_oracle_and_words_of_the_source():
     assert here.words("colour") == COLOURS and here.words("answer") == ANSWERS
     with pytest.raises(DataError, match="taste"):
         here.words("taste")
+
+
+def test_what_is_shown_may_be_pictures_alone_or_texts_alone():
+    """The same scenes; what needs a column that is not shown is nothing that the source can. Of all columns the digest
+    is the one without the option."""
+    options = {"samples": 8, "val": 0, "test": 0, "test_new": 0, "image_size": 32}
+    whole = Scenes(Scenes.Config(**options))
+    for column, can in (("image", set()), ("caption", {"words", "oracle"})):
+        alone = Scenes(Scenes.Config(**options, columns=(column,)))
+        values, same = alone.sample("train", 3, 0, 0).values, whole.sample("train", 3, 0, 0).values[column]
+        assert list(values) == [column] == list(alone.columns) and np.array_equal(values[column], same)
+        assert alone.columns[column] == whole.columns[column] and alone.can == can
+        assert alone.digest() != whole.digest() and Scenes.Config(columns=(column,)).tiny(32).columns == (column,)
+    assert Scenes(Scenes.Config(**options, columns=None)).digest() == whole.digest()
+    with pytest.raises(ValueError, match="there is no column 'captoin': did you mean 'caption'"):
+        Scenes.Config(columns=("captoin",))
