@@ -1,6 +1,6 @@
 """Four captions through one text tower: as rows of one pass, and each by itself.
 
-    python benchmarks/stacked.py [--rounds 15] [--json FILE]
+    python benchmarks/stacked.py [--rounds 15] [--rows 4,8,16,64] [--json FILE]
 
 A step is forward and backward of the tower alone (`itc`'s, of two blocks, width 128, on captions of 34 pieces) with
 batches of so many pictures, in turns in one process; ratios are of neighbouring turns. Two minutes on two cores.
@@ -15,7 +15,6 @@ from vlobjectives import Objective, Term, encoded
 from vlobjectives.testing import Toy
 
 TEXTS = ("text", "caption_2", "caption_3", "caption_4")
-ROWS = (8, 16, 64)
 TOWER = {
     "model_type": "roberta-prelayernorm",
     "hidden_size": 128,
@@ -64,11 +63,11 @@ def steps(rows: int, dropout: float) -> Iterator[tuple[str, Callable[[], None]]]
         yield name, step
 
 
-def table(rounds: int) -> list[dict[str, str]]:
+def table(rounds: int, sizes: list[int]) -> list[dict[str, str]]:
     """A row for each size of batch, without dropout and with it."""
     rows = []
     for dropout in (0.0, 0.1):
-        for count in ROWS:
+        for count in sizes:
             taken = paired.turns(dict(steps(count, dropout)), rounds)
             rows.append(
                 {
@@ -83,5 +82,6 @@ def table(rounds: int) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    asked = paired.options(__doc__, rounds=15)
-    paired.show("Four captions through one text tower", table(asked.rounds), asked.json)
+    asked = paired.options(__doc__, rounds=15, rows=("4,8,16,64", "pictures of a batch, several by commas"))
+    sizes = [int(size) for size in asked.rows.split(",")]
+    paired.show("Four captions through one text tower", table(asked.rounds, sizes), asked.json)
