@@ -26,7 +26,7 @@ LATER = ("interpolation", "flip_unless", "keys", "views")
 PLACE: JsonDict = {"place": True}
 Folders = str | list[str] | None
 Manifests = str | list[str] | dict[str, str | list[str]]
-Key = str | Annotated[int, Field(ge=1)]
+Key = str | Annotated[int, Field(ge=1, le=10_000)]
 Channel = Annotated[float, Field(ge=-1000, le=1000)]
 Colours = Literal["half", "imagenet", "clip"] | tuple[Channel, Channel, Channel]
 
