@@ -8,7 +8,7 @@ converted. Pictures of floats or of 32-bit integers are refused: nothing says wh
 refused, never filled up with gray. What a training run reads, and what is shown to its weights later, is read here.
 
 Pillow decodes everything. torchvision's decoders are on their way out (deprecated in 0.29); its JPEG decoder agrees
-with Pillow's to the bit but takes files that are cut off, its PNG decoder ends the process on some damaged files.
+with Pillow's to the bit and is faster, its PNG decoder ends the process on some damaged files (docs/shards.md).
 """
 
 import re
