@@ -4,6 +4,8 @@ import io
 import json
 import random
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -496,3 +498,21 @@ def test_real_clips_are_all_read():
         for source in (listed, told)
     ]
     assert captions[0] == captions[1]
+
+
+def test_a_worker_that_is_forked_collects_frames_that_another_process_read(tmp_path):
+    """Garbage of the process that forks may hold frames, as an error's traceback does; their threads are not in the fork."""
+    code = (
+        "import gc, os, sys; from pathlib import Path; from vlobj_data.videos import clips\n"
+        "class Cycle: pass\n"
+        "def kept(frame, rgb=clips._rgb):\n"
+        "    cycle = Cycle(); cycle.own, cycle.frame = cycle, frame\n"
+        "    return rgb(frame)\n"
+        "clips._rgb = kept; gc.disable()\n"
+        "clips.read_clip(Path(sys.argv[1]), lambda count: [0, 1], 10**7)\n"
+        "child = os.fork()\n"
+        "if not child: gc.collect(); os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, film(tmp_path / "a.mp4")], timeout=60, start_new_session=True)
+    assert ended.returncode == 0

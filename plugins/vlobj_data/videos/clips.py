@@ -160,10 +160,14 @@ def _sound(frame: Any) -> Tensor:
 
 
 def _rgb(frame: Any) -> np.ndarray:
-    """[H,W,3] uint8, on white."""
+    """[H,W,3] uint8, on white.
+
+    By one thread: a loader's worker is one core, and a worker that is forked while the threads of others wait hangs when it
+    collects what they belong to.
+    """
     if not any(component.is_alpha for component in frame.format.components):
-        return frame.to_ndarray(format="rgb24")
-    rgba = frame.to_ndarray(format="rgba").astype(np.uint16)
+        return frame.to_ndarray(format="rgb24", threads=1)
+    rgba = frame.to_ndarray(format="rgba", threads=1).astype(np.uint16)
     alpha = rgba[..., 3:]
     return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
