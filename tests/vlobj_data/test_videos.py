@@ -501,7 +501,7 @@ def test_real_clips_are_all_read():
 
 
 def test_a_worker_that_is_forked_collects_frames_that_another_process_read(tmp_path):
-    """Garbage of the process that forks may hold frames, as an error's traceback does; their threads are not in the fork."""
+    """Garbage may hold frames, as an error's traceback does, and the threads that converted them are not in a fork."""
     code = (
         "import gc, os, sys; from pathlib import Path; from vlobj_data.videos import clips\n"
         "class Cycle: pass\n"

@@ -162,8 +162,8 @@ def _sound(frame: Any) -> Tensor:
 def _rgb(frame: Any) -> np.ndarray:
     """[H,W,3] uint8, on white.
 
-    By one thread: a loader's worker is one core, and a worker that is forked while the threads of others wait hangs when it
-    collects what they belong to.
+    By one thread: a loader's worker is one core, and one that was forked beside waiting threads hangs when it collects
+    what they belong to.
     """
     if not any(component.is_alpha for component in frame.format.components):
         return frame.to_ndarray(format="rgb24", threads=1)
