@@ -225,7 +225,8 @@ def test_every_plugin_explains_itself():
     ]
     assert silent == []
     types = {one["name"]: one["type"] for one in found["source", "captions"]["options"]}
-    assert (types["manifest"], types["images"]) == ("path", "path or list of path or null")
+    assert types["manifest"] == "path or list of path or mapping to path or list of path"
+    assert types["images"] == "path or list of path or null"
     assert (
         next(one["type"] for one in found["objective", "itc"]["options"] if one["name"] == "joint")
         == "name of a part of the model"

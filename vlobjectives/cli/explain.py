@@ -275,7 +275,8 @@ def _type(shape: Mapping[str, Any], schema: Mapping[str, Any], named: str) -> st
     if kind == "array":
         return f"list of {_type(shape.get('items', {}), schema, named)}"
     if kind == "object" and isinstance(shape.get("additionalProperties"), dict):
-        return f"mapping to {_type(shape['additionalProperties'], schema, '')}"
+        held = named if named == "path" else ""  # other names may be those of keys
+        return f"mapping to {_type(shape['additionalProperties'], schema, held)}"
     if kind == "object" and "properties" in shape:
         return f"{{{', '.join(shape['properties'])}}}"
     bounds = [f"{sign} {shape[key]:g}" for key, sign in BOUNDS.items() if key in shape]
