@@ -183,7 +183,7 @@ def every_other_name(recipe: str) -> tuple[int, int]:
                 continue
             for name, feed in made.feeds.items():
                 whole = changed.cls(changed.config)
-                if name in (one.entry.sources or (name,)) and whole.needs <= feed.source.has:
+                if name in (one.entry.sources or (name,)) and not trials.unmet(whole, name):
                     for split in ("val", "test"):
                         held = SplitContext(system, feed.source, feed.fields, split, 0, 8, torch.device("cpu"))
                         with torch.no_grad():
