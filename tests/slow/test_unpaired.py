@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TRAINED = {
     "pairs": {"itc/contrast", "itm/match", "mlm/words", "mim/pixels"},
