@@ -36,7 +36,9 @@ def costs(recipe: str | Path, registry: Registry) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "alone.yaml"
         path.write_text(f"extends: {recipe}{ALONE}", encoding="utf-8")
-        plan: dict[str, Any] = table.data(measure(resolve(load(path, ("run.device=cpu", "run.precision=bf16")), registry)))
+        plan: dict[str, Any] = table.data(
+            measure(resolve(load(path, ("run.device=cpu", "run.precision=bf16")), registry))
+        )
     return plan
 
 
