@@ -182,6 +182,20 @@ def test_a_damaged_table_is_made_again(photos, left):
     assert shown(source(photos)) == wanted
 
 
+def test_an_error_of_a_form_is_no_damage_of_its_table(photos, monkeypatch):
+    """Records go by once: reading them again would make a table of what is left of them."""
+    calls = []
+
+    def failing(*given) -> None:
+        calls.append(given)
+        raise ValueError("a form's own")
+
+    monkeypatch.setattr(kept, "gather", failing)
+    with pytest.raises(ValueError, match="a form's own"):
+        source(photos)
+    assert len(calls) == 1 and not tables(photos)
+
+
 def test_without_a_cache_it_lies_in_memory_and_check_says_so(photos, monkeypatch):
     wanted = shown(source(photos))
     (photos.parent / "file").write_text("no folder", encoding="utf-8")

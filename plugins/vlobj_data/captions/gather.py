@@ -21,8 +21,8 @@ class Gathered:
     """What is known of the records while they go by: a few numbers each."""
 
     def __init__(self) -> None:
-        self.names: dict[str, int] = {"": 0}
-        """Of the manifest's splits, in order; "": none."""
+        self.names: dict[str, int] = {}
+        """Of the manifests' splits, in order of appearance; "": none."""
         self.split, self.captions = array("i"), array("i")
         self.good = array("b")
         self.hash, self.check = array("Q"), array("I")
@@ -98,20 +98,12 @@ def gather(
             "named": found.named,
             "splits": splits,
             "last": last,
-            "there": _there(found) if found.named else {},
+            "there": dict(zip(found.names, np.bincount(split).tolist(), strict=True)) if found.named else {},
             "first_out": first_out,
             "twice": _twice(found, kept[good[kept]]),
             "manifests": [[one.form, one.lines, one.kin, one.notes] for one in manifests],
         },
     )
-
-
-def _there(found: Gathered) -> dict[str, int]:
-    """Name of a split of the manifests -> its records, by size as Counter would list them: in order of appearance."""
-    split = np.frombuffer(found.split, np.int32)
-    counts = np.bincount(split, minlength=len(found.names)).tolist()
-    first = {name: int(np.argmax(split == number)) for name, number in found.names.items() if counts[number]}
-    return {name: counts[found.names[name]] for name in sorted(first, key=first.__getitem__)}
 
 
 def _targets(
@@ -125,12 +117,8 @@ def _targets(
         return np.where(drawn < len(hold_out), drawn + 1, 0), {}
     into = {name: number for number, names in enumerate(wanted.values()) for name in names}
     target = np.array([into.get(name, -1) for name in found.names], np.int64)[split]
-    out = {name: int(np.argmax(split == number)) for name, number in found.names.items() if name not in into}
-    return target, {
-        name: [found.manifest[at], found.at[at]]
-        for name, at in sorted(out.items(), key=lambda one: one[1])
-        if len(split) and split[at] == found.names[name]
-    }
+    first = {name: int(np.argmax(split == number)) for name, number in found.names.items() if name not in into}
+    return target, {name: [found.manifest[at], found.at[at]] for name, at in first.items()}
 
 
 def _hash(name: bytes) -> int:

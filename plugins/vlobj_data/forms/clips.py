@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 from vlobj_data.forms.asked import Asked, LayoutFault, Rows
 from vlobj_data.forms.header import Wanted
-from vlobj_data.forms.json_layouts import parsed, unlike
+from vlobj_data.forms.json_layouts import two_lists
 from vlobj_data.forms.looking import ending, first_of, settled
-from vlobj_data.forms.manifest import Manifest
+from vlobj_data.forms.manifest import Manifest, pickled
 from vlobj_data.forms.tables import of_csv
 from vlobjectives.errors import DataError
 
@@ -32,15 +32,8 @@ def msrvtt(manifest: Manifest, asked: Asked) -> Rows:
     A clip's file is `file_name` where a video has one, else its id with the extension. A sentence for a clip that is
     not listed is a bad record of the training split.
     """
-    whole = parsed(manifest)
-    videos, sentences = (whole.get(key) if isinstance(whole, dict) else None for key in ("videos", "sentences"))
-    if not isinstance(videos, list) or not isinstance(sentences, list):
-        raise unlike(
-            "in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption",
-            whole,
-            manifest,
-            asked.kind,
-        )
+    layout = "in MSR-VTT's layout: an object with videos[].video_id and sentences[].video_id, caption"
+    videos, sentences = two_lists(manifest, asked, "videos", "sentences", layout)
     ids = [video.get("video_id") if isinstance(video, dict) else None for video in videos]
     follows = ending((name for name in ids if isinstance(name, str)), asked)
     found: dict[str, dict[str, Any]] = {}
@@ -128,7 +121,7 @@ def _clip(row: dict[str, Any]) -> str:
 
 def is_pickle(path: Path, head: bytes) -> bool:
     """Whether a file is a pickle."""
-    return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return pickled(head)
 
 
 class _Plain(pickle.Unpickler):

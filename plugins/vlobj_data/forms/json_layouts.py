@@ -117,20 +117,22 @@ def _ways(image: dict[str, Any]) -> tuple[str, str]:
     return f"{folder}/{name}" if isinstance(folder, str) and folder else name, name
 
 
+def two_lists(manifest: Manifest, asked: Asked, first: str, second: str, layout: str) -> tuple[list[Any], list[Any]]:
+    """What stands under two keys of a manifest's one object. Raises DataError where it is not in this layout."""
+    whole = parsed(manifest)
+    found = [whole.get(key) if isinstance(whole, dict) else None for key in (first, second)]
+    if not all(isinstance(one, list) for one in found):
+        raise unlike(layout, whole, manifest, asked.kind)
+    return found[0], found[1]
+
+
 def coco(manifest: Manifest, asked: Asked) -> Rows:
     """COCO's captions (Chen et al. 2015): images[].id, file_name and annotations[].image_id, caption.
 
     A caption of a picture that is not listed is a bad record, as is a picture without a caption.
     """
-    whole = parsed(manifest)
-    images, captions = (whole.get(key) if isinstance(whole, dict) else None for key in ("images", "annotations"))
-    if not isinstance(images, list) or not isinstance(captions, list):
-        raise unlike(
-            "in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption",
-            whole,
-            manifest,
-            asked.kind,
-        )
+    layout = "in COCO's layout: an object with images[].id, file_name and annotations[].image_id, caption"
+    images, captions = two_lists(manifest, asked, "images", "annotations", layout)
     if captions and not any(isinstance(one, dict) and "caption" in one for one in captions):
         raise DataError(
             "these are COCO's annotations of objects, and none holds a caption",

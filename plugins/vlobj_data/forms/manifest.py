@@ -165,9 +165,14 @@ def _other(head: bytes, path: Path, plural: str) -> tuple[str, str] | None:
         found = "a video", "name the file that lists {plural} and captions"
     elif head[257:262] == b"ustar":
         found = "a tar archive", "unpack it (tar -xf {name}); " + TABLE
-    elif head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+    elif pickled(head):
         found = "a pickle, which is never run", TABLE
     return found and (found[0], found[1].format(plural=plural, name=name))
+
+
+def pickled(head: bytes) -> bool:
+    """Whether a file's first bytes are a pickle's."""
+    return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
 
 
 def decoded(data: bytes, path: Path) -> str:
