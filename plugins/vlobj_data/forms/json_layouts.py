@@ -120,10 +120,10 @@ def _ways(image: dict[str, Any]) -> tuple[str, str]:
 def two_lists(manifest: Manifest, asked: Asked, first: str, second: str, layout: str) -> tuple[list[Any], list[Any]]:
     """What stands under two keys of a manifest's one object. Raises DataError where it is not in this layout."""
     whole = parsed(manifest)
-    found = [whole.get(key) if isinstance(whole, dict) else None for key in (first, second)]
-    if not all(isinstance(one, list) for one in found):
+    one, other = (whole.get(key) if isinstance(whole, dict) else None for key in (first, second))
+    if not isinstance(one, list) or not isinstance(other, list):
         raise unlike(layout, whole, manifest, asked.kind)
-    return found[0], found[1]
+    return one, other
 
 
 def coco(manifest: Manifest, asked: Asked) -> Rows:
