@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import struct
 import zlib
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -16,41 +16,63 @@ from vlobj_data.forms.manifest import Manifest
 from vlobj_data.forms.records import Record
 from vlobjectives.errors import DataError
 
+NUMBERS = np.dtype(
+    [
+        ("split", "<i4"),
+        ("captions", "<i4"),
+        ("good", "?"),
+        ("within", "?"),  # another file
+        ("manifest", "<i4"),
+        ("at", "<i8"),
+        ("name", "<u8"),  # hash of the file's name
+        ("hash", "<u8"),  # of that, or of where it lies within another one; with `check` 96 bits
+        ("check", "<u4"),
+    ]
+)
+"""What is known of a record while it goes by."""
+_PACKED = struct.Struct("<ii??iqQQI")
+
 
 class Gathered:
-    """What is known of the records while they go by: a few numbers each."""
+    """The numbers of the records that went by."""
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
         """Of the manifests' splits, in order of appearance; "": none."""
-        self.split, self.captions = array("i"), array("i")
-        self.good = array("b")
-        self.hash, self.check = array("Q"), array("I")
-        """Of a file's name, or of where it lies within another one, 96 bits together."""
-        self.name = array("Q")
-        """Hash of a file's name."""
-        self.within = array("b")
-        """Whether it lies within another one."""
-        self.manifest, self.at = array("i"), array("q")
         self.named = False
+        self._packed = bytearray()
 
     def add(self, of: int, record: Record, container: Path | None) -> Row:
         split = record.split or ""
         self.named |= bool(split) and bool(record.file or not record.fault)
-        self.split.append(self.names.setdefault(split, len(self.names)))
-        self.captions.append(len(record.captions))
-        self.good.append(not record.fault)
         # a record without a file falls into a drawn split by its place
-        name = (os.path.normpath(record.file) if record.file else str(record.at)).encode("utf-8", "replace")
-        self.name.append(_hash(name))
+        name = (_plain(record.file) if record.file else str(record.at)).encode("utf-8", "replace")
+        hashed = same = _hash(name)
         if lies := record.lies:  # shards that number their samples anew have the same names for others
             name = f"{lies.container or container}\0{lies.offset}".encode("utf-8", "replace")
-        self.within.append(bool(lies))
-        self.hash.append(_hash(name) if lies else self.name[-1])
-        self.check.append(zlib.crc32(name))
-        self.manifest.append(of)
-        self.at.append(record.at)
-        return Row(of, record.at, record.file, record.fault, list(record.captions), record.more, record.lies)
+            same = _hash(name)
+        self._packed += _PACKED.pack(
+            self.names.setdefault(split, len(self.names)),
+            len(record.captions),
+            not record.fault,
+            bool(lies),
+            of,
+            record.at,
+            hashed,
+            same,
+            zlib.crc32(name),
+        )
+        return Row(of, record.at, record.file, record.fault, list(record.captions), record.more, lies)
+
+    def numbers(self) -> np.ndarray:
+        """A row of NUMBERS for each record."""
+        return np.frombuffer(self._packed, NUMBERS)
+
+
+def _plain(file: str) -> str:
+    """One name for a file that is written in several ways: `./a.jpg`, `b/../a.jpg`."""
+    odd = "./" in file or "//" in file or file.endswith(("/", "/.", "/.."))
+    return os.path.normpath(file) if odd else file
 
 
 def gather(
@@ -72,19 +94,20 @@ def gather(
             writer.add(found.add(of, record, manifests[of].container))
         manifests[of].text = ""
     splits = list(wanted) if found.named else ["train", *hold_out]
-    split, good = np.frombuffer(found.split, np.int32), np.frombuffer(found.good, np.int8).astype(bool)
-    target, first_out = _targets(found, splits, wanted, hold_out)
+    numbers = found.numbers()
+    target, first_out = _targets(found, numbers, wanted, hold_out)
     kept = np.flatnonzero(target >= 0)
-    number = np.full(len(split), -1, np.int64)
-    number[kept[good[kept]]] = _numbered(found, kept[good[kept]])
+    sound = kept[numbers["good"][kept]]
+    number = np.full(len(numbers), -1, np.int64)
+    number[sound] = _numbered(numbers[sound])
     order, ends = _entries(target[kept], number[kept])
     order = kept[order]
     lead = order[np.concatenate([[0], ends[:-1]])] if len(ends) else order
-    captions = np.frombuffer(found.captions, np.int32)[order].astype(np.int64)
+    captions = numbers["captions"][order].astype(np.int64)
     samples = np.maximum(np.add.reduceat(captions, np.concatenate([[0], ends[:-1]])), 1) if len(ends) else captions
     counts = np.bincount(target[lead], minlength=len(splits)).tolist()
     last = list(accumulate(counts))
-    small = np.int32 if len(split) < 2**31 else np.int64
+    small = np.int32 if len(numbers) < 2**31 else np.int64
     writer.finish(
         {
             "order": order.astype(small),
@@ -98,49 +121,47 @@ def gather(
             "named": found.named,
             "splits": splits,
             "last": last,
-            "there": dict(zip(found.names, np.bincount(split).tolist(), strict=True)) if found.named else {},
+            "there": dict(zip(found.names, np.bincount(numbers["split"]).tolist(), strict=True)) if found.named else {},
             "first_out": first_out,
-            "twice": _twice(found, kept[good[kept]]),
+            "twice": _twice(numbers, sound),
             "manifests": [[one.form, one.lines, one.kin, one.notes] for one in manifests],
         },
     )
 
 
 def _targets(
-    found: Gathered, splits: Sequence[str], wanted: Mapping[str, Sequence[str]], hold_out: Mapping[str, float]
+    found: Gathered, numbers: np.ndarray, wanted: Mapping[str, Sequence[str]], hold_out: Mapping[str, float]
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The number of each record's split, -1 for those that are left out, and of these the first of each name."""
-    split = np.frombuffer(found.split, np.int32)
+    split = numbers["split"]
     if not found.named:
-        where = np.frombuffer(found.name, np.uint64).astype(np.float64) / 2.0**64
+        where = numbers["name"].astype(np.float64) / 2.0**64
         drawn = np.searchsorted(list(accumulate(hold_out.values())), where, side="right")
         return np.where(drawn < len(hold_out), drawn + 1, 0), {}
     into = {name: number for number, names in enumerate(wanted.values()) for name in names}
     target = np.array([into.get(name, -1) for name in found.names], np.int64)[split]
     first = {name: int(np.argmax(split == number)) for name, number in found.names.items() if name not in into}
-    return target, {name: [found.manifest[at], found.at[at]] for name, at in first.items()}
+    return target, {name: [int(numbers["manifest"][at]), int(numbers["at"][at])] for name, at in first.items()}
 
 
 def _hash(name: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())
 
 
-def _twice(found: Gathered, which: np.ndarray) -> list[int]:
+def _twice(numbers: np.ndarray, which: np.ndarray) -> list[int]:
     """Of files within others: how many have the name of an earlier one, and the first two records of one name."""
-    which = which[np.frombuffer(found.within, np.int8)[which].astype(bool)]
-    _, first = np.unique(np.frombuffer(found.hash, np.uint64)[which], return_index=True)
+    which = which[numbers["within"][which]]
+    _, first = np.unique(numbers["hash"][which], return_index=True)
     which = which[np.sort(first)]
-    names = np.frombuffer(found.name, np.uint64)[which]
-    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(numbers["name"][which], return_index=True, return_inverse=True)
     again = np.flatnonzero(first[inverse] != np.arange(len(which)))
     return [len(again), int(which[first[inverse[again[0]]]]), int(which[again[0]])] if len(again) else [0, 0, 0]
 
 
-def _numbered(found: Gathered, which: np.ndarray) -> np.ndarray:
+def _numbered(numbers: np.ndarray) -> np.ndarray:
     """The numbers of these records' files, in order of appearance."""
-    hashes, checks = np.frombuffer(found.hash, np.uint64)[which], np.frombuffer(found.check, np.uint32)[which]
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    if (checks[first][inverse] != checks).any():
+    _, first, inverse = np.unique(numbers["hash"], return_index=True, return_inverse=True)
+    if (numbers["check"][first][inverse] != numbers["check"]).any():
         raise DataError("two names of files share a hash of 64 bits, so that they cannot be told apart", "rename one")
     place = np.empty(len(first), np.int64)
     place[np.argsort(first)] = np.arange(len(first))

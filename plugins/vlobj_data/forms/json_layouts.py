@@ -13,7 +13,7 @@ def parsed(manifest: Manifest, row: str | None = None, line: int = 1) -> Any:
     """One JSON value: the manifest's whole text, or a row of it."""
     path, text = str(manifest.path), manifest.text if row is None else row
     try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = Place(path, line + error.lineno - 1, error.colno)
         if _ends(text, error.pos) and manifest.text.endswith(text):
@@ -66,6 +66,10 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"key {name!r} twice in one object")
         made[name] = value
     return made
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+"""One for all lines: json.loads would make one for each."""
 
 
 def of_lines(manifest: Manifest, asked: Asked) -> Rows:

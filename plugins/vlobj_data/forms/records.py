@@ -100,11 +100,11 @@ def _records(at: int, fields: Any, kind: Kind, keys: Sequence[str]) -> Iterator[
         yield Record(at, "", (), split, "a file name with half a surrogate pair, which is no text")
         return
     captions = captions if isinstance(captions, list) else [captions]
-    faults = [fault for fault in map(_fault, captions or [None]) if fault]
-    good = tuple(caption.strip() for caption in captions if not _fault(caption))
+    faults = [_fault(caption) for caption in captions or [None]]
+    good = tuple(caption.strip() for caption, fault in zip(captions, faults) if not fault)
     if good:
         yield Record(at, file, good, split, more={key: fields.get(key) for key in keys}, lies=lies)
-    for fault in faults:
+    for fault in filter(None, faults):
         yield Record(at, file, (), split, fault)
 
 
